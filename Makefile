@@ -1,0 +1,45 @@
+# What people type; `make` alone lists it. PYTHON=python3.12 chooses the interpreter, VENV the folder.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+export PYTHON VENV ONESHOT SOAK
+
+.PHONY: help setup demo test check peers bench soak lock
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+
+setup: ## make the environment from the hashed locks
+	@sh deploy/setup.sh run
+
+demo: setup ## a real outage on every channel of config/demo.yaml, on this machine only (ONESHOT=1: then end)
+	@sh deploy/demo.sh
+
+test: peers ## every tier; says at its end which real servers were missing
+	@sh deploy/setup.sh test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: ## format, lint, types, import contracts, documentation
+	@sh deploy/setup.sh check
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/house
+
+peers: ## bring the real servers and browsers the tests talk to
+	@sh deploy/peers.sh
+
+bench: ## measure; prints ratios to a limit measured in the same run
+	@sh deploy/setup.sh test
+	@set -e; found=; for file in $(wildcard tests/bench/bench_*.py); do \
+	    found=yes; echo "== $$file"; $(BIN)/python "$$file"; done; \
+	    [ -n "$$found" ] || echo "bench: tests/bench holds no bench_*.py yet"
+
+soak: peers ## kill the daemon again and again and judge by what the far ends received
+	@sh deploy/setup.sh test
+	@SOAK=1 $(BIN)/python -m pytest -m "scenario or slow" --timeout=3600 $(ARGS)
+
+# For maintainers, with uv on the path: the locks again, for Python 3.11-3.13 on x86-64 and arm64.
+lock:
+	@sh requirements/lock.sh $(ARGS)

@@ -1,0 +1,207 @@
+"""The real servers, browsers and judges that tests talk to, and whether they are on this machine.
+
+A test asks with ``@pytest.mark.real("kannel")`` or by a fixture of ``tests/conftest.py``. ``make peers``
+brings them; nothing here installs anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy
+
+NODE_MODULES = Path(__file__).parents[2] / "tests" / "peers" / "node_modules"
+_SERVER_OPTIONS = "-c fsync=on -c listen_addresses=127.0.0.1 -c max_connections=200"
+
+
+def _program(name: str, *folders: str) -> Path | None:
+    """The program on the path, else the newest in folders that Debian keeps off the path."""
+    found = shutil.which(name)
+    if found:
+        return Path(found)
+    by_version = sorted(
+        (path for folder in folders for path in Path("/").glob(f"{folder.lstrip('/')}/{name}")),
+        key=lambda path: [int(digits) for digits in re.findall(r"\d+", str(path))],
+    )
+    return by_version[-1] if by_version else None
+
+
+def _node_module(inside: str) -> Path | None:
+    path = NODE_MODULES / inside
+    return path if path.exists() and shutil.which("node") else None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One real counterpart: the programs it needs, each found by a call that gives a path or None."""
+
+    name: str
+    programs: dict[str, Callable[[], Path | None]]
+
+    def missing(self) -> list[str]:
+        """The programs that are not on this machine; empty when the peer can be used."""
+        return [name for name, find in self.programs.items() if find() is None]
+
+    def path(self, program: str) -> Path:
+        """Where the program is.
+
+        Raises FileNotFoundError when it is not on this machine.
+        """
+        found = self.programs[program]()
+        if found is None:
+            raise FileNotFoundError(f"{program} ({self.name}) is not on this machine: make peers")
+        return found
+
+
+def _peer(name: str, **programs: Callable[[], Path | None]) -> Peer:
+    return Peer(name, programs)
+
+
+_POSTGRESQL = "/usr/lib/postgresql/*/bin"
+_KANNEL = ("/usr/sbin", "/usr/lib/kannel/test")
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        _peer(
+            "postgresql",
+            initdb=functools.partial(_program, "initdb", _POSTGRESQL),
+            pg_ctl=functools.partial(_program, "pg_ctl", _POSTGRESQL),
+        ),
+        _peer(
+            "kannel",
+            bearerbox=functools.partial(_program, "bearerbox", *_KANNEL),
+            smsbox=functools.partial(_program, "smsbox", *_KANNEL),
+            fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
+        ),
+        _peer("chromium", chromium=functools.partial(_program, "chromium")),
+        _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
+        _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),
+    )
+}
+"""Every peer by the name a test asks for it with."""
+
+
+def free_port() -> int:
+    """A loopback TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class PostgresServer:
+    """A PostgreSQL of our own in a temporary folder, on a Unix socket and one loopback port.
+
+    Durable as in production (``fsync=on``). PostgreSQL refuses root, so a test run as root starts it as
+    ``postgres`` or ``nobody``. Databases are cloned from templates, which takes some 50 ms each.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._owner = _unprivileged()
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        if self._owner:
+            os.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
+        self._templates: set[str] = set()
+
+    @property
+    def cluster(self) -> Path:
+        """The cluster's folder: what a test of crashes kills or keeps."""
+        return self.folder / "cluster"
+
+    def start(self) -> None:
+        """Make the cluster if it is not there, start the server and return when it answers.
+
+        Raises subprocess.CalledProcessError; the server's log is in ``folder / "log"``.
+        """
+        if not self.cluster.exists():
+            settings = ["--auth=trust", "--username=broadcaster", "--encoding=UTF8", "--no-locale"]
+            self._run("initdb", "--no-sync", *settings, "--pgdata", str(self.cluster))
+        options = f"{_SERVER_OPTIONS} -p {self.port} -k {self.folder}"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "start", "-w", "-D", str(self.cluster), "-l", log, "-o", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server; ``mode`` is pg_ctl's: smart, fast, or immediate (as a power cut)."""
+        self._run("pg_ctl", "stop", "-w", "-D", str(self.cluster), "-m", mode)
+
+    def remove(self) -> None:
+        """Stop the server if it runs and delete its folder."""
+        if (self.cluster / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database of this server."""
+        return f"postgresql+psycopg://broadcaster@127.0.0.1:{self.port}/{database}"
+
+    def template(self, name: str, fill: Callable[[str], object]) -> str:
+        """A template made once: ``fill`` gets the URL of an empty database and closes what it opens.
+
+        Returns the name, for ``database(name)``.
+        """
+        if name not in self._templates:
+            self._administer("CREATE DATABASE {}", name)
+            fill(self.url(name))
+            self._templates.add(name)
+        return name
+
+    def database(self, template: str = "template0") -> str:
+        """The URL of a fresh database, a clone of ``template``."""
+        name = f"t_{uuid.uuid4().hex}"
+        self._administer("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return self.url(name)
+
+    __call__ = database
+
+    def drop(self, url: str) -> None:
+        """Drop a database by its URL, ending the connections to it."""
+        name = sqlalchemy.make_url(url).database
+        if name:
+            self._administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def _administer(self, statement: str, *names: str) -> None:
+        engine = sqlalchemy.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        quoted = [engine.dialect.identifier_preparer.quote_identifier(name) for name in names]
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(statement.format(*quoted))
+        finally:
+            engine.dispose()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        owner = self._owner
+        subprocess.run(
+            [str(PEERS["postgresql"].path(program)), *arguments],
+            check=True,
+            cwd=self.folder,
+            # pg_ctl leaves the server behind with these: a pipe would never close.
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    """Whom to run PostgreSQL as: None for ourselves, an account without rights when we are root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Brings the real servers and browsers the tests talk to: sh deploy/peers.sh
+# Distribution packages where it may install them (root, or sudo without a password), npm packages beside
+# the tests. What cannot be had is named; with CI=true that is a failure. Quick when all is there.
+set -eu
+cd "$(dirname "$0")/.."
+missing=""
+updated=""
+
+say() { printf 'peers: %s\n' "$1"; }
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=""
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
+else
+    as_root=no
+fi
+
+have() {
+    case $1 in
+    postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
+    kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
+    kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    chromium) command -v chromium >/dev/null ;;
+    nodejs) command -v node >/dev/null ;;
+    npm) command -v npm >/dev/null ;;
+    esac
+}
+
+bring() {
+    have "$1" && return 0
+    if [ "$as_root" != no ] && command -v apt-get >/dev/null; then
+        say "installing $1"
+        # shellcheck disable=SC2086 # empty or two words
+        [ -n "$updated" ] || { $as_root apt-get update -qq || true; updated=yes; }
+        # One at a time: a package this distribution lacks must not keep the others away.
+        # shellcheck disable=SC2086
+        $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
+        have "$1" && return 0
+    fi
+    missing="$missing $1"
+}
+
+for package in postgresql kannel kannel-extras chromium nodejs npm; do bring "$package"; done
+
+if have nodejs && have npm; then
+    digest=$(sha256sum <tests/peers/package-lock.json)
+    stamp=tests/peers/node_modules/.stamp
+    if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
+        say "installing axe-core and html-validate"
+        if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
+            printf '%s\n' "$digest" >"$stamp"
+        else
+            missing="$missing axe-core html-validate"
+        fi
+    fi
+else
+    missing="$missing axe-core html-validate"
+fi
+
+[ -n "$missing" ] || exit 0
+say "MISSING:$missing. Tests against them do not run."
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras chromium nodejs npm"
+[ "${CI:-}" != true ] || exit 1

@@ -1,0 +1,112 @@
+"""How a test asks for a real server or browser, and how the run says which were missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broadcaster.testing.peers import PEERS, Peer, PostgresServer
+
+_MISSING = pytest.StashKey[dict[str, int]]()
+_FIXTURES = {
+    "postgresql": "postgresql",
+    "postgresql_url": "postgresql",
+    "kannel": "kannel",
+    "chromium_path": "chromium",
+    "axe_path": "axe-core",
+    "html_validate_path": "html-validate",
+}
+
+
+def _peers_of(item: pytest.Item) -> list[str]:
+    """The peers a test names by mark, then those its fixtures stand for, each once."""
+    marked = [name for mark in item.iter_markers("real") for name in mark.args]
+    asked = [_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _FIXTURES]
+    return list(dict.fromkeys(marked + asked))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MISSING] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = _peers_of(item)
+        if unknown := set(names) - set(PEERS):
+            raise pytest.UsageError(
+                f"{item.nodeid}: no peer {sorted(unknown)}; known: {', '.join(PEERS)}"
+            )
+        if names:
+            item.add_marker(pytest.mark.real(*names))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    absent = [name for name in _peers_of(item) if PEERS[name].missing()]
+    if not absent:
+        return
+    counts = item.config.stash[_MISSING]
+    for name in absent:
+        counts[name] = counts.get(name, 0) + 1
+    sentence = f"needs the real {' and '.join(absent)}: make peers"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{sentence} (with CI=true a missing peer is a failure)", pytrace=False)
+    pytest.skip(sentence)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    counts = config.stash[_MISSING]
+    if not counts:
+        return
+    terminalreporter.section("REAL PEERS MISSING: THIS RUN PROVES LESS", red=True, bold=True)
+    for name, count in sorted(counts.items()):
+        lacks = ", ".join(PEERS[name].missing())
+        terminalreporter.line(f"{name} (no {lacks}): {count} tests did not run", red=True)
+    terminalreporter.line("`make peers` brings them, as root or with sudo.", red=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server of our own; call it for the URL of a fresh database."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    url = postgresql.database()
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture(scope="session")
+def kannel() -> Peer:
+    """Where bearerbox, smsbox and fakesmsc are: ``kannel.path("bearerbox")``."""
+    return PEERS["kannel"]
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """The browser for playwright's ``executable_path``."""
+    return PEERS["chromium"].path("chromium")
+
+
+@pytest.fixture(scope="session")
+def axe_path() -> Path:
+    """The script to load into a page before ``axe.run()``."""
+    return PEERS["axe-core"].path("axe")
+
+
+@pytest.fixture(scope="session")
+def html_validate_path() -> Path:
+    """The command-line HTML checker."""
+    return PEERS["html-validate"].path("html_validate")

@@ -1,0 +1,1 @@
+"""What adapter authors and our own tests share: stand-in far ends, builders, the contract suite."""

@@ -1,0 +1,67 @@
+"""Stand-ins for far ends that cannot be had: real servers on loopback ports, built from documents.
+
+A mock confirms what its writer believed; these at least speak over a socket, misbehave on command
+and keep what the outside world would have seen. They are no proof that the real service agrees:
+each module names the document it was built from. ::
+
+    with MastodonServer() as far:
+        far.next(performed_not_answered(), method="POST")
+        ...  # post to far.url
+        assert far.texts("status") == ["Strömmen är borta"]
+"""
+
+from broadcaster.testing.servers.exchange import Effect, Reply, Request
+from broadcaster.testing.servers.farend import FarEnd, read_journal
+from broadcaster.testing.servers.faults import (
+    Fault,
+    Reset,
+    answers,
+    deaf,
+    drip,
+    error_in_success,
+    gzip_bomb,
+    hang,
+    invalid_json,
+    late,
+    oversized,
+    performed_not_answered,
+    redirect,
+    reset,
+    too_many,
+    unavailable,
+)
+from broadcaster.testing.servers.mastodon import MastodonServer
+from broadcaster.testing.servers.sms import Reports, SmsGateway, When
+from broadcaster.testing.servers.webhook import WEBHOOK_SECRET, WebhookReceiver
+from broadcaster.testing.servers.x import XServer
+
+__all__ = [
+    "WEBHOOK_SECRET",
+    "Effect",
+    "FarEnd",
+    "Fault",
+    "MastodonServer",
+    "Reply",
+    "Reports",
+    "Request",
+    "Reset",
+    "SmsGateway",
+    "WebhookReceiver",
+    "When",
+    "XServer",
+    "answers",
+    "deaf",
+    "drip",
+    "error_in_success",
+    "gzip_bomb",
+    "hang",
+    "invalid_json",
+    "late",
+    "oversized",
+    "performed_not_answered",
+    "read_journal",
+    "redirect",
+    "reset",
+    "too_many",
+    "unavailable",
+]

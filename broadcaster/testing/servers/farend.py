@@ -1,0 +1,262 @@
+"""The base of every stand-in far end: a real server on a loopback port, its script, its witnesses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from broadcaster.testing.servers.exchange import Effect, Reply, Request, text_reply
+from broadcaster.testing.servers.faults import Fault
+from broadcaster.testing.servers.wire import Connection
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The wall clock, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A fault and the requests it is meant for ("" means any)."""
+
+    fault: Fault
+    method: str
+    path: str
+
+    def meant_for(self, request: Request) -> bool:
+        return self.method in ("", request.method) and self.path in request.path
+
+
+class Journal:
+    """An append-only file of effects, one JSON object a line, that outlives any process.
+
+    Each effect is one ``write`` in append mode, so lines of several far ends never mix.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(self, effect: Effect) -> None:
+        """Append one effect."""
+        os.write(self._file, effect.line().encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def read_journal(path: Path) -> list[Effect]:
+    """The effects in a journal, oldest first; a line torn by a kill at the end is left out."""
+    whole, _, _ = path.read_text("utf-8").rpartition("\n")
+    return [Effect.parse(line) for line in whole.splitlines()]
+
+
+class FarEnd:
+    """A far end: ``with MastodonServer() as far: … far.url … far.effects``.
+
+    Subclasses write ``answer``. It runs on the server's own thread, one call at a time, so a
+    subclass keeps its state without locks. ``requests`` holds the newest ``keep`` requests,
+    ``effects`` every effect.
+    """
+
+    name = "far end"
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        journal: Path | None = None,
+        clock: Clock = utc_now,
+        keep: int = 100_000,
+    ) -> None:
+        self.requests: deque[Request] = deque(maxlen=keep)
+        self.effects: list[Effect] = []
+        self.connections: set[Connection] = set()
+        self.arrived = 0
+        self.root = ""
+        self.clock = clock
+        self.host, self.port = host, port
+        self._journal = Journal(journal) if journal else None
+        self._happened = threading.Condition()
+        self._script: deque[_Planned] = deque()
+        self._standing: list[_Planned] = []
+        self._thread: threading.Thread | None = None
+        self._parent: FarEnd | None = None
+
+    # -- life -------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Listen; on a second start, on the same port as before."""
+        listening = socket.create_server((self.host, self.port), backlog=1024)
+        self.port = int(listening.getsockname()[1])
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(listening, ready), name=f"far end {self.name}", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and drop every connection: from now on connections are refused."""
+        if self._thread is None:
+            return
+        self.loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
+        asyncio.run(self._run(listening, ready))
+
+    async def _run(self, listening: socket.socket, ready: threading.Event) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.released = asyncio.Event()
+        self._end = asyncio.Event()
+        server = await self.loop.create_server(lambda: Connection(self), sock=listening)
+        self.on_start()
+        ready.set()
+        await self._end.wait()
+        server.close()
+        for connection in list(self.connections):
+            connection.reset()
+        await self.on_stop()
+
+    def on_start(self) -> None:
+        """For subclasses: the loop runs, nothing has arrived yet."""
+
+    async def on_stop(self) -> None:
+        """For subclasses: end what was started on the loop."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end; includes the mount when it has one."""
+        if self._parent is not None:
+            return self._parent.url + self.root
+        return f"http://{self.host}:{self.port}"
+
+    def mount(self, far: FarEnd, root: str) -> None:
+        """Let ``far`` live under ``root`` of this one, on this one's port and loop."""
+        far.root, far._parent = root, self
+
+    # -- script -----------------------------------------------------------------------------
+
+    def next(self, *faults: Fault, method: str = "", path: str = "") -> None:
+        """Let these befall the next requests, one each, whose method and path (a part) match."""
+        self._script.extend(_Planned(fault, method, path) for fault in faults)
+
+    def always(self, fault: Fault, *, method: str = "", path: str = "") -> None:
+        """Let this befall every matching request, until ``heal``."""
+        self._standing.append(_Planned(fault, method, path))
+
+    def heal(self) -> None:
+        """Forget every fault planned so far. What hangs goes on hanging until ``release``."""
+        self._script.clear()
+        self._standing.clear()
+
+    def release(self) -> None:
+        """End every hang: performed requests are answered now, others reset. Later hangs hang."""
+        if self._parent is not None:
+            self._parent.release()
+        else:
+            self.loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self.released.set()
+        self.released = asyncio.Event()
+
+    # -- what the connection calls ----------------------------------------------------------
+
+    def meet(self, request: Request) -> Fault | None:
+        """Which fault befalls this request: the script first, then the standing ones."""
+        for planned in list(self._script):
+            if planned.meant_for(request):
+                self._script.remove(planned)
+                return planned.fault
+        return next((p.fault for p in self._standing if p.meant_for(request)), None)
+
+    def take(self, request: Request, *, perform: bool) -> Reply | Awaitable[Reply]:
+        """Record the request and carry it out; a crash in ``answer`` is a 500 that names it."""
+        self.requests.append(request)
+        self.arrived += 1
+        answer: Reply | Awaitable[Reply] = Reply(500)
+        if perform:
+            try:
+                answer = self.answer(request)
+            except Exception as error:  # noqa: BLE001 - a bug here must not look like a hang
+                answer = text_reply(f"{self.name} stand-in: {error!r}", 500)
+        self.notify()
+        return answer
+
+    def answer(self, request: Request) -> Reply | Awaitable[Reply]:
+        """The true answer to a request; effects happen here."""
+        raise NotImplementedError
+
+    # -- witnesses --------------------------------------------------------------------------
+
+    def effect(self, kind: str, id: str, text: str, to: str = "", **more: Any) -> Effect:  # noqa: A002
+        """Something the outside world notices: keep it, journal it, wake who waits."""
+        happened = Effect(self.name, kind, id, text, self.clock(), to, more)
+        if self._parent is not None:
+            self._parent.pass_on(happened)
+        if self._journal is not None:
+            self._journal.write(happened)
+        self.effects.append(happened)
+        self.notify()
+        return happened
+
+    def pass_on(self, happened: Effect) -> None:
+        """An effect of a far end mounted here."""
+        self.effects.append(happened)
+        if self._journal is not None:
+            self._journal.write(happened)
+        self.notify()
+
+    def texts(self, kind: str = "") -> list[str]:
+        """The texts the outside world got, oldest first; of one kind of effect, or of all."""
+        return [effect.text for effect in list(self.effects) if kind in ("", effect.kind)]
+
+    def notify(self) -> None:
+        """Wake every ``wait_for``."""
+        with self._happened:
+            self._happened.notify_all()
+
+    def wait_for(self, wanted: int | Callable[[Self], bool], seconds: float = 10.0) -> None:
+        """Wait until so many requests have arrived, or until ``wanted(self)`` is true.
+
+        Event based: looked at again after each request and effect. Raises TimeoutError, saying
+        what did arrive.
+        """
+        met = (lambda: self.arrived >= wanted) if isinstance(wanted, int) else lambda: wanted(self)
+        with self._happened:
+            if self._happened.wait_for(met, seconds):
+                return
+        raise TimeoutError(
+            f"{self.name}: not met in {seconds} s; {self.arrived} requests and "
+            f"{len(self.effects)} effects came, the last "
+            f"{[f'{r.method} {r.path}' for r in list(self.requests)[-3:]]}"
+        )

@@ -1,0 +1,191 @@
+"""X, as far as posting needs it (API v2).
+
+Built from the public documents (docs.x.com: "Create Post", "Delete Post", "Get me", "Get Posts by
+User", "Rate limits", "Response codes and errors"). The sentences for a duplicate, a text too long
+and a lost parent are those the live service is reported to send; its documents do not print them.
+The OAuth 1.0a header must be there with a token and a signature; the signature is **not** verified.
+tweepy's host is fixed, so a caller redirects with a transport adapter and speaks plain HTTP here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from broadcaster.testing.servers.counting import x_weight
+from broadcaster.testing.servers.exchange import Reply, Request, Routes, json_reply
+from broadcaster.testing.servers.farend import FarEnd
+
+USER = "2244994945"
+WINDOW = timedelta(minutes=15)
+_OAUTH = re.compile(r'oauth_(\w+)="([^"]*)"')
+_TOO_LONG = (
+    "Your Tweet text is too long. For more information on how Twitter determines text length "
+    "see https://github.com/twitter/twitter-text."
+)
+
+
+def _problem(status: int, title: str, detail: str, kind: str = "about:blank", **more: Any) -> Reply:
+    return json_reply(
+        {"title": title, "detail": detail, "type": kind, "status": status, **more}, status
+    )
+
+
+def _invalid(sentence: str) -> Reply:
+    return _problem(
+        400,
+        "Invalid Request",
+        "One or more parameters to your request was invalid.",
+        "https://api.twitter.com/2/problems/invalid-request",
+        errors=[{"message": sentence}],
+    )
+
+
+def _forbidden(sentence: str) -> Reply:
+    return _problem(403, "Forbidden", sentence)
+
+
+class XServer(FarEnd):
+    """One account on X. Effects: ``tweet`` and ``delete``.
+
+    ``token`` is the OAuth 1.0a access token asked for, None accepts any. ``limit`` posts in fifteen
+    minutes, then 429 with ``x-rate-limit-reset`` in epoch seconds. ``long_status`` is the code for a
+    text over 280: 400, or 403 as some accounts see.
+    """
+
+    name = "x"
+
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        username: str = "ekbyn",
+        limit: int = 100,
+        long_status: int = 400,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.token, self.username, self.limit = token, username, limit
+        self.long_status = long_status
+        self.tweets: dict[str, dict[str, Any]] = {}
+        self._window: tuple[datetime, int] | None = None
+        self._last_id = 0
+        self._routes = Routes(
+            ("POST", "/2/tweets", self._limited),
+            ("DELETE", "/2/tweets/{id}", self._delete),
+            ("GET", "/2/tweets/{id}", self._one),
+            ("GET", "/2/users/me", self._me),
+            ("GET", f"/2/users/{USER}/tweets", self._timeline),
+        )
+
+    def answer(self, request: Request) -> Reply:
+        """Check the OAuth header, then route."""
+        if not self._known(request):
+            return _problem(401, "Unauthorized", "Unauthorized")
+        return self._routes.answer(request) or _problem(404, "Not Found", "Not Found")
+
+    def _known(self, request: Request) -> bool:
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        given = dict(_OAUTH.findall(rest))
+        if scheme != "OAuth" or not given.get("signature") or not given.get("token"):
+            return False
+        return self.token in (None, given["token"])
+
+    def _limited(self, request: Request) -> Reply:
+        now = self.clock()
+        if self._window is None or now - self._window[0] >= WINDOW:
+            self._window = (now, 0)
+        began, used = self._window[0], self._window[1] + 1
+        self._window = (began, used)
+        rate = (
+            ("x-rate-limit-limit", str(self.limit)),
+            ("x-rate-limit-remaining", str(max(0, self.limit - used))),
+            ("x-rate-limit-reset", str(int((began + WINDOW).timestamp()))),
+        )
+        if used > self.limit:
+            reply = _problem(429, "Too Many Requests", "Too Many Requests")
+        else:
+            reply = self._create(request)
+        return Reply(reply.status, reply.body, (*reply.headers, *rate))
+
+    def _create(self, request: Request) -> Reply:
+        try:
+            fields = request.fields()
+        except (ValueError, json.JSONDecodeError):
+            return _invalid("Request body is not valid JSON.")
+        text = fields.get("text")
+        if not isinstance(text, str) or not text.strip():
+            return _invalid("$.text: is missing but it is required")
+        if x_weight(text) > 280:
+            return _invalid(_TOO_LONG) if self.long_status == 400 else _forbidden(_TOO_LONG)
+        if any(tweet["text"] == text for tweet in self.tweets.values()):
+            return _forbidden("You are not allowed to create a Tweet with duplicate content.")
+        parent = (fields.get("reply") or {}).get("in_reply_to_tweet_id")
+        if parent is not None and parent not in self.tweets:
+            return _forbidden(
+                "You attempted to reply to a Tweet that is deleted or not visible to you."
+            )
+        return self._publish(text, parent)
+
+    def _publish(self, text: str, parent: str | None) -> Reply:
+        self._last_id += 1
+        id = str(1_990_000_000_000_000_000 + self._last_id)  # noqa: A001
+        self.tweets[id] = {
+            "id": id,
+            "text": text,
+            "edit_history_tweet_ids": [id],
+            "author_id": USER,
+            "created_at": self.clock().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            **({"referenced_tweets": [{"type": "replied_to", "id": parent}]} if parent else {}),
+        }
+        self.effect("tweet", id, text, reply_to=parent)
+        short = {"id": id, "text": text, "edit_history_tweet_ids": [id]}
+        return json_reply({"data": short}, 201)
+
+    def _delete(self, _: Request, id: str) -> Reply:  # noqa: A002
+        tweet = self.tweets.pop(id, None)
+        if tweet is None:
+            return _missing(id)
+        self.effect("delete", id, tweet["text"])
+        return json_reply({"data": {"deleted": True}})
+
+    def _one(self, _: Request, id: str) -> Reply:  # noqa: A002
+        # The live service answers 200 with an error inside for a tweet that is gone.
+        tweet = self.tweets.get(id)
+        return json_reply({"data": tweet}) if tweet else json_reply({"errors": [_gone(id)]})
+
+    def _timeline(self, request: Request) -> Reply:
+        wanted = request.parameters
+        most = int(wanted.get("max_results") or 10)
+        if not 5 <= most <= 100:
+            return _invalid(
+                f"The `max_results` query parameter value [{most}] is not between 5 and 100"
+            )
+        rows = [t for t in self.tweets.values() if int(t["id"]) > int(wanted.get("since_id") or 0)]
+        rows = rows[::-1][:most]
+        meta: dict[str, Any] = {"result_count": len(rows)}
+        if not rows:
+            return json_reply({"meta": meta})
+        meta |= {"newest_id": rows[0]["id"], "oldest_id": rows[-1]["id"]}
+        return json_reply({"data": rows, "meta": meta})
+
+    def _me(self, _: Request) -> Reply:
+        return json_reply({"data": {"id": USER, "name": self.username, "username": self.username}})
+
+
+def _gone(id: str) -> dict[str, Any]:  # noqa: A002
+    return {
+        "value": id,
+        "detail": f"Could not find tweet with id: [{id}].",
+        "title": "Not Found Error",
+        "resource_type": "tweet",
+        "parameter": "id",
+        "resource_id": id,
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+    }
+
+
+def _missing(id: str) -> Reply:  # noqa: A002
+    return json_reply({"errors": [_gone(id)], "title": "Not Found", "status": 404}, 404)

@@ -1,0 +1,497 @@
+"""The adapter API: all that the author of a channel adapter imports, besides the helpers for calls out.
+
+An adapter is one class for one kind of channel. It has one of three shapes: a *board* shows the whole public record, a
+*post* carries one rendered message, a *letter* carries messages to addresses. It tries once and says what came of it:
+it returns a `Receipt` (the far side accepted) or raises `Transient`, `Permanent` or `Uncertain`. Only the engine
+retries. Everything that crosses this API is a plain, serialisable dataclass. A method may be `def` (it runs in a
+thread of the channel's own) or `async def` (it runs on the loop).
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+
+from broadcaster.domain.board import Board, BoardArea
+from broadcaster.domain.delivery import Outcome, Scope, Shape, Variant
+from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Severity
+
+__all__ = [
+    "Attempt",
+    "Audience",
+    "Board",
+    "BoardAdapter",
+    "CanAmend",
+    "CanConfirm",
+    "CanFind",
+    "CanProbe",
+    "CanReceive",
+    "CanWithdraw",
+    "ChannelContext",
+    "ChannelSettings",
+    "Duration",
+    "Failure",
+    "InboundReply",
+    "InboundRequest",
+    "Kind",
+    "Letter",
+    "LetterAdapter",
+    "LetterOutcome",
+    "Message",
+    "Mode",
+    "Notice",
+    "Organisation",
+    "Outcome",
+    "Permanent",
+    "PostAdapter",
+    "Probe",
+    "Receipt",
+    "RefusedRequest",
+    "Rendered",
+    "Report",
+    "Revision",
+    "Scope",
+    "Severity",
+    "Shape",
+    "Text",
+    "Transient",
+    "Uncertain",
+    "Variant",
+]
+
+
+# ------------------------------------------------------------------------------------------------ configuration
+_DURATION = r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+([.][0-9]+)?s)?"
+
+
+def _seconds(value: object, info: ValidationInfo) -> object:
+    """Turn "1h30m" into seconds; a bare number is taken from Python, refused from a file (45 of what?)."""
+    match = re.fullmatch(_DURATION, value.strip()) if isinstance(value, str) else None
+    if match is not None:
+        hours, minutes, seconds = (float(part[:-1]) if part else 0.0 for part in match.group(1, 2, 3))
+        return hours * 3600 + minutes * 60 + seconds
+    written = bool((info.context or {}).get("written"))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not written:
+        return float(value)
+    raise ValueError("a duration is a number with its unit: write 12s, 45m or 2h")
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "string", "format": "span", "pattern": f"^{_DURATION}$"}),
+]
+"""Seconds, written in YAML as 12s, 45m, 2h or 1h30m."""
+
+
+class ChannelSettings(BaseModel):
+    """The keys every channel has; an adapter subclasses it. Unknown keys are errors, values never appear in errors.
+
+    A time span is declared as `Duration`, a secret as pydantic's `SecretStr`: its value never shows in a log, an error
+    or a `repr`. References (`${ENV}`, `file:…`) are replaced by what they name before the adapter sees them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: str = Field(description="Which adapter carries this channel.")
+    audience: Audience = Field(Audience.PUBLIC, description="Who reads this channel: public or staff.")
+    depends_on: tuple[str, ...] = Field((), description="Failure domains this channel needs, such as internet.")
+    fallback: tuple[str, ...] = Field((), description="Channels that take over when this one fails, in order.")
+    deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
+    attempts: int = Field(8, ge=1, le=50, description="How often one step is tried.")
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who speaks. `languages` are tags, the first is the default; `timezone` is an IANA name."""
+
+    name: str
+    country: str
+    languages: tuple[str, ...]
+    timezone: str
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContext:
+    """What an adapter is built with, besides its settings.
+
+    `name` is the channel's configured name, `public_url` has no slash at its end, `inbound_url` is this channel's own
+    inbound address or "". `phrases` maps a language tag to its catalogue (English sentence → translation).
+    `allowed_hosts` is None in live mode; in drill and demo mode no other host may be reached.
+    """
+
+    name: str
+    organisation: Organisation
+    mode: Mode
+    public_url: str
+    public_directory: str
+    inbound_url: str = ""
+    areas: tuple[BoardArea, ...] = ()
+    phrases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    allowed_hosts: tuple[str, ...] | None = None
+
+
+# ------------------------------------------------------------------------------------------- what is to be said
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One update in one language, in words, ready to be arranged by `render`; no field is None, absent is "".
+
+    `label` names what it is ("Strömavbrott", "Rättelse av 14.40", "Strömmen är åter"), `mode_label` is "" when live,
+    else the word that must stand first ("ÖVNING", "DEMO"). `since`, `etr` and `next_word` are whole phrases with local
+    times ("sedan 14.05", "De flesta har ström senast 19.00, inte 17.00", "Nästa besked senast 15.50"). `link` is the
+    incident's page. `text` is the operator's own words; `text_language` says in which language they are when they
+    exist in another than `language`. `facts` is the update as the public JSON has it.
+    """
+
+    incident: str
+    number: int
+    kind: Kind
+    variant: Variant
+    mode: Mode
+    severity: Severity
+    language: str
+    text_language: str
+    organisation: str
+    phone: str
+    mode_label: str
+    label: str
+    headline: str
+    areas: tuple[str, ...]
+    text: str
+    since: str
+    etr: str
+    next_word: str
+    cause: str
+    instruction: str
+    link: str
+    facts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The update's public name, "A7-2"."""
+        return f"{self.incident}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text exactly as it will be sent: one step. `subject` is for letters that have one, `payload` for machines."""
+
+    body: str
+    subject: str = ""
+    payload: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What one channel will say in one language: the texts in order, and their measure in the channel's own units.
+
+    `used` and `limit` are for the longest text, `limit` 0 means none. For SMS `encoding` is GSM-7 or UCS-2, `parts`
+    how many parts one address pays for, and `forcing` the letters that force UCS-2.
+    """
+
+    texts: tuple[Text, ...]
+    unit: str
+    used: int
+    limit: int
+    encoding: str = ""
+    parts: int = 1
+    forcing: tuple[str, ...] = ()
+    cost_per_address: float = 0.0
+    currency: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One text on its way: one step of a delivery.
+
+    `key` is the same over every retry of this step and different for every other step: the idempotency key.
+    `in_reply_to` is the far side's handle of the post to answer, `target` that of the post to amend or withdraw.
+    """
+
+    incident: str
+    number: int
+    kind: Kind
+    severity: Severity
+    language: str
+    key: str
+    body: str
+    subject: str = ""
+    payload: str = ""
+    in_reply_to: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One text for one address. `key` is stable over retries and is what a receipt is matched by."""
+
+    key: str
+    address: str = field(repr=False)
+    body: str
+    subject: str = ""
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The circumstances of one call: `number` from 1, the absolute `not_after` (UTC), seconds left for the call.
+
+    `supplier` names the gateway a letter adapter is to use. `first_tried_at` is the time of the first attempt of this
+    step, or None at the first: a far side that keeps idempotency keys for an hour can be trusted for that long.
+    """
+
+    number: int
+    at: datetime
+    not_after: datetime
+    deadline: float
+    supplier: str = ""
+    first_tried_at: datetime | None = None
+
+
+# ------------------------------------------------------------------------------------------------- what came of it
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The far side accepted. `handle` is its own name for what it took, `url` where a person can see it."""
+
+    handle: str = ""
+    url: str = ""
+    detail: str = ""
+
+
+class Failure(Exception):
+    """It was not accepted. `args[0]` is a sentence for the operator without secrets; `reply` is for the log."""
+
+    outcome: ClassVar[Outcome]
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        scope: Scope = Scope.MESSAGE,
+        retry_after: float | None = None,
+        reply: str = "",
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.scope = scope
+        self.retry_after = retry_after
+        self.reply = reply
+
+
+class Transient(Failure):
+    """Certainly not accepted, worth another try; `retry_after` in seconds when the far side named a time."""
+
+    outcome = Outcome.TRANSIENT
+
+
+class Permanent(Failure):
+    """Certainly not accepted, and the same call will never be. With scope `channel` the channel is parked."""
+
+    outcome = Outcome.PERMANENT
+
+
+class Uncertain(Failure):
+    """It may have gone: a time-out or a broken connection after the request was on its way."""
+
+    outcome = Outcome.UNCERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class LetterOutcome:
+    """What one letter came to: exactly one of `receipt` and `failure` is set."""
+
+    receipt: Receipt | None = None
+    failure: Failure | None = None
+
+
+# -------------------------------------------------------------------------------------------------- the three shapes
+class _Adapter(ABC):
+    """What the three shapes share."""
+
+    shape: ClassVar[Shape]
+    Settings: ClassVar[type[ChannelSettings]] = ChannelSettings
+
+    def __init__(self, settings: Any, context: ChannelContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    def secrets(self) -> tuple[str, ...]:  # noqa: PLR6301 - adapters with secrets override it
+        """Every secret value this channel holds, so that logs can redact them."""
+        return ()
+
+    def hosts(self) -> tuple[str, ...]:  # noqa: PLR6301 - adapters that call out override it
+        """Every host this channel may call, for the check of drill and demo configurations."""
+        return ()
+
+    def close(self) -> None:  # noqa: B027 - most adapters hold nothing open
+        """Free what is held; called when no call is running."""
+
+
+class BoardAdapter(_Adapter):
+    """Shows the whole public record. Idempotent; many updates may collapse into one call; never goes backwards."""
+
+    shape = Shape.BOARD
+
+    @abstractmethod
+    def standing(self) -> Revision | None:
+        """The revision shown now with every file intact, or None when everything must be written anew."""
+
+    @abstractmethod
+    def show(self, board: Board, attempt: Attempt) -> Receipt:
+        """Show `board`. `board.since` is what `standing` said just before."""
+
+
+class PostAdapter(_Adapter):
+    """Publishes one rendered message in one place."""
+
+    shape = Shape.POST
+
+    @abstractmethod
+    def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
+        """Arrange the notice; pure. `limits` is what the last probe stored, {} before the first.
+
+        Raises:
+            ValueError: it cannot be said within the limits; the message is a sentence for the operator.
+        """
+
+    @abstractmethod
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        """Publish it: exactly one effect at the far side."""
+
+
+class LetterAdapter(_Adapter):
+    """Sends texts to addresses, many at a time."""
+
+    shape = Shape.LETTER
+
+    @abstractmethod
+    def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
+        """Arrange the notice as exactly one text; pure. Raises ValueError as `PostAdapter.render`."""
+
+    @abstractmethod
+    def address(self, raw: str) -> str:
+        """Normalise an address (E.164, lower-case domain …).
+
+        Raises:
+            ValueError: it is not one; the message says why.
+        """
+
+    @abstractmethod
+    def suppliers(self) -> tuple[str, ...]:
+        """The names of the gateways, in order of preference; at least one."""
+
+    @abstractmethod
+    def send(self, letters: Iterator[Letter], attempt: Attempt) -> Iterable[tuple[Letter, LetterOutcome]]:
+        """Pull letters, send each once by `attempt.supplier`, yield each with its outcome as it comes, in any order.
+
+        A letter pulled and never yielded counts as uncertain. Raising `Failure` with scope `channel` ends the run.
+        Closing the generator must end the calls under way promptly.
+        """
+
+
+# ------------------------------------------------------------------------------------------------- optional abilities
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a channel said about itself: `limits` go to `render`; `sentence` says what to mend when not `good`."""
+
+    good: bool
+    sentence: str
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class CanProbe(Protocol):
+    """Can be asked whether it would work now, without publishing anything."""
+
+    def probe(self, attempt: Attempt) -> Probe:
+        """Ask; raise `Failure` as a post would."""
+
+
+@runtime_checkable
+class CanFind(Protocol):
+    """Can look for a message whose fate is uncertain."""
+
+    def find(self, message: Message, attempt: Attempt) -> Receipt | None:
+        """The receipt when it is there, None when it certainly is not; raise `Uncertain` when that cannot be said."""
+
+
+@runtime_checkable
+class CanConfirm(Protocol):
+    """Can see from outside that what was accepted is there."""
+
+    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
+        """Whether it is seen (for a board `receipt.handle` is the revision shown)."""
+
+
+@runtime_checkable
+class CanAmend(Protocol):
+    """Can change the text of a post in place."""
+
+    def amend(self, message: Message, attempt: Attempt) -> Receipt:
+        """Make the post `message.target` read `message.body`."""
+
+
+@runtime_checkable
+class CanWithdraw(Protocol):
+    """Can take a post away."""
+
+    def withdraw(self, message: Message, attempt: Attempt) -> Receipt:
+        """Remove the post `message.target`; one that is already gone counts as accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRequest:
+    """A request that arrived at /in/{channel}, stored raw before it is understood. Header names are lower-case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A delivery report about one letter, by the letter's `key` or by the far side's `handle`."""
+
+    key: str = ""
+    handle: str = ""
+    outcome: str  # "confirmed" | "failed" | "pending"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundReply:
+    """What the far side is answered at once."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "text/plain; charset=utf-8"
+
+
+class RefusedRequest(Exception):
+    """An inbound request that is not what it says it is (bad signature, too old): answered with `status`."""
+
+    def __init__(self, sentence: str, status: int = 403) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@runtime_checkable
+class CanReceive(Protocol):
+    """Takes delivery reports and, later, replies."""
+
+    def verify(self, request: InboundRequest) -> InboundReply:
+        """Check authenticity only, quickly; raise `RefusedRequest` when it is not authentic."""
+
+    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+        """Understand a stored request; raise ValueError when it cannot be (it is then kept, flagged)."""

@@ -1,0 +1,160 @@
+"""The public record as boards show it: plain values, newest revision, built by the store and never by an adapter.
+
+Times are aware UTC. A board adapter gets the whole of what stands now and what changed since the revision it shows;
+it never has to read history, so its cost does not grow with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from broadcaster.domain.incident import Kind, Mode, Planned, Revision, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class BoardArea:
+    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}."""
+
+    key: str
+    name: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """That an update was corrected or retracted (`kind`), when, and by which number."""
+
+    kind: Kind
+    at: datetime
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardUpdate:
+    """One released public update. `at` is its release, `changed_at` moves when it is struck."""
+
+    number: int
+    kind: Kind
+    at: datetime
+    changed_at: datetime
+    revision: Revision
+    areas: tuple[str, ...]
+    ended: tuple[str, ...] = ()
+    texts: Mapping[str, str]
+    since: datetime | None = None
+    etr: datetime | None = None
+    etr_before: datetime | None = None
+    promise: datetime | None = None
+    affected: int | None = None
+    cause: str = ""
+    instruction: str = ""
+    corrects: int | None = None
+    corrects_at: datetime | None = None
+    struck: Struck | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EtrChange:
+    """One line of the ETR ledger: said at `at`, by update `number`, `etr` (None: withdrawn)."""
+
+    at: datetime
+    etr: datetime | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardIncident:
+    """An incident with its standing facts and every public update, newest first.
+
+    `areas` are those concerned now (empty once restored), `areas_ever` all it ever concerned, in the order first named.
+    `retracted` says that no statement of it stands.
+    """
+
+    id: str
+    mode: Mode
+    severity: Severity
+    headline: str
+    areas: tuple[str, ...]
+    areas_ever: tuple[str, ...]
+    opened_at: datetime
+    since: datetime | None = None
+    closed_at: datetime | None = None
+    retracted: bool = False
+    etr: datetime | None = None
+    etr_history: tuple[EtrChange, ...] = ()
+    promise: datetime | None = None
+    planned: Planned | None = None
+    affected: int | None = None
+    cause: str = ""
+    instruction: str = ""
+    updates: tuple[BoardUpdate, ...]
+
+    @property
+    def slug(self) -> str:
+        """Its part of a public address, "a7"."""
+        return self.id.lower()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether residents are still concerned."""
+        return self.closed_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentLine:
+    """One line about an incident for lists and archive pages."""
+
+    id: str
+    headline: str
+    severity: Severity
+    mode: Mode
+    areas_ever: tuple[str, ...]
+    opened_at: datetime
+    closed_at: datetime | None
+    retracted: bool
+
+    @property
+    def slug(self) -> str:
+        """Its part of a public address, "a7"."""
+        return self.id.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One feed entry: an update within its incident."""
+
+    incident: IncidentLine
+    update: BoardUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePage:
+    """One page of the archive. Pages are numbered from 1, oldest first, so a full page never changes its members."""
+
+    number: int
+    full: bool
+    lines: tuple[IncidentLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The public record at `revision`.
+
+    `changed` holds whole every incident that changed after `since` (all that are open or recent when `since` is None:
+    then everything must be written). `feeds` maps an area's key, or "" for all areas, to its newest entries, newest
+    first; only areas touched after `since` are in it, "" always is. `archive` holds the archive pages touched after
+    `since`; `archive_pages` is how many there are.
+    """
+
+    revision: Revision
+    since: Revision | None
+    at: datetime
+    mode: Mode
+    open: tuple[BoardIncident, ...]
+    recent: tuple[IncidentLine, ...]
+    changed: tuple[BoardIncident, ...]
+    feeds: Mapping[str, tuple[Entry, ...]]
+    archive: tuple[ArchivePage, ...]
+    archive_pages: int

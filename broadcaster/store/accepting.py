@@ -1,0 +1,295 @@
+"""Accept and release: two steps, normally one transaction. After the commit nothing of it can be lost."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.incident import Audience, Kind, Revision, Update
+from broadcaster.store import audit, dues, tables as t
+from broadcaster.store.errors import Conflict
+from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
+from broadcaster.store.stopping import stop_what_no_longer_holds
+from broadcaster.store.writer import wake
+
+Place = tuple[str, str, str, int]
+STAFF_LOG = "S"
+INCIDENT = "A"
+
+
+def incident_name(incident_id: int, staff: bool) -> str:
+    """ "A7", or "S7" for the staff log."""
+    return f"{STAFF_LOG if staff else INCIDENT}{incident_id}"
+
+
+def next_incident_id(connection: Connection) -> int:
+    """The id a new incident would get now."""
+    return int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "next_incident")) or 1)
+
+
+def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Accepted:
+    """Write update, messages, deliveries and audit row; release it unless it is held.
+
+    Raises:
+        Conflict: the incident has gone on since the acceptance was planned.
+    """
+    incident_id = _incident(connection, acceptance, now)
+    update_id = _update(connection, incident_id, acceptance)
+    message_ids = _messages(connection, update_id, acceptance.messages)
+    for delivery in acceptance.deliveries:
+        _delivery(connection, incident_id, update_id, acceptance.update, delivery, message_ids)
+    update = acceptance.update
+    audit.note(connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold)
+    dues.plan(connection, incident_id, update_id, acceptance.follow_up, held=bool(acceptance.hold))
+    revision = ""
+    if not acceptance.hold:
+        revision = release(connection, update_id, now)
+    elif acceptance.release_at is not None:
+        dues.plan(connection, incident_id, update_id, {"release": acceptance.release_at}, held=False)
+        wake(connection)
+    return Accepted(
+        update_id=update_id,
+        incident_id=incident_id,
+        name=update.name,
+        number=update.number,
+        revision=revision,
+    )
+
+
+def _incident(connection: Connection, acceptance: Acceptance, now: datetime) -> int:
+    update = acceptance.update
+    if acceptance.incident_id is None:
+        return _new_incident(connection, acceptance, now)
+    moved = connection.execute(
+        sql_update(t.incident)
+        .where(t.incident.c.id == acceptance.incident_id, t.incident.c.last_number == update.number - 1)
+        .values(last_number=update.number)
+    )
+    if moved.rowcount != 1:
+        raise Conflict(f"{update.incident} has gone on meanwhile.")
+    return acceptance.incident_id
+
+
+def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime) -> int:
+    number = next_incident_id(connection)
+    if incident_name(number, acceptance.staff_log) != acceptance.update.incident:
+        raise Conflict("Another incident was opened meanwhile.")
+    _set_meta(connection, "next_incident", str(number + 1))
+    connection.execute(
+        insert(t.incident).values(
+            id=number,
+            mode=acceptance.update.mode,
+            staff=acceptance.staff_log,
+            opened_at=now,
+            last_number=acceptance.update.number,
+        )
+    )
+    return number
+
+
+def _set_meta(connection: Connection, name: str, value: str) -> None:
+    changed = connection.execute(sql_update(t.meta).where(t.meta.c.name == name).values(value=value))
+    if not changed.rowcount:
+        connection.execute(insert(t.meta).values(name=name, value=value))
+
+
+def _update(connection: Connection, incident_id: int, acceptance: Acceptance) -> int:
+    said = acceptance.update
+    row: dict[str, Any] = {
+        name: getattr(said, name)
+        for name in (
+            *("number", "kind", "audience", "severity", "mode", "headline", "since", "etr", "promise"),
+            *("affected", "cause", "instruction", "corrects", "author", "accepted_at", "not_after"),
+        )
+    }
+    row |= {
+        "incident_id": incident_id,
+        "areas": list(said.areas),
+        "ended": list(said.ended),
+        "texts": dict(said.texts),
+        "planned_start": said.planned.start if said.planned else None,
+        "planned_end": said.planned.end if said.planned else None,
+        "corrects_all": acceptance.corrects_all,
+        "quiet": acceptance.quiet,
+        "hold": acceptance.hold or None,
+        "release_at": acceptance.release_at,
+        "digest": acceptance.texts_digest,
+    }
+    update_id = _inserted(connection, t.update, row)
+    touched = dict.fromkeys((*said.areas, *said.ended))
+    if touched:
+        connection.execute(insert(t.update_area), [{"area": area, "update_id": update_id} for area in touched])
+    return update_id
+
+
+def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
+    key = connection.execute(insert(table).values(**row)).inserted_primary_key
+    assert key is not None  # noqa: S101 - every table inserted into here has one generated key
+    return int(key[0])
+
+
+def _messages(connection: Connection, update_id: int, messages: tuple[NewMessage, ...]) -> dict[Place, int]:
+    ids: dict[Place, int] = {}
+    for message in messages:
+        text = "\0".join((message.subject, message.body, message.payload))
+        ids[message.place] = _inserted(
+            connection,
+            t.message,
+            {
+                "update_id": update_id,
+                "channel": message.channel,
+                "language": message.language,
+                "variant": message.variant,
+                "position": message.position,
+                "body": message.body,
+                "subject": message.subject,
+                "payload": message.payload,
+                "digest": hashlib.sha256(text.encode()).hexdigest(),
+            },
+        )
+    return ids
+
+
+def _delivery(
+    connection: Connection,
+    incident_id: int,
+    update_id: int,
+    said: Update,
+    planned: NewDelivery,
+    message_ids: dict[Place, int],
+) -> None:
+    delivery_id = _inserted(
+        connection, t.delivery, delivery_row(update_id, incident_id, said.number, planned.channel, planned.shape)
+        | {
+            "priority": _priority(said.kind, planned.shape),
+            "life_safety": planned.life_safety,
+            "due_at": said.accepted_at,
+            "not_after": said.not_after,
+            "fallback": list(planned.fallback),
+        },
+    )
+    for position, step in enumerate(planned.steps):
+        connection.execute(
+            insert(t.step).values(
+                delivery_id=delivery_id,
+                position=position,
+                kind=step.kind,
+                message_id=message_ids[step.message] if step.message else None,
+                target_step=step.target_step,
+                handle="",
+                url="",
+                key=new_key(),
+                attempts=0,
+            )
+        )
+    for group in planned.audiences:
+        connection.execute(
+            insert(t.audience).values(
+                delivery_id=delivery_id,
+                variant=group.variant,
+                areas=list(group.areas) if group.areas is not None else None,
+                upto=0,
+                had=list(group.had),
+                had_not=list(group.had_not),
+                cursor=0,
+                done=False,
+            )
+        )
+
+
+def new_key() -> str:
+    """A step's idempotency key: random, because ids come again after a restored backup, and stored before it is used."""
+    return secrets.token_hex(16)
+
+
+def delivery_row(update_id: int, incident_id: int, number: int, channel: str, shape: Shape) -> dict[str, Any]:
+    """The columns of a delivery that has not begun."""
+    zeroes = dict.fromkeys(
+        ("attempts", "total", "accepted", "confirmed", "failed", "uncertain", "skipped"), 0
+    )
+    return zeroes | {
+        "update_id": update_id,
+        "incident_id": incident_id,
+        "number": number,
+        "channel": channel,
+        "shape": shape,
+        "state": State.WAITING,
+        "released": False,
+        "stopped": False,
+        "detail": "",
+        "url": "",
+        "expanded": False,
+    }
+
+
+def _priority(kind: Kind, shape: Shape) -> int:
+    if kind in (Kind.RETRACTION, Kind.CORRECTION):
+        return 0
+    return 2 if shape is Shape.LETTER else 1
+
+
+def release(connection: Connection, update_id: int, now: datetime) -> str:
+    """Let an accepted update go: give it its public revision, stop what it puts out of date, wake the engine.
+
+    Returns:
+        The revision ("1.17"), or "" for what is for staff only.
+    """
+    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
+    revision = _next_revision(connection) if row.audience == Audience.PUBLIC else None
+    connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id == update_id)
+        .values(
+            hold=None,
+            released_at=now,
+            rev_epoch=revision.epoch if revision else None,
+            rev_n=revision.n if revision else None,
+        )
+    )
+    connection.execute(
+        sql_update(t.delivery).where(t.delivery.c.update_id == update_id).values(released=True, due_at=now)
+    )
+    newest = connection.scalar(select(func.max(t.subscription.c.id))) or 0
+    connection.execute(
+        sql_update(t.audience)
+        .where(t.audience.c.delivery_id.in_(select(t.delivery.c.id).where(t.delivery.c.update_id == update_id)))
+        .values(upto=newest)
+    )
+    _move_incident(connection, row, revision, now)
+    stop_what_no_longer_holds(connection, row, now)
+    dues.take_effect(connection, row, now)
+    audit.note(connection, now, row.author, "release", f"{row.incident_id}-{row.number}", revision=str(revision or ""))
+    wake(connection)
+    return str(revision) if revision else ""
+
+
+def _next_revision(connection: Connection) -> Revision:
+    epoch = int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
+    # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
+    last = connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "revision").with_for_update())
+    revision = Revision(epoch, int(last or 0) + 1)
+    _set_meta(connection, "revision", str(revision.n))
+    return revision
+
+
+def _move_incident(connection: Connection, row: Any, revision: Revision | None, now: datetime) -> None:
+    values: dict[str, Any] = {}
+    if revision is not None:
+        values |= {"rev_epoch": revision.epoch, "rev_n": revision.n}
+        incident = connection.execute(select(t.incident).where(t.incident.c.id == row.incident_id)).one()
+        if incident.public_order is None:
+            newest = connection.scalar(select(func.max(t.incident.c.public_order))) or 0
+            values["public_order"] = newest + 1
+    if row.kind == Kind.RESTORED and not row.areas:
+        values["closed_at"] = now
+    elif row.kind == Kind.RETRACTION and row.corrects_all:
+        values["closed_at"] = now
+    elif row.kind in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION) and row.areas:
+        values["closed_at"] = None
+    if values:
+        connection.execute(sql_update(t.incident).where(t.incident.c.id == row.incident_id).values(**values))

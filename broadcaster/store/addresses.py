@@ -1,0 +1,53 @@
+"""Addresses at rest: AES-256-GCM ciphertext and an HMAC to find one by; the key lives outside the database."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from broadcaster.store.errors import StoreKeyWrong
+
+_NONCE = 12
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"broadcaster " + purpose).derive(key)
+
+
+class AddressVault:
+    """Seals and opens addresses with one key of 32 bytes.
+
+    The channel's name is bound in as associated data, so a row moved to another channel does not open.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise StoreKeyWrong("The store key must be 32 bytes in base64: broadcaster init writes one.")
+        self.key_id = hashlib.sha256(b"broadcaster key id" + key).hexdigest()[:16]
+        self._cipher = AESGCM(_derive(key, b"address"))
+        self._index_key = _derive(key, b"index")
+
+    def __repr__(self) -> str:
+        return f"AddressVault({self.key_id})"
+
+    def seal(self, channel: str, address: str) -> bytes:
+        """Nonce and ciphertext of one address."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, address.encode(), channel.encode())
+
+    def open(self, channel: str, sealed: bytes) -> str:
+        """The address; raises StoreKeyWrong when key or channel are not those it was sealed with."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], channel.encode()).decode()
+        except InvalidTag:
+            raise StoreKeyWrong("An address does not open with this store key: is store.key the right file?") from None
+
+    def digest(self, channel: str, address: str) -> bytes:
+        """The blind index of one address: equal addresses of one channel have equal digests."""
+        return hmac.digest(self._index_key, channel.encode() + b"\0" + address.encode(), "sha256")

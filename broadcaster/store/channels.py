@@ -1,0 +1,113 @@
+"""What is remembered of a channel between calls: parked, paused, what its last probe said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update as sql_update
+
+from broadcaster.channel import Probe
+from broadcaster.domain.delivery import State
+from broadcaster.store import audit, tables as t
+from broadcaster.store.writer import wake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelState:
+    """`parked_because` is the sentence with which the far side refused the channel as a whole."""
+
+    channel: str
+    parked_at: datetime | None = None
+    parked_because: str = ""
+    paused_at: datetime | None = None
+    probed_at: datetime | None = None
+    probe_good: bool | None = None
+    probe_sentence: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        """Whether its deliveries may be claimed."""
+        return self.parked_at is None and self.paused_at is None
+
+
+def states(connection: Connection) -> dict[str, ChannelState]:
+    """What is known of every channel that was ever parked, paused or probed."""
+    return {
+        row.channel: ChannelState(**row._mapping) for row in connection.execute(select(t.channel_state)).all()
+    }
+
+
+def state(connection: Connection, channel: str) -> ChannelState:
+    """What is known of one channel."""
+    return states(connection).get(channel, ChannelState(channel=channel))
+
+
+def _set(connection: Connection, channel: str, **values: Any) -> None:
+    changed = connection.execute(
+        sql_update(t.channel_state).where(t.channel_state.c.channel == channel).values(**values)
+    )
+    if not changed.rowcount:
+        blank = {"parked_because": "", "probe_sentence": "", "limits": {}}
+        connection.execute(insert(t.channel_state).values({**blank, **values, "channel": channel}))
+
+
+def park(connection: Connection, channel: str, now: datetime, because: str) -> bool:
+    """Stop claiming for a channel the far side refuses as a whole. False when it was parked already."""
+    if state(connection, channel).parked_at is not None:
+        return False
+    _set(connection, channel, parked_at=now, parked_because=because)
+    audit.note(connection, now, "engine", "park channel", channel)
+    wake(connection)
+    return True
+
+
+def resume(connection: Connection, channel: str, now: datetime, actor: str) -> None:
+    """Arm a parked or paused channel again; what waited is due at once."""
+    _set(connection, channel, parked_at=None, parked_because="", paused_at=None)
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING, t.delivery.c.released)
+        .values(due_at=now)
+    )
+    audit.note(connection, now, actor, "resume channel", channel)
+    wake(connection)
+
+
+def pause(connection: Connection, channel: str, now: datetime, actor: str) -> None:
+    """Stop claiming for a channel because a person said so."""
+    _set(connection, channel, paused_at=now)
+    audit.note(connection, now, actor, "pause channel", channel)
+
+
+def record_probe(connection: Connection, channel: str, now: datetime, probe: Probe) -> None:
+    """Keep what a probe said; empty limits do not wipe known ones."""
+    values: dict[str, Any] = {"probed_at": now, "probe_good": probe.good, "probe_sentence": probe.sentence}
+    if probe.limits:
+        values["limits"] = dict(probe.limits)
+    _set(connection, channel, **values)
+
+
+def queued(connection: Connection) -> dict[str, int]:
+    """How many deliveries are still open on each channel, also on channels no longer configured."""
+    rows = connection.execute(
+        select(t.delivery.c.channel, func.count())
+        .where(t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]))
+        .group_by(t.delivery.c.channel)
+    ).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int:
+    """Withdraw what waits on a channel. Returns how many deliveries."""
+    dropped = connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING)
+        .values(state=State.WITHDRAWN, ended_at=now, detail=f"dropped by {actor}")
+    ).rowcount
+    audit.note(connection, now, actor, "drop channel queue", channel, deliveries=dropped)
+    wake(connection)
+    return dropped

@@ -1,0 +1,221 @@
+"""Opening the store: SQLite in a file of its own, or PostgreSQL. Refuses what it cannot trust, and says what to do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+
+from broadcaster.store import schema
+from broadcaster.store.addresses import AddressVault
+from broadcaster.store.errors import StoreBusy, StoreCorrupt, StoreError, StoreKeyWrong, StoreLocked, explain
+from broadcaster.store.tables import meta
+from broadcaster.store.writer import WAKE_CHANNEL, PostgresWriter, Rank, SqliteWriter, Work, Writer
+
+T = TypeVar("T")
+_BUSY_MS = 5_000
+
+
+class Store:
+    """The database behind everything: `read` and `write` run functions of a connection from the modules beside this.
+
+    Args:
+        url: `sqlite:///path` or `postgresql+psycopg://…`.
+        key: the 32 bytes that seal addresses.
+        lock: hold the side file that keeps a second daemon away (SQLite). Only a reader of a live store says False.
+
+    Raises:
+        StoreError: one of its kinds, with a sentence.
+    """
+
+    def __init__(self, url: str, key: bytes, *, lock: bool = True) -> None:
+        self.url: URL = make_url(url)
+        self.vault = AddressVault(key)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._wake_calls: list[Callable[[], None]] = []
+        self._lock_file: int | None = None
+        self._listener: _Listener | None = None
+        if self.is_sqlite and lock:
+            self._lock_file = _take_lock(Path(str(self.url.database)))
+        try:
+            self._open()
+        except BaseException:
+            self._release_lock()
+            raise
+
+    def _open(self) -> None:
+        if self.is_sqlite:
+            _refuse_damaged(Path(str(self.url.database)))
+            write_engine, self._read_engine = _sqlite_engine(self.url, 1, False), _sqlite_engine(self.url, 8, True)
+        else:
+            write_engine = create_engine(self.url, pool_size=9, max_overflow=4, pool_pre_ping=True)
+            self._read_engine = write_engine
+        self._write_engine = write_engine
+        try:
+            schema.bring_up_to_date(write_engine)
+        except DBAPIError as error:
+            raise explain(error) or StoreError(f"The database refused the schema: {error.orig}") from error
+        self._writer: Writer = (
+            SqliteWriter(write_engine, self._wake) if self.is_sqlite else PostgresWriter(write_engine)
+        )
+        try:
+            self.write(self._check_key, Rank.ACCEPT).result()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _check_key(self, connection: Connection) -> None:
+        known = connection.scalar(select(meta.c.value).where(meta.c.name == "key_id"))
+        if known is None:
+            connection.execute(meta.insert().values(name="key_id", value=self.vault.key_id))
+        elif known != self.vault.key_id:
+            raise StoreKeyWrong(
+                "This store was written with another key. Put the right store.key back (see store.key in the "
+                "configuration); nothing was changed."
+            )
+
+    @property
+    def broken(self) -> StoreError | None:
+        """Why nothing more is accepted, or None."""
+        return self._writer.broken
+
+    def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
+        """Run `work(connection)` durably; see `Writer.write`."""
+        return self._writer.write(work, rank)
+
+    def read(self, work: Work[T]) -> T:
+        """Run `work(connection)` on a connection that cannot write. Raises StoreError when the store is out of reach."""
+        try:
+            with self._read_engine.connect() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            raise explain(error) or error from error
+
+    def on_wake(self, call: Callable[[], None]) -> None:
+        """Call `call` (from any thread, quickly) whenever a committed write asked for it, on whichever node."""
+        self._wake_calls.append(call)
+        if not self.is_sqlite and self._listener is None:
+            self._listener = _Listener(self.url, self._wake)
+
+    def _wake(self) -> None:
+        for call in self._wake_calls:
+            call()
+
+    def close(self) -> None:
+        """Finish queued writes and let go of everything. Readers close first: the last to close checkpoints."""
+        if self._listener is not None:
+            self._listener.close()
+        self._writer.close()
+        if self._read_engine is not self._write_engine:
+            self._read_engine.dispose()
+        self._write_engine.dispose()
+        self._release_lock()
+
+    def _release_lock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+def _take_lock(database: Path) -> int:
+    """Hold `<database>.lock` while the process lives: the kernel lets go of it however the process ends."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StoreLocked(
+            f"Another daemon uses {database}. Only one may: stop it first, or give this one another store.url."
+        ) from None
+    return descriptor
+
+
+def _refuse_damaged(database: Path) -> None:
+    """Look before anything is written; a file that is there is never recreated over."""
+    if not database.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_MS / 1000)
+        try:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (5, 6):
+            raise StoreBusy(f"Another program holds {database}. Try again in a moment.") from error
+        verdict = str(error)
+    except sqlite3.DatabaseError as error:
+        verdict = str(error)
+    if verdict != "ok":
+        raise StoreCorrupt(
+            f"{database} is damaged ({verdict}). It was left as it is. Move it aside and restore the latest backup: "
+            "broadcaster backup restore PATH --yes"
+        )
+
+
+def _sqlite_engine(url: URL, connections: int, read_only: bool) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=16 if read_only else 0,
+        connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, the driver must not
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # NORMAL lost acknowledged rows in a power cut
+        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            cursor.execute("PRAGMA wal_autocheckpoint=0")
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class _Listener:
+    """A thread that hears PostgreSQL's NOTIFY. A slow poll elsewhere is the net when it is deaf."""
+
+    def __init__(self, url: URL, call: Callable[[], None]) -> None:
+        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._call = call
+        self._stop = threading.Event()
+        self.listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store-listener", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5) as connection:
+                    connection.execute(f"LISTEN {WAKE_CHANNEL}")
+                    self.listening.set()
+                    while not self._stop.is_set():
+                        for _ in connection.notifies(timeout=0.5, stop_after=1):
+                            self._call()
+            except psycopg.Error:
+                self.listening.clear()
+                self._stop.wait(1)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,105 @@
+"""What is due is a row with a time. Any node claims it; overdue rows of one incident collapse into one action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
+
+from broadcaster.store import tables as t
+
+FOLLOW_UP = ("remind", "due", "grace")
+_LEASE = timedelta(seconds=30)
+_OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One claimed duty: `what` is remind, due, grace, release, open or close; `ids` all rows it settles."""
+
+    what: str
+    incident_id: int
+    update_id: int | None
+    due_at: datetime
+    ids: tuple[int, ...]
+
+
+def plan(
+    connection: Connection, incident_id: int, update_id: int | None, times: Mapping[str, datetime], *, held: bool
+) -> None:
+    """Add a row for each; rows of an update that is `held` sleep until it is released."""
+    for what, at in times.items():
+        connection.execute(
+            insert(t.due).values(
+                what=what, incident_id=incident_id, update_id=update_id, due_at=at, outcome="held" if held else ""
+            )
+        )
+
+
+def take_effect(connection: Connection, row: Any, now: datetime) -> None:
+    """Called when `row` is released: its own rows wake, the follow-up of every earlier update is settled."""
+    connection.execute(
+        sql_update(t.due).where(t.due.c.update_id == row.id, t.due.c.outcome == "held").values(outcome="")
+    )
+    if row.audience != "public":
+        return
+    ended = row.kind == "restored" and not row.areas
+    settled = (*FOLLOW_UP, "open", "close") if ended or (row.kind == "retraction" and row.corrects_all) else FOLLOW_UP
+    connection.execute(
+        sql_update(t.due)
+        .where(
+            t.due.c.incident_id == row.incident_id,
+            or_(t.due.c.update_id != row.id, t.due.c.update_id.is_(None)),
+            t.due.c.what.in_(settled),
+            _OPEN,
+            t.due.c.outcome != "held",
+        )
+        .values(cancelled_at=now, outcome=f"answered by {row.number}")
+    )
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """When the next row is due, or None."""
+    return connection.scalar(select(func.min(t.due.c.due_at)).where(_OPEN, t.due.c.outcome != "held"))
+
+
+def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
+    """Claim what is due: per incident one follow-up duty (the latest stage reached) and every other row by itself.
+
+    A claim that is not settled within half a minute can be claimed again.
+    """
+    rows = connection.execute(
+        select(t.due)
+        .where(
+            _OPEN,
+            t.due.c.due_at <= now,
+            t.due.c.outcome != "held",
+            or_(t.due.c.lease_until.is_(None), t.due.c.lease_until < now),
+        )
+        .order_by(t.due.c.due_at, t.due.c.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return ()
+    connection.execute(
+        sql_update(t.due).where(t.due.c.id.in_([row.id for row in rows])).values(lease_until=now + _LEASE)
+    )
+    collapsed: dict[tuple[int, str], list[Any]] = {}
+    for row in rows:
+        group = "follow-up" if row.what in FOLLOW_UP else f"{row.what} {row.id}"
+        collapsed.setdefault((row.incident_id, group), []).append(row)
+    return tuple(
+        Due(last.what, last.incident_id, last.update_id, last.due_at, tuple(row.id for row in group))
+        for group in collapsed.values()
+        for last in group[-1:]
+    )
+
+
+def settle(connection: Connection, due: Due, now: datetime, outcome: str) -> None:
+    """Note that a claimed duty is done and what came of it."""
+    connection.execute(
+        sql_update(t.due).where(t.due.c.id.in_(due.ids)).values(done_at=now, outcome=outcome, lease_until=None)
+    )

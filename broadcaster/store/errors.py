@@ -1,0 +1,85 @@
+"""What can go wrong with the store, each with its sentence for the operator."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+
+
+class StoreError(Exception):
+    """Something about the store; `args[0]` is a sentence that says what to do."""
+
+
+class StoreBusy(StoreError):
+    """Nothing was stored; another try soon may succeed (locked by another process, or out of reach)."""
+
+
+class StoreFull(StoreError):
+    """Nothing was stored: the disk is full or the file system is read-only."""
+
+
+class StoreBroken(StoreError):
+    """The disk failed to keep a promise (an fsync error): nothing more is accepted until a restart."""
+
+
+class StoreCorrupt(StoreError):
+    """The file is damaged. It is refused and kept as it is."""
+
+
+class StoreLocked(StoreError):
+    """Another daemon holds this store."""
+
+
+class StoreTooNew(StoreError):
+    """A newer version of the program wrote this store."""
+
+
+class StoreKeyWrong(StoreError):
+    """The store was written with another key."""
+
+
+class Conflict(StoreError):
+    """What was read has changed before it could be written: read again and decide again."""
+
+
+# The primary result codes of https://www.sqlite.org/rescode.html that need a sentence of their own.
+_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
+
+
+def explain(error: DBAPIError) -> StoreError | None:
+    """The `StoreError` that a database error amounts to, or None when it is not about the store's health."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _explain_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF, cause)
+    if error.connection_invalidated or getattr(cause, "sqlstate", None) is None:
+        return StoreBusy("The database cannot be reached. Nothing was stored. Is PostgreSQL running?")
+    state = str(getattr(cause, "sqlstate", ""))
+    if state.startswith("53"):
+        return StoreFull("PostgreSQL has no room left (disk or connections). Nothing was stored. Free some.")
+    if state.startswith(("08", "57P", "40", "55P03")):
+        return StoreBusy("PostgreSQL is not answering now. Nothing was stored. Try again in a moment.")
+    return None
+
+
+def _explain_sqlite(code: int, cause: sqlite3.Error) -> StoreError | None:
+    if code in (_BUSY, _LOCKED):
+        return StoreBusy("Another program holds the database file. Nothing was stored. Try again in a moment.")
+    if code in (_FULL, _READONLY, _CANTOPEN):
+        return StoreFull("The disk is full or cannot be written. Nothing was stored. Free some space on it.")
+    if code == _IOERR:
+        return StoreBroken(
+            "The disk refused to keep what was written. Nothing more is accepted until it is mended and "
+            "the daemon is started again."
+        )
+    if code in (_CORRUPT, _NOTADB):
+        return StoreCorrupt(
+            "The database file is damaged. It was left as it is. Restore the latest backup: "
+            "broadcaster backup restore PATH --yes"
+        )
+    return None
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether PostgreSQL asks for the same transaction again (serialization failure or deadlock)."""
+    return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}

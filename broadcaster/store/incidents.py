@@ -1,0 +1,182 @@
+"""Reading incidents and their updates back as domain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, desc, select
+
+from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
+from broadcaster.store import tables as t
+from broadcaster.store.accepting import incident_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRecord:
+    """An update as kept: `said` is what it says, the rest how it came and went.
+
+    `struck_by` is the number of the update that corrected or retracted it, None while it stands.
+    """
+
+    id: int
+    said: Update
+    corrects_all: bool
+    quiet: bool
+    hold: str
+    release_at: datetime | None
+    cancelled_at: datetime | None
+    out_at: datetime | None
+    struck_by: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is released, speaks of the situation, and was neither corrected nor retracted."""
+        said = self.said
+        return said.released_at is not None and self.struck_by is None and said.kind is not Kind.RETRACTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRecord:
+    """An incident with its updates, oldest first."""
+
+    id: int
+    name: str
+    mode: Mode
+    staff: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    last_number: int
+    updates: tuple[UpdateRecord, ...]
+
+    def newest_standing(self, audience: Audience | None = None) -> UpdateRecord | None:
+        """The newest update that still stands (for `audience`), or None."""
+        for record in reversed(self.updates):
+            if record.stands and (audience is None or record.said.audience is audience):
+                return record
+        return None
+
+    def numbered(self, number: int) -> UpdateRecord | None:
+        """The update of this number, or None."""
+        return next((record for record in self.updates if record.said.number == number), None)
+
+
+def load(connection: Connection, incident_id: int) -> IncidentRecord | None:
+    """The incident of this id with all its updates, or None."""
+    return next(iter(load_many(connection, [incident_id])), None)
+
+
+def load_many(connection: Connection, ids: Sequence[int]) -> list[IncidentRecord]:
+    """The incidents of these ids, in the order of `ids`."""
+    rows = {
+        row.id: row for row in connection.execute(select(t.incident).where(t.incident.c.id.in_(ids))).all()
+    }
+    updates: dict[int, list[Any]] = {}
+    for row in connection.execute(
+        select(t.update).where(t.update.c.incident_id.in_(ids)).order_by(t.update.c.incident_id, t.update.c.number)
+    ):
+        updates.setdefault(row.incident_id, []).append(row)
+    return [_incident(rows[key], updates.get(key, [])) for key in ids if key in rows]
+
+
+def _incident(row: Any, updates: list[Any]) -> IncidentRecord:
+    name = incident_name(row.id, row.staff)
+    return IncidentRecord(
+        id=row.id,
+        name=name,
+        mode=Mode(row.mode),
+        staff=row.staff,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        last_number=row.last_number,
+        updates=tuple(_record(name, update, _struck_by(update, updates)) for update in updates),
+    )
+
+
+def _struck_by(row: Any, updates: list[Any]) -> int | None:
+    """The first released correction or retraction that concerns `row`; a retraction of all spares later updates."""
+    for other in updates:
+        if other.released_at is None or other.number <= row.number:
+            continue
+        if other.corrects == row.number or (other.corrects_all and other.kind == Kind.RETRACTION):
+            return int(other.number)
+    return None
+
+
+def _record(incident: str, row: Any, struck_by: int | None) -> UpdateRecord:
+    said = Update(
+        incident=incident,
+        number=row.number,
+        kind=Kind(row.kind),
+        audience=Audience(row.audience),
+        severity=Severity(row.severity),
+        mode=Mode(row.mode),
+        areas=tuple(row.areas),
+        ended=tuple(row.ended),
+        texts=row.texts,
+        headline=row.headline,
+        since=row.since,
+        etr=row.etr,
+        promise=row.promise,
+        planned=Planned(row.planned_start, row.planned_end) if row.planned_start else None,
+        affected=row.affected,
+        cause=row.cause,
+        instruction=row.instruction,
+        corrects=row.corrects,
+        author=row.author,
+        accepted_at=row.accepted_at,
+        released_at=row.released_at,
+        not_after=row.not_after,
+        revision=Revision(row.rev_epoch, row.rev_n) if row.rev_epoch is not None else None,
+    )
+    return UpdateRecord(
+        id=row.id,
+        said=said,
+        corrects_all=row.corrects_all,
+        quiet=row.quiet,
+        hold=row.hold or "",
+        release_at=row.release_at,
+        cancelled_at=row.cancelled_at,
+        out_at=row.out_at,
+        struck_by=struck_by,
+    )
+
+
+def find_same(connection: Connection, digest: str, after: datetime) -> str | None:
+    """The name of an update with the same text and areas accepted after this time, or None."""
+    row = connection.execute(
+        select(t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
+        .join(t.incident, t.incident.c.id == t.update.c.incident_id)
+        .where(t.update.c.digest == digest, t.update.c.accepted_at > after, t.update.c.cancelled_at.is_(None))
+        .order_by(desc(t.update.c.id))
+        .limit(1)
+    ).first()
+    return f"{incident_name(row.incident_id, row.staff)}-{row.number}" if row else None
+
+
+def page(connection: Connection, *, before: int | None, limit: int, only_open: bool) -> list[IncidentRecord]:
+    """Public incidents, newest first, those with ids below `before`."""
+    query = select(t.incident.c.id).where(~t.incident.c.staff).order_by(desc(t.incident.c.id)).limit(limit)
+    if before is not None:
+        query = query.where(t.incident.c.id < before)
+    if only_open:
+        query = query.where(t.incident.c.closed_at.is_(None))
+    return load_many(connection, list(connection.scalars(query)))
+
+
+def scheduled(connection: Connection) -> list[tuple[IncidentRecord, UpdateRecord]]:
+    """Every update that is accepted and waits for its time, soonest first."""
+    rows = connection.execute(
+        select(t.update.c.id, t.update.c.incident_id)
+        .where(t.update.c.hold.is_not(None), t.update.c.cancelled_at.is_(None))
+        .order_by(t.update.c.release_at)
+    ).all()
+    found = {record.id: record for record in load_many(connection, sorted({row.incident_id for row in rows}))}
+    return [
+        (found[row.incident_id], update)
+        for row in rows
+        for update in found[row.incident_id].updates
+        if update.id == row.id
+    ]

@@ -1,0 +1,44 @@
+"""Bringing a database to the schema this program knows, by Alembic; refusing one it does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine, text
+
+from broadcaster.store.errors import StoreTooNew
+
+_ADVISORY_LOCK = 0x62726F61  # two nodes that start together must not migrate together
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Create or migrate the tables.
+
+    Raises:
+        StoreTooNew: the database holds a revision this program has never heard of; nothing is changed.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current is not None:
+            _refuse_unknown(ScriptDirectory.from_config(config), current)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _refuse_unknown(scripts: ScriptDirectory, current: str) -> None:
+    try:
+        scripts.get_revision(current)
+    except CommandError:
+        raise StoreTooNew(
+            f"This store was written by a newer version of the program (schema {current}). Nothing was changed. "
+            "Install that version again, or restore a backup made with this one."
+        ) from None

@@ -1,0 +1,59 @@
+"""What a released update puts an end to: texts it corrects or retracts, and waiting ones it makes needless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.incident import Audience, Kind, Severity
+from broadcaster.domain.plan import Reach, supersedes
+from broadcaster.store import tables as t
+
+
+def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -> None:
+    """Called in the transaction that releases `row`.
+
+    Boards are left alone: they show the newest revision anyway, and with it every update before.
+    """
+    earlier = connection.execute(
+        select(t.delivery.c.id, t.delivery.c.shape, t.update)
+        .join(t.update, t.update.c.id == t.delivery.c.update_id)
+        .where(
+            t.delivery.c.incident_id == row.incident_id,
+            t.delivery.c.update_id != row.id,
+            t.delivery.c.shape != Shape.BOARD,
+            t.delivery.c.released,
+            t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+        )
+    ).all()
+    if row.kind in (Kind.CORRECTION, Kind.RETRACTION):
+        wrong = [old.id for old in earlier if row.corrects_all or old.number == row.corrects]
+        end = State.WITHDRAWN if row.kind == Kind.RETRACTION else State.SUPERSEDED
+        _end_waiting(connection, wrong, end, now, f"{row.kind} {row.number}")
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id.in_(wrong), t.delivery.c.state == State.SENDING)
+            .values(stopped=True)
+        )
+        return
+    new = _reach(row)
+    needless = [old.id for old in earlier if supersedes(new, _reach(old), Shape(old.shape))]
+    _end_waiting(connection, needless, State.SUPERSEDED, now, f"update {row.number}")
+
+
+def _reach(row: Any) -> Reach:
+    return Reach(
+        Kind(row.kind), Audience(row.audience), Severity(row.severity), frozenset((*row.areas, *row.ended))
+    )
+
+
+def _end_waiting(connection: Connection, ids: Iterable[int], end: State, now: datetime, because: str) -> None:
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.id.in_(list(ids)), t.delivery.c.state == State.WAITING)
+        .values(state=end, ended_at=now, detail=because)
+    )

@@ -1,0 +1,90 @@
+"""From a request to a complete answer: a look-up and a few comparisons, nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+
+from broadcaster.public.conditions import Header, choose, unchanged
+from broadcaster.public.pages import error_page
+from broadcaster.public.resource import Resource, fixed_headers, policy
+
+_MAX_AGE = 20
+_FRESH = "public, max-age={}, stale-while-revalidate=60, stale-if-error=86400"
+_ARCHIVED = "public, max-age=3600, stale-while-revalidate=60, stale-if-error=86400"
+
+# A path whose value is None was published, but its file is damaged: 503, not 404.
+Table = Mapping[str, Resource | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer; `body` None: a status that carries none."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes | None
+
+
+def answer(
+    table: Table, method: str, path: str, header: Header, now: float, *, https: bool = False
+) -> Answer:
+    """Answer one request. `path`: percent-decoded. `now`: Unix seconds."""
+    if method not in {"GET", "HEAD"}:
+        return failure(HTTPStatus.METHOD_NOT_ALLOWED, ("allow", "GET, HEAD"), https=https)
+    resource = table.get(path)
+    if resource is None:
+        return _without(table, path, https)
+    face = resource.at(now)
+    coding = choose(header("accept-encoding"), face.compressed)
+    copy = face.compressed[coding] if coding else face.identity
+    headers = [
+        *fixed_headers(resource.media_type, face.policy, https),
+        ("etag", copy.etag),
+        ("last-modified", formatdate(face.modified, usegmt=True)),
+        ("cache-control", _cache_control(resource, now)),
+    ]
+    if unchanged(header, copy.etag, face.modified):
+        return Answer(HTTPStatus.NOT_MODIFIED, headers, None)
+    headers.append(("content-type", resource.media_type))
+    if coding:
+        headers.append(("content-encoding", coding))
+    return Answer(HTTPStatus.OK, headers, copy.body)
+
+
+def failure(status: HTTPStatus, *extra: tuple[str, str], https: bool = False) -> Answer:
+    """Return a calm page for an answer that is not a published file."""
+    body = error_page(status)
+    headers = [*fixed_headers("text/html", policy(body), https)]
+    headers += [("content-type", "text/html; charset=utf-8"), *extra]
+    brief = status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.NOT_FOUND}
+    headers.append(("cache-control", "public, max-age=5" if brief else "no-store"))
+    return Answer(status, headers, body)
+
+
+def _cache_control(resource: Resource, now: float) -> str:
+    if resource.immutable:
+        return _ARCHIVED
+    left = resource.after - now if resource.overdue else 0.0
+    # A copy kept somewhere must not outlive the promise printed in it.
+    return _FRESH.format(max(1, min(_MAX_AGE, int(left))) if left > 0 else _MAX_AGE)
+
+
+def _without(table: Table, path: str, https: bool) -> Answer:
+    """Answer for a path with no body: redirect to the right spelling, 503, 400 or 404."""
+    if path in table or not table:
+        return failure(HTTPStatus.SERVICE_UNAVAILABLE, ("retry-after", "5"), https=https)
+    if not path.startswith("/") or any(ord(letter) < 32 for letter in path):
+        return failure(HTTPStatus.BAD_REQUEST, https=https)
+    plain = path.lower()
+    for spelling in (plain, f"{plain}/", plain.removesuffix("index.html")):
+        if spelling in table:
+            location = ("location", _relative(path, spelling))
+            return failure(HTTPStatus.MOVED_PERMANENTLY, location, https=https)
+    return failure(HTTPStatus.NOT_FOUND, https=https)
+
+
+def _relative(path: str, target: str) -> str:
+    """Return a relative address: right behind any proxy prefix, and never another host."""
+    up = "../" * (path.count("/") - 1)
+    return (up + target[1:]) or "./"

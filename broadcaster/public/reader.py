@@ -1,0 +1,181 @@
+"""Reading one owner's published revision from the directory; every body is checked by SHA-256.
+
+The format is `broadcaster.bundle`'s (docs/adr/0010); this side shares no code with it. A body
+that is not (yet) under its own name may stand under its hidden staged name: the writer was
+stopped between committing the manifest and renaming.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from broadcaster.public.resource import Copy, Face, Resource, policy
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PAGE = "index.html"
+
+Entry = Mapping[str, Any]
+
+
+class Damaged(Exception):  # noqa: N818 - says what is the case, like StopIteration
+    """A file is missing or not what the manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One owner's revision in memory. `damaged`: addresses whose files could not be read."""
+
+    revision: tuple[int, int] = (-1, -1)
+    shards: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    resources: Mapping[str, Resource | None] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+
+def read_view(root: Path, owner: str, old: View) -> View:
+    """Read the standing manifest of `owner`; what has not changed is taken from `old`.
+
+    What cannot be read is listed in `damaged` and stands as it was in `old`, or as None. Raises
+    `Damaged` when the manifest itself cannot be read.
+    """
+    manifest = _manifest(root, owner)
+    resources: dict[str, Resource | None] = {}
+    shards: dict[str, tuple[str, tuple[str, ...]]] = {}
+    damaged: list[str] = []
+    for key, sha256 in manifest["shards"].items():
+        known = old.shards.get(key)
+        if known and known[0] == sha256 and not old.damaged:
+            shards[key] = known
+            resources.update((address, old.resources[address]) for address in known[1])
+            continue
+        try:
+            entries = _shard(root, owner, key, sha256)
+        except Damaged:
+            # What the lost shard held is not known; what was shown goes on being shown.
+            held = known[1] if known else ()
+            shards[key] = ("", held)
+            resources.update((address, old.resources.get(address)) for address in held)
+            damaged.append(f"{owner} shard {key}")
+            continue
+        shards[key] = (sha256, tuple(address_of(path) for path in entries))
+        for path, entry in entries.items():
+            address = address_of(path)
+            before = old.resources.get(address)
+            try:
+                resources[address] = _resource(root, path, entry, before)
+            except Damaged:
+                resources[address] = before
+                damaged.append(address)
+    epoch, _, number = manifest["revision"].partition(".")
+    return View((int(epoch), int(number)), shards, resources, tuple(damaged))
+
+
+def address_of(path: str) -> str:
+    """Return the public address of a published path: `a/index.html` → `/a/`."""
+    folder, _, name = path.rpartition("/")
+    if name == _PAGE:
+        return f"/{folder}/" if folder else "/"
+    return f"/{path}"
+
+
+def _manifest(root: Path, owner: str) -> Entry:
+    body, _ = _read(root, f".manifest/{owner}.json")
+    try:
+        manifest: Entry = json.loads(body)
+        if not re.fullmatch(r"\d+\.\d+", manifest["revision"]):
+            raise Damaged(f"{owner}: no revision")
+        dict(manifest["shards"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{owner}: manifest unreadable") from error
+    return manifest
+
+
+def _shard(root: Path, owner: str, key: str, sha256: str) -> Mapping[str, Entry]:
+    body, _ = _read(root, f".manifest/{owner}/{key}.{sha256}.json")
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise Damaged(f"{owner}: shard {key}")
+    shard: Mapping[str, Entry] = json.loads(body)
+    return shard
+
+
+def _resource(root: Path, path: str, entry: Entry, old: Resource | None) -> Resource:
+    if old and old.entry == entry:
+        return old
+    face, overdue, after = _face(root, path, entry, old), None, 0.0
+    if late := entry.get("overdue"):
+        after = datetime.fromisoformat(late["after"]).timestamp()
+        overdue = _face(root, late["path"], late, None, changed=int(after))
+    immutable = bool(entry.get("immutable"))
+    return Resource(entry, entry["media_type"], immutable, face, overdue, after)
+
+
+def _face(root: Path, path: str, copies: Entry, old: Resource | None, *, changed: int = 0) -> Face:
+    body, modified = _body(root, path, copies["sha256"])
+    identity = _copy(body, copies["sha256"], None)
+    if old and old.face.identity.etag != identity.etag:
+        modified = _later(modified, old)
+    compressed = {
+        coding: _copy(_body(root, f"{path}{suffix}", copies[coding])[0], copies[coding], coding)
+        for coding, suffix in (("gzip", ".gz"), ("br", ".br"))
+        if coding in copies
+    }
+    return Face(identity, compressed, policy(body), max(modified, changed))
+
+
+def _later(modified: int, old: Resource) -> int:
+    """Return a Last-Modified beyond every one shown before: it is all that some readers send."""
+    shown = [old.face.modified]
+    if old.overdue and old.overdue.modified <= modified:
+        shown.append(old.overdue.modified)
+    return max(modified, max(shown) + 1)
+
+
+def _copy(body: bytes, sha256: str, encoding: str | None) -> Copy:
+    return Copy(body, f'"{sha256[:32]}"', encoding)
+
+
+def _body(root: Path, name: str, sha256: str) -> tuple[bytes, int]:
+    """Return the body and its time of change, from its own name or from the staged one."""
+    folder, slash, last = name.rpartition("/")
+    if not all(_PART.fullmatch(part) for part in name.split("/")):
+        raise Damaged(f"{name!r} is not a public path")
+    for candidate in (name, f"{folder}{slash}.{last}.new"):
+        try:
+            body, modified = _read(root, candidate)
+        except Damaged:
+            continue
+        if hashlib.sha256(body).hexdigest() == sha256:
+            return body, modified
+    raise Damaged(f"{name} is missing or not what the manifest says")
+
+
+def _read(root: Path, name: str) -> tuple[bytes, int]:
+    """Read a plain file below `root`, following no symbolic link; gives its time of change."""
+    *folders, last = name.split("/")
+    try:
+        descriptor = os.open(root, _FOLDER)
+        for folder in folders:
+            try:
+                deeper = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = deeper
+        try:
+            opened = os.open(last, _FILE, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        with os.fdopen(opened, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Damaged(f"{name} is not a plain file")
+            return file.read(), int(status.st_mtime)
+    except OSError as error:
+        raise Damaged(f"{name}: {error.strerror}") from error

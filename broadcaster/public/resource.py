@@ -1,0 +1,84 @@
+"""What one public address answers with, ready in memory."""
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+Headers = tuple[tuple[str, str], ...]
+
+_STYLE = re.compile(rb"<style[^>]*>(.*?)</style>", re.DOTALL | re.IGNORECASE)
+_FIXED: Headers = (
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ("vary", "Accept-Encoding"),
+    ("server", "broadcaster"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One encoding of one body; `etag` is strong and its own."""
+
+    body: bytes
+    etag: str
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One body in all its encodings. `modified`: Unix seconds of its last change."""
+
+    identity: Copy
+    compressed: Mapping[str, Copy]
+    policy: str
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One address: its face, and the one it shows once `after` (Unix seconds) has passed."""
+
+    entry: object
+    media_type: str
+    immutable: bool
+    face: Face
+    overdue: Face | None = None
+    after: float = 0.0
+
+    def at(self, now: float) -> Face:
+        """Return what to show at `now` (Unix seconds)."""
+        return self.overdue if self.overdue and now >= self.after else self.face
+
+
+def policy(body: bytes) -> str:
+    """Return the Content-Security-Policy of a page: only its own `<style>` may style it."""
+    hashes = [
+        f"'sha256-{b64encode(hashlib.sha256(style).digest()).decode()}'"
+        for style in dict.fromkeys(_STYLE.findall(body))
+    ]
+    styles = " ".join(hashes) or "'none'"
+    return (
+        f"default-src 'none'; style-src {styles}; img-src 'self' data:; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+@lru_cache(maxsize=256)  # a style sheet changes with a template, not with an update
+def fixed_headers(media_type: str, content_policy: str, https: bool) -> Headers:
+    """Return the headers that every answer of this kind carries, errors included."""
+    # Feeds and open records are for everyone's programs; pages are not for other sites' scripts.
+    shared = media_type.partition(";")[0].endswith(("json", "xml")) and "svg" not in media_type
+    headers: Headers = (
+        ("content-security-policy", content_policy),
+        ("cross-origin-resource-policy", "cross-origin" if shared else "same-origin"),
+        *_FIXED,
+    )
+    if shared:
+        headers += (("access-control-allow-origin", "*"),)
+    if https:
+        headers += (("strict-transport-security", "max-age=31536000"),)
+    return headers

@@ -1,0 +1,140 @@
+"""The listener: Granian in front, our look-up behind it, one thread that watches the directory."""
+
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from broadcaster.public.answer import answer, failure
+from broadcaster.public.site import Site
+
+_log = logging.getLogger("broadcaster.public")
+
+HEADER_TIMEOUT = 30.0  # seconds; Granian ends idle keep-alive connections with it too
+_HEADER_BYTES = 16 * 1024
+_WATCH = 0.1  # seconds between two looks at the manifests
+_BACKLOG = 4096
+_SPARE_FILES = 256
+_CONNECTIONS = 20_000  # about 15 kB each when idle
+_DRAIN = 5  # seconds that running answers get at the end
+
+
+class Front:
+    """The RSGI application. `clock`: Unix seconds, decides which pages are overdue."""
+
+    def __init__(
+        self, directory: Path, *, https: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._site = Site(directory)
+        self._https = https
+        self._clock = clock
+        self._parent = os.getppid()
+        self._site.look()
+
+    def __rsgi_init__(self, loop: Any) -> None:
+        """Start watching, in the worker process."""
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer one request."""
+        try:
+            found = answer(
+                self._site.table,
+                scope.method,
+                scope.path,
+                scope.headers.get,
+                self._clock(),
+                https=self._https,
+            )
+        except Exception:  # noqa: BLE001 - a resident gets a calm page, never a broken connection
+            _log.exception("a request could not be answered")
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            found = failure(status, ("retry-after", "5"), https=self._https)
+        if found.body is None:
+            protocol.response_empty(found.status, found.headers)
+        else:
+            protocol.response_bytes(found.status, found.headers, found.body)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_WATCH)
+            if os.getppid() != self._parent:
+                # Granian's main process was killed: an orphan would hold the port for ever.
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            try:
+                self._site.look()
+            except Exception:  # noqa: BLE001 - the pages in memory go on being served
+                _log.exception("the public directory could not be read; the old pages stand")
+
+
+def serve(
+    directory: Path, listen: str, *, https: bool = False, header_timeout: float = HEADER_TIMEOUT
+) -> None:
+    """Serve `directory` on `listen` ("HOST:PORT") until SIGTERM; SIGHUP replaces the worker.
+
+    `https`: residents come by https only, so send HSTS. `header_timeout`: seconds a client has for
+    its request headers, at most 60 (Granian's limit). Raises ValueError (address), OSError
+    (address in use or not ours). Blocks; call it in the main thread of a process of its own.
+    """
+    host, port = _address(listen)
+    _refuse_taken(host, port)
+    connections = max(min(_raise_file_limit() - _SPARE_FILES, _CONNECTIONS), 128)
+    # Front is built in the worker: it reads the directory before the first connection is taken.
+    loader: Callable[..., Any] = partial(Front, directory, https=https)
+    _log.info("public server on %s from %s, %d connections", listen, directory, connections)
+    Granian(
+        "broadcaster.public",
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=connections,  # Granian counts idle connections here
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(min(header_timeout, 60.0) * 1000),
+            max_buffer_size=_HEADER_BYTES,
+        ),
+        log_level=LogLevels.warning,
+        workers_kill_timeout=_DRAIN,
+        respawn_failed_workers=True,
+    ).serve(target_loader=loader, wrap_loader=False)
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"--listen {listen!r}: write HOST:PORT, e.g. 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raise OSError when the port is taken; Granian would silently share it (SO_REUSEPORT)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; give what it is now."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return min(hard, 1_000_000) if hard != resource.RLIM_INFINITY else 1_000_000

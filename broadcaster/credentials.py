@@ -1,0 +1,102 @@
+"""References to secrets: `${ENV}` inside a value, `file:path` for a whole value; resolved late, never logged.
+
+An environment variable is what the process was started with, so a changed one needs a restart; a file is read again
+at every reload.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LIMIT = 65_536
+"""Bytes a secret's file may have."""
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class MissingSecretError(Exception):
+    """What a reference names cannot be had; the message says what to do and holds no secret."""
+
+
+def is_reference(value: object) -> bool:
+    """Whether a value as written refers to a secret instead of being one."""
+    return isinstance(value, str) and (value.startswith("file:") or bool(_REFERENCE.search(value)))
+
+
+def resolve(value: str, base: Path, environ: Mapping[str, str], *, lax: bool = False) -> str:
+    """Replace `${NAME}` and `file:path` (relative to `base`) by what they name.
+
+    A file must be readable by its owner alone unless `lax` (demo mode); one line break at its end is dropped.
+
+    Raises:
+        MissingSecretError: there is no such variable or file, or others can read the file.
+    """
+    expanded = _REFERENCE.sub(lambda match: _variable(match[1], environ), value)
+    if not expanded.startswith("file:"):
+        return expanded
+    return _file(base / expanded.removeprefix("file:"), lax=lax)
+
+
+def resolve_all(
+    value: Any, base: Path, environ: Mapping[str, str], *, lax: bool = False
+) -> tuple[Any, list[tuple[tuple[str | int, ...], str]]]:
+    """Resolve every string within `value`; what fails stays as written and is listed with its place and sentence."""
+    failures: list[tuple[tuple[str | int, ...], str]] = []
+
+    def walk(part: Any, place: tuple[str | int, ...]) -> Any:
+        if isinstance(part, dict):
+            return {key: walk(child, (*place, key)) for key, child in part.items()}
+        if isinstance(part, list):
+            return [walk(child, (*place, n)) for n, child in enumerate(part)]
+        if not isinstance(part, str):
+            return part
+        try:
+            return resolve(part, base, environ, lax=lax)
+        except MissingSecretError as error:
+            failures.append((place, str(error)))
+            return part
+
+    return walk(value, ()), failures
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    if not _NAME.fullmatch(name):
+        raise MissingSecretError(
+            "between ${ and } stands the name of an environment variable: write ${NAME}"
+        )
+    value = environ.get(name, "")
+    if not value:
+        raise MissingSecretError(
+            f"the environment variable {name} is not set: set it and restart, "
+            "or write file: and the path of a file that holds the secret"
+        )
+    return value
+
+
+def _file(path: Path, *, lax: bool) -> str:
+    try:
+        with path.open("rb") as stream:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            raw = stream.read(LIMIT + 1)
+    except OSError as error:
+        raise MissingSecretError(
+            f"the file {path} cannot be read ({error.strerror}): create it with the secret in it, owned by the daemon's user"
+        ) from None
+    if mode & 0o077 and not lax:
+        raise MissingSecretError(f"others can read the file {path}: type  chmod 600 {path}")
+    try:
+        secret = raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise MissingSecretError(
+            f"the file {path} is not text: write the secret as UTF-8"
+        ) from None
+    if not secret or len(raw) > LIMIT:
+        fault = "is empty" if not secret else "is too long for a secret"
+        raise MissingSecretError(
+            f"the file {path} {fault}: write the secret and nothing else into it"
+        )
+    return secret

@@ -1,0 +1,86 @@
+"""Which kinds of channel are installed: the entry points of the group `broadcaster.channels`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points, packages_distributions
+
+from broadcaster.channel import BoardAdapter, LetterAdapter, PostAdapter
+
+GROUP = "broadcaster.channels"
+DISTRIBUTION = "crisis-broadcaster"
+
+Adapter = BoardAdapter | PostAdapter | LetterAdapter
+AdapterClass = type[BoardAdapter] | type[PostAdapter] | type[LetterAdapter]
+
+
+class KindUnavailableError(Exception):
+    """A kind cannot be used; the message says what is missing and the command to type."""
+
+
+class ForeignOwnerError(Exception):
+    """Another distribution has installed over an import name of ours; the message names it and the remedy."""
+
+
+def entries() -> dict[str, EntryPoint]:
+    """Kind → its entry point, nothing imported."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def kinds() -> Mapping[str, AdapterClass]:
+    """Kind → adapter class, of every kind that can be imported."""
+    found: dict[str, AdapterClass] = {}
+    for name, entry in sorted(entries().items()):
+        try:
+            found[name] = adapter_class(entry)
+        except KindUnavailableError:
+            continue
+    return found
+
+
+def adapter_class(entry: EntryPoint) -> AdapterClass:
+    """The class an entry point names.
+
+    Raises:
+        KindUnavailableError: it cannot be imported, or is not an adapter.
+    """
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise KindUnavailableError(_remedy(entry, error)) from error
+    if not (
+        isinstance(found, type) and issubclass(found, BoardAdapter | PostAdapter | LetterAdapter)
+    ):
+        raise KindUnavailableError(f'kind "{entry.name}": {entry.value} is not a channel adapter')
+    return found
+
+
+def _remedy(entry: EntryPoint, error: Exception) -> str:
+    missing = getattr(error, "name", None) or entry.module
+    owner = entry.dist.name if entry.dist else DISTRIBUTION
+    extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
+    again = "" if extras else "--force-reinstall "
+    return (
+        f'kind "{entry.name}" needs the Python module {missing}, which is not here: '
+        f"type  python -m pip install {again}'{owner}{extras}'"
+    )
+
+
+def refuse_foreign_owners(
+    owners: Callable[[], Mapping[str, Iterable[str]]] = packages_distributions,
+) -> None:
+    """See that no other distribution owns the import names `broadcaster` or `channels`.
+
+    Django Channels installs `channels` and another package `broadcaster`; installers overwrite silently.
+
+    Raises:
+        ForeignOwnerError: one does.
+    """
+    installed = owners()
+    for name in ("broadcaster", "channels"):
+        foreign = sorted({*installed.get(name, ())} - {DISTRIBUTION})
+        if foreign:
+            raise ForeignOwnerError(
+                f'the package {foreign[0]} has installed its own "{name}" over ours: '
+                f"install {DISTRIBUTION} into an environment of its own (python3 -m venv)"
+            )

@@ -1,0 +1,179 @@
+"""pydantic's findings → our sentences: what is wrong, what to write instead, never a secret's value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from broadcaster.settings.errors import ConfigError
+from broadcaster.settings.schema import allowed_keys, is_span, secrets
+from broadcaster.settings.source import Place, Source
+
+
+def describe(
+    error: ValidationError,
+    model: type[BaseModel],
+    source: Source,
+    place: Place,
+    resolved: Any = None,
+) -> list[ConfigError]:
+    """Say everything pydantic found in the block at `place` of `source`.
+
+    `resolved` is the block after its references were replaced; what it holds in secret places is masked.
+    """
+    schema = model.model_json_schema()
+    written = _at(source.document, place)
+    hidden = {*secrets(schema, written), *secrets(schema, resolved)}
+    found: dict[Place, ConfigError] = {}
+    for finding in error.errors(include_url=False, include_input=False):
+        if finding["type"] == "too_short" and _at(source.document, (*place, *finding["loc"])):
+            continue  # it is short only of what is reported below it
+        local = _local(finding["loc"], written, str(finding["type"]))
+        sentence = _sentence(finding, schema, written, local)
+        wrong = source.error((*place, *local), mask(sentence, hidden))
+        found.setdefault((*local, wrong.sentence), wrong)
+    return list(found.values())
+
+
+def mask(sentence: str, hidden: Iterable[str]) -> str:
+    """Replace every secret in a sentence by an ellipsis."""
+    for secret in sorted(hidden, key=len, reverse=True):
+        if secret:
+            sentence = sentence.replace(secret, "…")
+    return sentence
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "did you mean …?", or what there is, or "" when there is nothing."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, 1, cutoff=0.6)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"write one of {', '.join(names)}" if names else ""
+
+
+def _at(document: Any, place: Place) -> Any:
+    for step in place:
+        document = document[step]
+    return document
+
+
+def _local(loc: tuple[str | int, ...], written: Any, kind: str) -> Place:
+    """Pydantic's location without the steps that stand for no key: union tags and its word for a key, "[key]"."""
+    place: list[str | int] = []
+    for position, step in enumerate(loc):
+        last = position == len(loc) - 1
+        if step == "[key]":
+            continue
+        inside = (isinstance(written, dict) and step in written) or (
+            isinstance(written, list) and isinstance(step, int) and step < len(written)
+        )
+        if inside:
+            written = written[step]
+            place.append(step)
+        elif last and kind == "missing":
+            place.append(step)
+    return tuple(place)
+
+
+_TYPES = {
+    "string_type": "must be text: write it in quotes",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "list_type": "must be a list: write [first, second]",
+    "tuple_type": "must be a list: write [first, second]",
+    "dict_type": "must be keys with values",
+    "mapping_type": "must be keys with values",
+    "model_type": "must be keys with values",
+    "model_attributes_type": "must be keys with values",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "path_type": "must be a path: write it in quotes",
+}
+_LIMITS = {
+    "greater_than": ("gt", "must be more than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def _sentence(
+    finding: Mapping[str, Any], schema: Mapping[str, Any], written: Any, local: Place
+) -> str:
+    kind = str(finding["type"])
+    context = finding.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(allowed_keys(schema, written, local[:-1]), str(local[-1]))
+    if kind == "missing":
+        return "is missing: write it"
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind in _LIMITS:
+        key, words = _LIMITS[kind]
+        limit = context[key]
+        return f"{words} {span(limit) if is_span(schema, written, local) else limit}"
+    about_key = finding["loc"][-1:] == ("[key]",)
+    quoted = f'"{local[-1]}" ' if about_key else _quoted(written, local)
+    return _value_sentence(kind, context, finding, quoted)
+
+
+def _value_sentence(
+    kind: str, context: Mapping[str, Any], finding: Mapping[str, Any], quoted: str
+) -> str:
+    if kind in {"enum", "literal_error"}:
+        known = str(context["expected"]).replace("'", "")
+        return f"{quoted}is not one of the words known here: write {known}"
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        key = str(context["discriminator"]).strip("'")
+        return f"needs a known {key}: write {key}: and one of {context.get('expected_tags', 'those in the manual')}"
+    if kind == "string_pattern_mismatch":
+        return f"{quoted}is not written as it must be here: {_shape(str(context['pattern']))}"
+    if kind == "string_too_long":
+        return f"is too long: at most {context['max_length']} characters"
+    if kind == "value_error":
+        # A validator's own sentence; one that begins with a verb is about the value.
+        own = str(context["error"])
+        return f"{quoted}{own}" if own.startswith("is ") else own
+    return f"{quoted}{finding['msg'][:1].lower()}{finding['msg'][1:]}"
+
+
+def _unknown(known: Iterable[str], key: str) -> str:
+    hint = did_you_mean(key, known)
+    return f'unknown key "{key}": {hint or "delete it"}'
+
+
+def _quoted(written: Any, local: Place) -> str:
+    """The value as written and a space, when it is short text that may be repeated; "" else."""
+    try:
+        value = _at(written, local)
+    except (KeyError, IndexError, TypeError):
+        return ""
+    short = isinstance(value, str) and len(value) <= 100 and value.isprintable()
+    return f'"{value}" ' if short else ""
+
+
+def _shape(pattern: str) -> str:
+    shapes = {
+        "^[A-Z]{2}$": "two capital letters, such as SE",
+        "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as norra-ekbyn",
+        "^[a-z0-9]+([-_][a-z0-9]+)*$": "small letters a-z, digits, single hyphens, such as sms",
+        "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$": "a language tag, such as sv, en or nb",
+    }
+    return shapes.get(pattern, f"the pattern is {pattern}")
+
+
+def span(seconds: float) -> str:
+    """Write seconds as a duration is written: 2700 as 45m."""
+    for size, unit in ((3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"

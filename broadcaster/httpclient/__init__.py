@@ -1,0 +1,46 @@
+"""Calls out over HTTP for adapters that make one call at a time.
+
+One call has one total deadline, from looking up the name to the last byte of the body; the body is capped and never
+decompressed; redirects are refused; TLS is verified; nothing is read from the environment's proxy settings; no
+exception carries a secret. What went wrong is raised as `Transient`, `Permanent` or `Uncertain` of `broadcaster.channel`.
+Bulk letters go by `broadcaster.bulkhttp`.
+
+What the deadline does not bound: a name look-up left behind goes on in its own thread until the system's resolver gives
+up, and a thread that is not scheduled cannot look at its clock.
+"""
+
+from __future__ import annotations
+
+from broadcaster.httpclient.answer import (
+    BODY_CAP,
+    Answer,
+    failure_of,
+    parse_json,
+    printable,
+    retry_after,
+    seconds_until,
+)
+from broadcaster.httpclient.caller import Caller, guard_session
+from broadcaster.httpclient.deadline import Deadline, within
+from broadcaster.httpclient.egress import Reach, guard_address, is_public
+from broadcaster.httpclient.transport import Transport, answer_of, host_of
+
+__all__ = [
+    "BODY_CAP",
+    "Answer",
+    "Caller",
+    "Deadline",
+    "Reach",
+    "Transport",
+    "answer_of",
+    "failure_of",
+    "guard_address",
+    "guard_session",
+    "host_of",
+    "is_public",
+    "parse_json",
+    "printable",
+    "retry_after",
+    "seconds_until",
+    "within",
+]

@@ -1,0 +1,142 @@
+"""The one call that adapters make."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Collection, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from broadcaster.channel import Failure, Permanent
+from broadcaster.httpclient.answer import BODY_CAP, Answer, failure_of
+from broadcaster.httpclient.deadline import Deadline, within
+from broadcaster.httpclient.egress import Reach
+from broadcaster.httpclient.transport import Transport, answer_of, check_request
+
+# RFC 9110 §9.2.2: the same request again leaves things as one leaves them.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_SHORTEST_SECRET = 4
+
+
+class Caller:
+    """One adapter's way out: a pool of kept connections, used from any number of threads.
+
+    Args:
+        allowed_hosts: as in `ChannelContext`: None anywhere, else loopback and these only, judged at the socket.
+        secrets: what must never stand in a sentence or a reply; a far side may echo it.
+        headers: sent with every call; a call's own come on top.
+        public_only: for addresses a stranger chose: nothing but public addresses is reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed_hosts: tuple[str, ...] | None,
+        secrets: Collection[str] = (),
+        headers: Mapping[str, str] | None = None,
+        public_only: bool = False,
+    ) -> None:
+        self._secrets = _hidden_forms(secrets)
+        self._headers = {"User-Agent": "crisis-broadcaster", **(headers or {})}
+        self._session = guard_session(
+            requests.Session(), Transport(Reach(allowed_hosts, public_only))
+        )
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        idempotent: bool | None = None,
+        expect: Collection[int] = (),
+        sentences: Mapping[int, str] | None = None,
+        cap: int = BODY_CAP,
+    ) -> Answer:
+        """Make one request, once.
+
+        Args:
+            deadline: shared by all calls that belong together.
+            idempotent: whether the same request may safely be made again; by default what RFC 9110 says of `method`.
+            expect: statuses besides 2xx that are returned and not raised.
+            sentences: for the operator, by status, instead of the usual ones.
+            cap: the most bytes of the body that are read.
+
+        Raises:
+            Transient: nothing was sent, or the far side asks to wait, or (idempotent) it is worth another try.
+            Permanent: the same request will never be accepted; scope `channel` for credentials, TLS, redirects.
+            Uncertain: sent, and no answer that could be understood (not idempotent).
+        """
+        again = method in _IDEMPOTENT if idempotent is None else idempotent
+        if json is not None:
+            body = json_module.dumps(json, ensure_ascii=False, allow_nan=False).encode()
+        kind = {"Content-Type": "application/json"} if json is not None else {}
+        request = requests.Request(
+            method,
+            url,
+            params=params or {},
+            data=body if body is not None else form,
+            headers={**kind, **self._headers, **(headers or {})},
+        )
+        problem: Failure | None
+        try:
+            with within(deadline, idempotent=again, cap=cap):
+                answer = self._send(request)
+            said = (sentences or {}).get(answer.status, "")
+            host = urlsplit(url).hostname or ""
+            problem = failure_of(answer, host, idempotent=again, sentence=said, now=deadline.at)
+            if problem is None or answer.status in expect:
+                return answer
+        except Failure as failure:
+            problem = failure
+        raise self._redacted(problem)
+
+    def close(self) -> None:
+        """Close every kept connection; called when no call is running."""
+        self._session.close()
+
+    def _send(self, request: requests.Request) -> Answer:
+        try:
+            prepared = self._session.prepare_request(request)
+        except (requests.RequestException, ValueError):
+            prepared = None
+        if prepared is None:
+            raise Permanent("The address to call, or one of its headers, is not well formed.")
+        check_request(prepared)
+        return answer_of(self._session.send(prepared, allow_redirects=False))
+
+    def _redacted(self, failure: Failure) -> Failure:
+        return type(failure)(
+            self._hidden(failure.sentence),
+            scope=failure.scope,
+            retry_after=failure.retry_after,
+            reply=self._hidden(failure.reply),
+        )
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+
+def guard_session(session: requests.Session, transport: Transport) -> requests.Session:
+    """Give a session that a library made the same promises: every call of it goes through `transport`."""
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", transport)
+    session.mount("http://", transport)
+    return session
+
+
+def _hidden_forms(secrets: Collection[str]) -> list[str]:
+    """Each secret plain and as it stands in an address, longest first; what is too short to be one is left out."""
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    return sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -13,10 +13,11 @@ stop() {
     exit 2
 }
 
+# Each tier holds those before it, so its stamps do too.
 case $tier in
-run) locks="build run" ;;
-test) locks="build run test" ;;
-check) locks="build run test check" ;;
+run) locks="build run" tiers="run" ;;
+test) locks="build run test" tiers="run test" ;;
+check) locks="build run test check" tiers="run test check" ;;
 *) stop "unknown tier '$tier': write run, test or check." ;;
 esac
 
@@ -29,15 +30,8 @@ version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
     stop "Python's venv module is missing. Debian, Ubuntu: apt install python3-venv (or python$version-venv)"
 
-files=""
-for lock in $locks; do
-    [ -f "requirements/$lock.txt" ] || stop "requirements/$lock.txt is missing; restore it: git checkout requirements"
-    files="$files requirements/$lock.txt"
-done
-# shellcheck disable=SC2086 # a list of names without blanks
-digest=$(cat deploy/setup.sh pyproject.toml $files | sha256sum | cut -d' ' -f1)
+wanted="$version $PWD $(cat deploy/setup.sh pyproject.toml requirements/*.txt | sha256sum | cut -d' ' -f1)"
 stamp="$VENV/.setup-$tier"
-wanted="$version $PWD $digest"
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
 
 clear=""
@@ -70,11 +64,11 @@ PY
 
 say "installing from requirements/ into $VENV (a minute or two the first time)"
 arguments=""
-for file in $files; do arguments="$arguments -r $file"; done
-# shellcheck disable=SC2086
+for lock in $locks; do arguments="$arguments -r requirements/$lock.txt"; done
+# shellcheck disable=SC2086 # options and names without blanks
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --require-hashes --only-binary :all: $arguments
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --no-index --no-deps --no-build-isolation --editable .
-printf '%s\n' "$wanted" >"$stamp"
+for made in $tiers; do printf '%s\n' "$wanted" >"$VENV/.setup-$made"; done
 say "ready: $VENV/bin/broadcaster"

@@ -24,7 +24,10 @@ _ACCENTED: Final = (
     r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0253\u0254\u0256\u0257\u0259\u025b\u0263\u0268\u026f"
     r"\u0272\u0289\u028b\u02bb\u0300-\u036f\u1e00-\u1eff"
 )
-_TLD: Final = r"(?:\L<tlds>(?![0-9a-z@+\-])|xn--[\-0-9a-z]+)"
+# Looking at the next letters first spares the dear list at "14.45" and at hostile text.
+_TLD: Final = (
+    r"(?:(?=[a-z]++(?![0-9a-z@+\-])|[^\x00-\u024f])\L<tlds>(?![0-9a-z@+\-])|xn--[\-0-9a-z]+)"
+)
 _LONGEST_LABEL: Final = 63
 _LONGEST_LINK: Final = 4096
 
@@ -37,8 +40,8 @@ def _link(
     Repeats are bounded (63 letters a label by DNS, 12 labels by sense): hostile text costs linear time.
     """
     letter = rf"[^{unlabelled}]"
-    subdomain = rf"{letter}(?:[_-]*{letter}){{0,62}}\."
-    domain = rf"(?:{subdomain}){{0,10}}{letter}(?:-*{letter}){{0,62}}\.{_TLD}"
+    subdomain = rf"{letter}(?:[_-]*+{letter}){{0,62}}+\."
+    domain = rf"(?:{subdomain}){{0,10}}{letter}(?:-*+{letter}){{0,62}}+\.{_TLD}"
     nested = rf"\((?:[{path}]+|[{path}]*\([{path}]+\)[{path}]*)\)"
     return (
         rf"(?P<before>[^A-Za-z0-9@＠$#＃{_NEVER}]|^)"

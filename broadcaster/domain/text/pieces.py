@@ -24,6 +24,12 @@ _ABBREVIATION: Final = regex.compile(
 _BEFORE_NUMBER: Final = frozenset(
     ("kl", "kl.", "klockan", "ca", "ca.", "nr", "nr.", "nummer", "tel", "tel.", "den", "§")
 )
+_NO_UNIT: Final = frozenset(
+    (
+        *("i", "på", "och", "eller", "men", "för", "från", "till", "av", "med", "om", "är", "den"),
+        *("in", "on", "and", "or", "but", "for", "from", "to", "of", "with", "is", "the"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ def _joints(run: Sequence[Piece]) -> Iterator[str]:
 
 def _belong(left: str, right: str) -> bool:
     """Tell whether a cut here would part a number from its unit: "45 minuter", "1 200", "kl. 19"."""
+    if is_link(left) or is_link(right) or right.lower() in _NO_UNIT:
+        return False
     if left[-1].isdigit():
         return right[0].isalnum() or right[0] in "%°€$–-"
     return right[0].isdigit() and left.lower().lstrip("(") in _BEFORE_NUMBER

@@ -69,6 +69,8 @@ def shorten(
     def fits(run: Sequence[Piece]) -> bool:
         return measure(joined(run).rstrip(",;:.–- ") + ending) <= limit
 
+    if not rest and measure(link) <= limit:
+        return link
     kept = _most(rest, fits)
     while not kept and rest and (cut := smaller(rest[0])):
         rest = cut

@@ -28,10 +28,11 @@ _EMOJI: Final = regex.compile(
     flags=regex.VERSION1,
 )
 _MENTION: Final = regex.compile(
-    r"(?<![=/\w])@(?P<name>[a-z0-9_]+(?:[.\-]+[a-z0-9_]+)*)(?:@\w+(?:[.\-]+\w+)*)?"
+    r"(?<![=/\w])@(?P<name>[a-z0-9_]+(?:[.\-]+[a-z0-9_]+)*)(?:@(?P<server>\w+(?:[.\-]+\w+)*))?"
     r"(?P<not>[@＠\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]|://)?",
     flags=regex.IGNORECASE,
 )
+_LONGEST_SERVER: Final = 253
 
 
 def weighted_length(text: str) -> int:
@@ -58,7 +59,7 @@ def mastodon_length(text: str, per_url: int = MASTODON_PER_LINK) -> int:
     """
     short: dict[Span, str] = dict.fromkeys(mastodon_links(text), "x" * per_url)
     for match in _MENTION.finditer(text):
-        if not match["not"]:
+        if not match["not"] and len(match["server"] or "") <= _LONGEST_SERVER:
             short.setdefault(match.span(), "@" + match["name"])
     return grapheme_length(_rewritten(text, short))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from broadcaster.channel import ChannelContext, ChannelSettings, Mode, Organisation
+from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, Mode, Organisation
 from broadcaster.credentials import resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.locale import languages, phrases
+from broadcaster.registry.hosts import forbidden_hosts
 from broadcaster.registry.kinds import (
     Adapter,
     AdapterClass,
@@ -18,10 +19,11 @@ from broadcaster.registry.kinds import (
     adapter_class,
     entries,
 )
+from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
 from broadcaster.settings.model import Settings
-from broadcaster.settings.sentences import describe, did_you_mean
+from broadcaster.settings.sentences import describe, did_you_mean, mask
 from broadcaster.settings.source import Source
 
 
@@ -38,18 +40,43 @@ def build(loaded: Loaded) -> dict[str, Adapter]:
 
 
 def assemble(loaded: Loaded) -> tuple[dict[str, Adapter], list[ConfigError]]:
-    """The channels that can be built, and what is wrong with the others."""
-    errors = unspoken(loaded.source, loaded.settings)
-    if errors:
+    """The channels that can be built, and what is wrong with the others or among them."""
+    source, settings = loaded.source, loaded.settings
+    errors = [*unspoken(source, settings), *references(source)]
+    if unspoken(source, settings):
         return {}, errors
-    blocks, errors = channel_settings(loaded.source, loaded.environ)
+    blocks, wrong = channel_settings(source, loaded.environ)
+    errors += wrong
     adapters: dict[str, Adapter] = {}
-    for name, (adapter, settings) in blocks.items():
+    for name, (adapter, block) in blocks.items():
         try:
-            adapters[name] = adapter(settings, context(name, loaded.settings))
+            adapters[name] = adapter(block, context(name, settings))
         except ValueError as error:
-            errors.append(loaded.source.error(("channels", name), str(error)))
+            errors.append(source.error(("channels", name), mask(str(error), held_secrets(block))))
+    errors += forbidden_hosts(source, settings, adapters)
+    errors += _boards_as_fallback(source, adapters)
     return adapters, errors
+
+
+def held_secrets(value: Any) -> Iterator[str]:
+    """Every secret value a channel's settings hold."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        yield from held_secrets(dict(value))
+    elif isinstance(value, Mapping):
+        yield from held_secrets(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from held_secrets(part)
+
+
+def _boards_as_fallback(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
+    for name, adapter in adapters.items():
+        for n, other in enumerate(adapter.settings.fallback):
+            if isinstance(adapters.get(other), BoardAdapter):
+                remedy = f'"{other}" shows everything anyway: name a channel that sends or posts'
+                yield source.error(("channels", name, "fallback", n), remedy)
 
 
 def unspoken(source: Source, settings: Settings) -> list[ConfigError]:

@@ -20,8 +20,10 @@ from broadcaster.settings.source import Source, read
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that can be used. `digest` is the same on every node that runs the same configuration: it covers
-    what is written, except `node`, and no resolved secret.
+    """A configuration that can be used.
+
+    `digest` is the same on every node that runs the same configuration: it covers what is written,
+    except `node`, and no resolved secret.
     """
 
     settings: Settings
@@ -46,6 +48,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     settings, errors = validate(source, environ)
     if settings is None or errors:
         raise ConfigErrors(errors)
+    return loaded_from(source, settings, environ)
+
+
+def loaded_from(source: Source, settings: Settings, environ: Mapping[str, str]) -> Loaded:
+    """Settings that were found right, with what they were read from."""
     return Loaded(settings, source.path, _digest(source.document), source, environ)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,6 +25,7 @@ from broadcaster.settings.values import (
     Language,
     Listen,
     ListenAddress,
+    ListenOrNone,
     LocalPath,
     Name,
     ScbCode,
@@ -78,9 +79,7 @@ class PublicSettings(_Closed):
         validate_default=True,
         description="Where the page and feeds are written.",
     )
-    listen: Annotated[
-        ListenAddress | None, BeforeValidator(lambda v: None if v == "none" else v)
-    ] = Field(
+    listen: ListenOrNone = Field(
         None,
         description="Where the public server listens; none: only files, another server shows them.",
     )
@@ -123,6 +122,17 @@ class StoreSettings(_Closed):
         raise ValueError(
             "is not a database we can use: write sqlite:///var/broadcaster.db or postgresql+psycopg://…"
         )
+
+    @field_validator("key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        try:
+            size = len(base64.b64decode(value.get_secret_value(), validate=True))
+        except ValueError:
+            size = 0
+        if size != 32:
+            raise ValueError("must be 32 bytes in base64: broadcaster init writes one")
+        return value
 
 
 class AreaSettings(_Closed):

@@ -47,7 +47,7 @@ def mask(sentence: str, hidden: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "did you mean …?", or what there is, or "" when there is nothing."""
+    """Ask for the nearest known name, or list them all; "" when there is none."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, 1, cutoff=0.6)
     if near:

@@ -135,7 +135,9 @@ class _Composer(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
-        line = event.start_mark.line + 1
+        mark = event.start_mark
+        assert isinstance(mark, yaml.Mark)  # noqa: S101 - every event of a text has one
+        line = mark.line + 1
         if getattr(event, "anchor", None) is not None:
             self._source.refuse(
                 line, (), "anchors (&) and aliases (*) are not used here: write the value out"
@@ -146,9 +148,7 @@ class _Composer(yaml.SafeLoader):
         if getattr(event, "tag", None) is not None:
             self._source.refuse(line, (), "tags (!) are not used here: write the plain value")
         if self._depth >= DEPTH:
-            raise _Refused(
-                problem=f"nests deeper than {DEPTH} levels", problem_mark=event.start_mark
-            )
+            raise _Refused(problem=f"nests deeper than {DEPTH} levels", problem_mark=mark)
         self._depth += 1
         try:
             node: yaml.Node | None = super().compose_node(parent, index)

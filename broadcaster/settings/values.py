@@ -23,6 +23,7 @@ from broadcaster.channel import Duration
 
 __all__ = ["AreaKey", "Duration", "HttpUrl", "Language", "Listen", "LocalPath", "Name", "ZoneName"]
 
+_ADDRESS = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})"
 KEY = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
@@ -46,7 +47,7 @@ class Listen:
 def _listen(value: object) -> Listen:
     if isinstance(value, Listen):
         return value
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", str(value))
+    match = re.fullmatch(_ADDRESS, str(value))
     if not isinstance(value, str) or match is None or not int(match[2]) <= 65535:
         raise ValueError(
             'is not an address to listen on: write host and port in quotes, such as "127.0.0.1:8080"'
@@ -58,10 +59,14 @@ ListenAddress = Annotated[
     Listen,
     BeforeValidator(_listen),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"}
-    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ADDRESS}$"}),
 ]
+ListenOrNone = Annotated[
+    ListenAddress | None,
+    BeforeValidator(lambda value: None if value == "none" else value),
+    WithJsonSchema({"type": ["string", "null"], "pattern": f"^(none|{_ADDRESS})$"}),
+]
+"""An address to listen on, or the word none."""
 
 
 def _http_url(value: str) -> str:

@@ -1,0 +1,125 @@
+"""`config check`: everything that can be known about a configuration without starting it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from broadcaster.channel import Audience, CanReceive
+from broadcaster.registry.building import assemble, channel_settings
+from broadcaster.registry.kinds import Adapter
+from broadcaster.registry.references import references
+from broadcaster.settings.errors import ConfigError
+from broadcaster.settings.loading import Loaded, loaded_from, validate
+from broadcaster.settings.source import Source, read
+
+
+def check_file(path: Path, environ: Mapping[str, str]) -> list[ConfigError]:
+    """All errors and warnings of a configuration, in its own order, whatever else is wrong with it."""
+    source = read(path)
+    settings, errors = validate(source, environ)
+    if settings is not None and not errors:
+        return check(loaded_from(source, settings, environ))
+    _, wrong = channel_settings(source, environ)
+    return sorted({*errors, *wrong, *references(source)})
+
+
+def check(loaded: Loaded) -> list[ConfigError]:
+    """What is wrong (`warning` false: it cannot be started) or doubtful about a configuration that was loaded."""
+    adapters, errors = assemble(loaded)
+    places = [*_places(loaded), *_listeners(loaded)]
+    doubts = [*_exposure(loaded), *_unrouted(loaded.source, adapters), *_silent(loaded, adapters)]
+    return sorted({*errors, *places, *doubts})
+
+
+def _places(loaded: Loaded) -> Iterator[ConfigError]:
+    settings, source = loaded.settings, loaded.source
+    written = {
+        ("public", "directory"): settings.public.directory,
+        ("erasures",): settings.erasures.parent,
+        ("audit_head",): settings.audit_head.parent,
+    }
+    database = settings.store.url.get_secret_value()
+    if database.startswith("sqlite:///"):
+        written["store", "url"] = Path(database.removeprefix("sqlite:///")).parent
+    for place, directory in written.items():
+        if not _writable(directory):
+            yield source.error(
+                place, f"the directory {directory} cannot be written: give it to the daemon's user"
+            )
+    for key, area in settings.areas.items():
+        if area.polygon and not area.polygon.is_file():
+            remedy = f"there is no file {area.polygon}: put it there or take the line out"
+            yield source.error(("areas", key, "polygon"), remedy)
+
+
+def _writable(directory: Path) -> bool:
+    """Whether it can be written, or made."""
+    nearest = next(part for part in (directory, *directory.parents) if part.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _listeners(loaded: Loaded) -> Iterator[ConfigError]:
+    settings = loaded.settings
+    listeners = {
+        "api": settings.api.listen,
+        "public": settings.public.listen,
+        "inbound": settings.inbound.listen if settings.inbound else None,
+    }
+    taken: dict[str, str] = {}
+    for section, listen in listeners.items():
+        if listen is None or listen.port == 0:
+            continue
+        other = taken.setdefault(str(listen), section)
+        if other != section:
+            remedy = f"{listen} is taken by {other}.listen: choose another port"
+            yield loaded.source.error((section, "listen"), remedy)
+
+
+def _exposure(loaded: Loaded) -> Iterator[ConfigError]:
+    """What residents or the whole world would reach by mistake."""
+    settings, source = loaded.settings, loaded.source
+    host = settings.api.listen.host
+    if not settings.api.listen.is_loopback and not _is_private(host):
+        remedy = f"the operators' interface would stand open on {host}: listen on 127.0.0.1 or a private address"
+        yield source.error(("api", "listen"), remedy, warning=True)
+    if settings.mode == "live" and not settings.public.url.startswith("https://"):
+        remedy = "residents should read an address that begins with https://"
+        yield source.error(("public", "url"), remedy, warning=True)
+    for language in settings.organisation.languages:
+        if not settings.retract_sentence(language):
+            remedy = f'says nothing in "{language}": add what a retraction without a text says'
+            yield source.error(("retract_text",), remedy, warning=True)
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private and not address.is_unspecified
+
+
+def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
+    routes = source.document["routes"]
+    used = {name for route in routes for name in route["channels"]}
+    used |= {name for adapter in adapters.values() for name in adapter.settings.fallback}
+    for name, adapter in adapters.items():
+        if adapter.settings.audience is Audience.PUBLIC and name not in used:
+            remedy = "no route and no fallback names this channel: it carries nothing"
+            yield source.error(("channels", name), remedy, warning=True)
+
+
+def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
+    """Who would not be told: staff of a promise that runs out, we of what a gateway reports."""
+    settings, source = loaded.settings, loaded.source
+    staff = any(adapter.settings.audience is Audience.STAFF for adapter in adapters.values())
+    if settings.follow_up and adapters and not staff:
+        remedy = "no channel has audience: staff, so nobody is reminded of a promise: add one"
+        yield source.error(("follow_up",), remedy, warning=True)
+    for name, adapter in adapters.items():
+        if isinstance(adapter, CanReceive) and settings.inbound is None:
+            remedy = "delivery reports cannot arrive: add inbound: {listen: …, url: …}"
+            yield source.error(("channels", name), remedy, warning=True)

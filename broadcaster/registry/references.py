@@ -1,0 +1,74 @@
+"""What a configuration says about its own names: routes and fallbacks must name channels and areas there are.
+
+Works on what is written, so these errors are told together with every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from broadcaster.settings.errors import ConfigError
+from broadcaster.settings.sentences import did_you_mean
+from broadcaster.settings.source import Place, Source
+
+
+def references(source: Source) -> list[ConfigError]:
+    """Every name in routes and fallbacks that leads nowhere, to itself or in a circle."""
+    document = source.document
+    channels, areas = _mapping(document.get("channels")), _mapping(document.get("areas"))
+    errors: list[ConfigError] = []
+    for n, route in enumerate(_list(document.get("routes"))):
+        for key, known, word in (("channels", channels, "channel"), ("areas", areas, "area")):
+            errors += _unknown(source, ("routes", n, key), _mapping(route).get(key), known, word)
+    for name, block in channels.items():
+        names = _mapping(block).get("fallback")
+        errors += _unknown(source, ("channels", name, "fallback"), names, channels, "channel")
+    errors += _circles(source, channels)
+    return errors
+
+
+def _unknown(
+    source: Source, place: Place, names: Any, known: Mapping[str, Any], word: str
+) -> Iterator[ConfigError]:
+    for n, name in enumerate(_list(names)):
+        if isinstance(name, str) and name not in known:
+            hint = did_you_mean(name, known)
+            yield source.error(
+                (*place, n), f'there is no {word} "{name}": {hint}'.removesuffix(": ")
+            )
+
+
+def _circles(source: Source, channels: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """A channel that is reached again by following fallbacks from it."""
+    after = {
+        name: [to for to in _list(_mapping(block).get("fallback")) if isinstance(to, str)]
+        for name, block in channels.items()
+    }
+    for name in channels:
+        way = _way_back(name, after)
+        if way:
+            remedy = f"leads back to itself ({' → '.join(way)}): take one of them out"
+            yield source.error(("channels", name, "fallback"), remedy)
+
+
+def _way_back(start: str, after: Mapping[str, list[str]]) -> list[str]:
+    """The shortest circle through `start`, or []."""
+    ways, seen = [[start]], {start}
+    while ways:
+        way = ways.pop(0)
+        for name in after.get(way[-1], []):
+            if name == start:
+                return [*way, start]
+            if name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -194,6 +194,7 @@ def _delivery(
                 variant=group.variant,
                 areas=list(group.areas) if group.areas is not None else None,
                 upto=0,
+                members_of=planned.channel,
                 had=list(group.had),
                 had_not=list(group.had_not),
                 cursor=0,

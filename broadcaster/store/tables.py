@@ -239,9 +239,9 @@ audience = Table(
     Column("variant", String(12), nullable=False),
     Column("areas", JSON, nullable=False),  # null: whoever had the texts in `had`, wherever they are
     Column("upto", BigInteger, nullable=False),  # membership revision: the newest subscription that counts
-    Column("had", JSON, nullable=False),  # delivery ids: only those who got, or may have got, one of these
-    Column("had_not", JSON, nullable=False),  # delivery ids: only those who did not
-    Column("failed_of", Id),  # fallback: the addresses whose letters of this delivery failed
+    Column("had", JSON, nullable=False),  # update numbers: only those who got, or may have got, one of these
+    Column("had_not", JSON, nullable=False),  # update numbers: only those who got none of these
+    Column("members_of", String(80), nullable=False),  # whose subscribers: this channel's, or the one it stands in for
     Column("cursor", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
     Index("ix_audience_delivery", "delivery_id"),

@@ -1,0 +1,106 @@
+"""From an audience to jobs: a predicate becomes lists of at most 500 subscriber ids, chunk by chunk, by cursor.
+
+Accepting costs the same for a thousand and for a million subscribers, because this happens afterwards.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, exists, insert, literal, select, update as sql_update
+
+from broadcaster.store import tables as t
+
+CHUNK = 500
+# A letter that may have arrived counts as had: who may have read the wrong text gets the correction.
+_HAD = ("accepted", "uncertain")
+
+
+def expand(connection: Connection, delivery_id: int, lease_token: str, now: datetime, chunks: int = 20) -> bool:
+    """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand."""
+    delivery = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
+    if delivery.lease_token != lease_token or delivery.stopped:
+        return True
+    for audience in connection.execute(
+        select(t.audience)
+        .where(t.audience.c.delivery_id == delivery_id, ~t.audience.c.done)
+        .order_by(t.audience.c.id)
+    ).all():
+        chunks = _expand_one(connection, delivery, audience, now, chunks)
+        if chunks == 0:
+            return False
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.id == delivery_id)
+        .values(expanded=True, lease_node=None, lease_token=None, lease_until=None)
+    )
+    return True
+
+
+def _expand_one(connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int) -> int:
+    cursor = audience.cursor
+    while chunks:
+        ids = list(connection.scalars(_members(delivery, audience, cursor).limit(CHUNK)))
+        if ids:
+            cursor = ids[-1]
+            connection.execute(
+                insert(t.job).values(
+                    delivery_id=delivery.id,
+                    variant=audience.variant,
+                    subscribers=ids,
+                    watermark=0,
+                    state="waiting",
+                    due_at=now,
+                    attempts=0,
+                    supplier="",
+                )
+            )
+            connection.execute(
+                sql_update(t.delivery)
+                .where(t.delivery.c.id == delivery.id)
+                .values(total=t.delivery.c.total + len(ids))
+            )
+        done = len(ids) < CHUNK
+        connection.execute(
+            sql_update(t.audience).where(t.audience.c.id == audience.id).values(cursor=cursor, done=done)
+        )
+        chunks -= 1
+        if done:
+            break
+    return chunks
+
+
+def _members(delivery: Any, audience: Any, cursor: int) -> Any:
+    """Subscriber ids after `cursor`, in order. Each filter is one index range."""
+    member = t.subscription
+    query = (
+        select(member.c.subscriber_id)
+        .where(
+            member.c.channel == audience.members_of,
+            member.c.subscriber_id > cursor,
+            member.c.id <= audience.upto,
+        )
+        .distinct()
+        .order_by(member.c.subscriber_id)
+    )
+    if audience.areas is not None:
+        query = query.where(member.c.area.in_(audience.areas))
+    if audience.had:
+        query = query.where(_got(delivery.incident_id, audience.members_of, audience.had))
+    if audience.had_not:
+        query = query.where(~_got(delivery.incident_id, audience.members_of, audience.had_not))
+    return query
+
+
+def _got(incident_id: int, channel: str, numbers: list[int]) -> Any:
+    """Whether the subscriber has a letter of one of these updates, from the channel whose subscribers are asked."""
+    earlier = t.delivery.alias("earlier")
+    return exists().where(
+        earlier.c.incident_id == literal(incident_id),
+        earlier.c.channel == literal(channel),
+        earlier.c.number.in_(numbers),
+        t.letter.c.delivery_id == earlier.c.id,
+        t.letter.c.subscriber_id == t.subscription.c.subscriber_id,
+        t.letter.c.outcome.in_(_HAD),
+    )

@@ -22,14 +22,14 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
-    chromium) command -v chromium >/dev/null ;;
+    chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
     esac
 }
 
 bring() {
-    have "$1" && return 0
+    have "$1" >/dev/null && return 0
     if [ "$as_root" != no ] && command -v apt-get >/dev/null; then
         say "installing $1"
         # shellcheck disable=SC2086 # empty or two words
@@ -38,7 +38,7 @@ bring() {
         # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
-        have "$1" && return 0
+        have "$1" >/dev/null && return 0
     fi
     missing="$missing $1"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +29,17 @@ def _peers_of(item: pytest.Item) -> list[str]:
     return list(dict.fromkeys(marked + asked))
 
 
+def loopback_only(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse, as an audit hook of the interpreter, a connection that would leave this machine."""
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = str(arguments[1][0])
+        if host != "localhost" and not host.startswith(("127.", "::1", "::ffff:127.")):
+            raise RuntimeError(f"a test connected to {host}: tests reach loopback only")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_MISSING] = {}
+    sys.addaudithook(loopback_only)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

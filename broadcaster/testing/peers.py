@@ -37,6 +37,10 @@ def _program(name: str, *folders: str) -> Path | None:
     return by_version[-1] if by_version else None
 
 
+def _browser() -> Path | None:
+    return _program("chromium") or _program("chromium-browser") or _program("google-chrome")
+
+
 def _node_module(inside: str) -> Path | None:
     path = NODE_MODULES / inside
     return path if path.exists() and shutil.which("node") else None
@@ -85,7 +89,7 @@ PEERS = {
             smsbox=functools.partial(_program, "smsbox", *_KANNEL),
             fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
         ),
-        _peer("chromium", chromium=functools.partial(_program, "chromium")),
+        _peer("chromium", chromium=_browser),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),
     )

@@ -14,6 +14,7 @@ import pytest
 BANNED = {"manager", "helper", "util", "handler", "processor", "data", "info", "misc", "common"}
 # Names a standard or a library fixes, each with the one who does.
 FIXED = {
+    "data_received": "asyncio.Protocol calls it",
     "handle_data": "html.parser calls it",
 }
 DATABASES = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}

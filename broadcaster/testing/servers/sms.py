@@ -70,7 +70,8 @@ class SmsGateway(FarEnd):
     """One gateway. Effects: ``sms``, one a message, with encoding, parts, sender and dialect.
 
     ``preset`` answers any path in that dialect; without it the path chooses the dialect.
-    ``user`` and ``password`` (or token) None accept anyone. ``refusing`` numbers are refused at the
+    ``user`` and ``password`` (or token) None accept anyone; ``callback_secret`` signs GatewayAPI's
+    callbacks. ``refusing`` numbers are refused at the
     submit. ``callback`` is where reports go for a message that names no address itself.
     """
 
@@ -82,12 +83,13 @@ class SmsGateway(FarEnd):
         preset: str | None = None,
         user: str | None = None,
         password: str | None = None,
+        callback_secret: str = "secret",  # noqa: S107 - the stand-in's own
         reports: Reports = Reports(),
         callback: str = "",
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
-        self.account = Account(user, password)
+        self.account = Account(user, password, callback_secret)
         self.reports, self.callback = reports, callback
         self.refusing: set[str] = set()
         self.reported: list[Reported] = []

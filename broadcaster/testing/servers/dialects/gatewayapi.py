@@ -107,7 +107,7 @@ class GatewayApi:
             "country_code": "SE",
             "country_prefix": 46,
         }
-        signed = ("X-Gwapi-Signature", jwt(account.password or "", content))
+        signed = ("X-Gwapi-Signature", jwt(account.callback_secret, content))
         return Call(sms.callback, "POST", json.dumps(content).encode(), (JSON, signed))
 
 

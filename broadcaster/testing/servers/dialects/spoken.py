@@ -18,10 +18,14 @@ NUMBER = re.compile(r"(?:\+|00)?([1-9]\d{4,14})")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may send: user (or account sid) and password, key or token. A None accepts anyone."""
+    """Who may send: user (or account sid) and password, key or token. A None accepts anyone.
+
+    ``callback_secret`` signs callbacks where that is not the password (GatewayAPI).
+    """
 
     user: str | None = None
     password: str | None = None
+    callback_secret: str = ""
 
     def admits(self, user: str, password: str) -> bool:
         """Whether these are its credentials."""

@@ -54,7 +54,11 @@ class Twilio:
                 ucs2=not is_gsm(body),
                 sender=fields.get("From", ""),
                 callback=fields.get("StatusCallback", ""),
-                more={"account": given[0], "validity": fields.get("ValidityPeriod", "")},
+                more={
+                    "account": given[0],
+                    "token": given[1],
+                    "validity": fields.get("ValidityPeriod", ""),
+                },
             )
         ]
 
@@ -118,7 +122,7 @@ class Twilio:
         }
         if state == FAILED:
             fields["ErrorCode"] = "30003"
-        signed = twilio_signature(account.password or "", sms.callback, fields)
+        signed = twilio_signature(sms.more["token"], sms.callback, fields)
         headers = (FORM, ("X-Twilio-Signature", signed))
         return Call(sms.callback, "POST", urlencode(fields).encode(), headers)
 

@@ -77,6 +77,7 @@ def test_without_links_and_emoji_the_x_length_is_the_sum_of_published_weights(te
         ("https://ekbyn.se/läge?q=1!", 24),
         ("a\r\nb", 3),
         ("info@ekbyn.se", 13),
+        ("https://ekbyn.se/a-@el@energi.nu", 23),  # a mention inside a link is part of it
         ("@el @energi@mastodon.nu: hej", 16),
     ],
 )

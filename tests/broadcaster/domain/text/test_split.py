@@ -91,6 +91,11 @@ def test_a_number_stays_with_its_unit() -> None:
             assert whole in kept, (limit, kept)
 
 
+def test_a_number_leaves_its_unit_only_where_both_fit_nowhere() -> None:
+    parts = split_text("45 minuter kvar", 14, grapheme_length)
+    assert parts == ("45 (1/3)", "minuter (2/3)", "kvar (3/3)")
+
+
 def test_the_tail_closes_the_last_part_whole() -> None:
     parts = split_text("Ström borta. " * 20, 60, grapheme_length, tail=f"Mer: {LINK}")
     assert bodies(parts)[-1].endswith(f"Mer: {LINK}")
@@ -142,6 +147,7 @@ def test_shortening_cuts_after_a_word_and_keeps_the_link() -> None:
     assert shorten("Kort.", 60, grapheme_length, link=LINK) == f"Kort. {LINK}"
     assert shorten("Kort.", 60, grapheme_length) == "Kort."
     assert shorten("Strömavbrottet", 5, grapheme_length) == "Strö…"
+    assert shorten(f"{LINK} {LINK} {LINK}", 60, grapheme_length, link=LINK) == LINK
 
 
 @settings(max_examples=1500, deadline=None)

@@ -55,13 +55,13 @@ def adapter_class(entry: EntryPoint) -> AdapterClass:
     return found
 
 
-def _remedy(entry: EntryPoint, error: Exception) -> str:
-    missing = getattr(error, "name", None) or entry.module
+def _remedy(entry: EntryPoint, error: ImportError | AttributeError) -> str:
+    missing = (error.name if isinstance(error, ImportError) else None) or entry.value
     owner = entry.dist.name if entry.dist else DISTRIBUTION
     extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
     again = "" if extras else "--force-reinstall "
     return (
-        f'kind "{entry.name}" needs the Python module {missing}, which is not here: '
+        f'kind "{entry.name}" needs {missing}, which is not installed: '
         f"type  python -m pip install {again}'{owner}{extras}'"
     )
 

@@ -36,7 +36,7 @@ def resolve(value: str, base: Path, environ: Mapping[str, str], *, lax: bool = F
         MissingSecretError: there is no such variable or file, or others can read the file.
     """
     expanded = _REFERENCE.sub(lambda match: _variable(match[1], environ), value)
-    if not expanded.startswith("file:"):
+    if not value.startswith("file:"):  # what a variable holds is a value, never another reference
         return expanded
     return _file(base / expanded.removeprefix("file:"), lax=lax)
 

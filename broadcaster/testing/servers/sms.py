@@ -71,7 +71,7 @@ class SmsGateway(FarEnd):
 
     ``preset`` answers any path in that dialect; without it the path chooses the dialect.
     ``user`` and ``password`` (or token) None accept anyone; ``callback_secret`` signs GatewayAPI's
-    callbacks. ``refusing`` numbers are refused at the
+    callbacks. ``cuts_at`` parts a text is cut, silently, as real gateways do. ``refusing`` numbers are refused at the
     submit. ``callback`` is where reports go for a message that names no address itself.
     """
 
@@ -86,11 +86,13 @@ class SmsGateway(FarEnd):
         callback_secret: str = "secret",  # noqa: S107 - the stand-in's own
         reports: Reports = Reports(),
         callback: str = "",
+        cuts_at: int | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
         self.account = Account(user, password, callback_secret)
         self.reports, self.callback = reports, callback
+        self.cuts_at = cuts_at
         self.refusing: set[str] = set()
         self.reported: list[Reported] = []
         self._dialects = all_dialects()
@@ -122,6 +124,8 @@ class SmsGateway(FarEnd):
         if refused is not None:
             return dialect.refuse_number(refused)
         for sms in messages:
+            while self.cuts_at and sms.parts > self.cuts_at:
+                sms.text = sms.text[:-1]
             self._deliver(dialect, sms)
         return self._report_all(dialect, messages)
 

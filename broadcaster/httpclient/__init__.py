@@ -11,6 +11,7 @@ up, and a thread that is not scheduled cannot look at its clock.
 
 from __future__ import annotations
 
+from broadcaster.httpclient.address import WebAddress, host_in, web_address
 from broadcaster.httpclient.answer import (
     BODY_CAP,
     Answer,
@@ -23,6 +24,7 @@ from broadcaster.httpclient.answer import (
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, guard_address, is_public
+from broadcaster.httpclient.redaction import Redaction
 from broadcaster.httpclient.transport import Transport, answer_of, host_of
 
 __all__ = [
@@ -31,16 +33,20 @@ __all__ = [
     "Caller",
     "Deadline",
     "Reach",
+    "Redaction",
     "Transport",
+    "WebAddress",
     "answer_of",
     "failure_of",
     "guard_address",
     "guard_session",
+    "host_in",
     "host_of",
     "is_public",
     "parse_json",
     "printable",
     "retry_after",
     "seconds_until",
+    "web_address",
     "within",
 ]

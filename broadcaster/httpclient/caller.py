@@ -6,7 +6,7 @@ import json as json_module
 from collections.abc import Collection, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
@@ -14,11 +14,11 @@ from broadcaster.channel import Failure, Permanent
 from broadcaster.httpclient.answer import BODY_CAP, Answer, failure_of
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach
+from broadcaster.httpclient.redaction import Redaction
 from broadcaster.httpclient.transport import Transport, answer_of, check_request
 
 # RFC 9110 §9.2.2: the same request again leaves things as one leaves them.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_SHORTEST_SECRET = 4
 
 
 class Caller:
@@ -39,7 +39,7 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         public_only: bool = False,
     ) -> None:
-        self._secrets = _hidden_forms(secrets)
+        self._redaction = Redaction(secrets)
         self._headers = {"User-Agent": "crisis-broadcaster", **(headers or {})}
         self._session = guard_session(
             requests.Session(), Transport(Reach(allowed_hosts, public_only))
@@ -97,7 +97,7 @@ class Caller:
                 return answer
         except Failure as failure:
             problem = failure
-        raise self._redacted(problem)
+        raise self._redaction.failure(problem)
 
     def close(self) -> None:
         """Close every kept connection; called when no call is running."""
@@ -113,19 +113,6 @@ class Caller:
         check_request(prepared)
         return answer_of(self._session.send(prepared, allow_redirects=False))
 
-    def _redacted(self, failure: Failure) -> Failure:
-        return type(failure)(
-            self._hidden(failure.sentence),
-            scope=failure.scope,
-            retry_after=failure.retry_after,
-            reply=self._hidden(failure.reply),
-        )
-
-    def _hidden(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return text
-
 
 def guard_session(session: requests.Session, transport: Transport) -> requests.Session:
     """Give a session that a library made the same promises: every call of it goes through `transport`."""
@@ -134,9 +121,3 @@ def guard_session(session: requests.Session, transport: Transport) -> requests.S
     session.mount("https://", transport)
     session.mount("http://", transport)
     return session
-
-
-def _hidden_forms(secrets: Collection[str]) -> list[str]:
-    """Each secret plain and as it stands in an address, longest first; what is too short to be one is left out."""
-    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-    return sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)

@@ -1,0 +1,244 @@
+"""The Mastodon channel: API v1 and v2 (docs.joinmastodon.org), Mastodon 4.0 and later."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr
+
+from broadcaster.channel import (
+    Attempt,
+    ChannelContext,
+    ChannelSettings,
+    Failure,
+    Message,
+    Notice,
+    Permanent,
+    PostAdapter,
+    Probe,
+    Receipt,
+    Rendered,
+    Scope,
+    Transient,
+    Uncertain,
+)
+from broadcaster.httpclient import (
+    Answer,
+    Caller,
+    Deadline,
+    WebAddress,
+    host_in,
+    printable,
+)
+from channels.mastodon.answers import (
+    as_unknown,
+    error_in,
+    limits_in,
+    receipt_in,
+    receipt_of,
+    wait_in,
+)
+from channels.mastodon.arrangement import arrange
+from channels.mastodon.search import SEARCH_CAP, find_status
+
+_INSTANCE_CAP = 512 * 1024
+
+
+class MastodonSettings(ChannelSettings):
+    """Which account speaks, and how."""
+
+    url: WebAddress = Field(description="The server's address, such as https://social.example.")
+    token: SecretStr = Field(description="The application's access token, with read and write.")
+    visibility: Literal["public", "unlisted", "private"] = Field(
+        "public", description="Who sees the posts: public, unlisted or private (followers only)."
+    )
+    posts: int = Field(
+        6, ge=1, le=25, description="At most so many posts in a thread for one update."
+    )
+
+
+class MastodonAdapter(PostAdapter):
+    """Posts, threads, amends and withdraws on one account."""
+
+    Settings = MastodonSettings
+
+    def __init__(self, settings: MastodonSettings, context: ChannelContext) -> None:
+        super().__init__(settings, context)
+        self._base = settings.url.rstrip("/")
+        self._host = host_in(settings.url)
+        self._authorisation = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
+        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self.secrets())
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.settings.token.get_secret_value(),)
+
+    def hosts(self) -> tuple[str, ...]:
+        return (self._host,)
+
+    def close(self) -> None:
+        self._caller.close()
+
+    def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
+        return arrange(notice, limits, most_posts=self.settings.posts)
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        """Publish. The server keeps the key for an hour; past that, and on servers that ignore it, `find` goes first."""
+        fields = {
+            "status": message.body,
+            "visibility": self.settings.visibility,
+            "language": _language(message.language),
+        }
+        if message.in_reply_to:
+            fields["in_reply_to_id"] = message.in_reply_to
+        answer = self._ask(
+            "POST",
+            "/api/v1/statuses",
+            attempt,
+            json=fields,
+            headers={"Idempotency-Key": message.key},
+        )
+        return receipt_in(answer, self._host)
+
+    def find(self, message: Message, attempt: Attempt) -> Receipt | None:
+        """Look through the account's own posts since the first attempt for one that reads the same."""
+        deadline = Deadline.of(attempt)
+        try:
+            account = self._account(attempt, deadline)["id"]
+            status = find_status(
+                lambda page: self._ask(
+                    "GET",
+                    f"/api/v1/accounts/{account}/statuses",
+                    attempt,
+                    deadline=deadline,
+                    params=page,
+                    cap=SEARCH_CAP,
+                ).json(),
+                message,
+                since=attempt.first_tried_at or attempt.at,
+            )
+        except (KeyError, TypeError, ValueError):
+            problem: Failure = Uncertain(f"{self._host} does not list our posts as it should.")
+        except Failure as failure:
+            problem = as_unknown(failure)
+        else:
+            return None if status is None else receipt_of(status)
+        raise problem
+
+    def amend(self, message: Message, attempt: Attempt) -> Receipt:
+        """Change the text of `message.target`; followers see that and when it was edited."""
+        answer = self._ask(
+            "PUT",
+            f"/api/v1/statuses/{_id(message.target)}",
+            attempt,
+            json={"status": message.body, "language": _language(message.language)},
+        )
+        return receipt_in(answer, self._host)
+
+    def withdraw(self, message: Message, attempt: Attempt) -> Receipt:
+        """Delete `message.target`. Other servers are asked to delete their copies; when they do is theirs to say."""
+        path = f"/api/v1/statuses/{_id(message.target)}"
+        answer = self._ask("DELETE", path, attempt, expect={404})
+        gone = "was gone already" if answer.status == 404 else "is deleted"
+        return Receipt(handle=message.target, detail=f"The post {gone}.")
+
+    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
+        """Whether the post is there for one who has no account; for a private one, for ourselves."""
+        path = f"/api/v1/statuses/{_id(receipt.handle)}"
+        private = self.settings.visibility == "private"
+        answer = self._ask("GET", path, attempt, expect={401, 403, 404, 410}, anonymous=not private)
+        return answer.ok and str(answer.fields().get("id")) == receipt.handle
+
+    def probe(self, attempt: Attempt) -> Probe:
+        """Ask for the server's limits, and whether the token is good."""
+        deadline = Deadline.of(attempt)
+        answer = self._ask(
+            "GET",
+            "/api/v2/instance",
+            attempt,
+            deadline=deadline,
+            cap=_INSTANCE_CAP,
+            anonymous=True,
+            expect={404},
+        )
+        if not answer.ok:
+            return Probe(
+                good=False,
+                sentence=f"{self._host} does not speak Mastodon's API v2: correct the url.",
+            )
+        limits = limits_in(answer.fields())
+        name = printable(str(self._account(attempt, deadline).get("acct", "?")), 60)
+        return Probe(
+            good=True,
+            sentence=f"Token valid for @{name}, {limits['max_characters']} characters.",
+            limits=limits,
+        )
+
+    def _account(self, attempt: Attempt, deadline: Deadline) -> dict[str, Any]:
+        path = "/api/v1/accounts/verify_credentials"
+        return self._ask("GET", path, attempt, deadline=deadline).fields()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        attempt: Attempt,
+        *,
+        deadline: Deadline | None = None,
+        anonymous: bool = False,
+        headers: Mapping[str, str] | None = None,
+        expect: Collection[int] = (),
+        **more: Any,
+    ) -> Answer:
+        """One request; a refusal comes back with a sentence that says what to do about it."""
+        credentials = {} if anonymous else self._authorisation
+        try:
+            answer = self._caller.call(
+                method,
+                self._base + path,
+                deadline=deadline or Deadline.of(attempt),
+                headers={**credentials, **(headers or {})},
+                sentences=self._sentences(),
+                expect={429, *expect},
+                **more,
+            )
+        except Permanent as failure:
+            problem: Failure = self._explained(failure)
+        else:
+            if answer.status != 429:
+                return answer
+            problem = Transient(
+                f"{self._host} asks us to wait (429).",
+                retry_after=wait_in(answer, attempt),
+                reply=answer.excerpt(),
+            )
+        raise problem
+
+    def _explained(self, failure: Permanent) -> Permanent:
+        """Add the server's own words; some servers answer a bad token with 400 instead of 401."""
+        said = error_in(failure.reply)
+        sentence, scope = failure.sentence, failure.scope
+        if "access token" in said.lower():
+            sentence, scope = self._sentences()[401], Scope.CHANNEL
+        words = f' It says: "{said}".' if said else ""
+        return Permanent(sentence + words, scope=scope, reply=failure.reply)
+
+    def _sentences(self) -> dict[int, str]:
+        host = self._host
+        return {
+            401: f"{host} refuses our token: make a new one (Preferences, Development), write it in the "
+            "configuration, then resume the channel.",
+            403: f"{host} does not let this account do that: see whether it is suspended or its token lacks "
+            "write:statuses, then resume the channel.",
+            404: f"{host} does not know the post that this one answers or changes.",
+            422: f"{host} refuses this text.",
+        }
+
+
+def _language(tag: str) -> str:
+    return tag.partition("-")[0].lower()
+
+
+def _id(handle: str) -> str:
+    return quote(handle, safe="")

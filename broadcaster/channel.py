@@ -350,9 +350,13 @@ class BoardAdapter(_Adapter):
 
 
 class PostAdapter(_Adapter):
-    """Publishes one rendered message in one place."""
+    """Publishes one rendered message in one place.
+
+    `repeatable` says that a second post with the same `message.key` has no second effect, for as long as we retry.
+    """
 
     shape = Shape.POST
+    repeatable: ClassVar[bool] = False
 
     @abstractmethod
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:

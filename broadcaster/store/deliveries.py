@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, exists, func, insert, or_, select, upda
 
 from broadcaster.channel import Message
 from broadcaster.domain.delivery import Outcome, Scope, Shape, State, StepKind, sources
-from broadcaster.domain.incident import Kind, Severity
+from broadcaster.domain.incident import Kind, Revision, Severity
 from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
 
@@ -93,14 +93,19 @@ def heads(channel: str, at: datetime) -> Any:
     )
 
 
-def claim(connection: Connection, channel: str, node: str, now: datetime, limit: int) -> tuple[Claim, ...]:
+def claim(
+    connection: Connection, channel: str, node: str, now: datetime, limit: int, urgent_only: bool = False
+) -> tuple[Claim, ...]:
     """Claim up to `limit` heads of a channel; expired ones end here and are not returned.
 
-    Raises nothing of its own; on PostgreSQL rows another node holds are passed over.
+    `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
+    query = heads(channel, at)
+    if urgent_only:
+        query = query.where(t.delivery.c.priority == 0)
     claimed = []
-    for row in connection.execute(heads(channel, at).limit(limit).with_for_update(skip_locked=True)).all():
+    for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all():
         if row.not_after <= now:
             end(connection, row.id, State.EXPIRED, now, "its time had passed before it could be sent")
             continue
@@ -264,6 +269,20 @@ def end_step(connection: Connection, step_id: int, outcome: str, handle: str = "
     )
 
 
+def end_open_attempts(connection: Connection, step_id: int, now: datetime) -> None:
+    """An attempt without an outcome was under way when the process died: it is uncertain."""
+    connection.execute(
+        sql_update(t.attempt)
+        .where(t.attempt.c.step_id == step_id, t.attempt.c.ended_at.is_(None))
+        .values(ended_at=now, outcome=Outcome.UNCERTAIN, detail="broken off")
+    )
+
+
+def reopen_step(connection: Connection, step_id: int) -> None:
+    """A step that turned out not to have happened, or that may be repeated, is to be done again."""
+    connection.execute(sql_update(t.step).where(t.step.c.id == step_id).values(outcome=None))
+
+
 def move(
     connection: Connection, delivery_id: int, target: State, token: str | None = None, **values: Any
 ) -> bool:
@@ -365,9 +384,10 @@ def next_due_at(connection: Connection, channel: str) -> datetime | None:
 
 
 def accept_boards(
-    connection: Connection, channel: str, epoch: int, n: int, now: datetime, url: str, confirmed: bool
+    connection: Connection, channel: str, revision: Revision, now: datetime, detail: str, url: str
 ) -> Sequence[int]:
-    """A board shows revision (epoch, n): every update up to it is accepted. Returns the deliveries that changed."""
+    """A board shows this revision: every update up to it is accepted. Returns the deliveries that changed."""
+    epoch, n = revision.epoch, revision.n
     shown = select(t.update.c.id).where(
         or_(t.update.c.rev_epoch < epoch, and_(t.update.c.rev_epoch == epoch, t.update.c.rev_n <= n))
     )
@@ -383,7 +403,20 @@ def accept_boards(
     )
     for delivery_id in ids:
         move(connection, delivery_id, State.SENDING, started_at=now, attempts=t.delivery.c.attempts + 1)
-        end(connection, delivery_id, State.ACCEPTED, now, "", url)
-        if confirmed:
-            move(connection, delivery_id, State.CONFIRMED)
+        end(connection, delivery_id, State.ACCEPTED, now, detail, url)
     return ids
+
+
+def confirm(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """What was accepted has been seen from outside."""
+    for delivery_id in delivery_ids:
+        move(connection, delivery_id, State.CONFIRMED)
+
+
+def note_detail(connection: Connection, channel: str, detail: str) -> None:
+    """Say on what waits on a channel why it waits."""
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING, t.delivery.c.released)
+        .values(detail=detail, attempts=t.delivery.c.attempts + 1)
+    )

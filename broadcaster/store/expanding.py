@@ -30,12 +30,18 @@ def expand(connection: Connection, delivery_id: int, lease_token: str, now: date
         chunks = _expand_one(connection, delivery, audience, now, chunks)
         if chunks == 0:
             return False
+    connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(expanded=True))
+    release_lease(connection, delivery_id, lease_token)
+    return True
+
+
+def release_lease(connection: Connection, delivery_id: int, lease_token: str) -> None:
+    """From here on the jobs are leased, one by one, by whichever node takes them."""
     connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.id == delivery_id)
-        .values(expanded=True, lease_node=None, lease_token=None, lease_until=None)
+        .where(t.delivery.c.id == delivery_id, t.delivery.c.lease_token == lease_token)
+        .values(lease_node=None, lease_token=None, lease_until=None)
     )
-    return True
 
 
 def _expand_one(connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int) -> int:

@@ -163,12 +163,20 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
 
 def advance(connection: Connection, job: Job, watermark: int, now: datetime) -> bool:
     """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped."""
+    if not hold(connection, job, now):
+        return False
+    connection.execute(sql_update(t.job).where(t.job.c.id == job.id).values(watermark=watermark))
+    return True
+
+
+def hold(connection: Connection, job: Job, now: datetime) -> bool:
+    """Keep the lease of a job while its letters go out. False: lease lost or text stopped, pull no more."""
     at = database_now(connection, now)
     stopped = select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id).scalar_subquery()
     held = connection.execute(
         sql_update(t.job)
         .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token, ~stopped)
-        .values(watermark=watermark, lease_until=at + LEASE)
+        .values(lease_until=at + LEASE)
     )
     return held.rowcount == 1
 

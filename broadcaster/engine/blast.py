@@ -1,0 +1,202 @@
+"""One run of letters through one supplier: pulled by the adapter in a thread, written down as outcomes come.
+
+The rule that makes a crash harmless: a letter is given to the adapter only after a watermark beyond it is durable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from broadcaster.channel import Attempt, Failure, Letter, LetterAdapter, LetterOutcome, Permanent
+from broadcaster.domain.delivery import Outcome, Scope
+from broadcaster.store import Store, letters
+from broadcaster.store.letters import Job, LetterRow
+
+AHEAD = 200
+FLUSH_ROWS = 500
+FLUSH_SECONDS = 0.25
+LEASE_SECONDS = 12.0  # by our own monotonic clock, shorter than the lease in the store: stop before others start
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run came to: `failure` is set when the far side refused the supplier as a whole."""
+
+    pulled: int = 0
+    accepted: int = 0
+    transient: int = 0
+    stopped: bool = False
+    failure: Failure | None = None
+    retry_after: float | None = None
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Blast:
+    """Sends one job. All of it runs in one thread of the channel's own.
+
+    Args:
+        store: where watermark and outcomes go.
+        adapter: the letter adapter; `attempt.supplier` says which gateway it shall use.
+        key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
+        clock: aware UTC time.
+        halted: says that the daemon is stopping.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        adapter: LetterAdapter,
+        job: Job,
+        attempt: Attempt,
+        key_prefix: str,
+        clock: Callable[[], datetime],
+        halted: Callable[[], bool],
+    ) -> None:
+        self._store, self._adapter, self._job, self._attempt = store, adapter, job, attempt
+        self._prefix, self._clock, self._halted = key_prefix, clock, halted
+        self._rows: list[LetterRow] = []
+        self._flushed_at = time.monotonic()
+        self._lease_until = 0.0
+        self._pending: Future[bool] | None = None
+        self._open: dict[str, int] = {}
+        self.run = Run()
+
+    def send(self) -> Run:
+        """Run the job as far as it goes, and write everything down."""
+        try:
+            for letter, outcome in self._adapter.send(self._letters(), self._attempt):
+                self._note(letter, outcome)
+        except Failure as failure:
+            self.run.failure = failure
+        except Exception as error:  # noqa: BLE001 - a defect of an adapter must not lose outcomes
+            self.run.failure = Permanent(
+                f"The adapter failed with {type(error).__name__}: this is a defect of the adapter.",
+                scope=Scope.CHANNEL,
+                reply=repr(error)[:500],
+            )
+        self._flush()
+        self._await_flush()
+        self._close_open()
+        return self.run
+
+    # ------------------------------------------------------------------------------------------------- what is pulled
+    def _letters(self) -> Iterator[Letter]:
+        todo = self._job.todo
+        for start in range(0, len(todo), AHEAD):
+            block = todo[start : start + AHEAD]
+            if not self._may_go_on() or not self._advance(block[-1] + 1):
+                self.run.stopped = True
+                return
+            yield from self._block(block)
+
+    def _advance(self, watermark: int) -> bool:
+        now = self._clock()
+        held = self._store.write(lambda connection: letters.advance(connection, self._job, watermark, now)).result()
+        self._lease_until = time.monotonic() + LEASE_SECONDS
+        return held
+
+    def _may_go_on(self) -> bool:
+        return not self.run.stopped and not self._halted() and self._clock() < self._job.not_after
+
+    def _block(self, block: tuple[int, ...]) -> Iterator[Letter]:
+        ids = [self._job.subscribers[position] for position in block]
+        known = self._store.read(lambda connection: letters.addresses(connection, ids))
+        for position, subscriber_id in zip(block, ids, strict=True):
+            sealed = known.get(subscriber_id)
+            if sealed is None:
+                self._row(position, "skipped", "", "no longer a subscriber")
+                continue
+            letter = self._letter(position, sealed)
+            if letter is None:
+                continue
+            if time.monotonic() > self._lease_until or not self._may_go_on():
+                self.run.stopped = True
+                return
+            self._open[letter.key] = position
+            self.run.pulled += 1
+            yield letter
+
+    def _letter(self, position: int, sealed: letters.Sealed) -> Letter | None:
+        """The letter in the subscriber's language, or None when it cannot be written (noted as failed)."""
+        try:
+            address = self._adapter.address(self._store.vault.open(sealed.channel, sealed.address))
+        except ValueError as error:
+            self._row(position, "failed", "", str(error))
+            return None
+        texts = self._job.texts
+        language = sealed.language if sealed.language in texts else next(iter(texts), "")
+        if not language:
+            self._row(position, "failed", "", "there is no text for this channel")
+            return None
+        subject, body = texts[language]
+        key = f"{self._prefix}.{self._job.id}.{position}"
+        return Letter(key=key, address=address, subject=subject, body=body, language=language)
+
+    # ------------------------------------------------------------------------------------------------- what came of it
+    def _note(self, letter: Letter, outcome: LetterOutcome) -> None:
+        position = self._open.pop(letter.key)
+        if outcome.receipt is not None:
+            self.run.accepted += 1
+            self._row(position, "accepted", outcome.receipt.handle, "")
+            return
+        failure = outcome.failure
+        assert failure is not None  # noqa: S101 - the adapter contract: exactly one of the two is set
+        if failure.outcome is Outcome.TRANSIENT:
+            self.run.transient += 1
+            self.run.retry_after = max(self.run.retry_after or 0.0, failure.retry_after or 0.0) or None
+        if failure.scope is Scope.CHANNEL:
+            self.run.failures.append(failure)
+        self._row(position, self._outcome(failure), "", failure.sentence)
+
+    def _outcome(self, failure: Failure) -> str:
+        if failure.outcome is Outcome.UNCERTAIN:
+            return "transient" if self._job.life_safety else "uncertain"
+        if failure.outcome is Outcome.TRANSIENT:
+            return "transient"
+        # The far side refused the supplier, not the address: another supplier may take it.
+        return "transient" if failure.scope is Scope.CHANNEL else "failed"
+
+    def _row(self, position: int, outcome: str, handle: str, detail: str) -> None:
+        job = self._job
+        self._rows.append(
+            LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome, handle, detail[:200])
+        )
+        if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand the outcomes to the writer; wait only for the flush before this one."""
+        self._await_flush()
+        self._flushed_at = time.monotonic()
+        if not self._rows:
+            return
+        rows, self._rows = self._rows, []
+        now, supplier, job = self._clock(), self._attempt.supplier, self._job
+
+        def work(connection: Any) -> bool:
+            letters.flush_rows(connection, rows, supplier, now)
+            return letters.hold(connection, job, now)
+
+        self._pending = self._store.write(work)
+
+    def _await_flush(self) -> None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            if pending.result():
+                self._lease_until = time.monotonic() + LEASE_SECONDS
+            else:
+                self.run.stopped = True
+
+    def _close_open(self) -> None:
+        """Letters pulled and never answered for may have gone."""
+        outcome = "transient" if self._job.life_safety else "uncertain"
+        for position in self._open.values():
+            self._row(position, outcome, "", "no answer")
+        self._open.clear()
+        self._flush()
+        self._await_flush()

@@ -1,0 +1,103 @@
+"""The lane of a board: it shows the newest revision, on every node that has it; many updates may collapse into one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from broadcaster.channel import CanConfirm, Failure, Receipt
+from broadcaster.domain.board import Board
+from broadcaster.domain.delivery import Outcome
+from broadcaster.domain.incident import Mode, Revision
+from broadcaster.engine.lane import Lane, Surroundings
+from broadcaster.engine.pacing import pause
+from broadcaster.store import boards, deliveries, nodes
+
+log = structlog.get_logger()
+CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
+
+
+class BoardLane(Lane):
+    """Keeps one board at the newest revision. Not claimed: it is idempotent, and each node shows its own."""
+
+    def __init__(self, name: str, adapter: Any, around: Surroundings, mode: Mode) -> None:
+        super().__init__(name, adapter, around, slots=2)
+        self._mode = mode
+        self._failures = 0
+        self._retry_at: datetime | None = None
+        self._noted: Revision | None = None
+
+    async def turn(self) -> datetime | None:
+        """Show the newest revision if it is not shown yet."""
+        if self.busy:
+            return None
+        if not await self.is_open():
+            return self.breaker.allows_again_at()
+        now = self.around.clock()
+        if self._retry_at is not None and now < self._retry_at:
+            return self._retry_at
+        newest = await self.read(boards.newest_revision) or Revision(1, 0)
+        standing = await asyncio.to_thread(self.adapter.standing)
+        if standing is None or standing < newest:
+            self.spawn(self._show(standing))
+        elif self._noted != standing:
+            self.spawn(self._note(standing, Receipt(handle=str(standing))))
+        return None
+
+    async def _show(self, standing: Revision | None) -> None:
+        now = self.around.clock()
+        build: Callable[[Any], Board] = lambda connection: boards.board(connection, standing, now, self._mode)  # noqa: E731
+        board = await self.read(build)
+        attempt = self.attempt(self._failures + 1, self.later(self.adapter.settings.deadline))
+        try:
+            receipt: Receipt = await self.slots.call(self.adapter.show, board, attempt, deadline=attempt.deadline)
+        except Failure as failure:
+            await self._failed(failure)
+            return
+        self._failures, self._retry_at = 0, None
+        self.count(Outcome.ACCEPTED)
+        await self._note(board.revision, receipt)
+
+    async def _failed(self, failure: Failure) -> None:
+        log.warning("board not shown", channel=self.name, reason=failure.sentence, reply=failure.reply)
+        self.count(failure.outcome, failure)
+        self._failures += 1
+        self._retry_at = self.later(pause(self._failures, self.chance(), failure.retry_after))
+        await self.write(lambda connection: deliveries.note_detail(connection, self.name, failure.sentence))
+        if self.parks(failure):
+            await self.park(failure.sentence)
+
+    async def _note(self, revision: Revision, receipt: Receipt) -> None:
+        """Write down which revision stands here; every update up to it is accepted."""
+        now = self.around.clock()
+
+        def work(connection: Any) -> Any:
+            nodes.shown(connection, self.around.node, self.name, revision, now)
+            return deliveries.accept_boards(connection, self.name, revision, now, receipt.detail, receipt.url)
+
+        accepted = await self.write(work)
+        self._noted = revision
+        for _ in accepted:
+            self.around.observe("accepted", self.name)
+        if accepted:
+            # Confirming goes over the public address and may be slow: it holds no turn of the lane.
+            self.aside(self._confirm(accepted, receipt))
+
+    async def _confirm(self, delivery_ids: Any, receipt: Receipt) -> None:
+        if not isinstance(self.adapter, CanConfirm):
+            return
+        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
+            await asyncio.sleep(wait)
+            attempt = self.attempt(number, self.later(60))
+            try:
+                seen = await self.slots.call(self.adapter.confirm, receipt, attempt, deadline=attempt.deadline)
+            except Failure as failure:
+                log.info("not confirmed", channel=self.name, reason=failure.sentence)
+                continue
+            if seen:
+                await self.write(lambda connection: deliveries.confirm(connection, delivery_ids))
+                return

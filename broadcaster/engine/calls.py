@@ -1,0 +1,77 @@
+"""Calling an adapter under a total deadline, in threads of its channel's own or on the loop.
+
+A thread that hangs cannot be killed: at its deadline the call is uncertain, and it keeps its slot until it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from broadcaster.channel import Failure, Permanent, Uncertain
+
+GRACE = 1.0  # the adapter's own deadline comes first: it can say more about what happened
+
+
+class Slots:
+    """The calls of one channel: `size` at once, one of them kept for retractions and corrections."""
+
+    def __init__(self, channel: str, size: int) -> None:
+        self.channel = channel
+        self.size = size
+        self.running = 0
+        self.hung = 0
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix=f"lane-{channel}")
+
+    def free(self, urgent: bool) -> int:
+        """How many calls may start now."""
+        reserved = 0 if urgent or self.size == 1 else 1
+        return max(0, self.size - reserved - self.running)
+
+    async def call(self, method: Callable[..., Any], *args: Any, deadline: float) -> Any:
+        """Call `method` and return what it returns.
+
+        Raises:
+            Failure: what the adapter raised; `Uncertain` at the deadline; `Permanent` for an error of the adapter's own.
+        """
+        self.running += 1
+        if inspect.iscoroutinefunction(method):
+            call: asyncio.Future[Any] = asyncio.ensure_future(method(*args))
+        else:
+            call = asyncio.get_running_loop().run_in_executor(self._threads, method, *args)
+        call.add_done_callback(self._ended)
+        return await self._wait(call, deadline)
+
+    def _ended(self, call: asyncio.Future[Any]) -> None:
+        self.running -= 1
+        if not call.cancelled():
+            call.exception()  # seen here, so that a late error of a hung call is not reported as never retrieved
+
+    async def _wait(self, call: asyncio.Future[Any], deadline: float) -> Any:
+        done, _ = await asyncio.wait({call}, timeout=deadline + GRACE)
+        if not done:
+            self.hung += 1
+            call.add_done_callback(self._unhung)
+            call.cancel() if isinstance(call, asyncio.Task) else None
+            raise Uncertain(f"No answer within {deadline:g} s.")
+        try:
+            return call.result()
+        except Failure:
+            raise
+        except asyncio.CancelledError:
+            raise Uncertain("The call was broken off.") from None
+        except BaseException as error:
+            raise Permanent(
+                f"The adapter of {self.channel} failed with {type(error).__name__}: this is a defect of the adapter.",
+                reply=repr(error)[:500],
+            ) from error
+
+    def _unhung(self, _: object) -> None:
+        self.hung -= 1
+
+    def close(self) -> None:
+        """Take no more calls; hung threads are left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,200 @@
+"""A lane is a bulkhead: one channel with a queue, slots, breaker and pace of its own. It shares none with others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from broadcaster.channel import Attempt, Failure
+from broadcaster.domain.delivery import Outcome, Scope
+from broadcaster.engine.calls import Slots
+from broadcaster.engine.pacing import Breaker
+from broadcaster.store import Store, StoreError, channels
+from broadcaster.store.writer import Rank, Work
+
+T = TypeVar("T")
+log = structlog.get_logger()
+Clock = Callable[[], datetime]
+SLOW_POLL = 5.0
+HUNG_LIMIT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every lane is given: the store, the clock, this node's name, and what to call when something happened.
+
+    `observe(event, channel, **facts)` feeds metrics; it must return at once.
+    """
+
+    store: Store
+    clock: Clock
+    node: str
+    observe: Callable[..., None]
+
+
+class Lane(ABC):
+    """Runs the deliveries of one channel until stopped."""
+
+    def __init__(self, name: str, adapter: Any, around: Surroundings, slots: int = 4) -> None:
+        self.name = name
+        self.adapter = adapter
+        self.around = around
+        self.breaker = Breaker()
+        self.slots = Slots(name, slots)
+        self.parked = False
+        self.broken_because = ""
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asides: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------------------------------ what lanes differ in
+    @abstractmethod
+    async def turn(self) -> datetime | None:
+        """Start what can be started now; say when something can be started next (None: when woken)."""
+
+    # ------------------------------------------------------------------------------------------------------- running
+    def start(self) -> None:
+        """Begin."""
+        self._loop = asyncio.create_task(self._run(), name=f"lane-{self.name}")
+
+    def wake(self) -> None:
+        """There may be something to do. Only from the loop's thread."""
+        self._woken.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            wait = SLOW_POLL
+            try:
+                due = await self.turn()
+                if due is not None:
+                    wait = min(wait, max(0.0, (due - self.around.clock()).total_seconds()))
+            except StoreError as error:
+                log.error("lane cannot reach the store", channel=self.name, reason=str(error))
+                wait = 1.0
+            except Exception:
+                log.exception("lane stumbled", channel=self.name)
+                wait = 1.0
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait + 0.001)
+
+    def spawn(self, work: Any) -> None:
+        """Run a coroutine of this lane; the lane looks for more when it ends."""
+        task = asyncio.create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def aside(self, work: Any) -> None:
+        """Run a coroutine that holds nothing and need not be waited for at the end."""
+        task = asyncio.create_task(self._guard(work))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
+    async def _guard(self, work: Any) -> None:
+        try:
+            await work
+        except StoreError as error:
+            log.error("an outcome could not be stored", channel=self.name, reason=str(error))
+        except Exception:
+            log.exception("a delivery stumbled", channel=self.name)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.wake()
+
+    async def stop(self, seconds: float) -> None:
+        """Claim nothing more; give what runs `seconds` to end."""
+        self._stopping = True
+        self.wake()
+        if self._loop is not None:
+            await self._loop
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in (*self._tasks, *self._asides):
+            task.cancel()
+        self.slots.close()
+
+    @property
+    def busy(self) -> int:
+        """How many deliveries are being carried."""
+        return len(self._tasks)
+
+    # --------------------------------------------------------------------------------------------- the store, awaited
+    async def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> T:
+        """Run a write and wait until it is durable. A busy store is waited for: an outcome must not be lost."""
+        pause = 0.2
+        while True:
+            try:
+                return await asyncio.wrap_future(self.around.store.write(work, rank))
+            except StoreError as error:
+                if self.around.store.broken is not None or self._stopping:
+                    raise
+                log.warning("the store did not take a write, trying again", channel=self.name, reason=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run a read in a thread."""
+        return await asyncio.to_thread(self.around.store.read, work)
+
+    # ------------------------------------------------------------------------------------------ what all do on failure
+    def attempt(self, number: int, not_after: datetime, supplier: str = "", first: datetime | None = None) -> Attempt:
+        """The circumstances of the next call."""
+        now = self.around.clock()
+        left = max(0.1, (not_after - now).total_seconds())
+        deadline = min(float(self.adapter.settings.deadline), left)
+        return Attempt(
+            number=number, at=now, not_after=not_after, deadline=deadline, supplier=supplier, first_tried_at=first
+        )
+
+    def count(self, outcome: Outcome, failure: Failure | None = None) -> None:
+        """Feed the breaker and the metrics."""
+        now = self.around.clock()
+        if outcome in (Outcome.TRANSIENT, Outcome.UNCERTAIN):
+            self.breaker.failure(now)
+            self.broken_because = failure.sentence if failure else ""
+        else:
+            self.breaker.success()
+        self.around.observe("attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else "")
+
+    async def park(self, because: str) -> None:
+        """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""
+        self.parked = True
+        now = self.around.clock()
+        if await self.write(lambda connection: channels.park(connection, self.name, now, because)):
+            log.error("channel parked", channel=self.name, reason=because)
+            self.around.observe("parked", self.name, because=because)
+
+    async def is_open(self) -> bool:
+        """Whether anything may be claimed now."""
+        state = await self.read(lambda connection: channels.state(connection, self.name))
+        self.parked = state.parked_at is not None
+        if not state.open:
+            return False
+        if self.slots.hung >= HUNG_LIMIT:
+            await self.park(f"{self.slots.hung} calls hang and do not end; restart the daemon after mending it.")
+            return False
+        return self.breaker.allows(self.around.clock())
+
+    def parks(self, failure: Failure) -> bool:
+        """Whether this failure is about the channel as a whole, for good."""
+        return failure.scope is Scope.CHANNEL and failure.outcome is Outcome.PERMANENT
+
+    def later(self, seconds: float) -> datetime:
+        """The time in so many seconds."""
+        return self.around.clock() + timedelta(seconds=seconds)
+
+    @staticmethod
+    def chance() -> float:
+        """Uniform in [0, 1), for jitter."""
+        return random.random()  # noqa: S311 - jitter, not a secret

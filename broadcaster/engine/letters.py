@@ -1,0 +1,157 @@
+"""The lane of a letter channel: audiences become jobs, jobs go out supplier by supplier, counts tell how far it is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from broadcaster.channel import Failure
+from broadcaster.domain.delivery import Outcome, Scope, State
+from broadcaster.engine.blast import Blast, Run
+from broadcaster.engine.lane import Lane, Surroundings
+from broadcaster.engine.pacing import Breaker, pause
+from broadcaster.store import deliveries, expanding, letters
+from broadcaster.store.deliveries import Claim
+from broadcaster.store.letters import Job
+
+log = structlog.get_logger()
+SWEEP = timedelta(seconds=1)
+
+
+class LetterLane(Lane):
+    """Carries the deliveries of one letter channel. One slot sends, one is kept for corrections and retractions."""
+
+    def __init__(self, name: str, adapter: Any, around: Surroundings, epoch: int) -> None:
+        super().__init__(name, adapter, around, slots=2)
+        self._prefix = f"{epoch}"
+        self._suppliers = {supplier: Breaker() for supplier in adapter.suppliers()}
+        self._refused: dict[str, str] = {}
+        self._sending = False
+        self._halted = False
+
+    async def turn(self) -> datetime | None:
+        """Claim deliveries to expand, send one job at a time, end what is through."""
+        if not await self.is_open():
+            return self.later(1.0)
+        now = self.around.clock()
+        claims = await self.write(
+            lambda connection: deliveries.claim(connection, self.name, self.around.node, now, 4)
+        )
+        for claim in claims:
+            self.spawn(self._expand(claim))
+        if not self._sending:
+            await self._start_job()
+        ended = await self.write(lambda connection: letters.finish(connection, self.name, now))
+        for _ in ended:
+            self.around.observe("accepted", self.name)
+        return await self._next(now, bool(ended))
+
+    async def _next(self, now: datetime, ended: bool) -> datetime | None:
+        if ended:
+            return now
+        due = [
+            await self.read(lambda connection: deliveries.next_due_at(connection, self.name)),
+            await self.read(lambda connection: letters.next_job_due(connection, self.name)),
+        ]
+        known = [at for at in due if at is not None]
+        return max(now + timedelta(milliseconds=50), min(known)) if known else (now + SWEEP if self.busy else None)
+
+    async def _expand(self, claim: Claim) -> None:
+        if claim.state is State.UNCERTAIN:
+            now = self.around.clock()
+            await self.write(
+                lambda connection: deliveries.put_back(
+                    connection, claim, now, claim.not_after, "it may have gone", State.UNCERTAIN
+                )
+            )
+            return
+        done = claim.expanded
+        if done:
+            await self.write(lambda connection: expanding.release_lease(connection, claim.id, claim.lease_token))
+        while not done:
+            now = self.around.clock()
+            done = await self.write(
+                lambda connection: expanding.expand(connection, claim.id, claim.lease_token, now)
+            )
+            await self.write(lambda connection: deliveries.renew(connection, claim, now))
+            self.wake()
+
+    # --------------------------------------------------------------------------------------------------------- a job
+    async def _start_job(self) -> None:
+        supplier = self._supplier()
+        if supplier is None:
+            return
+        now = self.around.clock()
+        job = await self.write(
+            lambda connection: letters.claim_job(connection, self.name, self.around.node, now, supplier)
+        )
+        if job is not None:
+            self._sending = True
+            self.spawn(self._send(job, supplier))
+
+    def _supplier(self) -> str | None:
+        """The first supplier that is neither refused for good nor resting, or None."""
+        now = self.around.clock()
+        for name, breaker in self._suppliers.items():
+            if name not in self._refused and breaker.allows(now):
+                return name
+        return None
+
+    async def _send(self, job: Job, supplier: str) -> None:
+        try:
+            attempt = self.attempt(job.attempts, job.not_after, supplier=supplier)
+            blast = Blast(
+                self.around.store,
+                self.adapter,
+                job,
+                attempt,
+                self._prefix,
+                self.around.clock,
+                lambda: self._halted,
+            )
+            # A job has no deadline of its own: each call in it has one, and a stop closes it.
+            run: Run = await self.slots.call(blast.send, deadline=float("inf"))
+            await self._sent(job, supplier, run)
+        finally:
+            self._sending = False
+
+    async def _sent(self, job: Job, supplier: str, run: Run) -> None:
+        failure = run.failure or next(iter(run.failures), None)
+        await self._judge(supplier, run, failure)
+        now = self.around.clock()
+        unfinished = run.stopped or run.transient or run.failure is not None or run.failures
+        again = None
+        if unfinished and job.attempts < self.adapter.settings.attempts:
+            another = self._supplier() is not None and failure is not None
+            wait = 0.0 if another or run.stopped else pause(job.attempts, self.chance(), run.retry_after)
+            again = self.later(wait)
+        held = await self.write(lambda connection: letters.end_job(connection, job, now, again))
+        if not held:
+            log.warning("another node took over a job", channel=self.name, job=job.id)
+        self.around.observe("letters", self.name, accepted=run.accepted, pulled=run.pulled)
+
+    async def _judge(self, supplier: str, run: Run, failure: Failure | None) -> None:
+        breaker = self._suppliers[supplier]
+        if failure is None:
+            if run.transient and not run.accepted:
+                breaker.failure(self.around.clock())
+            elif run.accepted:
+                breaker.success()
+                self.count(Outcome.ACCEPTED)
+            return
+        log.warning("supplier failed", channel=self.name, supplier=supplier, reason=failure.sentence)
+        self.count(failure.outcome, failure)
+        if failure.outcome is Outcome.PERMANENT and failure.scope is Scope.CHANNEL:
+            self._refused[supplier] = failure.sentence
+            if len(self._refused) == len(self._suppliers):
+                self._refused.clear()
+                await self.park(failure.sentence)
+        else:
+            breaker.failure(self.around.clock())
+
+    async def stop(self, seconds: float) -> None:
+        """Pull no more letters; what is under way ends."""
+        self._halted = True
+        await super().stop(seconds)

@@ -1,0 +1,227 @@
+"""The lane of a post channel: steps in order, each written down before and after; uncertain ones are looked up first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from broadcaster.channel import CanConfirm, CanFind, Failure, Receipt, Uncertain
+from broadcaster.domain.delivery import Outcome, State, StepKind
+from broadcaster.engine.lane import Lane
+from broadcaster.engine.pacing import pause
+from broadcaster.store import deliveries
+from broadcaster.store.deliveries import Claim, Step
+
+log = structlog.get_logger()
+RENEW = 2.0
+STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
+CONFIRM_PAUSES = (0.0, 1.0, 4.0)
+
+
+class PostLane(Lane):
+    """Carries the deliveries of one post channel."""
+
+    async def turn(self) -> datetime | None:
+        """Claim as many heads as there are free slots."""
+        if not await self.is_open():
+            return self.breaker.allows_again_at()
+        free, urgent_only = self.slots.free(urgent=False), False
+        if not free:
+            free, urgent_only = self.slots.free(urgent=True), True
+        if self.breaker.opened_at is not None:
+            free = min(free, 1)
+        if free:
+            now = self.around.clock()
+            claims = await self.write(
+                lambda connection: deliveries.claim(connection, self.name, self.around.node, now, free, urgent_only)
+            )
+            for claim in claims:
+                self.spawn(self._carry(claim))
+            if claims:
+                return None  # the end of what was started wakes the lane
+        return await self.read(lambda connection: deliveries.next_due_at(connection, self.name))
+
+    async def _carry(self, claim: Claim) -> None:
+        if claim.state is State.UNCERTAIN:
+            await self._resolve(claim)
+            return
+        shown = Receipt()
+        for step in claim.steps:
+            receipt = await self._step(claim, step)
+            if receipt is None:
+                return
+            shown = receipt if receipt.url or receipt.handle else shown
+        await self._end_accepted(claim, shown)
+
+    async def _end_accepted(self, claim: Claim, receipt: Receipt) -> None:
+        now = self.around.clock()
+        await self.write(
+            lambda connection: deliveries.end(connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url)
+        )
+        self.around.observe("accepted", self.name)
+        await self._confirm(claim, receipt)
+
+    # --------------------------------------------------------------------------------------------------- one step
+    async def _step(self, claim: Claim, step: Step) -> Receipt | None:
+        """Do one step. None: it is not done, and the delivery has been put back or ended."""
+        now = self.around.clock()
+        if step.skip:
+            await self.write(lambda connection: deliveries.end_step(connection, step.id, "skipped"))
+            return Receipt()
+        if step.uncertain:
+            sentence = "The daemon stopped while this was under way; it may have gone out."
+            await self.write(lambda connection: self._settle_uncertain(connection, claim, step, sentence, now, now))
+            return None
+        if now >= claim.not_after:
+            await self.write(lambda connection: deliveries.put_back(connection, claim, now, now, ""))
+            return None
+        attempt_id = await self.write(
+            lambda connection: deliveries.begin_attempt(connection, claim, step, self.around.node, now)
+        )
+        if attempt_id is None:
+            await self.write(lambda connection: deliveries.put_back(connection, claim, now, now, ""))
+            return None
+        return await self._try(claim, step, attempt_id)
+
+    async def _try(self, claim: Claim, step: Step, attempt_id: int) -> Receipt | None:
+        attempt = self.attempt(step.attempts + 1, claim.not_after, first=step.first_tried_at)
+        method = getattr(self.adapter, step.kind.value)
+        try:
+            receipt: Receipt = await self._held(
+                claim, self.slots.call(method, step.message, attempt, deadline=attempt.deadline)
+            )
+        except Failure as failure:
+            await self._failed(claim, step, attempt_id, failure)
+            return None
+        now = self.around.clock()
+
+        def work(connection: Any) -> None:
+            deliveries.end_attempt(connection, attempt_id, now, Outcome.ACCEPTED, None, receipt.detail)
+            deliveries.end_step(
+                connection, step.id, "accepted", receipt.handle or step.message.target, receipt.url
+            )
+
+        await self.write(work)
+        self.count(Outcome.ACCEPTED)
+        return receipt
+
+    async def _held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
+        """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more."""
+        task = asyncio.ensure_future(call)
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=RENEW)
+            if done:
+                return task.result()
+            now = self.around.clock()
+            if not await self.write(lambda connection: deliveries.renew(connection, claim, now)):
+                done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
+                if done:
+                    return task.result()
+                task.cancel()
+                raise Uncertain("It was corrected or retracted while it was under way.")
+
+    # --------------------------------------------------------------------------------------------------- failures
+    async def _failed(self, claim: Claim, step: Step, attempt_id: int, failure: Failure) -> None:
+        now = self.around.clock()
+        log.warning(
+            "not accepted",
+            channel=self.name,
+            update=f"{claim.incident}-{claim.number}",
+            outcome=str(failure.outcome),
+            scope=str(failure.scope),
+            reason=failure.sentence,
+            reply=failure.reply,
+        )
+        self.count(failure.outcome, failure)
+        again = self.later(pause(step.attempts + 1, self.chance(), failure.retry_after))
+
+        def work(connection: Any) -> None:
+            deliveries.end_attempt(connection, attempt_id, now, failure.outcome, failure.scope, failure.sentence)
+            self._settle(connection, claim, step, failure, now, again)
+
+        if self.parks(failure):
+            await self.park(failure.sentence)
+        await self.write(work)
+
+    def _settle(
+        self, connection: Any, claim: Claim, step: Step, failure: Failure, now: datetime, again: datetime
+    ) -> None:
+        if self.parks(failure):
+            deliveries.put_back(connection, claim, now, now, failure.sentence)
+        elif failure.outcome is Outcome.UNCERTAIN:
+            self._settle_uncertain(connection, claim, step, failure.sentence, now, again)
+        elif failure.outcome is Outcome.PERMANENT or step.attempts + 1 >= self.adapter.settings.attempts:
+            deliveries.end_step(connection, step.id, "failed")
+            deliveries.end(connection, claim.id, State.FAILED, now, failure.sentence)
+        else:
+            deliveries.put_back(connection, claim, now, again, failure.sentence)
+
+    def _settle_uncertain(
+        self, connection: Any, claim: Claim, step: Step, sentence: str, now: datetime, again: datetime
+    ) -> None:
+        """It may have gone: look for it where that can be done, repeat it where that does no harm, else leave it."""
+        deliveries.end_open_attempts(connection, step.id, now)
+        if step.kind is StepKind.POST and isinstance(self.adapter, CanFind):
+            deliveries.end_step(connection, step.id, "uncertain")
+            deliveries.put_back(connection, claim, now, again, sentence, State.UNCERTAIN)
+        elif step.kind is not StepKind.POST or self.adapter.repeatable or claim.life_safety:
+            deliveries.reopen_step(connection, step.id)
+            deliveries.put_back(connection, claim, now, again, sentence)
+        else:
+            deliveries.end_step(connection, step.id, "uncertain")
+            deliveries.put_back(connection, claim, now, claim.not_after, sentence, State.UNCERTAIN)
+
+    # ------------------------------------------------------------------------------------------ looking for a post
+    async def _resolve(self, claim: Claim) -> None:
+        """Look for the uncertain step of a delivery: found, it goes on; missing, it is posted again; else later."""
+        step = next(step for step in claim.steps if step.uncertain)
+        attempt = self.attempt(step.attempts, claim.not_after, first=step.first_tried_at)
+        try:
+            receipt = await self._held(
+                claim, self.slots.call(self.adapter.find, step.message, attempt, deadline=attempt.deadline)
+            )
+        except Failure as failure:
+            now = self.around.clock()
+            again = self.later(pause(claim.attempts, self.chance(), failure.retry_after))
+            self.count(failure.outcome, failure)
+            sentence = failure.sentence
+            await self.write(
+                lambda connection: deliveries.put_back(connection, claim, now, again, sentence, State.UNCERTAIN)
+            )
+            return
+        await self._resolved(claim, step, receipt)
+
+    async def _resolved(self, claim: Claim, step: Step, receipt: Receipt | None) -> None:
+        now = self.around.clock()
+        last = step.id == claim.steps[-1].id
+
+        def work(connection: Any) -> None:
+            if receipt is None:
+                deliveries.reopen_step(connection, step.id)
+            else:
+                deliveries.end_step(connection, step.id, "accepted", receipt.handle, receipt.url)
+            if receipt is None or not last:
+                deliveries.put_back(connection, claim, now, now, "")
+
+        await self.write(work)
+        if receipt is not None and last:
+            await self._end_accepted(claim, receipt)
+
+    async def _confirm(self, claim: Claim, receipt: Receipt) -> None:
+        if not isinstance(self.adapter, CanConfirm):
+            return
+        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
+            await asyncio.sleep(wait)
+            attempt = self.attempt(number, self.later(60))
+            try:
+                seen = await self.slots.call(self.adapter.confirm, receipt, attempt, deadline=attempt.deadline)
+            except Failure as failure:
+                log.info("not confirmed", channel=self.name, reason=failure.sentence)
+                continue
+            if seen:
+                await self.write(lambda connection: deliveries.move(connection, claim.id, State.CONFIRMED))
+                return

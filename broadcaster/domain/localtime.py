@@ -45,14 +45,21 @@ def say_time(when: datetime, *, near: datetime, zone: ZoneInfo, phrases: Phrases
     return _("{date} {clock}", date=date, clock=clock)
 
 
-def say_date(when: datetime, *, near: datetime, zone: ZoneInfo, phrases: Phrases) -> str:
-    """Say the date of the aware `when` in full: "söndag 22 november"."""
+def say_month(when: datetime, *, zone: ZoneInfo, phrases: Phrases) -> str:
+    """Say the month of the aware `when`: "november 2026"."""
+    _ = partial(say, phrases)
+    local = when.astimezone(zone)
+    return _("{month} {year}", month=_months(_)[local.month - 1], year=local.year)
+
+
+def say_date(when: datetime, *, near: datetime | None, zone: ZoneInfo, phrases: Phrases) -> str:
+    """Say the date of the aware `when` in full: "söndag 22 november"; without `near` always with its year."""
     _ = partial(say, phrases)
     return _date(_, when, near, zone, weekdays=_weekdays(_), months=_months(_))
 
 
-def say_moment(when: datetime, *, near: datetime, zone: ZoneInfo, phrases: Phrases) -> str:
-    """Say the aware `when` in full, always with its date: "söndag 22 november 14.57"."""
+def say_moment(when: datetime, *, near: datetime | None, zone: ZoneInfo, phrases: Phrases) -> str:
+    """Say the aware `when` with its date: "söndag 22 november 14.57"; without `near` always with its year."""
     date = say_date(when, near=near, zone=zone, phrases=phrases)
     clock = say_clock(when, zone=zone, phrases=phrases)
     return say(phrases, "{date} {clock}", date=date, clock=clock)
@@ -61,7 +68,7 @@ def say_moment(when: datetime, *, near: datetime, zone: ZoneInfo, phrases: Phras
 def _date(
     _: Say,
     when: datetime,
-    near: datetime,
+    near: datetime | None,
     zone: ZoneInfo,
     *,
     weekdays: tuple[str, ...],
@@ -69,7 +76,7 @@ def _date(
 ) -> str:
     local = when.astimezone(zone)
     weekday, month = weekdays[local.weekday()], months[local.month - 1]
-    if abs(when - near) <= _ANOTHER_SEASON:
+    if near and abs(when - near) <= _ANOTHER_SEASON:
         return _("{weekday} {day} {month}", weekday=weekday, day=local.day, month=month)
     return _(
         "{weekday} {day} {month} {year}",

@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Kind, Mode, Planned
-from broadcaster.domain.localtime import Phrases, say, say_clock, say_date, say_moment, say_time
+from broadcaster.domain.localtime import (
+    Phrases,
+    say,
+    say_clock,
+    say_date,
+    say_moment,
+    say_month,
+    say_time,
+)
 
 _NAMED_AREAS = 3  # more than these make a headline that nobody reads to its end
 
@@ -46,6 +54,14 @@ class Wording:
     def moment(self, when: datetime) -> str:
         """Say "söndag 22 november 14.57"."""
         return say_moment(when, near=self.near, zone=self.zone, phrases=self.phrases)
+
+    def dated(self, when: datetime) -> str:
+        """Say "söndag 22 november 2026 14.57", for what will be read in years."""
+        return say_moment(when, near=None, zone=self.zone, phrases=self.phrases)
+
+    def month(self, when: datetime) -> str:
+        """Say "november 2026"."""
+        return say_month(when, zone=self.zone, phrases=self.phrases)
 
     # ------------------------------------------------------------------------------------------------ what and where
     def mode_label(self, mode: Mode) -> str:

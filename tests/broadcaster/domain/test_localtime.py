@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.domain.localtime import say_clock, say_date, say_moment, say_time
+from broadcaster.domain.localtime import say_clock, say_date, say_moment, say_month, say_time
 from broadcaster.locale import phrases
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -42,6 +42,12 @@ def test_the_full_moment_always_carries_its_date() -> None:
     said = say_moment(at(1, 8, month=5, year=2027), near=NOW, zone=STOCKHOLM, phrases=EN)
     assert said == "Saturday 1 May 08:00"
     assert say_date(at(22, 1), near=NOW, zone=STOCKHOLM, phrases=SV) == "söndag 22 november"
+
+
+def test_what_will_be_read_in_years_carries_its_year() -> None:
+    said = say_moment(at(22, 14, 57), near=None, zone=STOCKHOLM, phrases=SV)
+    assert said == "söndag 22 november 2026 14.57"
+    assert say_month(at(22, 14), zone=STOCKHOLM, phrases=EN) == "November 2026"
 
 
 @pytest.mark.parametrize("day", range(7))

@@ -1,0 +1,197 @@
+"""What every page has around it: head, banner of drill and demo, languages, feeds, footer; and the template engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup, escape
+
+from broadcaster.channel import Board, ChannelContext, Mode, Organisation
+from broadcaster.domain.board import BoardArea
+from broadcaster.domain.markup import legible
+from channels.page.settings import PageSettings
+from channels.page.view import IncidentView, Teller
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_FEEDS = {
+    "RSS": ("feed.rss", "application/rss+xml"),
+    "Atom": ("feed.atom", "application/atom+xml"),
+    "JSON Feed": ("feed.json", "application/feed+json"),
+}
+
+
+def folder(organisation: Organisation, language: str) -> str:
+    """Return the folder of a language: none for the first, which is the default."""
+    return "" if language == organisation.languages[0] else f"{language.lower()}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """How one language is named by those who speak it, and which way it is written ("ltr", "rtl")."""
+
+    tag: str
+    name: str
+    direction: str
+
+
+@cache
+def tongue(tag: str) -> Tongue:
+    """Look the language `tag` up in the Unicode CLDR."""
+    locale = Locale.parse(tag, sep="-")
+    return Tongue(tag, locale.get_display_name(locale) or tag, locale.text_direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed that the page points at; `path` is below the root."""
+
+    name: str
+    about: str
+    title: str
+    path: str
+    media_type: str
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tel"] = _tel
+    return environment
+
+
+def _tel(phone: str) -> str:
+    """Return the digits of a phone number as RFC 3966 wants them."""
+    return re.sub(r"(?!^\+)[^0-9]", "", phone.strip())
+
+
+def _say(phrases: Mapping[str, str], sentence: str, **values: object) -> Markup:
+    """Say a sentence of ours with values that are escaped, unless they are markup of our own."""
+    return escape(phrases.get(sentence, sentence)).format(**values)
+
+
+class Frame:
+    """Renders templates for one board, configuration and language."""
+
+    def __init__(
+        self, board: Board, context: ChannelContext, settings: PageSettings, teller: Teller
+    ) -> None:
+        self._organisation = context.organisation
+        self._public_url = context.public_url
+        self._settings = settings
+        self._language = teller.language
+        self._folder = folder(context.organisation, teller.language)
+        self._words = teller.wording(board.at)
+        mode = self._words.mode_label(board.mode)
+        self._same: dict[str, Any] = {
+            "_": partial(_say, teller.phrases),
+            "address": self._address,
+            "advice": settings.advice.get(teller.language, ""),
+            "here": self._folder,
+            "is_drill": board.mode is Mode.DRILL,
+            "language": tongue(teller.language),
+            "languages": [tongue(tag) for tag in context.organisation.languages],
+            "mode": mode,
+            "mode_prefix": f"{mode}: " if mode else "",
+            "organisation": context.organisation,
+            "prefix": partial(folder, context.organisation),
+            "revision": str(board.revision),
+            "settings": settings,
+        }
+
+    def current(
+        self,
+        template: str,
+        path: str,
+        incidents: list[IncidentView],
+        *,
+        area: BoardArea | None = None,
+        last_written: str = "",
+        **values: Any,
+    ) -> bytes:
+        """Render a page about `incidents`: its title and description say how many and which."""
+        return self.page(
+            template,
+            path,
+            title=self._title(incidents, area),
+            description=self._description(incidents, last_written),
+            incidents=incidents,
+            area=area,
+            last_written=last_written,
+            feeds=self._feeds(area),
+            **values,
+        )
+
+    def page(self, template: str, path: str, *, title: str, **values: Any) -> bytes:
+        """Render the page at `path` ("areas/norra-ekbyn/"), as bytes without a character that would break it."""
+        defaults: dict[str, Any] = {
+            "canonical": path,
+            "description": title,
+            "feeds": self._feeds(None),
+            "incidents": [],
+            "newer": "",
+            "older": "",
+            "path": path,
+            "root": "../" * (self._folder + path).count("/") or "./",
+            "title": title,
+        }
+        html = _environment().get_template(template).render(self._same | defaults | values)
+        return legible(html).encode()
+
+    def _address(self, path: str, language: str | None = None) -> str:
+        tag = self._language if language is None else language
+        return f"{self._public_url}/{folder(self._organisation, tag)}{path}"
+
+    def _title(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
+        _ = self._words.say
+        if len(incidents) == 1:
+            one = incidents[0]
+            return f"{one.mode_label}: {one.title.text}" if one.mode_label else one.title.text
+        if area is None:
+            if not incidents:
+                return _("No known disruptions")
+            return _("{count} disruptions", count=len(incidents))
+        if not incidents:
+            return _("No known disruptions in {name}", name=area.name)
+        return _("{count} disruptions in {name}", count=len(incidents), name=area.name)
+
+    def _description(self, incidents: list[IncidentView], last_written: str) -> str:
+        _ = self._words.say
+        if len(incidents) == 1:
+            return incidents[0].summary
+        if incidents:
+            return "; ".join(incident.title.text for incident in incidents)
+        if last_written:
+            return _("Our latest word is from {moment}.", moment=last_written)
+        return self._organisation.name
+
+    def _feeds(self, area: BoardArea | None) -> list[Feed]:
+        if not self._settings.feeds:
+            return []
+        _ = self._words.say
+        about = area.name if area else _("All areas")
+        place = f"{self._folder}areas/{area.key}/" if area else self._folder
+        return [
+            Feed(
+                name,
+                about,
+                f"{self._organisation.name}: {about} ({name})",
+                place + file,
+                media_type,
+            )
+            for name, (file, media_type) in _FEEDS.items()
+        ]

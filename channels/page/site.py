@@ -1,0 +1,169 @@
+"""Which pages there are and which of them a board changes: a pure function from the board to complete files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from broadcaster.bundle import File, Overdue
+from broadcaster.channel import Board, ChannelContext
+from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident
+from channels.page.frame import Frame, folder
+from channels.page.settings import PageSettings
+from channels.page.view import IncidentView, LineView, Teller
+
+
+def pages(board: Board, context: ChannelContext, settings: PageSettings) -> Iterator[File]:
+    """Render every page that `board` changes, in every language; all of them when `board.since` is None.
+
+    Yields complete files with paths such as "en/incidents/a7/index.html". Reads nothing but its arguments and the
+    templates beside it.
+    """
+    for language in context.organisation.languages:
+        yield from _Site(board, context, settings, language).files()
+
+
+class _Site:
+    """The pages in one language."""
+
+    def __init__(
+        self, board: Board, context: ChannelContext, settings: PageSettings, language: str
+    ) -> None:
+        self._board = board
+        self._configured = context.areas
+        self._teller = Teller(context, language)
+        self._say = self._teller.wording(board.at).say
+        self._folder = folder(context.organisation, language)
+        self._frame = Frame(board, context, settings, self._teller)
+        self._open = sorted(
+            board.open, key=lambda i: (i.severity.rank, i.updates[0].at), reverse=True
+        )
+
+    def files(self) -> Iterator[File]:
+        """Yield the index first, then what changed."""
+        yield self._index()
+        yield self._areas()
+        for area in self._changed_areas():
+            yield from self._area(area)
+        for incident in self._board.changed:
+            yield self._current("incident.html.j2", f"incidents/{incident.slug}/", [incident])
+        for page in self._board.archive:
+            yield from self._archive(page)
+        if not self._board.archive_pages and self._board.since is None:
+            yield self._page("archive.html.j2", "archive/", title=self._archive_title(), months={})
+
+    # ---------------------------------------------------------------------------------------------------- each page
+    def _index(self) -> File:
+        recent = self._lines_beside(self._open)
+        newest = self._last_written("")
+        return self._current(
+            "index.html.j2", "", self._open, recent=recent, area=None, last_written=newest
+        )
+
+    def _areas(self) -> File:
+        _ = self._say
+        rows = [
+            (area, self._told([i for i in self._open if area.key in i.areas]))
+            for area in self._configured
+        ]
+        return self._page("areas.html.j2", "areas/", title=_("All areas"), rows=rows)
+
+    def _changed_areas(self) -> Iterable[BoardArea]:
+        if self._board.since is None:
+            return self._configured
+        touched = {key for incident in self._board.changed for key in incident.areas_ever}
+        touched |= self._board.feeds.keys()
+        return [area for area in self._configured if area.key in touched]
+
+    def _area(self, area: BoardArea) -> Iterator[File]:
+        """Render an area's page, and the same at the address of each of its official codes."""
+        here = [i for i in self._open if area.key in i.areas]
+        values: dict[str, Any] = {
+            "canonical": f"areas/{area.key}/",
+            "recent": self._lines_beside(here, area.key),
+            "area": area,
+            "last_written": self._last_written(area.key),
+        }
+        for name in (area.key, *_codes(area, self._configured)):
+            yield self._current("index.html.j2", f"areas/{name}/", here, **values)
+
+    def _archive(self, page: ArchivePage) -> Iterator[File]:
+        """Render a numbered page; the newest also as the archive's front page.
+
+        A full page points to its successor, and while there is none to the front page, where that will be: so it need
+        never be written again.
+        """
+        newest = page.number == self._board.archive_pages
+        path = f"archive/{page.number}/"
+        values: dict[str, Any] = {
+            "title": self._archive_title(page.number),
+            "months": self._months(page),
+            "canonical": path,
+            "older": f"archive/{page.number - 1}/" if page.number > 1 else "",
+        }
+        newer = "" if not page.full else "archive/" if newest else f"archive/{page.number + 1}/"
+        final = page.full and all(line.closed_at or line.retracted for line in page.lines)
+        yield self._page("archive.html.j2", path, immutable=final, newer=newer, **values)
+        if newest:
+            yield self._page("archive.html.j2", "archive/", newer="", **values)
+
+    # ----------------------------------------------------------------------------------------------- what they hold
+    def _lines_beside(self, shown: list[BoardIncident], area: str | None = None) -> list[LineView]:
+        known = {incident.id for incident in shown}
+        return [
+            self._teller.line(line)
+            for line in self._board.recent
+            if line.id not in known and (area is None or area in line.areas_ever)
+        ]
+
+    def _last_written(self, feed: str) -> str:
+        """Say when the newest update was written, "" when there is none."""
+        entries = self._board.feeds.get(feed, ())
+        return self._teller.wording(self._board.at).dated(entries[0].update.at) if entries else ""
+
+    def _archive_title(self, number: int | None = None) -> str:
+        _ = self._say
+        return _("Archive, page {number}", number=number) if number else _("Archive")
+
+    def _months(self, page: ArchivePage) -> dict[str, list[LineView]]:
+        months: dict[str, list[LineView]] = {}
+        for line in sorted(page.lines, key=lambda line: line.opened_at, reverse=True):
+            month = self._teller.wording(line.opened_at).month(line.opened_at)
+            months.setdefault(month, []).append(self._teller.line(line))
+        return months
+
+    def _told(self, incidents: Iterable[BoardIncident]) -> list[IncidentView]:
+        return [self._teller.incident(incident, at=self._board.at) for incident in incidents]
+
+    # --------------------------------------------------------------------------------------------------- one file
+    def _current(
+        self, template: str, path: str, incidents: list[BoardIncident], **values: Any
+    ) -> File:
+        """Render a page about incidents, and how it reads once the first promise on it has passed unkept."""
+        at = self._board.at
+        due = [i.promise for i in incidents if i.is_open and i.promise and i.promise > at]
+        overdue = None
+        if due:
+            late = [self._teller.incident(incident, at=min(due)) for incident in incidents]
+            overdue = Overdue(min(due), self._frame.current(template, path, late, **values))
+        body = self._frame.current(template, path, self._told(incidents), **values)
+        return self._file(path, body, overdue=overdue)
+
+    def _page(self, template: str, path: str, *, immutable: bool = False, **values: Any) -> File:
+        return self._file(path, self._frame.page(template, path, **values), immutable=immutable)
+
+    def _file(
+        self, path: str, body: bytes, *, overdue: Overdue | None = None, immutable: bool = False
+    ) -> File:
+        name = f"{self._folder}{path}index.html"
+        return File(name, body, "text/html; charset=utf-8", overdue, immutable)
+
+
+def _codes(area: BoardArea, areas: Iterable[BoardArea]) -> Iterator[str]:
+    """Yield the area's codes that are no area's key and no earlier area's code: one address, one area."""
+    taken = {other.key for other in areas}
+    for other in areas:
+        for code in dict.fromkeys(code.lower() for code in other.codes.values()):
+            if code not in taken and other is area:
+                yield code
+            taken.add(code)

@@ -1,0 +1,306 @@
+"""What the templates arrange: an incident as its page says it, in one language, every time already in words.
+
+Each incident is dated by its newest word, not by the moment of rendering: its page says the same however often it is
+written, and "senast 19.00" means the date that stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, pairwise
+from zoneinfo import ZoneInfo
+
+from broadcaster.channel import ChannelContext, Kind
+from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words of ours or of an operator; `language` is "" when it is the page's own."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A time in words and, for machines, with its offset."""
+
+    text: str
+    iso: str
+
+
+@dataclass(frozen=True, slots=True)
+class EtrView:
+    """That an estimate was replaced, in words, and the anchor of the update that says why."""
+
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateView:
+    """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or ""."""
+
+    anchor: str
+    kind: Kind
+    clock: Stamp
+    tag: str
+    about: str
+    text: Said | None
+    facts: tuple[str, ...]
+    struck: str
+    struck_by: str
+
+    @property
+    def style(self) -> str:
+        """How it stands out: "gone", "fix", "back" or not at all."""
+        if self.struck:
+            return "gone"
+        fix = {Kind.CORRECTION: "fix", Kind.RETRACTION: "fix", Kind.RESTORED: "back"}
+        return fix.get(self.kind, "news")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayView:
+    """The updates of one date; `date` is "" when it is the one that stands at the top of the incident."""
+
+    date: str
+    updates: tuple[UpdateView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentView:
+    """An incident in words. `state` is open, planned, restored or retracted; "" stands for what is not known."""
+
+    id: str
+    slug: str
+    state: str
+    status: str
+    mode_label: str
+    title: Said
+    updated: Stamp
+    power: bool
+    areas: tuple[str, ...]
+    affected: str
+    etr: str
+    etr_history: tuple[EtrView, ...]
+    promise: str
+    promise_moment: str
+    late: bool
+    summary: str
+    cause: Said | None
+    instruction: Said | None
+    days: tuple[DayView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """An incident in one line of a list."""
+
+    slug: str
+    state: str
+    status: str
+    title: Said
+    mode_label: str
+
+
+class Teller:
+    """Turns what is on the board into views in one `language`, for a configuration `context`."""
+
+    def __init__(self, context: ChannelContext, language: str) -> None:
+        self.language = language
+        self.default = context.organisation.languages[0]
+        self.phrases = context.phrases.get(language, {})
+        self.zone = ZoneInfo(context.organisation.timezone)
+        self._areas = {area.key: area.name for area in context.areas}
+        self._power_cuts = {
+            known.get("Power cut", "Power cut").casefold() for known in context.phrases.values()
+        }
+
+    def wording(self, near: datetime) -> Wording:
+        """Return the words of a text dated `near`."""
+        return Wording(self.phrases, self.zone, near)
+
+    def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the areas' names; an area that has left the configuration keeps its key."""
+        return tuple(self._areas.get(key, key) for key in keys)
+
+    def stamp(self, when: datetime, text: str) -> Stamp:
+        """Join a time in words with the same for machines."""
+        return Stamp(text, when.astimezone(self.zone).isoformat(timespec="minutes"))
+
+    def line(self, line: IncidentLine) -> LineView:
+        """Tell an incident in one line that can be read in years."""
+        words = self.wording(line.opened_at)
+        _ = words.say
+        power = not self._headline(line.headline)
+        if line.retracted:
+            state, status = "retracted", _("Retracted, it was not so")
+        elif line.closed_at is None:
+            state, status = "open", _("Ongoing since {moment}", moment=words.dated(line.opened_at))
+        else:
+            label = words.restored_label(line.headline if not power else "")
+            state = "restored"
+            status = _("{label} {moment}", label=label, moment=words.dated(line.closed_at))
+        return LineView(
+            slug=line.slug,
+            state=state,
+            status=status,
+            title=self._title(words, line.headline, line.areas_ever),
+            mode_label=words.mode_label(line.mode),
+        )
+
+    def incident(self, incident: BoardIncident, *, at: datetime) -> IncidentView:
+        """Tell an incident whole; `at` decides whether its promise is late and a planned cut has begun."""
+        words = self.wording(incident.updates[0].at)
+        headline = self._headline(incident.headline)
+        promise = incident.promise if incident.is_open else None
+        state, status = self._status(words, incident, at)
+        _ = words.say
+        return IncidentView(
+            id=incident.id,
+            slug=incident.slug,
+            state=state,
+            status=status,
+            mode_label=words.mode_label(incident.mode),
+            title=self._title(words, incident.headline, incident.areas or incident.areas_ever),
+            updated=self.stamp(words.near, words.moment(words.near)),
+            power=not headline,
+            areas=self.names(incident.areas or incident.areas_ever),
+            affected=_number(words, incident.affected),
+            etr=words.time(incident.etr) if incident.etr else "",
+            etr_history=self._etr_history(words, incident),
+            promise=words.time(promise) if promise else "",
+            promise_moment=words.moment(promise) if promise else "",
+            late=promise is not None and promise <= at,
+            summary=_summary(words, incident, headline, status),
+            cause=self._own(incident.cause),
+            instruction=self._own(incident.instruction),
+            days=tuple(self._days(words, incident, headline)),
+        )
+
+    # ----------------------------------------------------------------------------------------------- the incident
+    def _headline(self, headline: str) -> str:
+        """Return "" for a power cut in whichever of our languages it was named."""
+        return "" if headline.casefold() in self._power_cuts else headline
+
+    def _title(self, words: Wording, headline: str, areas: tuple[str, ...]) -> Said:
+        known = self._headline(headline)
+        title = words.title(known, self.names(areas))
+        return Said(title, self._foreign(self.default) if known else "")
+
+    def _own(self, text: str) -> Said | None:
+        """Return words kept in one language only: the organisation's first."""
+        return Said(text, self._foreign(self.default)) if text else None
+
+    def _foreign(self, language: str) -> str:
+        return "" if language == self.language else language
+
+    def _status(self, words: Wording, incident: BoardIncident, at: datetime) -> tuple[str, str]:
+        _ = words.say
+        if incident.retracted:
+            return "retracted", _("Retracted: nothing of this holds")
+        if incident.closed_at is not None:
+            label = words.restored_label(self._headline(incident.headline))
+            moment = words.dated(incident.closed_at)
+            return "restored", _("{label} {moment}", label=label, moment=moment)
+        if incident.planned is not None and incident.planned.start > at:
+            period = words.planned_phrase(incident.planned)
+            return "planned", _("Planned: {period}", period=period)
+        since = words.moment(incident.since or incident.opened_at)
+        return "open", _("Ongoing since {moment}", moment=since)
+
+    def _etr_history(self, words: Wording, incident: BoardIncident) -> tuple[EtrView, ...]:
+        """Return the estimates that no longer hold, newest first."""
+        _ = words.say
+        changes = sorted(incident.etr_history, key=lambda change: change.at, reverse=True)
+        return tuple(
+            EtrView(
+                _(
+                    "changed {time}, was {etr}",
+                    time=words.time(newer.at),
+                    etr=words.time(older.etr),
+                ),
+                f"{incident.slug}-{newer.number}",
+            )
+            for newer, older in pairwise(changes)
+            if older.etr
+        )
+
+    # ----------------------------------------------------------------------------------------------- the timeline
+    def _days(self, words: Wording, incident: BoardIncident, headline: str) -> Iterator[DayView]:
+        today = words.near.astimezone(self.zone).date()
+        numbers = {update.number for update in incident.updates}
+        for day, updates in groupby(incident.updates, lambda u: u.at.astimezone(self.zone).date()):
+            held = tuple(updates)
+            yield DayView(
+                date="" if day == today else words.date(held[0].at),
+                updates=tuple(self._update(u, incident, headline, numbers) for u in held),
+            )
+
+    def _update(
+        self, update: BoardUpdate, incident: BoardIncident, headline: str, numbers: set[int]
+    ) -> UpdateView:
+        words = self.wording(update.at)
+        struck = update.struck
+        return UpdateView(
+            anchor=f"{incident.slug}-{update.number}",
+            kind=update.kind,
+            clock=self.stamp(update.at, words.clock(update.at)),
+            tag=words.tag(
+                update.kind,
+                headline=headline,
+                corrects_at=update.corrects_at,
+                new_etr=_new_etr(update),
+            ),
+            about=f"{incident.slug}-{update.corrects}" if update.corrects in numbers else "",
+            text=self._text(update.texts),
+            facts=tuple(self._facts(words, update, headline)),
+            struck=words.struck_label(struck.kind, struck.at) if struck else "",
+            struck_by=f"{incident.slug}-{struck.by}" if struck and struck.by in numbers else "",
+        )
+
+    def _text(self, texts: Mapping[str, str]) -> Said | None:
+        """Return the operator's words in this language, else in another that says which it is."""
+        for language in (self.language, self.default, *texts):
+            if texts.get(language):
+                return Said(texts[language], self._foreign(language))
+        return None
+
+    def _facts(self, words: Wording, update: BoardUpdate, headline: str) -> Iterator[str]:
+        """Say what the update changed, which stays readable where its text is in another language."""
+        _ = words.say
+        if update.ended:
+            over = update.kind is Kind.RESTORED
+            label = words.restored_label(headline) if over else _("No longer affected")
+            yield _("{label}: {place}", label=label, place=words.listing(self.names(update.ended)))
+        if _new_etr(update):
+            yield words.etr_phrase(update.etr, update.etr_before, headline=headline)
+        if update.kind is Kind.HOLDING:
+            yield words.next_word_phrase(update.promise)
+
+
+def _new_etr(update: BoardUpdate) -> bool:
+    return update.etr != update.etr_before and update.kind is not Kind.RESTORED
+
+
+def _summary(words: Wording, incident: BoardIncident, headline: str, status: str) -> str:
+    """Say the whole in one line, as a search result or a shared link shows it."""
+    _ = words.say
+    if not incident.is_open or incident.retracted:
+        return status
+    facts = (
+        words.etr_phrase(incident.etr, None, headline=headline),
+        words.next_word_phrase(incident.promise),
+    )
+    said = "".join(f" {fact}." for fact in facts if fact)
+    return _("{moment}:", moment=words.moment(words.near)) + said
+
+
+def _number(words: Wording, number: int | None) -> str:
+    _ = words.say
+    return "" if number is None else f"{number:,}".replace(",", _(","))

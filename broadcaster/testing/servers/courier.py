@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,7 +16,10 @@ LANES = 8
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request to make. ``url`` is absolute and plain HTTP."""
+    """One HTTP request to make.
+
+    ``url`` is absolute and plain HTTP; a user and password in it become Basic authentication.
+    """
 
     url: str
     method: str = "POST"
@@ -27,6 +31,9 @@ class Call:
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = [f"{self.method} {target} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
+        if parts.username:
+            basic = f"{parts.username}:{parts.password or ''}".encode()
+            lines.append(f"Authorization: Basic {base64.b64encode(basic).decode()}")
         lines += [f"{name}: {content}" for name, content in self.headers]
         lines += [f"Content-Length: {len(self.body)}", "", ""]
         return "\r\n".join(lines).encode("latin-1", "replace") + self.body

@@ -26,16 +26,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Planned:
-    """A fault and the requests it is meant for ("" means any)."""
+    """A fault and the requests it is meant for ("" means any), each or every so many of them."""
 
     fault: Fault
     method: str
     path: str
+    every: int = 1
+    met: int = 0
 
     def meant_for(self, request: Request) -> bool:
-        return self.method in ("", request.method) and self.path in request.path
+        if self.method not in ("", request.method) or self.path not in request.path:
+            return False
+        self.met += 1
+        return self.met % self.every == 0
 
 
 class Journal:
@@ -169,9 +174,9 @@ class FarEnd:
         """Let these befall the next requests, one each, whose method and path (a part) match."""
         self._script.extend(_Planned(fault, method, path) for fault in faults)
 
-    def always(self, fault: Fault, *, method: str = "", path: str = "") -> None:
-        """Let this befall every matching request, until ``heal``."""
-        self._standing.append(_Planned(fault, method, path))
+    def always(self, fault: Fault, *, method: str = "", path: str = "", every: int = 1) -> None:
+        """Let this befall each matching request, or one in ``every``, until ``heal``."""
+        self._standing.append(_Planned(fault, method, path, every))
 
     def heal(self) -> None:
         """Forget every fault planned so far. What hangs goes on hanging until ``release``."""

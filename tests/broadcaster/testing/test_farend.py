@@ -139,6 +139,11 @@ def test_a_standing_fault_lasts_until_healed(far: Echo) -> None:
     assert say(far).status_code == 200
 
 
+def test_a_brown_out_befalls_one_in_so_many(far: Echo) -> None:
+    far.always(unavailable(), every=3)
+    assert [say(far).status_code for _ in range(6)] == [200, 200, 503, 200, 200, 503]
+
+
 def test_a_fault_meant_for_one_path_leaves_the_others_alone(far: Echo) -> None:
     far.next(unavailable(), method="POST", path="/say")
     assert requests.post(f"{far.url}/other", timeout=5).status_code == 200

@@ -363,6 +363,13 @@ def test_a_report_the_receiver_refuses_is_seen_as_refused(
     assert far.reported[0].status == 503
 
 
+def test_a_password_in_the_callback_address_is_used(far: SmsGateway, inbound: Inbound) -> None:
+    elks(far, callback=inbound.url.replace("http://", "http://u:p@"))
+    inbound.wait_for(1)
+    assert inbound.requests[0].basic() == ("u", "p")
+    assert inbound.requests[0].headers["host"] == inbound.url.removeprefix("http://")
+
+
 @pytest.mark.parametrize(
     "address",
     ["http://192.0.2.1/in", "https://127.0.0.1/in", "http://in.ekbyn.example/", "nonsense"],

@@ -30,8 +30,10 @@ def check(loaded: Loaded) -> list[ConfigError]:
     """What is wrong (`warning` false: it cannot be started) or doubtful about a configuration that was loaded."""
     adapters, errors = assemble(loaded)
     places = [*_places(loaded), *_listeners(loaded)]
+    if errors:  # what one error causes is no doubt of its own
+        return sorted({*errors, *places})
     doubts = [*_exposure(loaded), *_unrouted(loaded.source, adapters), *_silent(loaded, adapters)]
-    return sorted({*errors, *places, *doubts})
+    return sorted({*places, *doubts})
 
 
 def _places(loaded: Loaded) -> Iterator[ConfigError]:
@@ -88,10 +90,6 @@ def _exposure(loaded: Loaded) -> Iterator[ConfigError]:
     if settings.mode == "live" and not settings.public.url.startswith("https://"):
         remedy = "residents should read an address that begins with https://"
         yield source.error(("public", "url"), remedy, warning=True)
-    for language in settings.organisation.languages:
-        if not settings.retract_sentence(language):
-            remedy = f'says nothing in "{language}": add what a retraction without a text says'
-            yield source.error(("retract_text",), remedy, warning=True)
 
 
 def _is_private(host: str) -> bool:
@@ -116,7 +114,7 @@ def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigE
     """Who would not be told: staff of a promise that runs out, we of what a gateway reports."""
     settings, source = loaded.settings, loaded.source
     staff = any(adapter.settings.audience is Audience.STAFF for adapter in adapters.values())
-    if settings.follow_up and adapters and not staff:
+    if settings.follow_up and not staff:
         remedy = "no channel has audience: staff, so nobody is reminded of a promise: add one"
         yield source.error(("follow_up",), remedy, warning=True)
     for name, adapter in adapters.items():

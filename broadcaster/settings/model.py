@@ -248,8 +248,9 @@ class Settings(_Closed):
     )
 
     def retract_sentence(self, language: str) -> str:
-        """What a retraction says in `language` when the operator gives no text; "" when nothing is known."""
-        return self.retract_text.get(language) or RETRACT_TEXT.get(language, "")
+        """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv"."""
+        primary = language.partition("-")[0]
+        return self.retract_text.get(language) or RETRACT_TEXT[primary]
 
     @property
     def codes(self) -> Mapping[str, str]:

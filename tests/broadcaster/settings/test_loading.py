@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from broadcaster.locale import languages
 from broadcaster.settings import ConfigError, ConfigErrors, Listen, load
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -24,6 +25,14 @@ def test_paths_are_relative_to_the_file_and_durations_are_seconds(
     assert (settings.follow_up.next, settings.follow_up.remind) == (2700.0, 600.0)
     assert settings.codes == {"0139": "norra-ekbyn"}
     assert settings.retract_sentence("sv").startswith("Vårt tidigare")
+
+
+def test_every_language_we_speak_has_a_sentence_for_a_bare_retraction(write: Write) -> None:
+    settings = load(write(), {"KEY": KEY}).settings
+    assert all(settings.retract_sentence(language) for language in languages())
+    assert settings.retract_sentence("sv-FI") == settings.retract_sentence("sv")
+    path = write({"mode: live": "mode: live\nretract_text: {sv: Fel av oss.}"})
+    assert load(path, {"KEY": KEY}).settings.retract_sentence("sv") == "Fel av oss."
 
 
 def test_listen_none_means_files_only(write: Write) -> None:
@@ -121,13 +130,15 @@ def test_no_secret_is_repeated_in_an_error_or_a_repr(write: Write) -> None:
     ]
     assert canary not in str(caught.value) + repr(caught.value.errors)
     good = load(write(), {"KEY": KEY, "OTHER": canary})
-    assert KEY not in repr(good) and canary not in repr(good)
+    assert KEY not in repr(good)
+    assert canary not in repr(good)
 
 
 def test_a_trapped_value_that_may_be_secret_is_not_repeated(wrong: Wrong) -> None:
     (error,) = wrong({"{kind: page}": "{kind: page, pin: 0481516}"})
     assert error.path == "channels.page.pin"
-    assert "0481516" not in error.sentence and "write it in quotes" in error.sentence
+    assert "0481516" not in error.sentence
+    assert "write it in quotes" in error.sentence
 
 
 def test_the_digest_is_the_same_on_every_node_and_changes_with_the_rest(write: Write) -> None:

@@ -1,0 +1,131 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broadcaster.registry import check_file
+from broadcaster.settings import ConfigError
+
+Found = Callable[..., list[ConfigError]]
+
+
+def test_a_good_configuration_has_nothing_to_mend(found: Found) -> None:
+    assert found() == []
+
+
+ERRORS = [
+    ({"wire": "{kind: sample_wier}"}, 9, "channels.wire.kind", 'no kind "sample_wier": did you mean "sample_wire"?'),
+    ({"wire": "{audience: staff}"}, 9, "channels.wire.kind", "is missing: write one of"),
+    ({"wire": "{kind: sample_gone}"}, 9, "channels.wire.kind", "python -m pip install 'sample-kinds[mqtt]'"),
+    ({"wire": "{kind: sample_wire, tokn: a, audience: staff}"}, 9, "channels.wire.tokn", 'did you mean "token"?'),
+    ({"wire": "{kind: sample_wire, pause: 2m, audience: staff}"}, 9, "channels.wire.pause", "must be at most 1m"),
+    ({"wire": '{kind: sample_wire, token: "${NO}", audience: staff}'}, 9, "channels.wire.token", "NO is not set"),
+    ({"wire": "{kind: sample_wire, audience: crew}"}, 9, "channels.wire.audience", '"crew" is not one of the words'),
+    ({"phone": "{kind: sample_phone, fallback: [wier]}"}, 10, "channels.phone.fallback[0]", 'did you mean "wire"?'),
+    ({"phone": "{kind: sample_phone, fallback: [phone]}"}, 10, "channels.phone.fallback", "itself (phone → phone)"),
+    ({"phone": "{kind: sample_phone, fallback: [page]}"}, 10, "channels.phone.fallback[0]", "shows everything anyway"),
+    ({"routes": "[{channels: [page, fone, phone]}]"}, 11, "routes[0].channels[1]", 'did you mean "phone"?'),
+    ({"routes": "[{channels: [page, phone], areas: [nora-ekbyn]}]"}, 11, "routes[0].areas[0]", '"norra-ekbyn"?'),
+    ({"languages": "[sv, fi]"}, 2, "organisation.languages[1]", '"fi" has no catalogue of phrases'),
+    ({"more": 'api: {listen: "127.0.0.1:8090"}'}, 4, "inbound.listen", "taken by api.listen"),
+    ({"more": "erasures: broadcaster.yaml/erasures"}, 13, "erasures", "cannot be written"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("parts", "line", "path", "part"), ERRORS)
+def test_an_error_names_line_path_and_remedy(
+    found: Found, parts: dict[str, str], line: int, path: str, part: str
+) -> None:
+    (error,) = found(**parts)
+    assert (error.line, error.path, error.warning) == (line, path, False)
+    assert part in error.sentence
+
+
+def test_a_circle_of_fallbacks_is_shown(found: Found) -> None:
+    errors = found(
+        wire="{kind: sample_wire, fallback: [phone], audience: staff}",
+        phone="{kind: sample_phone, fallback: [wire]}",
+    )
+    assert [(error.line, error.path, error.sentence) for error in errors] == [
+        (
+            9,
+            "channels.wire.fallback",
+            "leads back to itself (wire → phone → wire): take one of them out",
+        ),
+        (
+            10,
+            "channels.phone.fallback",
+            "leads back to itself (phone → wire → phone): take one of them out",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["drill", "demo"])
+def test_a_drill_or_demo_may_call_only_this_machine_and_listed_hosts(
+    found: Found, mode: str
+) -> None:
+    block = "{{kind: sample_wire, host: {}, audience: staff}}"
+    (error,) = found(mode=mode, wire=block.format("Social.example"))
+    assert (error.line, error.path, error.warning) == (9, "channels.wire", False)
+    assert error.sentence.startswith(f"a {mode} must not call social.example: ")
+    listed = "allowed_hosts: [social.example]"
+    assert found(mode=mode, wire=block.format("Social.example"), more=listed) == []
+    for loopback in ("localhost", "127.8.8.8", '"::1"'):
+        assert found(mode=mode, wire=block.format(loopback)) == []
+    assert found(mode="live", wire=block.format("social.example")) == []
+
+
+WARNINGS = [
+    ({"routes": "[{channels: [page]}]"}, "channels.phone", "carries nothing"),
+    ({"wire": "{kind: sample_wire}"}, "follow_up", "nobody is reminded of a promise"),
+    ({"inbound": ""}, "channels.phone", "delivery reports cannot arrive"),
+    ({"more": 'api: {listen: "0.0.0.0:8070"}'}, "api.listen", "would stand open on 0.0.0.0"),
+]
+
+
+@pytest.mark.parametrize(("parts", "path", "part"), WARNINGS)
+def test_a_doubt_is_a_warning_and_stops_nothing(
+    found: Found, parts: dict[str, str], path: str, part: str
+) -> None:
+    (doubt,) = found(**parts)
+    assert (doubt.path, doubt.warning) == (path, True)
+    assert part in doubt.sentence
+
+
+def test_errors_of_settings_channels_and_routes_are_told_at_once(found: Found) -> None:
+    errors = found(
+        languages="[sv, Svenska]",
+        wire="{kind: sample_wire, tokn: a}",
+        routes="[{channels: [page, fone]}]",
+        more="folow_up: 1",
+    )
+    assert [(error.line, error.path) for error in errors] == [
+        (2, "organisation.languages[1]"),
+        (9, "channels.wire.tokn"),
+        (11, "routes[0].channels[1]"),
+        (13, "folow_up"),
+    ]
+
+
+def test_what_an_adapter_says_is_told_without_the_secret_it_holds(found: Found) -> None:
+    (error,) = found(wire='{kind: sample_wire, host: broken, token: "${TOKEN}", audience: staff}')
+    assert error.path == "channels.wire"
+    assert error.sentence == "cannot be used with …"
+
+
+def test_no_value_of_a_channel_is_repeated_where_a_secret_may_stand(found: Found) -> None:
+    canary = "canary-1d9e"
+    errors = found(
+        wire=f"{{kind: sample_wire, token: [{canary}], pasword: {canary}, pause: 1, audience: staff}}"
+    )
+    assert {error.path for error in errors} == {
+        "channels.wire.token",
+        "channels.wire.pasword",
+        "channels.wire.pause",
+    }
+    assert canary not in repr(errors) + "".join(map(str, errors))
+
+
+def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path) -> None:
+    (error,) = check_file(tmp_path / "none.yaml", {})
+    assert "cannot be read" in error.sentence

@@ -1,0 +1,52 @@
+from importlib.metadata import entry_points
+
+import pytest
+
+from broadcaster.registry import ForeignOwnerError, kinds, refuse_foreign_owners
+from broadcaster.registry.kinds import GROUP, KindUnavailableError, adapter_class
+
+
+def test_installed_kinds_are_found_and_unusable_ones_left_out() -> None:
+    found = kinds()
+    assert found["sample_wire"].__name__ == "Wire"
+    assert {"sample_gone", "sample_odd", "sample_typo"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (
+            "sample_gone",
+            (
+                'kind "sample_gone" needs sample_kinds_missing, which is not installed: '
+                "type  python -m pip install 'sample-kinds[mqtt]'"
+            ),
+        ),
+        (
+            "sample_typo",
+            (
+                'kind "sample_typo" needs sample_kinds:Wier, which is not installed: '
+                "type  python -m pip install --force-reinstall 'sample-kinds'"
+            ),
+        ),
+        ("sample_odd", 'kind "sample_odd": sample_kinds:NotAnAdapter is not a channel adapter'),
+    ],
+)
+def test_a_kind_that_cannot_be_used_names_the_command_to_type(kind: str, sentence: str) -> None:
+    (entry,) = entry_points(group=GROUP, name=kind)
+    with pytest.raises(KindUnavailableError) as caught:
+        adapter_class(entry)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("name", ["channels", "broadcaster"])
+def test_a_second_owner_of_our_import_names_is_refused(name: str) -> None:
+    with pytest.raises(
+        ForeignOwnerError, match=rf'the package other has installed its own "{name}"'
+    ):
+        refuse_foreign_owners(lambda: {name: ["crisis-broadcaster", "other"]})
+
+
+def test_this_environment_has_no_second_owner() -> None:
+    refuse_foreign_owners()
+    refuse_foreign_owners(lambda: {"channels": ["crisis-broadcaster"], "other": ["other"]})

@@ -1,6 +1,6 @@
 """Write the migration from the newest one to what tables.py says now, for a person to read and mend.
 
-python broadcaster/store/migrations/new.py 0002 "Subscribers know their language"
+python broadcaster/store/migrations/new.py 0003 "Subscribers know their language" [NEW TABLES ONLY …]
 """
 
 import sys
@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 
-def write(number: str, what: str) -> None:
+def write(number: str, what: str, *tables: str) -> None:
     """Bring an empty database to the newest migration, compare it with the tables, write down the difference."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -19,6 +19,7 @@ def write(number: str, what: str) -> None:
     with create_engine("sqlite://").begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        config.attributes["tables"] = tables
         command.revision(config, message=what, autogenerate=True, rev_id=number)
 
 

@@ -40,6 +40,6 @@ soak: peers ## kill the daemon again and again and judge by what the far ends re
 	@sh deploy/setup.sh test
 	@SOAK=1 $(BIN)/python -m pytest -m "scenario or slow" --timeout=3600 $(ARGS)
 
-# For maintainers, with uv on the path: the locks again, for Python 3.11-3.13 on x86-64 and arm64.
+# For maintainers, with uv on the path: the locks again; ARGS=--upgrade takes newer versions.
 lock:
 	@sh requirements/lock.sh $(ARGS)

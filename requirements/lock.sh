@@ -4,6 +4,7 @@
 # build, run, test and check are disjoint: each holds what those before it do not.
 set -eu
 cd "$(dirname "$0")/.."
+upgrade=${1:-}
 
 before=$(mktemp)
 trap 'rm -f "$before"' EXIT
@@ -11,9 +12,9 @@ trap 'rm -f "$before"' EXIT
 compile() {
     name=$1
     shift
-    # shellcheck disable=SC2046 # one option a line, names without blanks
+    # shellcheck disable=SC2046,SC2086 # one option a line, names without blanks; empty or one word
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
-        --no-emit-index-url --no-header --constraint "$before" \
+        --no-emit-index-url --no-header --constraint "$before" $upgrade \
         $(sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p' "$before") \
         --output-file "requirements/$name.txt" "$@"
     cat "requirements/$name.txt" >>"$before"

@@ -15,7 +15,7 @@ from typing import Any
 from broadcaster.channel import Attempt, Failure, Letter, LetterAdapter, LetterOutcome, Permanent
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.store import Store, letters
-from broadcaster.store.letters import Job, LetterRow
+from broadcaster.store.letters import Hold, Job, LetterRow
 
 AHEAD = 200
 FLUSH_ROWS = 500
@@ -62,7 +62,7 @@ class Blast:
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
-        self._pending: Future[bool] | None = None
+        self._pending: Future[Hold] | None = None
         self._open: dict[str, int] = {}
         self.run = Run()
 
@@ -84,6 +84,14 @@ class Blast:
         self._close_open()
         return self.run
 
+    def extend(self) -> None:
+        """The lease was renewed."""
+        self._lease_until = time.monotonic() + LEASE_SECONDS
+
+    def stop(self) -> None:
+        """Pull no more letters."""
+        self.run.stopped = True
+
     # ------------------------------------------------------------------------------------------------- what is pulled
     def _letters(self) -> Iterator[Letter]:
         todo = self._job.todo
@@ -97,7 +105,7 @@ class Blast:
     def _advance(self, watermark: int) -> bool:
         now = self._clock()
         held = self._store.write(lambda connection: letters.advance(connection, self._job, watermark, now)).result()
-        self._lease_until = time.monotonic() + LEASE_SECONDS
+        self.extend()
         return held
 
     def _may_go_on(self) -> bool:
@@ -178,19 +186,21 @@ class Blast:
         rows, self._rows = self._rows, []
         now, supplier, job = self._clock(), self._attempt.supplier, self._job
 
-        def work(connection: Any) -> bool:
-            letters.flush_rows(connection, rows, supplier, now)
-            return letters.hold(connection, job, now)
+        def work(connection: Any) -> Hold:
+            hold = letters.hold(connection, job, now)
+            if hold is not Hold.LOST:
+                letters.flush_rows(connection, rows, supplier, now)
+            return hold
 
         self._pending = self._store.write(work)
 
     def _await_flush(self) -> None:
         if self._pending is not None:
             pending, self._pending = self._pending, None
-            if pending.result():
-                self._lease_until = time.monotonic() + LEASE_SECONDS
+            if pending.result() is Hold.HELD:
+                self.extend()
             else:
-                self.run.stopped = True
+                self.stop()
 
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""

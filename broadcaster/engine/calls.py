@@ -31,8 +31,8 @@ class Slots:
         reserved = 0 if urgent or self.size == 1 else 1
         return max(0, self.size - reserved - self.running)
 
-    async def call(self, method: Callable[..., Any], *args: Any, deadline: float) -> Any:
-        """Call `method` and return what it returns.
+    async def call(self, method: Callable[..., Any], *args: Any, deadline: float | None) -> Any:
+        """Call `method` and return what it returns; without `deadline` the caller watches it.
 
         Raises:
             Failure: what the adapter raised; `Uncertain` at the deadline; `Permanent` for an error of the adapter's own.
@@ -50,8 +50,8 @@ class Slots:
         if not call.cancelled():
             call.exception()  # seen here, so that a late error of a hung call is not reported as never retrieved
 
-    async def _wait(self, call: asyncio.Future[Any], deadline: float) -> Any:
-        done, _ = await asyncio.wait({call}, timeout=deadline + GRACE)
+    async def _wait(self, call: asyncio.Future[Any], deadline: float | None) -> Any:
+        done, _ = await asyncio.wait({call}, timeout=None if deadline is None else deadline + GRACE)
         if not done:
             self.hung += 1
             call.add_done_callback(self._unhung)

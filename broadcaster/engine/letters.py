@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
 from broadcaster.store import deliveries, expanding, letters
 from broadcaster.store.deliveries import Claim
-from broadcaster.store.letters import Job
+from broadcaster.store.letters import Hold, Job
 
 log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
+RENEW = 1.0
+STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
 
 class LetterLane(Lane):
@@ -111,11 +114,32 @@ class LetterLane(Lane):
                 self.around.clock,
                 lambda: self._halted,
             )
-            # A job has no deadline of its own: each call in it has one, and a stop closes it.
-            run: Run = await self.slots.call(blast.send, deadline=float("inf"))
-            await self._sent(job, supplier, run)
+            run = await self._watched(job, blast)
+            if run is not None:
+                await self._sent(job, supplier, run)
         finally:
             self._sending = False
+
+    async def _watched(self, job: Job, blast: Blast) -> Run | None:
+        """Await a run while its lease is renewed. A job has no deadline of its own, each call in it has one.
+
+        None: its text was stopped, or its lease lost, and its calls hang; the job was given up.
+        """
+        task = asyncio.ensure_future(self.slots.call(blast.send, deadline=None))
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=RENEW)
+            if done:
+                return task.result()
+            now = self.around.clock()
+            if await self.write(lambda connection: letters.hold(connection, job, now)) is Hold.HELD:
+                blast.extend()
+                continue
+            blast.stop()
+            done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
+            if done:
+                return task.result()
+            await self.write(lambda connection: letters.abandon_job(connection, job))
+            return None
 
     async def _sent(self, job: Job, supplier: str, run: Run) -> None:
         failure = run.failure or next(iter(run.failures), None)

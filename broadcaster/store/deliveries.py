@@ -79,6 +79,8 @@ def heads(channel: str, at: datetime) -> Any:
             and_(earlier.c.number > mine.c.number, earlier.c.state == State.SENDING),
         ),
     )
+    # Whom a fallback writes to is known only when the channel it stands in for has stopped.
+    giving_over = exists().where(earlier.c.id == mine.c.fallback_for, earlier.c.state == State.SENDING)
     return (
         select(mine)
         .where(
@@ -88,6 +90,7 @@ def heads(channel: str, at: datetime) -> Any:
             mine.c.due_at <= at,
             or_(mine.c.lease_until.is_(None), mine.c.lease_until < at),
             ~blocked,
+            ~giving_over,
         )
         .order_by(mine.c.priority, mine.c.due_at, mine.c.id)
     )

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update as sql_update
@@ -163,22 +164,41 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
 
 def advance(connection: Connection, job: Job, watermark: int, now: datetime) -> bool:
     """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped."""
-    if not hold(connection, job, now):
+    if hold(connection, job, now) is not Hold.HELD:
         return False
     connection.execute(sql_update(t.job).where(t.job.c.id == job.id).values(watermark=watermark))
     return True
 
 
-def hold(connection: Connection, job: Job, now: datetime) -> bool:
-    """Keep the lease of a job while its letters go out. False: lease lost or text stopped, pull no more."""
+class Hold(Enum):
+    """How a job stands with the one who sends it."""
+
+    HELD = "held"
+    STOPPED = "stopped"  # its text was corrected or retracted: pull no more, but write down what comes back
+    LOST = "lost"  # another node has it: pull no more, write nothing
+
+
+def hold(connection: Connection, job: Job, now: datetime) -> Hold:
+    """Keep the lease of a job while its letters go out."""
     at = database_now(connection, now)
-    stopped = select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id).scalar_subquery()
     held = connection.execute(
         sql_update(t.job)
-        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token, ~stopped)
+        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
         .values(lease_until=at + LEASE)
     )
-    return held.rowcount == 1
+    if held.rowcount != 1:
+        return Hold.LOST
+    stopped = connection.scalar(select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id))
+    return Hold.STOPPED if stopped else Hold.HELD
+
+
+def abandon_job(connection: Connection, job: Job) -> None:
+    """Give up a job whose calls hang: what may have gone will count as uncertain when the delivery is ended."""
+    connection.execute(
+        sql_update(t.job)
+        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
+        .values(lease_token=None, lease_until=None)
+    )
 
 
 def flush_rows(connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime) -> None:

@@ -1,0 +1,83 @@
+"""The clock hand: APScheduler wakes the claimer at the next due time. What is due, and whether, stands in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from broadcaster.engine.lane import Surroundings
+from broadcaster.store import StoreError, dues
+from broadcaster.store.dues import Due
+
+log = structlog.get_logger()
+Act = Callable[[Due], str]
+LATEST_LOOK = timedelta(seconds=5)
+
+
+class DueClaimer:
+    """Claims due rows and has each done by the act of its name.
+
+    Args:
+        acts: what to do for remind, due, grace, release, open and close; each runs in a thread and returns what came
+            of it in a few words. They belong to the service; the composition root hands them in.
+    """
+
+    def __init__(self, around: Surroundings, scheduler: AsyncIOScheduler, acts: Mapping[str, Act]) -> None:
+        self._around, self._scheduler, self._acts = around, scheduler, acts
+        self._lock = asyncio.Lock()
+
+    def look(self) -> None:
+        """Look for due rows now; afterwards the scheduler is set to the next one."""
+        self._scheduler.add_job(
+            self._turn, "date", id="due", replace_existing=True, misfire_grace_time=None, run_date=None
+        )
+
+    async def _turn(self) -> None:
+        async with self._lock:
+            try:
+                await self._claim()
+                next_at = await asyncio.to_thread(self._around.store.read, dues.next_due_at)
+            except StoreError as error:
+                log.error("due rows cannot be read", reason=str(error))
+                next_at = None
+        self._set(next_at)
+
+    async def _claim(self) -> None:
+        now = self._around.clock()
+        for due in await asyncio.wrap_future(
+            self._around.store.write(lambda connection: dues.claim(connection, now))
+        ):
+            await self._act(due)
+
+    async def _act(self, due: Due) -> None:
+        try:
+            outcome = await asyncio.to_thread(self._acts[due.what], due)
+        except Exception as error:
+            log.exception("what was due could not be done", what=due.what, incident=due.incident_id)
+            self._around.observe("due_failed", due.what, reason=str(error))
+            return  # its lease runs out, and it is claimed again
+        now = self._around.clock()
+        await asyncio.wrap_future(
+            self._around.store.write(lambda connection: dues.settle(connection, due, now, outcome))
+        )
+
+    def _set(self, next_at: datetime | None) -> None:
+        now = self._around.clock()
+        at = min(max(next_at or now + LATEST_LOOK, now + timedelta(milliseconds=200)), now + LATEST_LOOK)
+        self._scheduler.add_job(
+            self._turn, "date", id="due", replace_existing=True, misfire_grace_time=None, run_date=at
+        )
+
+
+def every(
+    scheduler: AsyncIOScheduler, name: str, seconds: float, work: Callable[[], Awaitable[Any]]
+) -> None:
+    """Housekeeping at a steady pace; a turn that is still running is not started twice."""
+    scheduler.add_job(
+        work, "interval", id=name, seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
+    )

@@ -1,0 +1,164 @@
+"""The engine: one lane per channel, the clock hand, and the housekeeping between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from broadcaster.domain.delivery import Shape
+from broadcaster.domain.incident import Mode
+from broadcaster.engine import fallback, inbox, probing
+from broadcaster.engine.boards import BoardLane
+from broadcaster.engine.due import Act, DueClaimer, every
+from broadcaster.engine.lane import Lane, Surroundings
+from broadcaster.engine.letters import LetterLane
+from broadcaster.engine.posts import PostLane
+from broadcaster.store import StoreError, audit, deliveries, inbox as inbox_store, nodes, once
+
+log = structlog.get_logger()
+DRAIN_SECONDS = 8.0
+
+
+class Engine:
+    """Runs until `stop`. All of its methods are called on the loop's thread.
+
+    Args:
+        around: store, clock, node name and observer.
+        mode: the mode of the configuration, for the boards.
+        epoch: the store's epoch, for the keys of letters.
+        acts: what to do when a due row comes up; see `DueClaimer`.
+        audit_head: the side file the head of the audit chain is exported to, or "".
+    """
+
+    def __init__(
+        self, around: Surroundings, mode: Mode, epoch: int, acts: Mapping[str, Act], audit_head: str = ""
+    ) -> None:
+        self.around = around
+        self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
+        self.lanes: dict[str, Lane] = {}
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._due = DueClaimer(around, self._scheduler, acts)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self, adapters: Mapping[str, Any], config_digest: str) -> None:
+        """Take back what this node was doing when it last stopped, then open every lane."""
+        self._loop = asyncio.get_running_loop()
+        now = self.around.clock()
+
+        def work(connection: Any) -> None:
+            nodes.register(connection, self.around.node, config_digest, now)
+            deliveries.take_back_own(connection, self.around.node, now)
+
+        await asyncio.wrap_future(self.around.store.write(work))
+        for name, adapter in adapters.items():
+            self._open(name, adapter)
+        self.around.store.on_wake(self._wake_from_any_thread)
+        self._scheduler.start()
+        self._due.look()
+        every(self._scheduler, "tend", 1.0, self._tend)
+        every(self._scheduler, "sweep", 2.0, self._sweep)
+        every(self._scheduler, "forget", 3600.0, self._forget)
+        every(self._scheduler, "probe", 300.0, self.probe)
+        self._scheduler.add_job(self.probe, "date", id="first probe", misfire_grace_time=None)
+
+    def _open(self, name: str, adapter: Any) -> None:
+        shape = adapter.shape
+        lane: Lane
+        if shape is Shape.BOARD:
+            lane = BoardLane(name, adapter, self.around, self._mode)
+        elif shape is Shape.POST:
+            lane = PostLane(name, adapter, self.around)
+        else:
+            lane = LetterLane(name, adapter, self.around, self._epoch)
+        self.lanes[name] = lane
+        lane.start()
+
+    def _wake_from_any_thread(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.wake)
+
+    def wake(self) -> None:
+        """Something was released, retracted, resumed or scheduled."""
+        for lane in self.lanes.values():
+            lane.wake()
+        if self._scheduler.running:
+            self._due.look()
+
+    async def swap(self, adapters: Mapping[str, Any], gone: frozenset[str], changed: frozenset[str]) -> None:
+        """After a reload: lanes that are gone or changed end with their running calls, new ones are opened."""
+        ending = [self.lanes.pop(name) for name in gone | changed if name in self.lanes]
+        for name, adapter in adapters.items():
+            if name not in self.lanes:
+                self._open(name, adapter)
+        await asyncio.gather(*(self._end(lane) for lane in ending))
+
+    @staticmethod
+    async def _end(lane: Lane) -> None:
+        await lane.stop(DRAIN_SECONDS)
+        lane.adapter.close()
+
+    async def stop(self) -> None:
+        """Claim nothing more, give running calls a few seconds, then let go."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        await asyncio.gather(*(self._end(lane) for lane in self.lanes.values()))
+
+    # --------------------------------------------------------------------------------------------------- housekeeping
+    async def _write(self, work: Any) -> Any:
+        try:
+            return await asyncio.wrap_future(self.around.store.write(work))
+        except StoreError as error:
+            log.error("housekeeping cannot reach the store", reason=str(error))
+            self.around.observe("store", "", reason=str(error))
+            return None
+
+    async def _tend(self) -> None:
+        """Every second: seal the audit trail, say that this node lives, understand what came in."""
+        now = self.around.clock()
+
+        def work(connection: Any) -> Any:
+            nodes.beat(connection, self.around.node, now)
+            return audit.head(connection) if audit.seal(connection, now) else None
+
+        head = await self._write(work)
+        if head is not None and self._audit_head:
+            await asyncio.to_thread(audit.export_head, self._audit_head, head)
+        try:
+            await inbox.turn(self.around, {name: lane.adapter for name, lane in self.lanes.items()})
+        except StoreError as error:
+            log.error("inbound reports wait", reason=str(error))
+
+    async def _sweep(self) -> None:
+        """Every other second: end what has expired, free what a dead node held, start fallbacks."""
+        now = self.around.clock()
+
+        def work(connection: Any) -> Any:
+            deliveries.expire(connection, now)
+            freed = deliveries.take_back_orphans(connection, now)
+            return freed, fallback.take_over(connection, self.lanes, now)
+
+        swept = await self._write(work)
+        if swept is None:
+            return
+        for source, target in swept[1]:
+            log.warning("fallback started", channel=source, instead=target)
+            self.around.observe("fallback", source, to=target)
+        if swept[0]:
+            self.wake()
+
+    async def _forget(self) -> None:
+        now = self.around.clock()
+
+        def work(connection: Any) -> None:
+            once.forget_old(connection, now)
+            inbox_store.forget_old(connection, now)
+
+        await self._write(work)
+
+    async def probe(self) -> None:
+        """Ask every channel that can be asked whether it would work now."""
+        await asyncio.gather(*(probing.probe(lane) for lane in self.lanes.values()))

@@ -1,0 +1,30 @@
+"""Probes: asking a channel whether it would work now, and keeping what it said."""
+
+from __future__ import annotations
+
+import structlog
+
+from broadcaster.channel import CanProbe, Failure, Probe
+from broadcaster.engine.lane import Lane
+from broadcaster.store import StoreError, channels
+
+log = structlog.get_logger()
+DEADLINE = 20.0
+
+
+async def probe(lane: Lane) -> Probe | None:
+    """Probe one channel; None when it cannot be asked. A failed probe is kept as what is to be mended."""
+    if not isinstance(lane.adapter, CanProbe):
+        return None
+    attempt = lane.attempt(1, lane.later(DEADLINE))
+    try:
+        said: Probe = await lane.slots.call(lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline))
+    except Failure as failure:
+        said = Probe(good=False, sentence=failure.sentence)
+    now = lane.around.clock()
+    try:
+        await lane.write(lambda connection: channels.record_probe(connection, lane.name, now, said))
+    except StoreError as error:
+        log.error("a probe could not be kept", channel=lane.name, reason=str(error))
+    lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)
+    return said

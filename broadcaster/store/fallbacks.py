@@ -1,0 +1,136 @@
+"""Fallback deliveries: the text was rendered for the fallback channel when it was accepted; only the duty is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State, StepKind, Variant
+from broadcaster.store import audit, tables as t
+from broadcaster.store.accepting import delivery_row, new_key
+from broadcaster.store.writer import wake
+
+
+def start(
+    connection: Connection,
+    sick: Mapping[str, str],
+    shapes: Mapping[str, Shape],
+    kinds: Mapping[str, str],
+    now: datetime,
+) -> list[tuple[str, str]]:
+    """Hand over what failed, and what waits on a sick channel, to the next channel of its fallback list.
+
+    Never from `uncertain`, unless life depends on it. What is handed over is withdrawn where it was: nobody gets the
+    text from both.
+    """
+    d = t.delivery
+    rows = connection.execute(
+        select(d)
+        .where(
+            func.json_array_length(d.c.fallback) > 0,
+            d.c.released,
+            ~d.c.stopped,
+            d.c.not_after > now,
+            or_(
+                d.c.state == State.FAILED,
+                and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
+                and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
+                and_(d.c.state.in_([State.WAITING, State.SENDING]), d.c.channel.in_(list(sick))),
+            ),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    done = []
+    for row in rows:
+        target = next((name for name in row.fallback if name in shapes and name not in sick), None)
+        if target is None:
+            continue
+        _hand_over(connection, row, target, shapes[target], kinds, sick.get(row.channel, row.detail), now)
+        done.append((row.channel, target))
+    if done:
+        wake(connection)
+    return done
+
+
+def _hand_over(
+    connection: Connection, row: Any, target: str, shape: Shape, kinds: Mapping[str, str], why: str, now: datetime
+) -> None:
+    left = list(row.fallback)[row.fallback.index(target) + 1 :]
+    new = delivery_row(row.update_id, row.incident_id, row.number, target, shape) | {
+        "priority": row.priority,
+        "life_safety": row.life_safety,
+        "released": True,
+        "due_at": now,
+        "not_after": row.not_after,
+        "fallback": left,
+        "fallback_for": row.id,
+        "detail": f"in place of {row.channel}: {why}",
+    }
+    key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has one generated key
+    if shape is Shape.LETTER:
+        _audiences(connection, row, int(key[0]), target, kinds)
+    else:
+        _steps(connection, row.update_id, int(key[0]), target)
+    connection.execute(sql_update(t.delivery).where(t.delivery.c.id == row.id).values(fallback=[]))
+    _end_here(connection, row, target, now)
+    audit.note(connection, now, "engine", "fallback", f"{row.id}", to=target)
+
+
+def _steps(connection: Connection, update_id: int, delivery_id: int, channel: str) -> None:
+    messages = connection.execute(
+        select(t.message.c.id)
+        .where(
+            t.message.c.update_id == update_id, t.message.c.channel == channel, t.message.c.variant == Variant.NEWS
+        )
+        .order_by(t.message.c.language, t.message.c.position)
+    ).all()
+    for position, message in enumerate(messages):
+        connection.execute(
+            insert(t.step).values(
+                delivery_id=delivery_id,
+                position=position,
+                kind=StepKind.POST,
+                message_id=message.id,
+                handle="",
+                url="",
+                key=new_key(),
+                attempts=0,
+            )
+        )
+
+
+def _audiences(connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]) -> None:
+    """The same addresses when both channels are of one kind, else this channel's subscribers of the same areas."""
+    same = kinds.get(row.channel) == kinds.get(target)
+    for group in connection.execute(select(t.audience).where(t.audience.c.delivery_id == row.id)).all():
+        connection.execute(
+            insert(t.audience).values(
+                delivery_id=delivery_id,
+                variant=group.variant,
+                areas=group.areas,
+                upto=group.upto,
+                members_of=group.members_of if same else target,
+                had=group.had if same else [],
+                had_not=[*group.had_not, row.number] if same else [],
+                cursor=0,
+                done=False,
+            )
+        )
+
+
+def _end_here(connection: Connection, row: Any, target: str, now: datetime) -> None:
+    detail = f"taken over by {target}"
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.id == row.id, t.delivery.c.state == State.WAITING)
+        .values(state=State.WITHDRAWN, ended_at=now, detail=detail)
+    )
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.id == row.id, t.delivery.c.state == State.SENDING)
+        .values(stopped=True, detail=detail)
+    )

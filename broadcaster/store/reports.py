@@ -1,0 +1,63 @@
+"""Delivery reports: late, early, repeated or out of order, they only ever add knowledge; delivered never goes back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update as sql_update
+
+from broadcaster.channel import Report
+from broadcaster.store import tables as t
+
+
+def match(connection: Connection, channel: str, report: Report, now: datetime) -> bool:
+    """Note a report on its letter. False when there is no such letter yet: the report may be early."""
+    row = _letter(connection, channel, report)
+    if row is None:
+        return False
+    if report.outcome == "pending" or row.reported == "confirmed" or row.reported == report.outcome:
+        return True
+    connection.execute(
+        sql_update(t.letter)
+        .where(t.letter.c.job_id == row.job_id, t.letter.c.position == row.position)
+        .values(reported=report.outcome, detail=report.detail[:200])
+    )
+    for name, change in _counts(row, report.outcome).items():
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id == row.delivery_id)
+            .values({name: t.delivery.c[name] + change})
+        )
+    if row.outcome == "uncertain" and report.outcome == "confirmed":
+        connection.execute(
+            sql_update(t.letter)
+            .where(t.letter.c.job_id == row.job_id, t.letter.c.position == row.position)
+            .values(outcome="accepted")
+        )
+    return True
+
+
+def _counts(row: Any, outcome: str) -> dict[str, int]:
+    """How the delivery's counts change. An uncertain letter that reached the phone had been accepted after all."""
+    if outcome == "confirmed":
+        changes = {"confirmed": 1}
+        if row.outcome == "uncertain":
+            changes |= {"uncertain": -1, "accepted": 1}
+        return changes
+    return {}
+
+
+def _letter(connection: Connection, channel: str, report: Report) -> Any:
+    query = select(t.letter).join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id).where(
+        t.delivery.c.channel == channel
+    )
+    _, _, place = report.key.partition(".")
+    job_id, _, position = place.partition(".")
+    if job_id.isdecimal() and position.isdecimal():
+        query = query.where(t.letter.c.job_id == int(job_id), t.letter.c.position == int(position))
+    elif report.handle:
+        query = query.where(t.letter.c.handle == report.handle)
+    else:
+        return None
+    return connection.execute(query.limit(1)).first()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import regex
 
@@ -27,16 +28,19 @@ _EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*
 _X_LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
 
 
+@lru_cache  # a blast repeats one text thousands of times
 def is_gsm(text: str) -> bool:
     """Whether every letter is in the GSM 7-bit default alphabet or its extension table."""
     return all(letter in _ONE_UNIT or letter in _TWO_UNITS for letter in text)
 
 
+@lru_cache
 def to_gsm(text: str) -> str:
     """The text as a gateway sends it in the GSM alphabet: what is not in it becomes ``?``."""
     return "".join(x if x in _ONE_UNIT or x in _TWO_UNITS else "?" for x in text)
 
 
+@lru_cache
 def sms_parts(text: str, *, ucs2: bool) -> int:
     """How many SMS the text takes: 160/153 GSM units or 70/67 UTF-16 units, no letter torn."""
     one, many = (70, 67) if ucs2 else (160, 153)

@@ -71,8 +71,8 @@ class FarEnd:
     """A far end: ``with MastodonServer() as far: … far.url … far.effects``.
 
     Subclasses write ``answer``. It runs on the server's own thread, one call at a time, so a
-    subclass keeps its state without locks. ``requests`` holds the newest ``keep`` requests,
-    ``effects`` every effect.
+    subclass keeps its state without locks. The newest ``keep`` requests and every effect are kept;
+    ``arrived`` counts all requests.
     """
 
     name = "far end"
@@ -86,7 +86,7 @@ class FarEnd:
         clock: Clock = utc_now,
         keep: int = 100_000,
     ) -> None:
-        self.requests: deque[Request] = deque(maxlen=keep)
+        self._requests: deque[Request] = deque(maxlen=keep)
         self.effects: list[Effect] = []
         self.connections: set[Connection] = set()
         self.arrived = 0
@@ -206,7 +206,7 @@ class FarEnd:
 
     def take(self, request: Request, *, perform: bool) -> Reply | Awaitable[Reply]:
         """Record the request and carry it out; a crash in ``answer`` is a 500 that names it."""
-        self.requests.append(request)
+        self._requests.append(request)
         self.arrived += 1
         answer: Reply | Awaitable[Reply] = Reply(500)
         if perform:
@@ -222,6 +222,11 @@ class FarEnd:
         raise NotImplementedError
 
     # -- witnesses --------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that arrived, oldest first: a copy, safe to walk while more arrive."""
+        return list(self._requests)
 
     def effect(self, kind: str, id: str, text: str, to: str = "", **more: Any) -> Effect:  # noqa: A002
         """Something the outside world notices: keep it, journal it, wake who waits."""
@@ -263,5 +268,5 @@ class FarEnd:
         raise TimeoutError(
             f"{self.name}: not met in {seconds} s; {self.arrived} requests and "
             f"{len(self.effects)} effects came, the last "
-            f"{[f'{r.method} {r.path}' for r in list(self.requests)[-3:]]}"
+            f"{[f'{r.method} {r.path}' for r in self.requests[-3:]]}"
         )

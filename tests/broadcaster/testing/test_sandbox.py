@@ -132,6 +132,14 @@ def test_the_newest_phone_and_thread_stand_first(box: Sandbox) -> None:
     assert text.index("gammal tråd") < text.index("svar") < text.index("ny tråd")
 
 
+def test_a_blast_shows_a_dozen_phones_and_counts_the_rest(box: Sandbox) -> None:
+    for number in range(15):
+        sms(box, "hej", f"+4670123450{number:02d}")
+    seen = Seen(page(box).text)
+    assert seen.tags.count("article") == 12
+    assert "And 3 more phones" in seen.text
+
+
 def test_an_edited_and_a_deleted_post_are_struck(box: Sandbox) -> None:
     url = f"{box.url}/mastodon/api/v1/statuses/"
     requests.put(url + toot(box, "fel"), data={"status": "rätt"}, headers=BEARER, timeout=5)

@@ -28,6 +28,9 @@ from broadcaster.locale import phrases
 NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
 """15.05 in Stockholm, when the newest update of most states was released."""
 
+RESTORED_AT = NOW + timedelta(minutes=215)
+"""18.40 in Stockholm."""
+
 AREAS = (
     BoardArea("norra-ekbyn", "Norra Ekbyn", {"scb": "0127"}),
     BoardArea("ostra-ekbyn", "Östra Ekbyn"),
@@ -253,25 +256,22 @@ def retracted_cut() -> BoardIncident:
 
 
 def restored_cut() -> BoardIncident:
-    """Return A7 restored at 15.05."""
+    """Return A7 restored at 18.40, before its estimate."""
     told = power_cut()
     back = update(
         4,
         Kind.RESTORED,
-        NOW,
+        RESTORED_AT,
         "Strömmen är åter i Norra Ekbyn. Du behöver inte göra något. Tack för tålamodet.",
         areas=(),
         ended=("norra-ekbyn",),
         etr_before=minutes(235),
     )
-    earlier = (replace(each, at=each.at - timedelta(hours=20)) for each in told.updates)
     return replace(
         told,
-        updates=(back, *earlier),
+        updates=(back, *told.updates),
         areas=(),
-        closed_at=NOW,
-        opened_at=told.opened_at - timedelta(hours=20),
-        since=minutes(-60) - timedelta(hours=20),
+        closed_at=RESTORED_AT,
         etr=None,
         promise=None,
     )
@@ -282,13 +282,13 @@ def states() -> Mapping[str, Board]:
     drill = replace(power_cut(), mode=Mode.DRILL)
     return {
         "nothing-ever": board(),
-        "nothing-known": board(restored_cut(), at=NOW + timedelta(days=1)),
+        "nothing-known": board(restored_cut(), at=RESTORED_AT),
         "one": board(power_cut()),
         "three": board(power_cut(severity=Severity.SEVERE), water_leak(), planned_cut()),
         "overdue": board(power_cut(), at=minutes(50)),
         "three-overdue": board(power_cut(), water_leak(), planned_cut(), at=minutes(50)),
         "corrected": board(corrected_cut()),
         "retracted": board(retracted_cut()),
-        "restored": board(restored_cut()),
+        "restored": board(restored_cut(), at=RESTORED_AT),
         "drill": board(drill, mode=Mode.DRILL),
     }

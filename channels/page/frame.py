@@ -159,8 +159,7 @@ class Frame:
     def _title(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
         _ = self._words.say
         if len(incidents) == 1:
-            one = incidents[0]
-            return f"{one.mode_label}: {one.title.text}" if one.mode_label else one.title.text
+            return self._title_of(incidents[0])
         if area is None:
             if not incidents:
                 return _("No known disruptions")
@@ -168,6 +167,14 @@ class Frame:
         if not incidents:
             return _("No known disruptions in {name}", name=area.name)
         return _("{count} disruptions in {name}", count=len(incidents), name=area.name)
+
+    def _title_of(self, one: IncidentView) -> str:
+        _ = self._words.say
+        title = one.title.text
+        if one.state == "retracted":
+            title = _("Retracted: {title}", title=title)
+        # On a board that is itself a drill, every title begins with the word already.
+        return title if self._same["mode"] or not one.mode_label else f"{one.mode_label}: {title}"
 
     def _description(self, incidents: list[IncidentView], last_written: str) -> str:
         _ = self._words.say

@@ -84,6 +84,7 @@ class IncidentView:
     title: Said
     updated: Stamp
     power: bool
+    began: str
     areas: tuple[str, ...]
     affected: str
     etr: str
@@ -141,7 +142,10 @@ class Teller:
         if line.retracted:
             state, status = "retracted", _("Retracted, it was not so")
         elif line.closed_at is None:
-            state, status = "open", _("Ongoing since {moment}", moment=words.dated(line.opened_at))
+            state, status = (
+                "open",
+                _("Not over, first word {moment}", moment=words.dated(line.opened_at)),
+            )
         else:
             label = words.restored_label(line.headline if not power else "")
             state = "restored"
@@ -160,6 +164,7 @@ class Teller:
         headline = self._headline(incident.headline)
         promise = incident.promise if incident.is_open else None
         state, status = self._status(words, incident, at)
+        began = incident.since or incident.opened_at
         _ = words.say
         return IncidentView(
             id=incident.id,
@@ -170,6 +175,7 @@ class Teller:
             title=self._title(words, incident.headline, incident.areas or incident.areas_ever),
             updated=self.stamp(words.near, words.moment(words.near)),
             power=not headline,
+            began=words.dated(began) if state == "restored" else "",
             areas=self.names(incident.areas or incident.areas_ever),
             affected=_number(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
@@ -211,8 +217,8 @@ class Teller:
         if incident.planned is not None and incident.planned.start > at:
             period = words.planned_phrase(incident.planned)
             return "planned", _("Planned: {period}", period=period)
-        since = words.moment(incident.since or incident.opened_at)
-        return "open", _("Ongoing since {moment}", moment=since)
+        began = words.moment(incident.since or incident.opened_at)
+        return "open", _("Ongoing since {moment}", moment=began)
 
     def _etr_history(self, words: Wording, incident: BoardIncident) -> tuple[EtrView, ...]:
         """Return the estimates that no longer hold, newest first."""
@@ -271,14 +277,19 @@ class Teller:
                 return Said(texts[language], self._foreign(language))
         return None
 
+    def _says_etr(self, words: Wording, update: BoardUpdate) -> bool:
+        """Whether the operator's own words name the new estimate already."""
+        said = update.texts.get(self.language, "")
+        return update.etr is not None and words.time(update.etr) in said
+
     def _facts(self, words: Wording, update: BoardUpdate, headline: str) -> Iterator[str]:
         """Say what the update changed, which stays readable where its text is in another language."""
         _ = words.say
-        if update.ended:
+        if update.ended and (update.areas or update.kind is not Kind.RESTORED):
             over = update.kind is Kind.RESTORED
             label = words.restored_label(headline) if over else _("No longer affected")
             yield _("{label}: {place}", label=label, place=words.listing(self.names(update.ended)))
-        if _new_etr(update):
+        if _new_etr(update) and not self._says_etr(words, update):
             yield words.etr_phrase(update.etr, update.etr_before, headline=headline)
         if update.kind is Kind.HOLDING:
             yield words.next_word_phrase(update.promise)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from broadcaster.bulkhttp import Answer, BulkClient, Problem, Request
 from broadcaster.channel import Permanent, Scope, Transient, Uncertain
@@ -35,6 +30,7 @@ from broadcaster.testing.servers import (
 )
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import gzipped
+from broadcaster.testing.tls import Authority, TlsEnd
 
 JSON = ("Content-Type: application/json",)
 BODY = b'{"to": "+46701740605", "text": "Hej"}'
@@ -291,87 +287,40 @@ def test_an_iterator_that_fails_ends_the_run_and_leaves_the_client_good(
 
 
 # ------------------------------------------------------------------------------------------------------------------ TLS
-class TlsServer:
-    """Answers 200 to everything over TLS, with a certificate of its own making."""
-
-    def __init__(self, folder: Path, name: str, *, days: int) -> None:
-        self.file = folder / "certificate.pem"
-        self.file.write_bytes(_certificate(name, days))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.file)
-        self.asked: list[bytes] = []
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://127.0.0.1:{self.listening.getsockname()[1]}"
-        self.thread = threading.Thread(target=self._serve, args=(context,), daemon=True)
-        self.thread.start()
-
-    def _serve(self, context: ssl.SSLContext) -> None:
-        try:
-            plain, _ = self.listening.accept()
-            with plain, context.wrap_socket(plain, server_side=True) as connection:
-                self.asked.append(connection.recv(65_536))
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        except OSError:
-            return
-
-    def stop(self) -> None:
-        self.thread.join(5)
-        self.listening.close()
-
-
-def _certificate(name: str, days: int) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begins = datetime.now(UTC) - timedelta(days=30)
-    alternative: x509.GeneralName
-    if name[0].isdigit():
-        from ipaddress import ip_address
-
-        alternative = x509.IPAddress(ip_address(name))
-    else:
-        alternative = x509.DNSName(name)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(datetime.now(UTC) + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM) + private
-
-
 @pytest.mark.parametrize(
-    ("name", "days", "trusted"),
-    [("127.0.0.1", 30, False), ("gateway.example", 30, True), ("127.0.0.1", -1, True)],
-    ids=["self-signed", "wrong host", "expired"],
+    ("host", "expired", "trusted"),
+    [
+        ("127.0.0.1", False, False),
+        ("127.0.0.2", False, True),
+        ("127.0.0.1", True, True),
+    ],
+    ids=["unknown issuer", "wrong host", "expired"],
 )
 def test_a_bad_certificate_is_refused_before_anything_is_sent(
-    tmp_path: Path, name: str, days: int, trusted: bool
+    tmp_path: Path, host: str, expired: bool, trusted: bool
 ) -> None:
-    server = TlsServer(tmp_path, name, days=days)
-    client = BulkClient(ca_file=str(server.file) if trusted else "")
-    outcome = problem(only(client, server.url))
-    assert outcome.lasting
-    assert not outcome.may_have_gone
-    assert "certificate" in outcome.sentence
-    client.close()
-    server.stop()
-    assert b"".join(server.asked) == b""
+    authority = Authority(tmp_path)
+    with TlsEnd(authority.certificate(host=host, expired=expired)) as end:
+        client = BulkClient(ca_file=str(authority.file) if trusted else "")
+        outcome = problem(only(client, end.url))
+        assert outcome.lasting
+        assert not outcome.may_have_gone
+        assert "certificate" in outcome.sentence
+        client.close()
+    assert b"".join(end.requests) == b""
 
 
 def test_a_good_certificate_is_accepted(tmp_path: Path) -> None:
-    server = TlsServer(tmp_path, "127.0.0.1", days=30)
-    client = BulkClient(ca_file=str(server.file))
-    assert isinstance(only(client, server.url), Answer)
-    client.close()
-    server.stop()
+    authority = Authority(tmp_path)
+    with TlsEnd(authority.certificate()) as end:
+        client = BulkClient(ca_file=str(authority.file))
+        assert isinstance(only(client, end.url), Answer)
+        client.close()
+    assert len(end.requests) == 1
+
+
+def test_a_server_that_is_mute_before_tls_has_got_nothing(tmp_path: Path) -> None:
+    with TlsEnd(None, mute=True) as end:
+        client = BulkClient(deadline=0.5)
+        assert not problem(only(client, end.url)).may_have_gone
+        client.close()

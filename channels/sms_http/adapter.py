@@ -1,0 +1,258 @@
+"""SMS to subscribers, by an ordered list of gateways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from broadcaster.bulkhttp import Answer, BulkClient, Problem, Request
+from broadcaster.channel import (
+    Attempt,
+    ChannelContext,
+    Failure,
+    InboundReply,
+    InboundRequest,
+    Letter,
+    LetterAdapter,
+    LetterOutcome,
+    Notice,
+    Permanent,
+    Probe,
+    Receipt,
+    RefusedRequest,
+    Rendered,
+    Report,
+    Scope,
+    Text,
+)
+from broadcaster.domain.localtime import say
+from broadcaster.domain.text import SmsMeasure, measure_sms, plain
+from broadcaster.httpclient import host_in
+from channels.sms_http.answers import failure, understood
+from channels.sms_http.callbacks import Callbacks, fields
+from channels.sms_http.presets import PRESETS
+from channels.sms_http.run import Run
+from channels.sms_http.settings import SmsHttpSettings, Supplier
+from channels.sms_http.wording import compose
+
+_MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+
+
+class Gateway:
+    """One configured supplier: its settings, its row in the table, its addresses for reports, its connections."""
+
+    def __init__(self, supplier: Any, context: ChannelContext, deadline: float) -> None:
+        self.supplier = supplier
+        self.name: str = supplier.name or supplier.preset
+        self.preset = PRESETS[supplier.preset]
+        self.host = host_in(supplier.url)
+        self.callbacks = Callbacks(context.inbound_url, context.name, self.name, supplier.secrets())
+        self.build = self.preset.build(supplier, self.callbacks)
+        self.client = BulkClient(
+            window=supplier.window,
+            rate=supplier.rate,
+            deadline=deadline,
+            allowed_hosts=context.allowed_hosts,
+        )
+
+    def outcome(self, answer: Answer | Problem) -> Receipt | Failure:
+        """What an answer, or the lack of one, means for its letter."""
+        if isinstance(answer, Problem):
+            return answer.failure()
+        return self.preset.read(self.supplier, answer)
+
+
+class SmsHttpAdapter(LetterAdapter):
+    """One SMS channel. Only numbers in E.164 leave it; every letter is one request and has one outcome."""
+
+    Settings = SmsHttpSettings
+    settings: SmsHttpSettings
+
+    def __init__(self, settings: SmsHttpSettings, context: ChannelContext) -> None:
+        super().__init__(settings, context)
+        self._gateways = {
+            gateway.name: gateway
+            for gateway in (
+                Gateway(each, context, settings.deadline) for each in settings.suppliers
+            )
+        }
+
+    # -------------------------------------------------------------------------------------------- what is configured
+    def suppliers(self) -> tuple[str, ...]:
+        """Their names, as configured or their presets'."""
+        return tuple(self._gateways)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Every gateway's host."""
+        return tuple(gateway.host for gateway in self._gateways.values())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every password and token."""
+        return tuple(secret for each in self.settings.suppliers for secret in each.secrets())
+
+    def close(self) -> None:
+        """Close the connections to every gateway."""
+        for gateway in self._gateways.values():
+            gateway.client.close()
+
+    # ------------------------------------------------------------------------------------------------------- the text
+    def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
+        """Arrange the notice as one text; see `LetterAdapter.render`."""
+        body = compose(notice, self.context.phrases.get(notice.language, {}))
+        written = plain(body)
+        remarks: list[str] = []
+        if self.settings.plain:
+            body = written.text
+            remarks += [
+                self._say(
+                    '"{found}" is written "{written}".', found=each.found, written=each.written
+                )
+                for each in written.replacements
+            ]
+        measure = measure_sms(body)
+        self._refuse_long(measure)
+        remarks += self._dear_letters(measure, measure_sms(written.text))
+        first: Supplier = self.settings.suppliers[0]
+        return Rendered(
+            texts=(Text(body=body),),
+            unit="units",
+            used=measure.units,
+            limit=_room(measure, self.settings.max_parts),
+            encoding=measure.encoding,
+            parts=measure.parts,
+            forcing=measure.forcing,
+            cost_per_address=round(first.price * measure.parts, 6),
+            currency=first.currency if first.price else "",
+            remarks=tuple(remarks),
+        )
+
+    def _refuse_long(self, measure: SmsMeasure) -> None:
+        most = self.settings.max_parts
+        if measure.parts > most:
+            raise ValueError(
+                self._say(
+                    "The SMS needs {parts} parts and at most {most} are allowed: shorten it by {over} letters.",
+                    parts=measure.parts,
+                    most=most,
+                    over=max(1, measure.units - _room(measure, most)),
+                )
+            )
+
+    def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:
+        """Say which letters make the text dearer, and what would make it cheaper."""
+        if not measure.forcing:
+            return
+        letters = " ".join(f'"{letter}"' for letter in measure.forcing)
+        yield self._say(
+            "{letters} makes it UCS-2, which takes {parts} parts.",
+            letters=letters,
+            parts=measure.parts,
+        )
+        if without.parts < measure.parts:
+            yield self._say("With plain signs (--plain) it takes {parts}.", parts=without.parts)
+
+    def _say(self, sentence: str, **values: object) -> str:
+        languages = self.context.organisation.languages
+        return say(self.context.phrases.get(languages[0], {}), sentence, **values)
+
+    # ---------------------------------------------------------------------------------------------------- the address
+    def address(self, raw: str) -> str:
+        """Read a number as people of the organisation's country write it; see `LetterAdapter.address`."""
+        country = self.context.organisation.country
+        try:
+            number = phonenumbers.parse(raw, country)
+        except phonenumbers.NumberParseException:
+            raise ValueError(self._say("is not a telephone number")) from None
+        if not phonenumbers.is_valid_number(number):
+            raise ValueError(self._say("is not a number that exists"))
+        if phonenumbers.number_type(number) not in _MOBILE:
+            raise ValueError(self._say("is not a mobile number"))
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+    # -------------------------------------------------------------------------------------------------------- sending
+    def send(
+        self, letters: Iterator[Letter], attempt: Attempt
+    ) -> Iterable[tuple[Letter, LetterOutcome]]:
+        """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
+        gateway = self._gateways.get(attempt.supplier or self.suppliers()[0])
+        if gateway is None:
+            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
+            raise Permanent(sentence, scope=Scope.CHANNEL)
+        seconds = (attempt.not_after - attempt.at).total_seconds()
+        deadline = min(self.settings.deadline, attempt.deadline)
+        return Run(gateway.client, gateway.build, gateway.outcome).send(letters, seconds, deadline)
+
+    # -------------------------------------------------------------------------------------------------------- reports
+    def verify(self, request: InboundRequest) -> InboundReply:
+        """See that a report came to an address we gave away and, where the gateway signs, is signed."""
+        gateway = self._reporter(request)
+        key = gateway.callbacks.key(request)
+        signed = gateway.preset.signed
+        if signed and not signed(gateway.supplier, gateway.callbacks.url(key), request):
+            raise RefusedRequest(f"The delivery report is not signed by {gateway.name}.")
+        return InboundReply()
+
+    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+        """Understand one report. It says what it says however late, often or early it comes: the store keeps order."""
+        try:
+            gateway = self._reporter(request)
+            key = gateway.callbacks.key(request)
+        except (
+            RefusedRequest
+        ) as error:  # the supplier was renamed, or its secret changed, since it was verified
+            raise ValueError(str(error)) from None
+        handle, outcome, detail = gateway.preset.report(gateway.supplier, fields(request))
+        return (Report(key=key, handle=handle, outcome=outcome, detail=detail[:200]),)
+
+    def _reporter(self, request: InboundRequest) -> Gateway:
+        name = re.search(r"(?:^|&)s=([a-z0-9_-]+)(?:&|$)", request.query)
+        gateway = self._gateways.get(name[1]) if name else None
+        if gateway is None:
+            raise RefusedRequest("This is not an address that we gave to a gateway.")
+        return gateway
+
+    # -------------------------------------------------------------------------------------------------------- probing
+    def probe(self, attempt: Attempt) -> Probe:
+        """Ask every supplier for its credit; nothing is sent."""
+        credit: dict[str, dict[str, Any]] = {}
+        good, sentences = True, []
+        for gateway in self._gateways.values():
+            try:
+                credit[gateway.name] = self._ask(gateway, attempt.deadline)
+            except Failure as problem:
+                good = False
+                sentences.append(f"{gateway.name}: {problem.sentence}")
+        empty = [name for name, left in credit.items() if left.get("amount", 1.0) <= 0]
+        sentences += [f"{name}: there is no credit left, fill it up." for name in empty]
+        return Probe(
+            good=good and not empty,
+            sentence=" ".join(sentences) or f"{', '.join(credit)} would take a text now.",
+            limits={"credit": credit},
+        )
+
+    def _ask(self, gateway: Gateway, seconds: float) -> dict[str, Any]:
+        preset = gateway.preset
+        if preset.credit is None:
+            return {}
+        request: Request[None] = preset.credit(gateway.supplier)
+        deadline = min(self.settings.deadline, seconds)
+        [(_, answer)] = gateway.client.run([request], deadline=deadline)
+        if isinstance(answer, Problem):
+            raise answer.failure()
+        if answer.status not in preset.asked:
+            raise failure(answer, gateway.host)
+        if preset.left is None:
+            return {}
+        try:
+            amount, currency = preset.left(understood(answer))
+        except (LookupError, TypeError, ValueError):
+            return {}
+        return {"amount": amount, "currency": currency}
+
+
+def _room(measure: SmsMeasure, parts: int) -> int:
+    return measure.limit_single if parts == 1 else parts * measure.per_part_limit

@@ -1,0 +1,184 @@
+"""What a configuration says about SMS: one channel, its suppliers in order of preference, one shape per preset."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from broadcaster.channel import ChannelSettings
+from broadcaster.httpclient import WebAddress
+
+_SENDER = r"^(\+[1-9][0-9]{4,14}|[0-9]{3,8}|[A-Za-z][A-Za-z0-9 ]{0,10})$"
+_SENDER_SAYS = "Who the text comes from: up to 11 letters a-z and digits beginning with a letter, a short number, or a number as +46…"
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+class Supplier(BaseModel):
+    """The keys that every preset has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: str = Field(
+        "",
+        pattern="^([a-z0-9]+([-_][a-z0-9]+)*)?$",
+        max_length=40,
+        description="What status and log call it; left out: its preset.",
+    )
+    sender: str = Field("", pattern=_SENDER, description=_SENDER_SAYS)
+    price: float = Field(0.0, ge=0, description="What one part costs, for previews.")
+    currency: str = Field(
+        "", pattern="^([A-Z]{3})?$", description="The price's currency, such as SEK."
+    )
+    window: int = Field(32, ge=1, le=512, description="How many calls may be open at once.")
+    rate: float = Field(0.0, ge=0, description="Calls a second at most; 0: no limit.")
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value it holds."""
+        return tuple(
+            value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value
+        )
+
+
+class Kannel(Supplier):
+    """Kannel's smsbox, or whatever speaks as it does."""
+
+    preset: Literal["kannel"]
+    url: WebAddress = Field(description="Where the smsbox listens, such as http://127.0.0.1:13013.")
+    username: str = Field(min_length=1, description="The sendsms-user's name.")
+    password: SecretStr = Field(min_length=1, description="Its password.")
+
+
+class FortySixElks(Supplier):
+    """46elks."""
+
+    preset: Literal["46elks"]
+    url: WebAddress = Field("https://api.46elks.com", description="Where it is reached.")
+    username: str = Field(pattern="^[^:]+$", description="The API username.")
+    password: SecretStr = Field(min_length=1, description="The API password.")
+    sender: str = Field(pattern=_SENDER, description=_SENDER_SAYS)
+
+
+class Twilio(Supplier):
+    """Twilio."""
+
+    preset: Literal["twilio"]
+    url: WebAddress = Field("https://api.twilio.com", description="Where it is reached.")
+    account: str = Field(pattern="^[A-Za-z0-9]+$", description="The account SID, AC….")
+    token: SecretStr = Field(min_length=1, description="The auth token; it also signs reports.")
+    sender: str = Field(
+        pattern=_SENDER.replace("^(", "^(MG[0-9a-f]{32}|"),
+        description=_SENDER_SAYS + " Or a messaging service, MG….",
+    )
+
+
+class GatewayApi(Supplier):
+    """GatewayAPI."""
+
+    preset: Literal["gatewayapi"]
+    url: WebAddress = Field("https://gatewayapi.com", description="Where it is reached.")
+    token: SecretStr = Field(min_length=1, description="The API token.")
+    callback_secret: SecretStr = Field(
+        SecretStr(""), description="The webhook's authentication secret, which signs reports."
+    )
+
+
+class ReportWords(BaseModel):
+    """How a generic gateway's delivery report reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    status: str = Field(
+        "status", description="The field (query, form or JSON) that holds the status."
+    )
+    delivered: tuple[str, ...] = Field(("delivered",), description="Its words for delivered.")
+    failed: tuple[str, ...] = Field(("failed",), description="Its words for failed.")
+
+
+class Generic(Supplier):
+    """Any other gateway: the request is written out in the configuration.
+
+    `{to}` `{text}` `{key}` `{sender}` `{password}` `{callback}` `{validity}` stand for the number, the text, our
+    reference, the sender, the secret, the address for delivery reports and the seconds the text is worth delivering.
+    Nothing else in a value is replaced.
+    """
+
+    preset: Literal["generic"]
+    url: WebAddress = Field(description="The whole address of the call.")
+    method: Literal["POST", "GET"] = Field("POST", description="GET sends form in the address.")
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Header lines, such as Authorization."
+    )
+    password: SecretStr = Field(
+        SecretStr(""), description="A secret for {password} in json or form."
+    )
+    json_body: dict[str, Any] | None = Field(
+        None, alias="json", description='The body as JSON, such as {to: "{to}", text: "{text}"}.'
+    )
+    form: dict[str, str] | None = Field(None, description="The body as a form, the same way.")
+    accepted: tuple[Annotated[int, Field(ge=200, le=299)], ...] = Field(
+        (200, 201, 202), min_length=1, description="The status codes that mean accepted."
+    )
+    id: str = Field(
+        "",
+        pattern=r"^(\$(\.[A-Za-z0-9_-]+|\[[0-9]+\])+)?$",
+        description="Where the answer's JSON holds the gateway's id, such as $.id; an answer without one is not trusted.",
+    )
+    report: ReportWords = Field(
+        default_factory=ReportWords, description="How its delivery reports read."
+    )
+
+    def secrets(self) -> tuple[str, ...]:
+        """The password and the values of the headers."""
+        headers = (value.get_secret_value() for value in self.headers.values())
+        return (*super().secrets(), *headers)
+
+    @field_validator("headers")
+    @classmethod
+    def _lines(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, secret in value.items():
+            if not _HEADER.fullmatch(name) or not secret.get_secret_value().isprintable():
+                raise ValueError(
+                    "is not a header: names are letters, digits and -, values one line"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if (self.json_body is None) == (self.form is None):
+            raise ValueError("give either json or form, and not both")
+        if self.method == "GET" and self.form is None:
+            raise ValueError("GET has no body: write form, it goes into the address")
+        written = str(self.json_body or self.form)
+        if "{to}" not in written or "{text}" not in written:
+            raise ValueError("json or form must hold {to} and {text}")
+        return self
+
+
+AnySupplier = Annotated[
+    Kannel | FortySixElks | Twilio | GatewayApi | Generic, Field(discriminator="preset")
+]
+
+
+class SmsHttpSettings(ChannelSettings):
+    """SMS over HTTP."""
+
+    suppliers: tuple[AnySupplier, ...] = Field(
+        min_length=1, description="The gateways, in order of preference."
+    )
+    max_parts: int = Field(
+        4, ge=1, le=10, description="A text that needs more parts than these is refused."
+    )
+    plain: bool = Field(
+        False,
+        description="Write dashes, quotes and other signs with the letters every phone has, so that they do not cost extra.",
+    )
+
+    @field_validator("suppliers")
+    @classmethod
+    def _names(cls, value: tuple[AnySupplier, ...]) -> tuple[AnySupplier, ...]:
+        names = [supplier.name or supplier.preset for supplier in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two suppliers have the same name: give each a name of its own")
+        return value

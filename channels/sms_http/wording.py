@@ -1,0 +1,78 @@
+"""One update as one SMS: who, what, where, until when, what to do, when the next word comes, and where to read on.
+
+Every text stands alone, because texts arrive alone and out of order. Nothing is cut: what is too long is refused, so
+the link at the end is always whole.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from broadcaster.channel import Kind, Notice, Variant
+from broadcaster.domain.localtime import Phrases, say
+
+_TEMPLATES = ImmutableSandboxedEnvironment(
+    loader=jinja2.PackageLoader("channels.sms_http"),
+    autoescape=False,
+    undefined=jinja2.StrictUndefined,
+)
+_NUMBERS = re.compile(r"[0-9]+(?:[.:][0-9]+)*")
+_ENDS = (".", "!", "?")
+
+
+def compose(notice: Notice, phrases: Phrases) -> str:
+    """Arrange the notice on one line, in NFC; `phrases` is its language's catalogue."""
+    correcting = notice.variant is Variant.CORRECTION and notice.kind is not Kind.RETRACTION
+    text = _TEMPLATES.get_template("sms.j2").render(
+        mode_label=notice.mode_label,
+        organisation=notice.organisation,
+        correcting=correcting,
+        correction_from=say(
+            phrases, "CORRECTION from {organisation}", organisation=notice.organisation
+        ),
+        label=notice.label,
+        place=", ".join(notice.areas),
+        since="" if _is_said(notice.since, notice.text) else notice.since,
+        sentences=tuple(map(_sentence, _statements(notice, phrases, correcting=correcting))),
+        ending=_ending(notice),
+    )
+    # Any white space becomes one plain space: a no-break space would force the dearer alphabet.
+    return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterator[str]:
+    """What is to be said between opening and ending; what the operator's words already hold is not said twice."""
+    told = notice.text.casefold()
+    if correcting and not any(area.casefold() in told for area in notice.areas):
+        yield ", ".join(notice.areas)
+    if not _is_said(notice.etr, notice.text):
+        yield notice.etr
+    yield notice.text
+    if notice.cause.casefold() not in told:
+        yield say(phrases, "Cause: {cause}", cause=notice.cause)
+    if notice.instruction.casefold() not in told:
+        yield notice.instruction
+
+
+def _is_said(phrase: str, text: str) -> bool:
+    """Whether the text names every time that the phrase names."""
+    numbers = _NUMBERS.findall(phrase)
+    return not phrase or (bool(numbers) and set(numbers) <= set(_NUMBERS.findall(text)))
+
+
+def _sentence(statement: str) -> str:
+    stripped = statement.strip()
+    return stripped if not stripped or stripped.endswith(_ENDS) else f"{stripped}."
+
+
+def _ending(notice: Notice) -> str:
+    """Say when the next word comes and where it will stand; phones make a link of an address without https:// too."""
+    link = notice.link.removeprefix("https://").rstrip("/")
+    if notice.next_word and link:
+        return f"{notice.next_word}: {link}"
+    return link or _sentence(notice.next_word)

@@ -89,7 +89,7 @@ class Caller:
         problem: Failure | None
         try:
             with within(deadline, idempotent=again, cap=cap):
-                answer = self._send(request)
+                answer = self._redaction.answer(self._send(request))
             said = (sentences or {}).get(answer.status, "")
             host = urlsplit(url).hostname or ""
             problem = failure_of(answer, host, idempotent=again, sentence=said, now=deadline.at)

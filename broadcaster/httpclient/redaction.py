@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import quote
 
 from broadcaster.channel import Failure
+from broadcaster.httpclient.answer import Answer
 
 _SHORTEST = 4  # a shorter one would blot out half of every sentence, and is none
 
@@ -22,6 +24,14 @@ class Redaction:
         for form in self._forms:
             text = text.replace(form, "[secret]")
         return text
+
+    def answer(self, answer: Answer) -> Answer:
+        """The same answer without them in its headers and body: what is made of it later needs no further care."""
+        body = answer.body
+        for form in self._forms:
+            body = body.replace(form.encode(), b"[secret]")
+        headers = {name: self.text(content) for name, content in answer.headers.items()}
+        return replace(answer, headers=headers, body=body)
 
     def failure(self, failure: Failure) -> Failure:
         """The same failure without them in its sentence and reply."""

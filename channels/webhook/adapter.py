@@ -67,6 +67,7 @@ class WebhookAdapter(PostAdapter):
     """Posts each update to one address. A repeat carries the same id, so a receiver acts on it once."""
 
     Settings = WebhookSettings
+    repeatable = True
 
     def __init__(self, settings: WebhookSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
@@ -108,7 +109,7 @@ class WebhookAdapter(PostAdapter):
     def post(self, message: Message, attempt: Attempt) -> Receipt:
         """Send it once. A 2xx says that the receiver has it; the answer's body is not looked at.
 
-        The id is the message's key, the same over every retry, so trying again is always safe and nothing is uncertain.
+        The id is the message's key, the same over every retry: what is uncertain may be sent again.
         """
         body = message.payload.encode()
         timestamp = str(int(attempt.at.timestamp()))
@@ -123,7 +124,6 @@ class WebhookAdapter(PostAdapter):
                 "webhook-timestamp": timestamp,
                 "webhook-signature": self._signature(message.key, timestamp, body),
             },
-            idempotent=True,
             sentences={
                 401: f"{self._host} refuses our signature (401): see that both sides have the same secret and "
                 "the right time, then resume the channel.",

@@ -60,7 +60,7 @@ class XSettings(ChannelSettings):
     )
 
 
-class _Answered(Exception):  # noqa: N818 - an answer on its way past tweepy, which trips over unexpected bodies
+class _Refused(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
         self.answer = answer
@@ -69,7 +69,14 @@ class _Answered(Exception):  # noqa: N818 - an answer on its way past tweepy, wh
 def _stop_refusal(response: requests.Response, *_: Any, **__: Any) -> None:
     answer = answer_of(response)
     if not answer.ok:
-        raise _Answered(answer)
+        raise _Refused(answer)
+
+
+def _exchange(request: Callable[[], requests.Response]) -> Answer:
+    try:
+        return answer_of(request())
+    except _Refused as refused:
+        return refused.answer
 
 
 class _Rerouted(Transport):
@@ -174,7 +181,7 @@ class XAdapter(PostAdapter):
     def _find(self, message: Message, attempt: Attempt, deadline: Deadline) -> Receipt | None:
         since = (attempt.first_tried_at or attempt.at) - _CLOCKS_APART
         try:
-            me = _text(self._ask(self._client.get_me, deadline, idempotent=True), "id")
+            me = str(_data(self._ask(self._client.get_me, deadline, idempotent=True))["id"])
             answer = self._ask(lambda: self._timeline(me, since), deadline, idempotent=True)
             handle = find_tweet(answer.json(), message, since)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -206,14 +213,14 @@ class XAdapter(PostAdapter):
         idempotent: bool,
         expect: int = 0,
     ) -> Answer:
-        """Let tweepy make one request; what X refuses becomes a failure before tweepy reads it."""
+        """Let tweepy make one request, and read the answer ourselves."""
+        problem: Failure | None
         try:
             with within(deadline, idempotent=idempotent, cap=_CAP):
-                return answer_of(request())
-        except _Answered as refused:
-            if refused.answer.status == expect:
-                return refused.answer
-            problem = failure_in(refused.answer, self.hosts()[0], deadline, idempotent=idempotent)
+                answer = self._redaction.answer(_exchange(request))
+            problem = failure_in(answer, self.hosts()[0], deadline, idempotent=idempotent)
+            if problem is None or answer.status == expect:
+                return answer
         except Failure as failure:
             problem = failure
         raise self._redaction.failure(problem)

@@ -24,8 +24,10 @@ class Duplicate(Permanent):
     """X has taken the same text a short while ago."""
 
 
-def failure_in(answer: Answer, host: str, deadline: Deadline, *, idempotent: bool) -> Failure:
-    """The failure that an answer other than 2xx stands for."""
+def failure_in(
+    answer: Answer, host: str, deadline: Deadline, *, idempotent: bool
+) -> Failure | None:
+    """The failure that an answer stands for, None for 2xx."""
     problem = answer.fields()
     detail = _detail(problem)
     words, reply = f' It says: "{detail}".' if detail else "", answer.excerpt()
@@ -44,8 +46,7 @@ def failure_in(answer: Answer, host: str, deadline: Deadline, *, idempotent: boo
         return kind(sentence + words, reply=reply)
     sentence = _SENTENCES.get(answer.status, "")
     said = sentence and sentence + words
-    failure = failure_of(answer, host, idempotent=idempotent, sentence=said, now=deadline.at)
-    return failure or Permanent(f"X answered {answer.status}.", reply=reply)
+    return failure_of(answer, host, idempotent=idempotent, sentence=said, now=deadline.at)
 
 
 _SENTENCES = {

@@ -22,12 +22,13 @@ def find_tweet(timeline: Mapping[str, Any], message: Message, since: datetime) -
         KeyError, TypeError, ValueError: the list is not what X's documents say.
     """
     wanted = _comparable(message.body)
+    more = timeline["meta"].get("next_token")
     for tweet in timeline.get("data") or []:
         if datetime.fromisoformat(tweet["created_at"]) < since:
             continue
         if _answers(tweet) == message.in_reply_to and _comparable(_expanded(tweet)) == wanted:
             return str(tweet["id"])
-    if (timeline.get("meta") or {}).get("next_token"):
+    if more:
         raise Uncertain(
             "The account has posted so much since that the post was not looked for further."
         )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("broadcaster.testing.contract")
+
+from broadcaster.channel import ChannelContext, PostAdapter  # noqa: E402 - after the line above
+from broadcaster.testing.contract import PostContract  # noqa: E402
+from broadcaster.testing.servers import (  # noqa: E402
+    WEBHOOK_SECRET,
+    FarEnd,
+    MastodonServer,
+    WebhookReceiver,
+    XServer,
+)
+from channels.mastodon import MastodonAdapter  # noqa: E402
+from channels.webhook import WebhookAdapter  # noqa: E402
+from channels.x import XAdapter  # noqa: E402
+
+
+class TestMastodon(PostContract):
+    effect = "status"
+    secrets = ("masto-token-0001",)
+
+    def far_end(self) -> FarEnd:
+        return MastodonServer(token=self.secrets[0])
+
+    def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
+        written = {"kind": "mastodon", "url": url, "token": self.secrets[0]}
+        return MastodonAdapter(MastodonAdapter.Settings.model_validate(written), context)
+
+
+class TestWebhook(PostContract):
+    effect = "webhook"
+    secrets = (WEBHOOK_SECRET, "further-secret-0002")
+    reads_answer = False
+
+    def far_end(self) -> FarEnd:
+        return WebhookReceiver()
+
+    def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
+        written = {
+            "kind": "webhook",
+            "url": f"{url}/hook?area=ekbyn",
+            "secret": WEBHOOK_SECRET,
+            "headers": {"X-Api-Key": self.secrets[1]},
+        }
+        return WebhookAdapter(WebhookAdapter.Settings.model_validate(written), context)
+
+
+class TestX(PostContract):
+    effect = "tweet"
+    secrets = (
+        "consumer-key-0003",
+        "consumer-secret-0004",
+        "12-access-token-0005",
+        "token-secret-06",
+    )
+
+    def far_end(self) -> FarEnd:
+        return XServer(token=self.secrets[2])
+
+    def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
+        names = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
+        written = {"kind": "x", "url": url, **dict(zip(names, self.secrets, strict=True))}
+        return XAdapter(XAdapter.Settings.model_validate(written), context)

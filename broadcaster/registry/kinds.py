@@ -48,6 +48,9 @@ def adapter_class(entry: EntryPoint) -> AdapterClass:
         found = entry.load()
     except (ImportError, AttributeError) as error:
         raise KindUnavailableError(_remedy(entry, error)) from error
+    except Exception as error:
+        fault = f"{entry.value} breaks when it is imported ({type(error).__name__})"
+        raise KindUnavailableError(f'kind "{entry.name}": {fault}: ask its author') from error
     if not (
         isinstance(found, type) and issubclass(found, BoardAdapter | PostAdapter | LetterAdapter)
     ):

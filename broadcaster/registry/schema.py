@@ -43,7 +43,7 @@ def json_schema(kinds: Mapping[str, AdapterClass]) -> dict[str, Any]:
         "title": "broadcaster.yaml",
         "$defs": dict(sorted(definitions.items())),
     }
-    _spell_spans(schema)
+    _for_people(schema)
     return schema
 
 
@@ -58,14 +58,16 @@ def _of_kind(kind: str, shared: Mapping[str, Any]) -> dict[str, Any]:
     return block
 
 
-def _spell_spans(schema: Any) -> None:
-    """Defaults of durations as a person writes them: 30.0 as "30s"."""
+def _for_people(schema: Any) -> None:
+    """Write defaults of durations as a person does (30.0 as "30s"); let an editor refuse a bad name too."""
     if isinstance(schema, list):
         for part in schema:
-            _spell_spans(part)
+            _for_people(part)
     if not isinstance(schema, dict):
         return
     if schema.get("format") == "span" and isinstance(schema.get("default"), int | float):
         schema["default"] = span(schema["default"])
+    if "patternProperties" in schema:
+        schema["additionalProperties"] = False
     for part in schema.values():
-        _spell_spans(part)
+        _for_people(part)

@@ -25,7 +25,7 @@ class ConfigError:
         return f"{self.file.name}:{self.line}  {self.path}\n    {word}{self.sentence}"
 
 
-class ConfigErrors(Exception):  # noqa: N818 - it holds many
+class ConfigErrors(Exception):
     """The configuration cannot be used; `errors` holds everything that is wrong with it, in the file's order."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:

@@ -79,7 +79,7 @@ def validate(
         mended = {source.error(place, "").path for place, _ in failures} | {
             wrong.path for wrong in errors
         }
-        found = describe(error, Settings, source, ())
+        found = describe(error, Settings, source, (), document)
         return None, errors + [wrong for wrong in found if wrong.path not in mended]
     return settings, errors
 

@@ -19,6 +19,20 @@ def is_span(root: Schema, document: Any, place: tuple[str | int, ...]) -> bool:
     return any(part.get("format") == "span" for part in _at(root, document, place))
 
 
+def tags(root: Schema, document: Any, place: tuple[str | int, ...]) -> tuple[str, ...]:
+    """The words that tell the alternatives at `place` apart, sorted."""
+    mappings = (
+        part.get("discriminator", {}).get("mapping", {}) for part in _at(root, document, place)
+    )
+    return tuple(sorted({word for mapping in mappings for word in mapping}))
+
+
+def description(root: Schema, document: Any, place: tuple[str | int, ...]) -> str:
+    """What the schema says the value at `place` is, or ""."""
+    said = (str(part.get("description", "")) for part in _at(root, document, place))
+    return next((words for words in said if words), "")
+
+
 def secrets(root: Schema, document: Any) -> tuple[str, ...]:
     """Every text in `document` that stands where the schema says `writeOnly` (pydantic's `SecretStr`)."""
     return tuple(_secrets(root, root, document))

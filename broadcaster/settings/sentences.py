@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from broadcaster.settings.errors import ConfigError
-from broadcaster.settings.schema import allowed_keys, is_span, secrets
+from broadcaster.settings.schema import allowed_keys, description, is_span, secrets, tags
 from broadcaster.settings.source import Place, Source
 
 
@@ -22,11 +22,12 @@ def describe(
 ) -> list[ConfigError]:
     """Say everything pydantic found in the block at `place` of `source`.
 
-    `resolved` is the block after its references were replaced; what it holds in secret places is masked.
+    `resolved` is the block after its references were replaced. What stands in secret places or came by
+    a reference is masked.
     """
     schema = model.model_json_schema()
     written = _at(source.document, place)
-    hidden = {*secrets(schema, written), *secrets(schema, resolved)}
+    hidden = {*secrets(schema, written), *secrets(schema, resolved), *_replaced(written, resolved)}
     found: dict[Place, ConfigError] = {}
     for finding in error.errors(include_url=False, include_input=False):
         if finding["type"] == "too_short" and _at(source.document, (*place, *finding["loc"])):
@@ -38,10 +39,22 @@ def describe(
     return list(found.values())
 
 
+def _replaced(written: Any, resolved: Any) -> Iterator[str]:
+    """Every text of `resolved` that is not as it was written."""
+    if isinstance(resolved, dict):
+        for key, value in resolved.items():
+            yield from _replaced(written[key], value)
+    elif isinstance(resolved, list):
+        for before, after in zip(written, resolved, strict=True):
+            yield from _replaced(before, after)
+    elif isinstance(resolved, str) and resolved != written:
+        yield resolved
+
+
 def mask(sentence: str, hidden: Iterable[str]) -> str:
-    """Replace every secret in a sentence by an ellipsis."""
+    """Replace every secret in a sentence by an ellipsis; what has under four letters is none."""
     for secret in sorted(hidden, key=len, reverse=True):
-        if secret:
+        if len(secret) >= 4:
             sentence = sentence.replace(secret, "…")
     return sentence
 
@@ -80,6 +93,7 @@ def _local(loc: tuple[str | int, ...], written: Any, kind: str) -> Place:
 
 
 _TYPES = {
+    "missing": "is missing: write it",
     "string_type": "must be text: write it in quotes",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
@@ -113,8 +127,8 @@ def _sentence(
     context = finding.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown(allowed_keys(schema, written, local[:-1]), str(local[-1]))
-    if kind == "missing":
-        return "is missing: write it"
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        return _untagged(str(context["discriminator"]).strip("'"), schema, written, local)
     if kind in _TYPES:
         return _TYPES[kind]
     if kind in _LIMITS:
@@ -123,6 +137,9 @@ def _sentence(
         return f"{words} {span(limit) if is_span(schema, written, local) else limit}"
     about_key = finding["loc"][-1:] == ("[key]",)
     quoted = f'"{local[-1]}" ' if about_key else _quoted(written, local)
+    if kind == "string_pattern_mismatch":
+        shape = _SHAPES.get(str(context["pattern"])) or description(schema, written, local)
+        return f"{quoted}is not written as it must be here: {shape or context['pattern']}"
     return _value_sentence(kind, context, finding, quoted)
 
 
@@ -132,11 +149,6 @@ def _value_sentence(
     if kind in {"enum", "literal_error"}:
         known = str(context["expected"]).replace("'", "")
         return f"{quoted}is not one of the words known here: write {known}"
-    if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        key = str(context["discriminator"]).strip("'")
-        return f"needs a known {key}: write {key}: and one of {context.get('expected_tags', 'those in the manual')}"
-    if kind == "string_pattern_mismatch":
-        return f"{quoted}is not written as it must be here: {_shape(str(context['pattern']))}"
     if kind == "string_too_long":
         return f"is too long: at most {context['max_length']} characters"
     if kind == "value_error":
@@ -144,6 +156,16 @@ def _value_sentence(
         own = str(context["error"])
         return f"{quoted}{own}" if own.startswith("is ") else own
     return f"{quoted}{finding['msg'][:1].lower()}{finding['msg'][1:]}"
+
+
+def _untagged(key: str, schema: Mapping[str, Any], written: Any, local: Place) -> str:
+    """What to write for the key that tells alternatives apart, such as a supplier's preset."""
+    known = tags(schema, written, local)
+    value = _at(written, local)
+    word = value.get(key) if isinstance(value, dict) else None
+    if isinstance(word, str):
+        return f'"{word}" is no {key} we know: {did_you_mean(word, known)}'
+    return f"{key} is missing: write one of {', '.join(known)}"
 
 
 def _unknown(known: Iterable[str], key: str) -> str:
@@ -161,14 +183,12 @@ def _quoted(written: Any, local: Place) -> str:
     return f'"{value}" ' if short else ""
 
 
-def _shape(pattern: str) -> str:
-    shapes = {
-        "^[A-Z]{2}$": "two capital letters, such as SE",
-        "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as norra-ekbyn",
-        "^[a-z0-9]+([-_][a-z0-9]+)*$": "small letters a-z, digits, single hyphens, such as sms",
-        "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$": "a language tag, such as sv, en or nb",
-    }
-    return shapes.get(pattern, f"the pattern is {pattern}")
+_SHAPES = {
+    "^[A-Z]{2}$": "two capital letters, such as SE",
+    "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as norra-ekbyn",
+    "^[a-z0-9]+([-_][a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as sms",
+    "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$": "a language tag, such as sv, en or nb",
+}
 
 
 def span(seconds: float) -> str:

@@ -120,7 +120,7 @@ channels:
   #   kind: sms_http
   #   depends_on: [mobile-net]
   #   suppliers:
-  #     - { preset: kannel, url: "http://127.0.0.1:13013", username: u, password: "file:secrets/kannel" }
+  #     - { preset: kannel, url: "http://127.0.0.1:13013", sender: Ekbyn, username: u, password: "file:secrets/kannel" }
   # duty: { kind: webhook, audience: staff, url: "https://chat.example/hook", secret: "file:secrets/duty" }
 
 # Which update goes where: this severity and above (minor, moderate, severe, extreme).

@@ -49,6 +49,7 @@ sample_phone = sample_kinds:Phone
 sample_gone = sample_kinds_missing:Gone [mqtt]
 sample_odd = sample_kinds:NotAnAdapter
 sample_typo = sample_kinds:Wier
+sample_broken = sample_broken:Broken
 """
 GOOD: dict[str, Any] = {
     "mode": "live",
@@ -82,6 +83,8 @@ ENVIRON = {"KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "TOKEN": "cana
 def sample_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed distribution "sample-kinds" with entry points, as a third party would bring."""
     site = tmp_path / "site"
+    site.mkdir()
+    (site / "sample_broken.py").write_text("1 / 0", encoding="ascii")
     record = site / "sample_kinds-1.0.dist-info"
     record.mkdir(parents=True)
     (site / "sample_kinds.py").write_text(KINDS, encoding="utf-8")

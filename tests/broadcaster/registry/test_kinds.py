@@ -9,7 +9,7 @@ from broadcaster.registry.kinds import GROUP, KindUnavailableError, adapter_clas
 def test_installed_kinds_are_found_and_unusable_ones_left_out() -> None:
     found = kinds()
     assert found["sample_wire"].__name__ == "Wire"
-    assert {"sample_gone", "sample_odd", "sample_typo"}.isdisjoint(found)
+    assert {"sample_gone", "sample_odd", "sample_typo", "sample_broken"}.isdisjoint(found)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,13 @@ def test_installed_kinds_are_found_and_unusable_ones_left_out() -> None:
             (
                 'kind "sample_typo" needs sample_kinds:Wier, which is not installed: '
                 "type  python -m pip install --force-reinstall 'sample-kinds'"
+            ),
+        ),
+        (
+            "sample_broken",
+            (
+                'kind "sample_broken": sample_broken:Broken breaks when it is imported '
+                "(ZeroDivisionError): ask its author"
             ),
         ),
         ("sample_odd", 'kind "sample_odd": sample_kinds:NotAnAdapter is not a channel adapter'),

@@ -21,9 +21,9 @@ _BASIC = (
 _EXTENDED = "\f^{}\\[~]|€"
 _ONE_UNIT, _TWO_UNITS = frozenset(_BASIC), frozenset(_EXTENDED)
 
-_URL = re.compile(r"https?://\S+")
+URL = re.compile(r"https?://\S+")
 _MENTION = re.compile(r"(?<![\w/])@(\w+)@[\w.-]+\w")
-_X_URL = re.compile(r"https?://\S+|(?<![\w@.])(?:[\w-]+\.)+(?:com|org|net|se|no|eu|info)\b\S*")
+X_URL = re.compile(r"https?://\S+|(?<![\w@.])(?:[\w-]+\.)+(?:com|org|net|se|no|eu|info)\b\S*")
 _EMOJI = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\uFE0F?\u20E3")
 _X_LIGHT = ((0, 4351), (8192, 8205), (8208, 8223), (8242, 8247))
 
@@ -63,15 +63,15 @@ def _cost(letter: str, *, ucs2: bool) -> int:
 
 def mastodon_length(text: str, warning: str = "", *, per_url: int = 23) -> int:
     """Graphemes, a link as ``per_url``, of a mention only the local part; plus the warning."""
-    short = _MENTION.sub(r"@\1", _URL.sub("x" * per_url, text))
+    short = _MENTION.sub(r"@\1", URL.sub("x" * per_url, text))
     return len(regex.findall(r"\X", short)) + len(regex.findall(r"\X", warning))
 
 
 def x_weight(text: str) -> int:
     """Weighted length: 23 a link, 2 an emoji, 1 in the light ranges, 2 elsewhere."""
     composed = unicodedata.normalize("NFC", text)
-    links = _X_URL.findall(composed)
-    rest = _X_URL.sub("", composed)
+    links = X_URL.findall(composed)
+    rest = X_URL.sub("", composed)
     return 23 * len(links) + sum(_x_cost(cluster) for cluster in regex.findall(r"\X", rest))
 
 

@@ -228,9 +228,9 @@ class FarEnd:
         """The requests that arrived, oldest first: a copy, safe to walk while more arrive."""
         return list(self._requests)
 
-    def effect(self, kind: str, id: str, text: str, to: str = "", **more: Any) -> Effect:  # noqa: A002
+    def effect(self, kind: str, ref: str, text: str, to: str = "", **more: Any) -> Effect:
         """Something the outside world notices: keep it, journal it, wake who waits."""
-        happened = Effect(self.name, kind, id, text, self.clock(), to, more)
+        happened = Effect(self.name, kind, ref, text, self.clock(), to, more)
         if self._parent is not None:
             self._parent.pass_on(happened)
         if self._journal is not None:

@@ -8,10 +8,11 @@ a reply to an unknown status (404) is the real server's, which its documents lea
 from __future__ import annotations
 
 import html
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from broadcaster.testing.servers.counting import mastodon_length
+from broadcaster.testing.servers.counting import URL, mastodon_length
 from broadcaster.testing.servers.exchange import (
     Reply,
     Request,
@@ -66,6 +67,7 @@ class MastodonServer(FarEnd):
         self.honours_idempotency, self.rate_headers = honours_idempotency, rate_headers
         self.limit, self.bad_token_status = limit, bad_token_status
         self.statuses: dict[str, dict[str, Any]] = {}
+        self._sources: dict[str, str] = {}
         self._keys: dict[str, tuple[datetime, str]] = {}
         self._window: tuple[datetime, int] | None = None
         self._last_id = 0
@@ -81,6 +83,7 @@ class MastodonServer(FarEnd):
             ("GET", "/api/v1/apps/verify_credentials", self._app),
             ("GET", "/api/v1/accounts/verify_credentials", self._me),
             ("POST", "/api/v1/statuses", self._post),
+            ("GET", "/api/v1/statuses/{id}/source", self._source),
             ("PUT", "/api/v1/statuses/{id}", self._edit),
             ("DELETE", "/api/v1/statuses/{id}", self._delete),
         )
@@ -114,8 +117,15 @@ class MastodonServer(FarEnd):
             return _error(self.bad_token_status, "The access token is invalid")
         return self._guarded.answer(request) or _error(404, "Not Found")
 
-    def _one(self, _: Request, id: str) -> Reply:  # noqa: A002
-        return json_reply(self.statuses[id]) if id in self.statuses else _NOT_FOUND
+    def _one(self, _: Request, status_id: str) -> Reply:
+        return json_reply(self.statuses[status_id]) if status_id in self.statuses else _NOT_FOUND
+
+    def _source(self, _: Request, status_id: str) -> Reply:
+        if status_id not in self.statuses:
+            return _NOT_FOUND
+        warning = self.statuses[status_id]["spoiler_text"]
+        text = self._sources[status_id]
+        return json_reply({"id": status_id, "text": text, "spoiler_text": warning})
 
     def _app(self, _: Request) -> Reply:
         return json_reply({"name": "broadcaster", "website": None, "scopes": ["read", "write"]})
@@ -139,6 +149,7 @@ class MastodonServer(FarEnd):
             return refusal
         status = self._new_status(fields, parent)
         self.statuses[status["id"]] = status
+        self._sources[status["id"]] = str(fields["status"])
         self._keys[key] = (self.clock(), status["id"])
         self.effect(
             "status",
@@ -165,9 +176,9 @@ class MastodonServer(FarEnd):
 
     def _new_status(self, fields: dict[str, Any], parent: str | None) -> dict[str, Any]:
         self._last_id += 1
-        id = str(112_000_000_000_000_000 + self._last_id)  # noqa: A001
+        status_id = str(112_000_000_000_000_000 + self._last_id)
         return {
-            "id": id,
+            "id": status_id,
             "created_at": _iso(self.clock()),
             "edited_at": None,
             "in_reply_to_id": parent,
@@ -176,10 +187,9 @@ class MastodonServer(FarEnd):
             "spoiler_text": fields.get("spoiler_text") or "",
             "visibility": fields.get("visibility") or "public",
             "language": fields.get("language") or "sv",
-            "uri": f"{self.url}/users/{self.account}/statuses/{id}",
-            "url": f"{self.url}/@{self.account}/{id}",
+            "uri": f"{self.url}/users/{self.account}/statuses/{status_id}",
+            "url": f"{self.url}/@{self.account}/{status_id}",
             "content": _paragraphs(fields["status"]),
-            "text": fields["status"],
             "replies_count": 0,
             "reblogs_count": 0,
             "favourites_count": 0,
@@ -193,26 +203,28 @@ class MastodonServer(FarEnd):
             "reblog": None,
         }
 
-    def _edit(self, request: Request, id: str) -> Reply:  # noqa: A002
-        if id not in self.statuses:
+    def _edit(self, request: Request, status_id: str) -> Reply:
+        if status_id not in self.statuses:
             return _NOT_FOUND
         fields = request.fields()
         refusal = self._refuse(fields)
         if refusal is not None:
             return refusal
-        status = self.statuses[id]
-        status["text"], status["content"] = fields["status"], _paragraphs(fields["status"])
+        status = self.statuses[status_id]
+        self._sources[status_id] = str(fields["status"])
+        status["content"] = _paragraphs(fields["status"])
         status["language"] = fields.get("language") or status["language"]
         status["edited_at"] = _iso(self.clock())
-        self.effect("edit", id, fields["status"])
+        self.effect("edit", status_id, fields["status"])
         return json_reply(status)
 
-    def _delete(self, _: Request, id: str) -> Reply:  # noqa: A002
-        if id not in self.statuses:
+    def _delete(self, _: Request, status_id: str) -> Reply:
+        if status_id not in self.statuses:
             return _NOT_FOUND
-        status = self.statuses.pop(id)
-        self.effect("delete", id, status["text"])
-        return json_reply(status)
+        status = self.statuses.pop(status_id)
+        source = self._sources.pop(status_id)
+        self.effect("delete", status_id, source)
+        return json_reply({**status, "text": source})
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -232,23 +244,23 @@ class MastodonServer(FarEnd):
             rows = [s for s in rows if s["in_reply_to_id"] is None]
         return json_reply(rows[::-1][:limit])
 
-    def _context(self, _: Request, id: str) -> Reply:  # noqa: A002
-        if id not in self.statuses:
+    def _context(self, _: Request, status_id: str) -> Reply:
+        if status_id not in self.statuses:
             return _NOT_FOUND
         above: list[dict[str, Any]] = []
-        parent = self.statuses.get(self.statuses[id]["in_reply_to_id"])
+        parent = self.statuses.get(self.statuses[status_id]["in_reply_to_id"])
         while parent is not None:
             above.insert(0, parent)
             parent = self.statuses.get(parent["in_reply_to_id"])
-        below, known = [], {id}
+        below, known = [], {status_id}
         for status in self.statuses.values():
             if status["in_reply_to_id"] in known:
                 known.add(status["id"])
                 below.append(status)
         return json_reply({"ancestors": above, "descendants": below})
 
-    def _page(self, _: Request, id: str) -> Reply:  # noqa: A002
-        status = self.statuses.get(id)
+    def _page(self, _: Request, status_id: str) -> Reply:
+        status = self.statuses.get(status_id)
         if status is None:
             return html_reply("<!doctype html><title>404</title><p>Not found", 404)
         return html_reply(
@@ -297,6 +309,24 @@ class MastodonServer(FarEnd):
 
 
 def _paragraphs(text: str) -> str:
-    """Status text as Mastodon shows it: escaped, a paragraph each blank line, ``<br>`` in between."""
-    blocks = html.escape(text).split("\n\n")
-    return "".join("<p>" + block.replace("\n", "<br>") + "</p>" for block in blocks)
+    """Status text as Mastodon shows it: escaped, in paragraphs, links shortened for the eye."""
+    shown, done = "", 0
+    for found in URL.finditer(text):
+        shown += html.escape(text[done : found.start()]) + _link(found[0])
+        done = found.end()
+    shown += html.escape(text[done:])
+    blocks = re.split(r"\n\n+", shown)
+    return "".join("<p>" + block.replace("\n", "<br />") + "</p>" for block in blocks)
+
+
+def _link(address: str) -> str:
+    """An address as a link: its scheme and all but 30 letters are there but not seen."""
+    cut = len("https://" if address.startswith("https://") else "http://")
+    cut += len("www.") if address[cut:].startswith("www.") else 0
+    pieces = address[:cut], address[cut : cut + 30], address[cut + 30 :]
+    before, seen, after = map(html.escape, pieces)
+    return (
+        f'<a href="{html.escape(address)}" target="_blank" rel="nofollow noopener" translate="no">'
+        f'<span class="invisible">{before}</span><span class="{"ellipsis" if after else ""}">{seen}'
+        f'</span><span class="invisible">{after}</span></a>'
+    )

@@ -22,10 +22,10 @@ TOLERANCE = timedelta(minutes=5)
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"a stand-in has no secrets").decode()
 
 
-def signature(secret: str, id: str, timestamp: str, body: bytes) -> str:  # noqa: A002
+def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     """The ``v1,…`` signature of one message. Raises ValueError for a secret that is none."""
     key = _key(secret)
-    signed = f"{id}.{timestamp}.".encode() + body
+    signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
@@ -60,24 +60,26 @@ class WebhookReceiver(FarEnd):
         if wrong is not None:
             self.refused.append(wrong)
             return json_reply({"error": wrong}, 401)
-        id = request.headers["webhook-id"]  # noqa: A001
-        self.seen[id] += 1
+        message_id = request.headers["webhook-id"]
+        self.seen[message_id] += 1
         text = request.body.decode("utf-8", "replace")
-        kind = "webhook" if self.seen[id] == 1 else "repeat"
-        self.effect(kind, id, text, request.path, timestamp=request.headers["webhook-timestamp"])
+        kind = "webhook" if self.seen[message_id] == 1 else "repeat"
+        self.effect(
+            kind, message_id, text, request.path, timestamp=request.headers["webhook-timestamp"]
+        )
         return json_reply({"ok": True})
 
     def _wrong(self, request: Request) -> str | None:
         """Why the request is not believed, None when it is."""
         given = [request.headers.get(f"webhook-{x}", "") for x in ("id", "timestamp", "signature")]
-        id, timestamp, signatures = given  # noqa: A001
+        message_id, timestamp, signatures = given
         if not all(given):
             return "a webhook-id, webhook-timestamp or webhook-signature header is missing"
         if not timestamp.isascii() or not timestamp.isdigit():
             return "the timestamp is not in epoch seconds"
         if abs(self.clock().timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
             return "the timestamp is more than five minutes off"
-        right = signature(self.secret, id, timestamp, request.body)
+        right = signature(self.secret, message_id, timestamp, request.body)
         if not any(hmac.compare_digest(right.encode(), s.encode()) for s in signatures.split(" ")):
             return "no signature matches"
         return None

@@ -4,17 +4,19 @@ Built from the public documents (docs.x.com: "Create Post", "Delete Post", "Get 
 User", "Rate limits", "Response codes and errors"). The sentences for a duplicate, a text too long
 and a lost parent are those the live service is reported to send; its documents do not print them.
 The OAuth 1.0a header must be there with a token and a signature; the signature is **not** verified.
+Texts come back as the service gives them: ``& < >`` escaped and t.co in place of links.
 tweepy's host is fixed, so a caller redirects with a transport adapter and speaks plain HTTP here.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from broadcaster.testing.servers.counting import x_weight
+from broadcaster.testing.servers.counting import X_URL, x_weight
 from broadcaster.testing.servers.exchange import Reply, Request, Routes, json_reply
 from broadcaster.testing.servers.farend import FarEnd
 
@@ -71,7 +73,8 @@ class XServer(FarEnd):
         self.long_status = long_status
         self.tweets: dict[str, dict[str, Any]] = {}
         self._window: tuple[datetime, int] | None = None
-        self._last_id = 0
+        self._sent: dict[str, str] = {}
+        self._last_id = self._last_link = 0
         self._routes = Routes(
             ("POST", "/2/tweets", self._limited),
             ("DELETE", "/2/tweets/{id}", self._delete),
@@ -120,7 +123,7 @@ class XServer(FarEnd):
             return _invalid("$.text: is missing but it is required")
         if x_weight(text) > 280:
             return _invalid(_TOO_LONG) if self.long_status == 400 else _forbidden(_TOO_LONG)
-        if any(tweet["text"] == text for tweet in self.tweets.values()):
+        if text in self._sent.values():
             return _forbidden("You are not allowed to create a Tweet with duplicate content.")
         parent = (fields.get("reply") or {}).get("in_reply_to_tweet_id")
         if parent is not None and parent not in self.tweets:
@@ -131,30 +134,51 @@ class XServer(FarEnd):
 
     def _publish(self, text: str, parent: str | None) -> Reply:
         self._last_id += 1
-        id = str(1_990_000_000_000_000_000 + self._last_id)  # noqa: A001
-        self.tweets[id] = {
-            "id": id,
-            "text": text,
-            "edit_history_tweet_ids": [id],
+        tweet_id = str(1_990_000_000_000_000_000 + self._last_id)
+        shown, links = self._as_shown(text)
+        self._sent[tweet_id] = text
+        self.tweets[tweet_id] = {
+            "id": tweet_id,
+            "text": shown,
+            "edit_history_tweet_ids": [tweet_id],
             "author_id": USER,
             "created_at": self.clock().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            **({"entities": {"urls": links}} if links else {}),
             **({"referenced_tweets": [{"type": "replied_to", "id": parent}]} if parent else {}),
         }
-        self.effect("tweet", id, text, reply_to=parent)
-        short = {"id": id, "text": text, "edit_history_tweet_ids": [id]}
-        return json_reply({"data": short}, 201)
+        self.effect("tweet", tweet_id, text, reply_to=parent)
+        return json_reply({"data": _fields(self.tweets[tweet_id])}, 201)
 
-    def _delete(self, _: Request, id: str) -> Reply:  # noqa: A002
-        tweet = self.tweets.pop(id, None)
+    def _as_shown(self, text: str) -> tuple[str, list[dict[str, Any]]]:
+        """The text as the API gives it back: ``& < >`` escaped, a t.co address for each link."""
+        links: list[dict[str, Any]] = []
+
+        def shorten(found: re.Match[str]) -> str:
+            self._last_link += 1
+            short = f"https://t.co/{self._last_link:010d}"
+            written = found[0] if "://" in found[0] else f"http://{found[0]}"
+            links.append({"url": short, "expanded_url": written})
+            return short
+
+        shown = html.escape(X_URL.sub(shorten, text), quote=False)
+        for link in links:
+            link["start"] = shown.index(link["url"])
+            link["end"] = link["start"] + len(link["url"])
+        return shown, links
+
+    def _delete(self, _: Request, tweet_id: str) -> Reply:
+        tweet = self.tweets.pop(tweet_id, None)
         if tweet is None:
-            return _missing(id)
-        self.effect("delete", id, tweet["text"])
+            return _missing(tweet_id)
+        self.effect("delete", tweet_id, self._sent.pop(tweet_id))
         return json_reply({"data": {"deleted": True}})
 
-    def _one(self, _: Request, id: str) -> Reply:  # noqa: A002
+    def _one(self, request: Request, tweet_id: str) -> Reply:
         # The live service answers 200 with an error inside for a tweet that is gone.
-        tweet = self.tweets.get(id)
-        return json_reply({"data": tweet}) if tweet else json_reply({"errors": [_gone(id)]})
+        tweet = self.tweets.get(tweet_id)
+        if tweet is None:
+            return json_reply({"errors": [_gone(tweet_id)]})
+        return json_reply({"data": _fields(tweet, request)})
 
     def _timeline(self, request: Request) -> Reply:
         wanted = request.parameters
@@ -169,23 +193,30 @@ class XServer(FarEnd):
         if not rows:
             return json_reply({"meta": meta})
         meta |= {"newest_id": rows[0]["id"], "oldest_id": rows[-1]["id"]}
-        return json_reply({"data": rows, "meta": meta})
+        return json_reply({"data": [_fields(row, request) for row in rows], "meta": meta})
 
     def _me(self, _: Request) -> Reply:
         return json_reply({"data": {"id": USER, "name": self.username, "username": self.username}})
 
 
-def _gone(id: str) -> dict[str, Any]:  # noqa: A002
+def _fields(tweet: dict[str, Any], request: Request | None = None) -> dict[str, Any]:
+    """The default fields, and what ``tweet.fields`` asks for besides."""
+    asked = request.parameters.get("tweet.fields", "") if request else ""
+    wanted = {"id", "text", "edit_history_tweet_ids", *asked.split(",")}
+    return {name: content for name, content in tweet.items() if name in wanted}
+
+
+def _gone(tweet_id: str) -> dict[str, Any]:
     return {
-        "value": id,
-        "detail": f"Could not find tweet with id: [{id}].",
+        "value": tweet_id,
+        "detail": f"Could not find tweet with id: [{tweet_id}].",
         "title": "Not Found Error",
         "resource_type": "tweet",
         "parameter": "id",
-        "resource_id": id,
+        "resource_id": tweet_id,
         "type": "https://api.twitter.com/2/problems/resource-not-found",
     }
 
 
-def _missing(id: str) -> Reply:  # noqa: A002
-    return json_reply({"errors": [_gone(id)], "title": "Not Found", "status": 404}, 404)
+def _missing(tweet_id: str) -> Reply:
+    return json_reply({"errors": [_gone(tweet_id)], "title": "Not Found", "status": 404}, 404)

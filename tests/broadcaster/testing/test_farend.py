@@ -20,6 +20,7 @@ import requests
 
 from broadcaster.testing.servers import (
     FarEnd,
+    Fault,
     Reply,
     Request,
     Reset,
@@ -118,7 +119,9 @@ def test_a_bug_in_a_stand_in_is_a_500_that_names_it_not_a_hang(far: Echo) -> Non
     [(too_many(30), 429), (unavailable(), 503), (answers(401, "no"), 401), (answers(500), 500)],
     ids=lambda case: getattr(case, "name", None),
 )
-def test_a_planned_refusal_comes_once_and_has_no_effect(far: Echo, fault, status) -> None:
+def test_a_planned_refusal_comes_once_and_has_no_effect(
+    far: Echo, fault: Fault, status: int
+) -> None:
     far.next(fault)
     assert say(far).status_code == status
     assert far.effects == []

@@ -61,6 +61,20 @@ def test_a_json_body_is_as_good_as_a_form(far: MastodonServer) -> None:
     assert far.texts() == ["åäö"]
 
 
+def test_text_comes_back_as_html_with_links_shortened_for_the_eye(far: MastodonServer) -> None:
+    link = "https://www.ekbyn.example/incidents/A7-och-ett-långt-namn"
+    status = post(far, f"Läget:\n{link}\n\nVi återkommer.").json()
+    assert status["content"] == (
+        f'<p>Läget:<br /><a href="{link}" target="_blank" rel="nofollow noopener" translate="no">'
+        '<span class="invisible">https://www.</span>'
+        '<span class="ellipsis">ekbyn.example/incidents/A7-och</span>'
+        '<span class="invisible">-ett-långt-namn</span></a></p><p>Vi återkommer.</p>'
+    )
+    assert "text" not in status
+    source = call(far, "GET", f"/api/v1/statuses/{status['id']}/source").json()
+    assert source["text"] == f"Läget:\n{link}\n\nVi återkommer."
+
+
 def test_the_same_key_within_the_hour_gives_the_same_status() -> None:
     hands = Hands()
     with MastodonServer(clock=hands) as far:

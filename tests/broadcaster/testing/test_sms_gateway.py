@@ -289,7 +289,12 @@ def test_an_early_report_holds_back_the_answer_until_it_is_taken(
     far.reports = Reports(When.EARLY)
     inbound.next(hang().after_effect())
     answered = threading.Event()
-    caller = threading.Thread(target=lambda: (generic(far, callback=inbound.url), answered.set()))
+
+    def submit() -> None:
+        generic(far, callback=inbound.url)
+        answered.set()
+
+    caller = threading.Thread(target=submit)
     caller.start()
     inbound.wait_for(1)
     assert not answered.is_set()

@@ -21,7 +21,9 @@ class Detour(HTTPAdapter):
         super().__init__()
         self.to = to
 
-    def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
+    def send(  # type: ignore[override]  # passes on whatever requests hands over
+        self, request: requests.PreparedRequest, **more: Any
+    ) -> requests.Response:
         request.url = (request.url or "").replace("https://api.twitter.com", self.to)
         return super().send(request, **more)
 
@@ -102,6 +104,22 @@ def test_length_is_weighted(far: XServer, text: str, fits: bool) -> None:
 def test_some_accounts_see_403_for_a_text_too_long() -> None:
     with XServer(long_status=403) as far, pytest.raises(tweepy.Forbidden, match="too long"):
         client_of(far).create_tweet(text="x" * 281)
+
+
+def test_text_comes_back_escaped_and_with_short_links(far: XServer) -> None:
+    client = client_of(far)
+    text = "El & värme < 5 grader: https://drift.ekbyn.example/a7"
+    made = client.create_tweet(text=text).data
+    assert made["text"] == "El &amp; värme &lt; 5 grader: https://t.co/0000000001"
+    with pytest.raises(tweepy.Forbidden, match="duplicate"):
+        client.create_tweet(text=text)
+    plain = client.get_tweet(made["id"], user_auth=True).data
+    assert plain.entities is None
+    found = client.get_tweet(made["id"], user_auth=True, tweet_fields=["entities"]).data
+    (link,) = found.entities["urls"]
+    assert link["expanded_url"] == "https://drift.ekbyn.example/a7"
+    assert found["text"][link["start"] : link["end"]] == link["url"]
+    assert far.texts() == [text]
 
 
 def test_a_reply_to_what_is_gone_is_refused(far: XServer) -> None:

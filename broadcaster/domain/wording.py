@@ -6,7 +6,7 @@ which is what most incidents are, has phrases of its own; any other hazard is to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -26,13 +26,30 @@ from broadcaster.domain.localtime import (
 _NAMED_AREAS = 3  # more than these make a headline that nobody reads to its end
 
 
+def power_cuts(languages: Iterable[Phrases]) -> frozenset[str]:
+    """Return what a power cut is called by default in each of these languages, in lower case."""
+    return frozenset({"", *(known.get("Power cut", "Power cut").casefold() for known in languages)})
+
+
+def spoken(texts: Mapping[str, str], *languages: str) -> tuple[str, str]:
+    """Return the text in the first of `languages` that there is one in, else in any, and its language; ("", "") if none."""
+    for language in (*languages, *texts):
+        if texts.get(language):
+            return texts[language], language
+    return "", ""
+
+
 @dataclass(frozen=True)
 class Wording:
-    """One text's language (`phrases`), the zone of its times, and the aware time it is dated (`near`)."""
+    """One text's language (`phrases`), the zone of its times, and the aware time it is dated (`near`).
+
+    `power_cuts` is how a power cut is headed in the organisation's other languages: a headline is kept in one only.
+    """
 
     phrases: Phrases
     zone: ZoneInfo
     near: datetime
+    power_cuts: frozenset[str] = frozenset({""})
 
     def say(self, sentence: str, **values: object) -> str:
         """Say the English `sentence` in this language; a placeholder without a value raises KeyError."""
@@ -71,7 +88,8 @@ class Wording:
 
     def is_power_cut(self, headline: str) -> bool:
         """Whether the phrases about power fit: there is no headline, or it is the default one."""
-        return headline.casefold() in {"", "power cut", self.say("Power cut").casefold()}
+        _ = self.say
+        return headline.casefold() in {*self.power_cuts, "power cut", _("Power cut").casefold()}
 
     def hazard(self, headline: str) -> str:
         """Return the headline, "Strömavbrott" when it is the default."""
@@ -173,7 +191,7 @@ class Wording:
     def planned_phrase(self, planned: Planned) -> str:
         """Say "söndag 22 november 14.00 till 16.00"."""
         _ = self.say
-        end = Wording(self.phrases, self.zone, near=planned.start).time(planned.end)
+        end = say_time(planned.end, near=planned.start, zone=self.zone, phrases=self.phrases)
         return _("{start} to {end}", start=self.moment(planned.start), end=end)
 
     def etr_phrase(self, etr: datetime | None, before: datetime | None, *, headline: str) -> str:

@@ -14,7 +14,8 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
-from broadcaster.channel import Board, ChannelContext, Mode, Organisation
+from broadcaster.channel import Board, ChannelContext, Mode
+from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.markup import legible
 from channels.page.settings import PageSettings
@@ -27,11 +28,6 @@ _FEEDS = {
     "Atom": ("feed.atom", "application/atom+xml"),
     "JSON Feed": ("feed.json", "application/feed+json"),
 }
-
-
-def folder(organisation: Organisation, language: str) -> str:
-    """Return the folder of a language: none for the first, which is the default."""
-    return "" if language == organisation.languages[0] else f"{language.lower()}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class Frame:
         self._public_url = context.public_url
         self._settings = settings
         self._language = teller.language
-        self._folder = folder(context.organisation, teller.language)
+        self._folder = language_folder(context.organisation.languages, teller.language)
         self._words = teller.wording(board.at)
         mode = self._words.mode_label(board.mode)
         self._same: dict[str, Any] = {
@@ -108,7 +104,7 @@ class Frame:
             "mode": mode,
             "mode_prefix": f"{mode}: " if mode else "",
             "organisation": context.organisation,
-            "prefix": partial(folder, context.organisation),
+            "prefix": partial(language_folder, context.organisation.languages),
             "revision": str(board.revision),
             "settings": settings,
         }
@@ -154,7 +150,7 @@ class Frame:
 
     def _address(self, path: str, language: str | None = None) -> str:
         tag = self._language if language is None else language
-        return f"{self._public_url}/{folder(self._organisation, tag)}{path}"
+        return f"{self._public_url}/{language_folder(self._organisation.languages, tag)}{path}"
 
     def _title(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
         _ = self._words.say

@@ -7,8 +7,9 @@ from typing import Any
 
 from broadcaster.bundle import File, Overdue
 from broadcaster.channel import Board, ChannelContext
+from broadcaster.domain.addresses import area_paths, incident_path, language_folder
 from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident
-from channels.page.frame import Frame, folder
+from channels.page.frame import Frame
 from channels.page.settings import PageSettings
 from channels.page.view import IncidentView, LineView, Teller
 
@@ -33,7 +34,7 @@ class _Site:
         self._configured = context.areas
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
-        self._folder = folder(context.organisation, language)
+        self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
         self._open = sorted(
             board.open, key=lambda i: (i.severity.rank, i.updates[0].at), reverse=True
@@ -46,7 +47,7 @@ class _Site:
         for area in self._changed_areas():
             yield from self._area(area)
         for incident in self._board.changed:
-            yield self._current("incident.html.j2", f"incidents/{incident.slug}/", [incident])
+            yield self._current("incident.html.j2", incident_path(incident.slug), [incident])
         for page in self._board.archive:
             yield from self._archive(page)
         if not self._board.archive_pages and self._board.since is None:
@@ -78,14 +79,15 @@ class _Site:
     def _area(self, area: BoardArea) -> Iterator[File]:
         """Render an area's page, and the same at the address of each of its official codes."""
         here = [i for i in self._open if area.key in i.areas]
+        paths = area_paths(area, self._configured)
         values: dict[str, Any] = {
-            "canonical": f"areas/{area.key}/",
+            "canonical": paths[0],
             "recent": self._lines_beside(here, area.key),
             "area": area,
             "last_written": self._last_written(area.key),
         }
-        for name in (area.key, *_codes(area, self._configured)):
-            yield self._current("index.html.j2", f"areas/{name}/", here, **values)
+        for path in paths:
+            yield self._current("index.html.j2", path, here, **values)
 
     def _archive(self, page: ArchivePage) -> Iterator[File]:
         """Render a numbered page; the newest also as the archive's front page.
@@ -157,13 +159,3 @@ class _Site:
     ) -> File:
         name = f"{self._folder}{path}index.html"
         return File(name, body, "text/html; charset=utf-8", overdue, immutable)
-
-
-def _codes(area: BoardArea, areas: Iterable[BoardArea]) -> Iterator[str]:
-    """Yield the area's codes that are no area's key and no earlier area's code: one address, one area."""
-    taken = {other.key for other in areas}
-    for other in areas:
-        for code in dict.fromkeys(code.lower() for code in other.codes.values()):
-            if code not in taken and other is area:
-                yield code
-            taken.add(code)

@@ -13,8 +13,9 @@ from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
 from broadcaster.channel import ChannelContext, Kind
+from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
-from broadcaster.domain.wording import Wording
+from broadcaster.domain.wording import Wording, power_cuts, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,11 @@ class Teller:
         self.phrases = context.phrases.get(language, {})
         self.zone = ZoneInfo(context.organisation.timezone)
         self._areas = {area.key: area.name for area in context.areas}
-        self._power_cuts = {
-            known.get("Power cut", "Power cut").casefold() for known in context.phrases.values()
-        }
+        self._power_cuts = power_cuts(context.phrases.values())
 
     def wording(self, near: datetime) -> Wording:
         """Return the words of a text dated `near`."""
-        return Wording(self.phrases, self.zone, near)
+        return Wording(self.phrases, self.zone, near, self._power_cuts)
 
     def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Return the areas' names; an area that has left the configuration keeps its key."""
@@ -138,7 +137,6 @@ class Teller:
         """Tell an incident in one line that can be read in years."""
         words = self.wording(line.opened_at)
         _ = words.say
-        power = not self._headline(line.headline)
         if line.retracted:
             state, status = "retracted", _("Retracted, it was not so")
         elif line.closed_at is None:
@@ -147,7 +145,7 @@ class Teller:
                 _("Not over, first word {moment}", moment=words.dated(line.opened_at)),
             )
         else:
-            label = words.restored_label(line.headline if not power else "")
+            label = words.restored_label(line.headline)
             state = "restored"
             status = _("{label} {moment}", label=label, moment=words.dated(line.closed_at))
         return LineView(
@@ -161,7 +159,6 @@ class Teller:
     def incident(self, incident: BoardIncident, *, at: datetime) -> IncidentView:
         """Tell an incident whole; `at` decides whether its promise is late and a planned cut has begun."""
         words = self.wording(incident.updates[0].at)
-        headline = self._headline(incident.headline)
         promise = incident.promise if incident.is_open else None
         state, status = self._status(words, incident, at)
         began = incident.since or incident.opened_at
@@ -174,7 +171,7 @@ class Teller:
             mode_label=words.mode_label(incident.mode),
             title=self._title(words, incident.headline, incident.areas or incident.areas_ever),
             updated=self.stamp(words.near, words.moment(words.near)),
-            power=not headline,
+            power=words.is_power_cut(incident.headline),
             began=words.dated(began) if state == "restored" else "",
             areas=self.names(incident.areas or incident.areas_ever),
             affected=_number(words, incident.affected),
@@ -183,21 +180,16 @@ class Teller:
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
-            summary=_summary(words, incident, headline, status),
+            summary=_summary(words, incident, status),
             cause=self._own(incident.cause),
             instruction=self._own(incident.instruction),
-            days=tuple(self._days(words, incident, headline)),
+            days=tuple(self._days(words, incident)),
         )
 
     # ----------------------------------------------------------------------------------------------- the incident
-    def _headline(self, headline: str) -> str:
-        """Return "" for a power cut in whichever of our languages it was named."""
-        return "" if headline.casefold() in self._power_cuts else headline
-
     def _title(self, words: Wording, headline: str, areas: tuple[str, ...]) -> Said:
-        known = self._headline(headline)
-        title = words.title(known, self.names(areas))
-        return Said(title, self._foreign(self.default) if known else "")
+        title = words.title(headline, self.names(areas))
+        return Said(title, "" if words.is_power_cut(headline) else self._foreign(self.default))
 
     def _own(self, text: str) -> Said | None:
         """Return words kept in one language only: the organisation's first."""
@@ -211,7 +203,7 @@ class Teller:
         if incident.retracted:
             return "retracted", _("Retracted: nothing of this holds")
         if incident.closed_at is not None:
-            label = words.restored_label(self._headline(incident.headline))
+            label = words.restored_label(incident.headline)
             moment = words.dated(incident.closed_at)
             return "restored", _("{label} {moment}", label=label, moment=moment)
         if incident.planned is not None and incident.planned.start > at:
@@ -231,51 +223,55 @@ class Teller:
                     time=words.time(newer.at),
                     etr=words.time(older.etr),
                 ),
-                f"{incident.slug}-{newer.number}",
+                update_anchor(incident.slug, newer.number),
             )
             for newer, older in pairwise(changes)
             if older.etr
         )
 
     # ----------------------------------------------------------------------------------------------- the timeline
-    def _days(self, words: Wording, incident: BoardIncident, headline: str) -> Iterator[DayView]:
+    def _days(self, words: Wording, incident: BoardIncident) -> Iterator[DayView]:
         today = words.near.astimezone(self.zone).date()
         numbers = {update.number for update in incident.updates}
         for day, updates in groupby(incident.updates, lambda u: u.at.astimezone(self.zone).date()):
             held = tuple(updates)
             yield DayView(
                 date="" if day == today else words.date(held[0].at),
-                updates=tuple(self._update(u, incident, headline, numbers) for u in held),
+                updates=tuple(self._update(u, incident, numbers) for u in held),
             )
 
     def _update(
-        self, update: BoardUpdate, incident: BoardIncident, headline: str, numbers: set[int]
+        self, update: BoardUpdate, incident: BoardIncident, numbers: set[int]
     ) -> UpdateView:
         words = self.wording(update.at)
         struck = update.struck
         return UpdateView(
-            anchor=f"{incident.slug}-{update.number}",
+            anchor=update_anchor(incident.slug, update.number),
             kind=update.kind,
             clock=self.stamp(update.at, words.clock(update.at)),
             tag=words.tag(
                 update.kind,
-                headline=headline,
+                headline=incident.headline,
                 corrects_at=update.corrects_at,
                 new_etr=_new_etr(update),
             ),
-            about=f"{incident.slug}-{update.corrects}" if update.corrects in numbers else "",
+            about=(
+                update_anchor(incident.slug, update.corrects)
+                if update.corrects and update.corrects in numbers
+                else ""
+            ),
             text=self._text(update.texts),
-            facts=tuple(self._facts(words, update, headline)),
+            facts=tuple(self._facts(words, update, incident.headline)),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
-            struck_by=f"{incident.slug}-{struck.by}" if struck and struck.by in numbers else "",
+            struck_by=update_anchor(incident.slug, struck.by)
+            if struck and struck.by in numbers
+            else "",
         )
 
     def _text(self, texts: Mapping[str, str]) -> Said | None:
         """Return the operator's words in this language, else in another that says which it is."""
-        for language in (self.language, self.default, *texts):
-            if texts.get(language):
-                return Said(texts[language], self._foreign(language))
-        return None
+        text, language = spoken(texts, self.language, self.default)
+        return Said(text, self._foreign(language)) if text else None
 
     def _says_etr(self, words: Wording, update: BoardUpdate) -> bool:
         """Whether the operator's own words name the new estimate already."""
@@ -299,13 +295,13 @@ def _new_etr(update: BoardUpdate) -> bool:
     return update.etr != update.etr_before and update.kind is not Kind.RESTORED
 
 
-def _summary(words: Wording, incident: BoardIncident, headline: str, status: str) -> str:
+def _summary(words: Wording, incident: BoardIncident, status: str) -> str:
     """Say the whole in one line, as a search result or a shared link shows it."""
     _ = words.say
     if not incident.is_open or incident.retracted:
         return status
     facts = (
-        words.etr_phrase(incident.etr, None, headline=headline),
+        words.etr_phrase(incident.etr, None, headline=incident.headline),
         words.next_word_phrase(incident.promise),
     )
     said = "".join(f" {fact}." for fact in facts if fact)

@@ -1,0 +1,201 @@
+"""An update as every feed tells it: one item, whose id and place never change, in words.
+
+What was corrected or retracted keeps its id; its text gives way to a line that says so and where the right one stands
+(`updated` moves, so that readers fetch it anew).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from broadcaster.channel import ChannelContext, Kind
+from broadcaster.domain.addresses import incident_path, language_folder, update_anchor
+from broadcaster.domain.board import Board, BoardUpdate, Entry, IncidentLine
+from broadcaster.domain.markup import legible
+from broadcaster.domain.wording import Wording, power_cuts, spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph of an item; `language` is "" when it is the feed's."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One update. `id` is the address of its place on its incident's page and never changes."""
+
+    id: str
+    incident: str
+    number: int
+    title: str
+    paragraphs: tuple[Paragraph, ...]
+    published: datetime
+    updated: datetime
+    areas: tuple[tuple[str, str], ...]
+    kind: str
+    severity: str
+    struck: bool
+
+    @property
+    def html(self) -> str:
+        """The whole text as HTML in which an operator's words are inert."""
+        return str(Markup("\n").join(_html(paragraph) for paragraph in self.paragraphs))
+
+    @property
+    def text(self) -> str:
+        """The whole text, plain."""
+        return "\n\n".join(paragraph.text for paragraph in self.paragraphs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One feed in words. `folder` is where its three files stand below the root; `home` the page it belongs to."""
+
+    title: str
+    description: str
+    author: str
+    language: str
+    folder: str
+    public_url: str
+    home: str
+    revision: str
+    updated: datetime
+    items: tuple[Item, ...]
+
+    def address(self, name: str) -> str:
+        """Return the address of one of its files, such as "feed.atom"."""
+        return f"{self.public_url}/{self.folder}{name}"
+
+
+class Teller:
+    """Tells a board's entries in one `language`."""
+
+    def __init__(self, board: Board, context: ChannelContext, language: str) -> None:
+        self._board = board
+        self._language = language
+        self._organisation = context.organisation
+        self._public_url = context.public_url
+        self._folder = language_folder(context.organisation.languages, language)
+        self._phrases = context.phrases.get(language, {})
+        self._power_cuts = power_cuts(context.phrases.values())
+        self._zone = ZoneInfo(context.organisation.timezone)
+        self._areas = {area.key: legible(area.name) for area in context.areas}
+
+    def channel(self, key: str, path: str, home: str) -> Channel:
+        """Tell the feed of the area `key` ("" for all), that stands at `path` and belongs to the page at `home`."""
+        words = self._wording(self._board.at)
+        _ = words.say
+        entries = self._board.feeds.get(key, ())
+        items = tuple(self.item(entry) for entry in entries)
+        mode = words.mode_label(self._board.mode)
+        about = self._areas[key] if key else _("All areas")
+        title = f"{self._organisation.name}: {about}"
+        return Channel(
+            title=legible(f"{mode}: {title}" if mode else title),
+            description=_("Disruptions and what we know of them, every word as it is said."),
+            author=legible(self._organisation.name),
+            language=self._language,
+            folder=self._folder + path,
+            public_url=self._public_url,
+            home=f"{self._public_url}/{self._folder}{home}",
+            revision=str(self._board.revision),
+            updated=max((item.updated for item in items), default=self._board.at),
+            items=items,
+        )
+
+    def item(self, entry: Entry) -> Item:
+        """Tell one entry."""
+        incident, update = entry.incident, entry.update
+        words = self._wording(update.at)
+        said = self._struck(words, entry) if update.struck else self._said(words, entry)
+        place = update_anchor(incident.slug, update.number)
+        keys = update.areas or update.ended or incident.areas_ever
+        return Item(
+            id=f"{self._public_url}/{self._folder}{incident_path(incident.slug)}#{place}",
+            incident=incident.id,
+            number=update.number,
+            title=legible(self._title(words, incident, update, self._names(keys))),
+            paragraphs=tuple(Paragraph(legible(p.text), p.language) for p in said if p.text),
+            published=update.at,
+            updated=max(update.at, update.changed_at),
+            areas=tuple((key, self._areas.get(key, key)) for key in keys),
+            kind=update.kind.value,
+            severity=incident.severity.value,
+            struck=update.struck is not None,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ in words
+    def _wording(self, near: datetime) -> Wording:
+        return Wording(self._phrases, self._zone, near, self._power_cuts)
+
+    def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self._areas.get(key, key) for key in keys)
+
+    def _title(
+        self, words: Wording, incident: IncidentLine, update: BoardUpdate, names: tuple[str, ...]
+    ) -> str:
+        what = words.title(incident.headline, names)
+        if update.struck:
+            what = f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
+        elif update.kind is not Kind.REPORT:
+            new_etr = update.etr != update.etr_before
+            tag = words.tag(
+                update.kind,
+                headline=incident.headline,
+                corrects_at=update.corrects_at,
+                new_etr=new_etr,
+            )
+            what = f"{tag}: {what}"
+        mode = words.mode_label(incident.mode)
+        return f"{mode}: {what}" if mode else what
+
+    def _struck(self, words: Wording, entry: Entry) -> Iterator[Paragraph]:
+        struck = entry.update.struck
+        if struck is not None:
+            _ = words.say
+            label = words.struck_label(struck.kind, struck.at)
+            name = f"{entry.incident.id}-{struck.by}"
+            yield Paragraph(_("{label}, see {name}.", label=label, name=name))
+
+    def _said(self, words: Wording, entry: Entry) -> Iterator[Paragraph]:
+        """Say the operator's words, then each fact in words of ours: what the text leaves out is not lost."""
+        update, headline = entry.update, entry.incident.headline
+        _ = words.say
+        mode = words.mode_label(entry.incident.mode)
+        yield Paragraph(_("{mode}: nothing of this has happened.", mode=mode) if mode else "")
+        text, language = spoken(update.texts, self._language, self._organisation.languages[0])
+        yield Paragraph(text, self._foreign(language))
+        if update.ended:
+            over = words.restored_label(headline) if update.kind is Kind.RESTORED else ""
+            label = over or _("No longer affected")
+            place = words.listing(self._names(update.ended))
+            yield Paragraph(_("{label}: {place}", label=label, place=place))
+        if update.kind is Kind.RESTORED:
+            return
+        if update.areas:
+            place = words.listing(self._names(update.areas))
+            since = words.since_phrase(update.since)
+            yield Paragraph(_("Where: {place}", place=f"{place}, {since}" if since else place))
+        yield Paragraph(words.etr_phrase(update.etr, update.etr_before, headline=headline))
+        own = self._foreign(self._organisation.languages[0])
+        yield Paragraph(update.cause, own)
+        yield Paragraph(update.instruction, own)
+        yield Paragraph(words.next_word_phrase(update.promise))
+
+    def _foreign(self, language: str) -> str:
+        return "" if language == self._language else language
+
+
+def _html(paragraph: Paragraph) -> Markup:
+    text = escape(paragraph.text).replace("\n", Markup("<br>"))
+    if paragraph.language:
+        return Markup('<p lang="{}">{}</p>').format(paragraph.language, text)
+    return Markup("<p>{}</p>").format(text)

@@ -36,11 +36,11 @@ _UNKNOWN = b""  # no manifest is empty, so the next call reads and verifies
 _BROTLI_QUALITY = 5  # 11 costs 41 ms a page, 5 costs 0.2
 
 
-class OlderRevision(Exception):  # noqa: N818 - says what is the case, like StopIteration
+class OlderRevision(Exception):
     """A revision older than the standing one was offered; nothing was written."""
 
 
-class NotStanding(Exception):  # noqa: N818 - as above
+class NotStanding(Exception):
     """The files on disk are not those of the manifest: publish everything with whole=True."""
 
 

@@ -14,7 +14,7 @@ _SEGMENT_LENGTH = 150  # leaves room for the dot and the suffixes of the staged 
 _PATH_LENGTH = 500
 
 
-class UnsafePath(ValueError):  # noqa: N818 - says what is the case, like StopIteration
+class UnsafePath(ValueError):
     """A path that must not be written: outside the rules here, or a symbolic link on disk."""
 
 

@@ -26,7 +26,7 @@ _PAGE = "index.html"
 Entry = Mapping[str, Any]
 
 
-class Damaged(Exception):  # noqa: N818 - says what is the case, like StopIteration
+class Damaged(Exception):
     """A file is missing or not what the manifest says."""
 
 

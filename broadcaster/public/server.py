@@ -33,15 +33,24 @@ _DRAIN = 5  # seconds that running answers get at the end
 
 
 class Front:
-    """The RSGI application. `clock`: Unix seconds, decides which pages are overdue."""
+    """The RSGI application.
+
+    `parent`: process id of Granian's main process, without which this worker ends. `clock`: Unix
+    seconds, decides which pages are overdue.
+    """
 
     def __init__(
-        self, directory: Path, *, https: bool = False, clock: Callable[[], float] = time.time
+        self,
+        directory: Path,
+        *,
+        parent: int,
+        https: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._site = Site(directory)
         self._https = https
         self._clock = clock
-        self._parent = os.getppid()
+        self._parent = parent
         self._site.look()
 
     def __rsgi_init__(self, loop: Any) -> None:
@@ -94,7 +103,7 @@ def serve(
     _refuse_taken(host, port)
     connections = max(min(_raise_file_limit() - _SPARE_FILES, _CONNECTIONS), 128)
     # Front is built in the worker: it reads the directory before the first connection is taken.
-    loader: Callable[..., Any] = partial(Front, directory, https=https)
+    loader: Callable[..., Any] = partial(Front, directory, parent=os.getpid(), https=https)
     _log.info("public server on %s from %s, %d connections", listen, directory, connections)
     Granian(
         "broadcaster.public",

@@ -76,6 +76,8 @@ def _incident(connection: Connection, acceptance: Acceptance, now: datetime) -> 
 
 
 def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime) -> int:
+    # Two nodes that open an incident in the same moment: the second waits here and then meets the conflict.
+    connection.execute(select(t.meta.c.value).where(t.meta.c.name == "next_incident").with_for_update())
     number = next_incident_id(connection)
     if incident_name(number, acceptance.staff_log) != acceptance.update.incident:
         raise Conflict("Another incident was opened meanwhile.")

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from broadcaster.store import schema
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.errors import StoreBusy, StoreCorrupt, StoreError, StoreKeyWrong, StoreLocked, explain
+from broadcaster.store.putting import put
 from broadcaster.store.tables import meta
 from broadcaster.store.writer import WAKE_CHANNEL, PostgresWriter, Rank, SqliteWriter, Work, Writer
 
@@ -75,10 +76,12 @@ class Store:
             raise
 
     def _check_key(self, connection: Connection) -> None:
+        # Rows that writers lock must be there before the first of them: a row that is not cannot be locked.
+        new = {"key_id": self.vault.key_id, "epoch": "1", "revision": "0", "next_incident": "1"}
+        for name, value in new.items():
+            put(connection, meta, {"name": name}, {}, once={"value": value})
         known = connection.scalar(select(meta.c.value).where(meta.c.name == "key_id"))
-        if known is None:
-            connection.execute(meta.insert().values(name="key_id", value=self.vault.key_id))
-        elif known != self.vault.key_id:
+        if known != self.vault.key_id:
             raise StoreKeyWrong(
                 "This store was written with another key. Put the right store.key back (see store.key in the "
                 "configuration); nothing was changed."

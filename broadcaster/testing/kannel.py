@@ -1,0 +1,204 @@
+"""A real Kannel on this machine: bearerbox, smsbox and `fakesmsc`, which plays the mobile network and shows its bytes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import unquote_to_bytes
+
+from broadcaster.testing.peers import PEERS, free_port
+
+USER, PASSWORD = "ekbyn", "hemligt-losen"  # they open nothing but this Kannel
+_CONFIGURATION = """
+group = core
+admin-port = {admin}
+admin-interface = 127.0.0.1
+admin-password = {password}
+smsbox-port = {boxes}
+smsbox-interface = 127.0.0.1
+box-allow-ip = 127.0.0.1
+dlr-storage = internal
+
+group = smsc
+smsc = fake
+smsc-id = phones
+port = {network}
+connect-allow-ip = 127.0.0.1
+
+group = smsbox
+bearerbox-host = 127.0.0.1
+sendsms-port = {sendsms}
+sendsms-interface = 127.0.0.1
+
+group = sendsms-user
+username = {user}
+password = {password}
+max-messages = 10
+concatenation = true
+
+group = sms-service
+keyword = default
+max-messages = 0
+text = ""
+"""
+_MESSAGE = re.compile(
+    rb"Got message [0-9]+: <(?P<sender>\S+) (?P<to>\S+) (?:udh (?P<udh>\S+) )?(?P<coding>text|data|ucs-2) (?P<content>.*)>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part as the mobile network got it: its user data header and its bytes.
+
+    Kannel hands the default alphabet on as UTF-8 and UCS-2 as UTF-16BE; of a concatenated part it does not say which.
+    """
+
+    sender: str
+    to: str
+    udh: bytes
+    content: bytes
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Reference, number of parts and place, from the concatenation header (3GPP TS 23.040 §9.2.3.24.1)."""
+        if self.udh[:3] != b"\x05\x00\x03":
+            return 0, 1, 1
+        return self.udh[3], self.udh[4], self.udh[5]
+
+
+def shown(parts: Iterable[Part], encoding: str) -> str:
+    """What the phone shows once it has put the parts of one text together; `encoding` is GSM-7 or UCS-2.
+
+    Raises:
+        ValueError: the bytes are no text in that encoding.
+    """
+    whole = b"".join(part.content for part in sorted(parts, key=lambda part: part.place))
+    return whole.decode("utf-16-be" if encoding == "UCS-2" else "utf-8")
+
+
+class _Program:
+    """A running program whose log lines can be awaited."""
+
+    def __init__(self, *command: str) -> None:
+        self.lines: list[bytes] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        assert self.process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                with self._changed:
+                    self.lines.append(line.rstrip(b"\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, pattern: bytes, count: int = 1, seconds: float = 15.0) -> None:
+        """Wait for so many lines that hold `pattern`; raises TimeoutError with the newest lines."""
+        with self._changed:
+            if self._changed.wait_for(
+                lambda: sum(pattern in line for line in self.lines) >= count, seconds
+            ):
+                return
+            newest = b"\n".join(self.lines[-15:]).decode("utf-8", "replace")
+        raise TimeoutError(f"{self.process.args!r}: {count} times {pattern!r} did not come\n{newest}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+
+
+class KannelServer:
+    """`with KannelServer() as kannel:` send to `kannel.url` as `USER` with `PASSWORD`, then look at `kannel.parts`."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="kannel-")
+        self._ports = {name: free_port() for name in ("admin", "boxes", "network", "sendsms")}
+        self._running: list[_Program] = []
+
+    @property
+    def url(self) -> str:
+        """Where the smsbox takes texts."""
+        return f"http://127.0.0.1:{self._ports['sendsms']}"
+
+    def __enter__(self) -> Self:
+        file = Path(self._folder.name) / "kannel.conf"
+        file.write_text(_CONFIGURATION.format(user=USER, password=PASSWORD, **self._ports))
+        try:
+            self._start(str(file))
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self, configuration: str) -> None:
+        peer = PEERS["kannel"]
+        bearerbox = self._run(str(peer.path("bearerbox")), "-v", "0", configuration)
+        bearerbox.wait_for(b"Start-up done")
+        smsbox = self._run(str(peer.path("smsbox")), "-v", "0", configuration)
+        smsbox.wait_for(b"Connected to bearerbox")
+        # -m 0: it sends nothing itself; the message it would send must be given all the same.
+        network = ("-H", "127.0.0.1", "-r", str(self._ports["network"]), "-m", "0", "1 2 text x")
+        self.network = self._run(str(peer.path("fakesmsc")), "-v", "0", *network)
+        bearerbox.wait_for(b"client connected")
+
+    def _run(self, *command: str) -> _Program:
+        program = _Program(*command)
+        self._running.append(program)
+        return program
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the programs, last started first."""
+        while self._running:
+            self._running.pop().stop()
+        self._folder.cleanup()
+
+    @property
+    def parts(self) -> list[Part]:
+        """Every part that has reached the mobile network, oldest first."""
+        matches = (_MESSAGE.search(line) for line in list(self.network.lines))
+        return [_part(match) for match in matches if match]
+
+    def wait_for(self, count: int, seconds: float = 10.0) -> list[Part]:
+        """Wait until so many parts have arrived, and return all; raises TimeoutError."""
+        self.network.wait_for(b"Got message", count, seconds)
+        return self.parts
+
+
+def _part(match: re.Match[bytes]) -> Part:
+    coding = match["coding"]
+    # Plain text is logged as it is, everything else with the escapes of an address.
+    content = match["content"]
+    if coding != b"text":
+        content = unquote_to_bytes(content.replace(b"+", b" "))
+    return Part(
+        sender=match["sender"].decode(),
+        to=match["to"].decode(),
+        udh=unquote_to_bytes((match["udh"] or b"").replace(b"+", b" ")),
+        content=content,
+    )

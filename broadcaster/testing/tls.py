@@ -112,7 +112,16 @@ class TlsEnd:
         try:
             connection.settimeout(5)
             with self._context.wrap_socket(connection, server_side=True) as secure:
-                self.requests.append(secure.recv(65536))
+                self.requests.append(_read_request(secure))
                 secure.sendall(_ANSWER)
         except OSError:
             return  # the caller did not like the certificate: that is what is tried
+
+
+def _read_request(connection: ssl.SSLSocket) -> bytes:
+    with connection.makefile("rb") as stream:
+        lines = [line := stream.readline()]
+        while line not in {b"\r\n", b""}:
+            lines.append(line := stream.readline())
+        lengths = [int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")]
+        return b"".join(lines) + stream.read(sum(lengths))

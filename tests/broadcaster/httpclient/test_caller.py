@@ -30,7 +30,7 @@ class Counter(FarEnd):
     name = "counter"
 
     def answer(self, request: Request) -> Reply:
-        return json_reply({"requests": self.arrived + 1, "connections": len(self.connections)})
+        return json_reply({"requests": self.arrived, "connections": len(self.connections)})
 
 
 @pytest.fixture

@@ -85,7 +85,12 @@ def test_in_live_a_gateway_on_the_own_network_may_be_called(
 
 def test_a_resolver_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20))
+
+    def hang(*_: object, **__: object) -> list[object]:
+        released.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     began = time.monotonic()
     with pytest.raises(Transient, match="was not found: nothing was sent"):
         guard_address("slow.example", 80, Reach(), Deadline(0.3))

@@ -90,11 +90,12 @@ class StepKind(StrEnum):
 
 
 class Variant(StrEnum):
-    """Which reading of an update a rendered message is: for most, for those who had the wrong text, for those out of it."""
+    """Which reading of an update a rendered message is: for most, for those who had the wrong text, for those out of it, or in place of a wrong post."""
 
     NEWS = "news"
     CORRECTION = "correction"
     ALL_CLEAR = "all_clear"
+    AMENDED = "amended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,62 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
     return str(revision) if revision else ""
 
 
+def release_held(connection: Connection, update_id: int, now: datetime) -> str:
+    """Release a scheduled update whose time has come. Returns what came of it."""
+    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
+    if row.cancelled_at is not None:
+        return "cancelled"
+    if row.released_at is not None:
+        return "released already"
+    if row.not_after <= now:
+        cancel(connection, update_id, now, "clock")
+        return "too late: its time had passed"
+    return f"released {release(connection, update_id, now)}"
+
+
+def cancel(connection: Connection, update_id: int, now: datetime, actor: str) -> bool:
+    """Take back an accepted update that is not released. False when it is released or cancelled already."""
+    cancelled = connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id == update_id, t.update.c.released_at.is_(None), t.update.c.cancelled_at.is_(None))
+        .values(cancelled_at=now, hold=None)
+    )
+    if cancelled.rowcount != 1:
+        return False
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.update_id == update_id, t.delivery.c.state == State.WAITING)
+        .values(state=State.WITHDRAWN, ended_at=now, detail=f"cancelled by {actor}")
+    )
+    connection.execute(
+        sql_update(t.due)
+        .where(t.due.c.update_id == update_id, t.due.c.done_at.is_(None))
+        .values(cancelled_at=now, outcome=f"cancelled by {actor}")
+    )
+    audit.note(connection, now, actor, "cancel", str(update_id))
+    return True
+
+
+def reschedule(connection: Connection, update_id: int, at: datetime, now: datetime, actor: str) -> bool:
+    """Move a scheduled update to another time. False when it is released or cancelled already."""
+    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
+    if row.released_at is not None or row.cancelled_at is not None:
+        return False
+    life = row.not_after - row.release_at
+    connection.execute(
+        sql_update(t.update).where(t.update.c.id == update_id).values(release_at=at, not_after=at + life)
+    )
+    connection.execute(sql_update(t.delivery).where(t.delivery.c.update_id == update_id).values(not_after=at + life))
+    connection.execute(
+        sql_update(t.due)
+        .where(t.due.c.update_id == update_id, t.due.c.what == "release", t.due.c.done_at.is_(None))
+        .values(due_at=at, lease_until=None)
+    )
+    audit.note(connection, now, actor, "reschedule", str(update_id), at=at.isoformat())
+    wake(connection)
+    return True
+
+
 def _next_revision(connection: Connection) -> Revision:
     epoch = int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
     # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.

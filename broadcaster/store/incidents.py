@@ -156,6 +156,12 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
     return f"{incident_name(row.incident_id, row.staff)}-{row.number}" if row else None
 
 
+def staff_log(connection: Connection) -> IncidentRecord | None:
+    """The hidden incident that holds the notices to staff, without its updates; None before the first."""
+    row = connection.execute(select(t.incident).where(t.incident.c.staff).order_by(t.incident.c.id).limit(1)).first()
+    return _incident(row, []) if row else None
+
+
 def page(connection: Connection, *, before: int | None, limit: int, only_open: bool) -> list[IncidentRecord]:
     """Public incidents, newest first, those with ids below `before`."""
     query = select(t.incident.c.id).where(~t.incident.c.staff).order_by(desc(t.incident.c.id)).limit(limit)

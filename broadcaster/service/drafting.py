@@ -1,0 +1,281 @@
+"""From a command to the update it becomes: what is left out is inherited, what cannot be true is refused. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from broadcaster.domain.incident import Audience, Kind, Severity, Update
+from broadcaster.domain.plan import lifetime
+from broadcaster.domain.text import BadText, clean
+from broadcaster.locale import phrases, translate
+from broadcaster.service.commands import Command, Refused, Why
+from broadcaster.settings.model import Settings
+from broadcaster.store.incidents import IncidentRecord, UpdateRecord
+
+LONGEST_TEXT = 20_000
+CLOCK_SLACK = timedelta(minutes=5)
+NEEDS_TEXT = frozenset({Kind.REPORT, Kind.CORRECTION, Kind.NOTICE})
+HOLDING_SENTENCE = "No new information. The work goes on."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An update ready to be rendered, and the record it goes on from."""
+
+    update: Update
+    target: UpdateRecord | None
+    whole: bool
+    base: Update | None
+
+
+def draft(
+    command: Command, record: IncidentRecord | None, name: str, settings: Settings, now: datetime, author: str
+) -> Draft:
+    """The update that `command` becomes on `record` (None: a new incident called `name`).
+
+    Raises:
+        Refused: it cannot be said; the sentence tells why and what to do.
+    """
+    target = _target(command, record)
+    base = _base(command, record, target)
+    whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
+    said_at = command.at or now
+    areas, ended = _areas(command, record, base, settings, whole)
+    update = Update(
+        incident=name,
+        number=(record.last_number if record else 0) + 1,
+        kind=command.kind,
+        audience=command.audience or (base.audience if base else Audience.PUBLIC),
+        severity=command.severity or (base.severity if base else Severity.MODERATE),
+        mode=settings.mode,
+        areas=areas,
+        ended=ended,
+        texts=_texts(command, settings),
+        headline=_line(command.headline, base.headline if base else "", "headline"),
+        since=command.since or (base.since if base else None),
+        etr=None if command.drop_etr else command.etr or (base.etr if base else None),
+        planned=command.planned or (base.planned if base else None),
+        affected=command.affected if command.affected is not None else (base.affected if base else None),
+        cause=_line(command.cause, base.cause if base else "", "cause"),
+        instruction=_line(command.instruction, base.instruction if base else "", "instruction"),
+        corrects=None if command.whole or target is None else target.said.number,
+        author=author,
+        accepted_at=now,
+        not_after=now,
+    )
+    _check_times(command, update, now, said_at)
+    promise = _promise(command, update, settings, said_at, over=whole or not areas)
+    update = replace(update, promise=promise, not_after=lifetime(said_at, promise, command.until))
+    return Draft(update=update, target=target, whole=whole, base=base)
+
+
+def digest(update: Update) -> str:
+    """What finds the same report sent twice: kind, areas and texts."""
+    parts = [update.kind, *sorted(update.areas), *(f"{key}={text}" for key, text in sorted(update.texts.items()))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+# -------------------------------------------------------------------------------------------- what it goes on from
+def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | None:
+    """The update that a correction or retraction is about."""
+    if command.kind not in (Kind.CORRECTION, Kind.RETRACTION):
+        return None
+    assert record is not None  # noqa: S101 - the caller loads the incident of such a command
+    if command.whole:
+        return None
+    if command.number is None:
+        target = record.newest_standing()
+        if target is None:
+            raise Refused("Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name)
+        return target
+    target = record.numbered(command.number)
+    if target is None:
+        raise Refused(
+            "There is no update {incident}-{number}.", Why.NOT_FOUND, incident=record.name, number=command.number
+        )
+    if target.struck_by is not None:
+        raise Refused(
+            "{incident}-{number} was already corrected or retracted by {incident}-{by}.",
+            Why.CONFLICT,
+            incident=record.name,
+            number=command.number,
+            by=target.struck_by,
+        )
+    return target
+
+
+def _base(command: Command, record: IncidentRecord | None, target: UpdateRecord | None) -> Update | None:
+    """The statement whose facts are inherited: of a retraction, the newest that stands without what is retracted."""
+    if record is None or (command.whole and command.kind is Kind.RETRACTION):
+        return None
+    for update in reversed(record.updates):
+        retracted = command.kind is Kind.RETRACTION and target is not None and update.id == target.id
+        if update.stands and not retracted:
+            return update.said
+    return None
+
+
+def _areas(
+    command: Command, record: IncidentRecord | None, base: Update | None, settings: Settings, whole: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The areas concerned after the update, and those it ends."""
+    named = tuple(dict.fromkeys(area_key(area, settings) for area in command.area))
+    without = tuple(dict.fromkeys(area_key(area, settings) for area in command.without_area))
+    before = base.areas if base else ()
+    if base is not None and not before and command.kind in (Kind.UPDATE, Kind.CORRECTION):
+        before = base.ended if not named else ()  # a restored incident is opened again where it was
+    if command.kind is Kind.RETRACTION:
+        gone = _ever(record) if whole else ()
+        return (() if whole else before), tuple(area for area in gone if area in settings.areas)
+    if command.kind is Kind.RESTORED:
+        ended = named or before
+        _need_within(ended, before, record)
+        return tuple(area for area in before if area not in ended), ended
+    _need_within(without, before, record)
+    areas = tuple(dict.fromkeys((*(area for area in before if area not in without), *named)))
+    if not areas:
+        raise Refused("Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.", at="area")
+    return areas, without
+
+
+def _ever(record: IncidentRecord | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(area for update in record.updates for area in update.said.areas)) if record else ()
+
+
+def _need_within(areas: tuple[str, ...], before: tuple[str, ...], record: IncidentRecord | None) -> None:
+    outside = [area for area in areas if area not in before]
+    if outside or (not before and record is not None and not areas):
+        raise Refused(
+            "{incident} does not concern {area} now; it concerns {areas}. Nothing was sent.",
+            Why.CONFLICT,
+            at="area",
+            incident=record.name if record else "",
+            area=", ".join(outside) or "–",
+            areas=", ".join(before) or "–",
+        )
+
+
+def area_key(written: str, settings: Settings) -> str:
+    """The key of an area written as key or official code; refuses an unknown one, naming the nearest."""
+    key = written.strip()
+    if key in settings.areas:
+        return key
+    if key in settings.codes:
+        return settings.codes[key]
+    near = difflib.get_close_matches(key.casefold(), settings.areas, n=1)
+    if near:
+        raise Refused(
+            'There is no area "{area}". Did you mean {near}? Nothing was sent.',
+            Why.INVALID,
+            at="area",
+            area=key[:80],
+            near=near[0],
+        )
+    raise Refused(
+        'There is no area "{area}". There are {areas}. Nothing was sent.',
+        Why.INVALID,
+        at="area",
+        area=key[:80],
+        areas=", ".join(list(settings.areas)[:12]),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ what it says
+def _texts(command: Command, settings: Settings) -> Mapping[str, str]:
+    languages = settings.organisation.languages
+    texts: dict[str, str] = {}
+    for tag, text in command.texts.items():
+        language = tag or languages[0]
+        if language not in languages:
+            raise Refused(
+                'There is no language "{language}" here; there are {languages}.',
+                at="text",
+                language=language[:20],
+                languages=", ".join(languages),
+            )
+        cleaned = _clean(text, "text")
+        if cleaned:
+            texts[language] = cleaned
+    if texts:
+        return texts
+    if command.kind is Kind.RETRACTION:
+        return {language: settings.retract_sentence(language) for language in languages}
+    if command.kind is Kind.HOLDING:
+        return {language: translate(phrases(language), HOLDING_SENTENCE) for language in languages}
+    if command.kind in NEEDS_TEXT or (command.kind is Kind.UPDATE and not _changes_facts(command)):
+        raise Refused("The text is empty. Say in one sentence what has happened. Nothing was sent.", at="text")
+    return {}
+
+
+def _changes_facts(command: Command) -> bool:
+    facts = (command.etr, command.next, command.affected, command.cause, command.instruction, command.severity)
+    return any(fact is not None for fact in facts) or bool(command.area or command.without_area or command.drop_etr)
+
+
+def _line(given: str | None, before: str, at: str) -> str:
+    return before if given is None else _clean(given, at)
+
+
+def _clean(text: str, at: str) -> str:
+    try:
+        return clean(text, limit=LONGEST_TEXT).strip()
+    except BadText as error:
+        raise Refused("{reason}", at=at, reason=str(error)) from error
+
+
+# ---------------------------------------------------------------------------------------------------------- its times
+def _check_times(command: Command, update: Update, now: datetime, said_at: datetime) -> None:
+    """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
+    if command.at is not None and command.at <= now:
+        _refuse_time("--at", command.at, "is in the past")
+    for option, time in (("--etr", command.etr), ("--next", command.next), ("--until", command.until)):
+        if time is not None and time <= said_at:
+            _refuse_time(option, time, "is in the past")
+    if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
+        _refuse_time("--since", command.since, "is in the future")
+    if update.etr and update.since and command.etr and update.etr <= update.since:
+        _refuse_time("--etr", update.etr, "is before the incident began")
+    if command.planned is not None:
+        if command.planned.end <= command.planned.start:
+            _refuse_time("--planned", command.planned.end, "ends before it begins")
+        if command.planned.end <= now:
+            _refuse_time("--planned", command.planned.end, "is in the past")
+
+
+def _refuse_time(option: str, time: datetime, what: str) -> None:
+    raise Refused(
+        "{option} {time} " + what + ". Nothing was sent.",
+        at=option.removeprefix("--"),
+        option=option,
+        time=time.isoformat(timespec="minutes"),
+    )
+
+
+def _promise(
+    command: Command, update: Update, settings: Settings, said_at: datetime, *, over: bool
+) -> datetime | None:
+    """When the next word comes: as written, else by the configured rule, never later than the estimate."""
+    if over or update.kind is Kind.NOTICE:
+        return None
+    etr = update.etr if update.etr and update.etr > said_at else None
+    if command.next is not None:
+        if etr is not None and command.next > etr:
+            raise Refused(
+                "The next word would come after the power is expected back ({etr}): promise it by then. "
+                "Nothing was sent.",
+                at="next",
+                etr=etr.isoformat(timespec="minutes"),
+            )
+        return command.next
+    if command.planned is not None or (update.planned and said_at < update.planned.start):
+        return None  # until the work begins, its beginning is the next word
+    if settings.follow_up is None:
+        if update.audience is Audience.STAFF:
+            return None
+        raise Refused("Say when the next word comes: --next 45m. No rule is configured. Nothing was sent.", at="next")
+    promise = said_at + timedelta(seconds=settings.follow_up.next)
+    return min(promise, etr) if etr else promise

@@ -1,0 +1,136 @@
+"""What happens when something is due: the promise is kept or its breach recorded, planned work opens and closes itself.
+
+Each act takes one claimed due row and returns what came of it in a few words, for the row and the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.incident import Audience, Kind
+from broadcaster.domain.wording import Wording
+from broadcaster.locale import phrases, translate
+from broadcaster.service.commands import Command, Operator, Refused, Role
+from broadcaster.service.desk import Desk
+from broadcaster.service.notifying import tell_staff
+from broadcaster.service.saying import say
+from broadcaster.store import accepting, audit, incidents
+from broadcaster.store.dues import Due
+from broadcaster.store.incidents import IncidentRecord
+
+CLOCK = Operator(name="clock", role=Role.ADMIN)
+WORK_BEGINS = "The planned work has begun."
+WORK_ENDS = "The planned work is finished."
+
+
+def acts(desk: Desk) -> Mapping[str, Callable[[Due], str]]:
+    """What to do for each kind of due row."""
+    return {
+        "remind": lambda due: _remind(desk, due),
+        "due": lambda due: _overdue(desk, due),
+        "grace": lambda due: _grace(desk, due),
+        "release": lambda due: _release(desk, due),
+        "open": lambda due: _planned(desk, due, Kind.UPDATE, WORK_BEGINS),
+        "close": lambda due: _planned(desk, due, Kind.RESTORED, WORK_ENDS),
+    }
+
+
+def _load(desk: Desk, due: Due) -> IncidentRecord:
+    record: IncidentRecord | None = desk.read(lambda connection: incidents.load(connection, due.incident_id))
+    if record is None:
+        raise LookupError(f"due row of an incident that is not there: {due.incident_id}")
+    return record
+
+
+def _promise(record: IncidentRecord) -> datetime | None:
+    newest = record.newest_standing(Audience.PUBLIC)
+    return newest.said.promise if newest and record.closed_at is None else None
+
+
+def _clock(desk: Desk, when: datetime) -> str:
+    configuration = desk.configuration
+    words = Wording(phrases(configuration.languages[0]), configuration.zone, desk.clock())
+    return words.time(when)
+
+
+def _remind(desk: Desk, due: Due) -> str:
+    record = _load(desk, due)
+    promise = _promise(record)
+    if promise is None:
+        return "no promise stands"
+    sentence = "{incident}: the next word is promised by {time}. Write it: broadcaster update {incident}"
+    tell_staff(desk, sentence, f"remind {record.name} {promise:%Y%m%d%H%M}", incident=record.name, time=_clock(desk, promise))
+    return "staff reminded"
+
+
+def _overdue(desk: Desk, due: Due) -> str:
+    record = _load(desk, due)
+    promise = _promise(record)
+    if promise is None:
+        return "no promise stands"
+    _record_breach(desk, record, promise)
+    sentence = "{incident}: the word promised by {time} HAS NOT COME. Write it now: broadcaster update {incident}"
+    tell_staff(desk, sentence, f"overdue {record.name} {promise:%Y%m%d%H%M}", incident=record.name, time=_clock(desk, promise))
+    return "promise broken, staff told"
+
+
+def _record_breach(desk: Desk, record: IncidentRecord, promise: datetime) -> None:
+    now = desk.clock()
+
+    def work(connection: Connection) -> None:
+        audit.note(connection, now, CLOCK.name, "promise broken", record.name, promised=promise.isoformat())
+
+    desk.write(work)
+
+
+def _grace(desk: Desk, due: Due) -> str:
+    """The honest holding message, where the rule allows it: nothing new, and when the next word comes."""
+    record = _load(desk, due)
+    promise = _promise(record)
+    if promise is None:
+        return "no promise stands"
+    # When the daemon was away, remind and due collapsed into this one: the breach is still a breach.
+    _record_breach(desk, record, promise)
+    rule = desk.configuration.settings.follow_up
+    if rule is None or not rule.holding:
+        return "promise broken, no holding message is configured"
+    try:
+        answer = say(desk, CLOCK, Command(kind=Kind.HOLDING, incident=record.name, expected=record.last_number))
+    except Refused as refused:
+        return f"no holding message: {refused}"
+    return f"holding message {answer['incident']}-{answer['update']}"
+
+
+def _release(desk: Desk, due: Due) -> str:
+    now = desk.clock()
+
+    def work(connection: Connection) -> str:
+        assert due.update_id is not None  # noqa: S101 - a release row always names its update
+        return accepting.release_held(connection, due.update_id, now)
+
+    return str(desk.write(work))
+
+
+def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
+    record = _load(desk, due)
+    newest = record.newest_standing(Audience.PUBLIC)
+    if newest is None or record.closed_at is not None or newest.said.planned is None:
+        return "nothing planned stands"
+    wanted = newest.said.planned.start if kind is Kind.UPDATE else newest.said.planned.end
+    if wanted > desk.clock():
+        return "the plan was changed"
+    languages = desk.configuration.languages
+    texts = {language: translate(phrases(language), sentence) for language in languages}
+    command = Command(kind=kind, incident=record.name, texts=texts, etr=_planned_end(record, kind, desk))
+    answer: dict[str, Any] = say(desk, CLOCK, command)
+    return f"{kind} {answer['incident']}-{answer['update']}"
+
+
+def _planned_end(record: IncidentRecord, kind: Kind, desk: Desk) -> datetime | None:
+    newest = record.newest_standing(Audience.PUBLIC)
+    end = newest.said.planned.end if newest and newest.said.planned else None
+    return end if kind is Kind.UPDATE and end and end > desk.clock() else None

@@ -1,0 +1,126 @@
+"""An update in words, in one language, for one kind of reader: what `render` of every adapter is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from broadcaster.channel import Notice
+from broadcaster.domain.delivery import Variant
+from broadcaster.domain.incident import Kind, Update
+from broadcaster.domain.wording import Wording
+from broadcaster.locale import phrases
+from broadcaster.service.desk import Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What is needed besides the update itself: what it corrects, and the estimate that stood before."""
+
+    update: Update
+    configuration: Configuration
+    corrects_at: datetime | None = None
+    etr_before: datetime | None = None
+
+    def notice(self, language: str, variant: Variant) -> Notice:
+        """The update as a notice in one language."""
+        update, settings = self.update, self.configuration.settings
+        words = self._wording(language)
+        text, text_language = self._text(language)
+        all_clear = variant is Variant.ALL_CLEAR
+        keys = update.ended if all_clear or not update.areas else update.areas
+        names = tuple(settings.areas[key].name for key in keys if key in settings.areas)
+        return Notice(
+            incident=update.incident,
+            number=update.number,
+            kind=update.kind,
+            variant=variant,
+            mode=update.mode,
+            severity=update.severity,
+            language=language,
+            text_language=text_language,
+            organisation=settings.organisation.name,
+            phone=settings.organisation.phone,
+            mode_label=words.mode_label(update.mode),
+            label=self._label(words, variant),
+            headline=words.title(update.headline, names),
+            areas=names,
+            text="" if all_clear else text,
+            since="" if all_clear else words.since_phrase(update.since),
+            etr="" if all_clear or not update.areas else self._etr(words),
+            next_word="" if all_clear else words.next_word_phrase(update.promise),
+            cause="" if all_clear else update.cause,
+            instruction="" if all_clear else update.instruction,
+            link=self.link(language),
+            facts=self.facts(variant),
+        )
+
+    def _wording(self, language: str) -> Wording:
+        near = self.update.released_at or self.update.accepted_at
+        return Wording(phrases(language), self.configuration.zone, near)
+
+    def _label(self, words: Wording, variant: Variant) -> str:
+        update = self.update
+        if variant is Variant.AMENDED:
+            return words.struck_label(update.kind, update.accepted_at)
+        kind = update.kind
+        if variant is Variant.NEWS and kind in (Kind.CORRECTION, Kind.RETRACTION):
+            kind = Kind.UPDATE  # who never had the wrong text is told how it stands, not what was wrong
+        return words.label(kind, headline=update.headline, corrects_at=self.corrects_at, variant=variant)
+
+    def _etr(self, words: Wording) -> str:
+        update = self.update
+        if update.kind is Kind.RESTORED:
+            return ""
+        before = self.etr_before if self.etr_before != update.etr else None
+        return words.etr_phrase(update.etr, before, headline=update.headline)
+
+    def _text(self, language: str) -> tuple[str, str]:
+        """The operator's words, and the language they are in when that is another."""
+        texts = self.update.texts
+        if language in texts:
+            return texts[language], language
+        for other in self.configuration.languages:
+            if other in texts:
+                return texts[other], other
+        return "", language
+
+    def link(self, language: str) -> str:
+        """The incident's page in this language."""
+        base = self.configuration.settings.public.url
+        part = "" if language == self.configuration.languages[0] else f"/{language}"
+        return f"{base}{part}/incidents/{self.update.incident.lower()}/"
+
+    def facts(self, variant: Variant) -> dict[str, Any]:
+        """The update as the public JSON has it: what a machine is told."""
+        update = self.update
+        return {
+            "incident": update.incident,
+            "update": update.number,
+            "kind": str(update.kind),
+            "variant": str(variant),
+            "mode": str(update.mode),
+            "severity": str(update.severity),
+            "audience": str(update.audience),
+            "organisation": self.configuration.settings.organisation.name,
+            "headline": update.headline,
+            "areas": list(update.areas),
+            "ended": list(update.ended),
+            "text": dict(update.texts),
+            "since": iso(update.since),
+            "etr": iso(update.etr),
+            "next": iso(update.promise),
+            "planned": {"start": iso(update.planned.start), "end": iso(update.planned.end)} if update.planned else None,
+            "affected": update.affected,
+            "cause": update.cause,
+            "instruction": update.instruction,
+            "corrects": update.corrects,
+            "accepted_at": iso(update.accepted_at),
+            "url": self.link(self.configuration.languages[0]),
+        }
+
+
+def iso(when: datetime | None) -> str | None:
+    """ISO 8601 with offset, or None."""
+    return when.isoformat() if when else None

@@ -1,0 +1,241 @@
+"""Which channels carry an update, with which texts and in which steps; everything is rendered here, before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from broadcaster.channel import CanAmend, CanWithdraw, Rendered
+from broadcaster.domain.delivery import Shape, StepKind, Variant
+from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.domain.plan import routed
+from broadcaster.registry import Adapter
+from broadcaster.service.commands import Command, Refused
+from broadcaster.service.desk import Configuration
+from broadcaster.service.drafting import Draft
+from broadcaster.service.notices import Saying
+from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
+from broadcaster.store.sent import SentSteps
+
+CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelText:
+    """What one channel says in one language and variant, or why it cannot."""
+
+    channel: str
+    language: str
+    variant: Variant
+    rendered: Rendered | None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be written: messages, deliveries, and the renderings they came from (for a preview)."""
+
+    messages: list[NewMessage] = field(default_factory=list)
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    texts: list[ChannelText] = field(default_factory=list)
+
+    def refuse_what_cannot_be_said(self) -> None:
+        """Refuse the whole command when one channel cannot say it: half of an update is a false one."""
+        wrong = [text for text in self.texts if text.error]
+        if wrong:
+            raise Refused(
+                "{channel}: {reason} Nothing was sent. Shorten the text, or leave the channel out with --channel.",
+                at="text",
+                channel=", ".join(dict.fromkeys(text.channel for text in wrong)),
+                reason=wrong[0].error,
+            )
+
+
+def plan(
+    command: Command,
+    drafted: Draft,
+    saying: Saying,
+    configuration: Configuration,
+    limits: Mapping[str, Mapping[str, Any]],
+    sent: SentSteps,
+) -> Plan:
+    """Render and lay out an update.
+
+    Args:
+        limits: what each channel's last probe said.
+        sent: where the text that is corrected or retracted has been, by channel.
+    """
+    planner = _Planner(drafted, saying, configuration, limits, sent)
+    for name in channels_for(command, drafted, configuration, sent):
+        planner.add(name)
+    return planner.plan
+
+
+def channels_for(
+    command: Command, drafted: Draft, configuration: Configuration, sent: SentSteps
+) -> tuple[str, ...]:
+    """The channels that carry an update, in the order of the routes."""
+    update, adapters = drafted.update, configuration.adapters
+    unknown = [name for name in command.only if name not in adapters]
+    if unknown:
+        raise Refused(
+            'There is no channel "{channel}". There are {channels}. Nothing was sent.',
+            at="channel",
+            channel=unknown[0][:80],
+            channels=", ".join(adapters),
+        )
+    names = list(routed(configuration.routes, update.severity, (*update.areas, *update.ended)))
+    if update.audience is Audience.STAFF:
+        names = [name for name, adapter in adapters.items() if adapter.settings.audience is Audience.STAFF]
+    if update.kind in CORRECTING:
+        names += [name for name in sent.channels if name not in names]  # every channel the wrong text used
+    chosen = [name for name in names if name in adapters and _wanted(adapters[name], update, command, name)]
+    if not chosen:
+        raise Refused("No channel carries this: look at routes in the configuration. Nothing was sent.", at="channel")
+    return tuple(dict.fromkeys(chosen))
+
+
+def _wanted(adapter: Adapter, update: Update, command: Command, name: str) -> bool:
+    if adapter.shape is Shape.BOARD:
+        return update.audience is Audience.PUBLIC  # a board always shows the whole public record
+    if command.quiet:
+        return False
+    if command.only and name not in command.only:
+        return update.kind in CORRECTING  # what went out wrong everywhere is put right everywhere
+    return True
+
+
+@dataclass(slots=True)
+class _Planner:
+    drafted: Draft
+    saying: Saying
+    configuration: Configuration
+    limits: Mapping[str, Mapping[str, Any]]
+    sent: SentSteps
+    plan: Plan = field(default_factory=Plan)
+
+    @property
+    def update(self) -> Update:
+        return self.drafted.update
+
+    def add(self, name: str) -> None:
+        """Add the delivery of one channel, and the texts of those that may take over from it."""
+        adapter = self.configuration.adapters[name]
+        steps: list[NewStep] = []
+        audiences: tuple[NewAudience, ...] = ()
+        if adapter.shape is Shape.POST:
+            steps = list(self._post_steps(name, adapter))
+        elif adapter.shape is Shape.LETTER:
+            audiences = self._audiences()
+            for variant in dict.fromkeys(group.variant for group in audiences):
+                self._render_all(name, adapter, variant, self.configuration.languages)
+            if not audiences:
+                return
+        fallback = tuple(other for other in adapter.settings.fallback if other in self.configuration.adapters)
+        for other in fallback:
+            self._render_fallback(other)
+        self.plan.deliveries.append(
+            NewDelivery(
+                channel=name,
+                shape=adapter.shape,
+                life_safety=self.update.severity.at_least(self.configuration.settings.resend_uncertain),
+                fallback=fallback,
+                steps=tuple(steps),
+                audiences=audiences,
+            )
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- posts
+    def _post_steps(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
+        correcting = self.update.kind in CORRECTING and self.sent.may_have(name)
+        variant = Variant.CORRECTION if correcting else Variant.NEWS
+        for message in self._render_all(name, adapter, variant, self._post_languages()):
+            yield NewStep(kind=StepKind.POST, message=message.place)
+        if correcting:
+            yield from self._put_right(name, adapter)
+
+    def _post_languages(self) -> tuple[str, ...]:
+        """The default language, and each other one the operator wrote a text in."""
+        first, *others = self.configuration.languages
+        return (first, *(language for language in others if language in self.update.texts))
+
+    def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
+        """The wrong posts themselves: taken away when retracted, changed in place when corrected."""
+        wrong = self.sent.posts(name)
+        if self.update.kind is Kind.RETRACTION and isinstance(adapter, CanWithdraw):
+            for step_id in wrong:
+                yield NewStep(kind=StepKind.WITHDRAW, target_step=step_id)
+        elif isinstance(adapter, CanAmend) and wrong:
+            amended = self._render_all(name, adapter, Variant.AMENDED, self.configuration.languages[:1])
+            for step_id, message in zip(wrong, amended * len(wrong), strict=False):
+                yield NewStep(kind=StepKind.AMEND, target_step=step_id, message=message.place)
+
+    # -------------------------------------------------------------------------------------------------------- letters
+    def _audiences(self) -> tuple[NewAudience, ...]:
+        """Who is written to, and what: see design.md §3 for corrections."""
+        update = self.update
+        if update.kind in CORRECTING:
+            wrong = self._wrong_numbers()
+            had = NewAudience(variant=Variant.CORRECTION, areas=None, had=wrong)
+            if update.kind is Kind.RETRACTION or not update.areas:
+                return (had,)
+            return (had, NewAudience(variant=Variant.NEWS, areas=update.areas, had_not=wrong))
+        if update.kind is Kind.RESTORED:
+            return (NewAudience(variant=Variant.NEWS, areas=update.ended),)
+        groups = []
+        if update.areas:
+            groups.append(NewAudience(variant=Variant.NEWS, areas=update.areas))
+        if update.ended:
+            groups.append(NewAudience(variant=Variant.ALL_CLEAR, areas=update.ended))
+        return tuple(groups)
+
+    def _wrong_numbers(self) -> tuple[int, ...]:
+        if self.drafted.target is not None and not self.drafted.whole:
+            return (self.drafted.target.said.number,)
+        return tuple(range(1, self.update.number))
+
+    # ------------------------------------------------------------------------------------------------------ rendering
+    def _render_fallback(self, name: str) -> None:
+        adapter = self.configuration.adapters[name]
+        if adapter.shape is Shape.BOARD or any(text.channel == name for text in self.plan.texts):
+            return
+        languages = self._post_languages() if adapter.shape is Shape.POST else self.configuration.languages
+        variants = {Variant.NEWS, *(group.variant for group in self._audiences())}
+        for variant in sorted(variants):
+            self._render_all(name, adapter, variant, languages)
+
+    def _render_all(
+        self, name: str, adapter: Any, variant: Variant, languages: tuple[str, ...]
+    ) -> list[NewMessage]:
+        known = [m for m in self.plan.messages if m.channel == name and m.variant is variant]
+        if known:
+            return known
+        made: list[NewMessage] = []
+        for language in languages:
+            made += self._render(name, adapter, variant, language)
+        self.plan.messages += made
+        return made
+
+    def _render(self, name: str, adapter: Any, variant: Variant, language: str) -> list[NewMessage]:
+        notice = self.saying.notice(language, variant)
+        try:
+            rendered: Rendered = adapter.render(notice, self.limits.get(name, {}))
+        except ValueError as error:
+            self.plan.texts.append(
+                ChannelText(channel=name, language=language, variant=variant, rendered=None, error=str(error))
+            )
+            return []
+        self.plan.texts.append(ChannelText(channel=name, language=language, variant=variant, rendered=rendered))
+        return [
+            NewMessage(
+                channel=name,
+                language=language,
+                variant=variant,
+                position=position,
+                body=text.body,
+                subject=text.subject,
+                payload=text.payload,
+            )
+            for position, text in enumerate(rendered.texts)
+        ]

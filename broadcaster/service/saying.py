@@ -1,0 +1,202 @@
+"""Report, update, correct, retract, holding, restored: one way in, one transaction, one answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.service.commands import Command, Operator, Refused, Role, Why
+from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
+from broadcaster.service.drafting import Draft, digest, draft
+from broadcaster.service.finding import load_named
+from broadcaster.service.notices import Saying
+from broadcaster.service.planning import CORRECTING, Plan, plan
+from broadcaster.service.status import update_answer
+from broadcaster.store import Conflict, accepting, channels, incidents, once, sent
+from broadcaster.store.accepting import incident_name, next_incident_id
+from broadcaster.store.incidents import IncidentRecord
+from broadcaster.store.intents import Acceptance
+from broadcaster.store.sent import SentSteps
+from broadcaster.store.writer import Rank
+
+SAME_WITHIN = timedelta(minutes=10)
+_PLANS = 6  # somebody else may say something between reading and writing
+
+
+def say(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+    """Accept a command durably and, unless it is scheduled, release it. Returns the answer as JSON values.
+
+    Raises:
+        Refused: nothing was stored and nothing sent.
+        StoreError: the store could not take it; nothing was stored.
+        OtherBody: the idempotency key came before with another body.
+    """
+    permit(operator, Role.AUTHOR)
+    for _ in range(_PLANS):
+        try:
+            return _say_once(desk, operator, command)
+        except Conflict:
+            continue
+    raise Refused("Several people speak about this at once. Look at it, then say it again.", Why.CONFLICT)
+
+
+def _say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+    prepared = prepare(desk, operator, command)
+    now, update = prepared.now, prepared.drafted.update
+    if prepared.plan is not None:
+        prepared.plan.refuse_what_cannot_be_said()
+    acceptance = _acceptance(command, prepared)
+
+    def work(connection: Connection) -> tuple[dict[str, Any], bool]:
+        if command.once is not None:
+            known = once.recall(connection, command.once)
+            if known is not None:
+                return dict(known[1]), False
+        _refuse_repetition(connection, command, update, now)
+        accepted = accepting.accept(connection, acceptance, now)
+        answer = update_answer(connection, accepted.update_id)
+        if command.once is not None:
+            once.remember(connection, command.once, 201, answer, now)
+        return answer, True
+
+    rank = Rank.RETRACT if update.kind in CORRECTING else Rank.ACCEPT
+    answer, _ = desk.write(work, rank)
+    return dict(answer)
+
+
+class Prepared:
+    """A command read against the present: what it would become."""
+
+    def __init__(
+        self,
+        now: datetime,
+        configuration: Configuration,
+        record: IncidentRecord | None,
+        drafted: Draft,
+        laid_out: Plan,
+    ) -> None:
+        self.now, self.configuration, self.record = now, configuration, record
+        self.drafted, self.plan = drafted, laid_out
+
+
+def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
+    """Draft and render a command without storing anything; the same for a preview and for saying it."""
+    now, configuration = desk.clock(), desk.configuration
+
+    def look(connection: Connection) -> Any:
+        record = _record(connection, command)
+        name = record.name if record else incident_name(next_incident_id(connection), staff=False)
+        limits = {key: state.limits for key, state in channels.states(connection).items()}
+        return record, name, limits
+
+    record, name, limits = desk.read(look)
+    _refuse_stale(command, record)
+    drafted = draft(command, record, name, configuration.settings, now, operator.name)
+    permit_areas(operator, _touched(drafted, record))
+    went = _went(desk, record, drafted)
+    saying = _saying(drafted, configuration, command)
+    return Prepared(now, configuration, record, drafted, plan(command, drafted, saying, configuration, limits, went))
+
+
+def _record(connection: Connection, command: Command) -> IncidentRecord | None:
+    if command.incident is None:
+        return None
+    return load_named(connection, command.incident)
+
+
+def _refuse_stale(command: Command, record: IncidentRecord | None) -> None:
+    if record is None or command.kind is Kind.RETRACTION or command.expected is None:
+        return
+    if command.expected != record.last_number:
+        newest = record.updates[-1].said
+        raise Refused(
+            "{incident} has gone on: {name} by {author} came meanwhile. Look at it, then say it again.",
+            Why.STALE,
+            incident=record.name,
+            name=newest.name,
+            author=newest.author,
+        )
+
+
+def _touched(drafted: Draft, record: IncidentRecord | None) -> tuple[str, ...]:
+    update = drafted.update
+    retracted = drafted.target.said.areas if drafted.target else ()
+    before = record.updates[-1].said.areas if record and record.updates else ()
+    return tuple(dict.fromkeys((*update.areas, *update.ended, *retracted, *before)))
+
+
+def _went(desk: Desk, record: IncidentRecord | None, drafted: Draft) -> SentSteps:
+    if record is None or drafted.update.kind not in CORRECTING:
+        return SentSteps()
+    if drafted.target is not None and not drafted.whole:
+        numbers = [drafted.target.said.number]
+    else:
+        numbers = [update.said.number for update in record.updates]
+    found: SentSteps = desk.read(lambda connection: sent.of_updates(connection, record.id, numbers))
+    return found
+
+
+def _saying(drafted: Draft, configuration: Configuration, command: Command) -> Saying:
+    target = drafted.target
+    at = command.at or drafted.update.accepted_at
+    return Saying(
+        update=replace(drafted.update, released_at=at),
+        configuration=configuration,
+        corrects_at=target.said.released_at if target and not command.whole else None,
+        etr_before=drafted.base.etr if drafted.base else None,
+    )
+
+
+def _acceptance(command: Command, prepared: Prepared) -> Acceptance:
+    drafted, update = prepared.drafted, prepared.drafted.update
+    return Acceptance(
+        incident_id=prepared.record.id if prepared.record else None,
+        update=update,
+        texts_digest=digest(update),
+        corrects_all=drafted.whole,
+        quiet=command.quiet,
+        hold="scheduled" if command.at else "",
+        release_at=command.at,
+        messages=tuple(prepared.plan.messages),
+        deliveries=tuple(prepared.plan.deliveries),
+        follow_up=follow_up(update, prepared.configuration),
+        once=command.once,
+    )
+
+
+def follow_up(update: Update, configuration: Configuration) -> dict[str, datetime]:
+    """When staff is reminded, when the word is due, when the honest holding message goes out, when planned work turns."""
+    if update.audience is not Audience.PUBLIC or update.kind is Kind.NOTICE:
+        return {}
+    times: dict[str, datetime] = {}
+    if update.planned and update.kind is Kind.REPORT:
+        times |= {"open": update.planned.start, "close": update.planned.end}
+    rule = configuration.settings.follow_up
+    if update.promise is not None:
+        remind, grace = (rule.remind, rule.grace) if rule else (600.0, 300.0)
+        times |= {
+            "remind": update.promise - timedelta(seconds=remind),
+            "due": update.promise,
+            "grace": update.promise + timedelta(seconds=grace),
+        }
+    return times
+
+
+def _refuse_repetition(connection: Connection, command: Command, update: Update, now: datetime) -> None:
+    if command.kind is not Kind.REPORT:
+        return
+    same = incidents.find_same(connection, digest(update), now - SAME_WITHIN)
+    if same is not None:
+        raise Refused(
+            "The same text for the same area was accepted as {name} less than ten minutes ago. Nothing was sent "
+            "again. To add to it: broadcaster update {incident}",
+            Why.CONFLICT,
+            name=same,
+            incident=same.partition("-")[0],
+        )
+
+

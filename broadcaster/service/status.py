@@ -1,0 +1,193 @@
+"""What is known of incidents and deliveries, as the JSON that the API, the command line and scripts read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.incident import Audience
+from broadcaster.service.commands import Operator, Refused, Role
+from broadcaster.service.desk import Desk, permit
+from broadcaster.service.finding import load_named
+from broadcaster.service.notices import iso
+from broadcaster.store import channels, incidents, outcomes
+from broadcaster.store.incidents import IncidentRecord, UpdateRecord
+
+
+def update_answer(connection: Connection, update_id: int) -> dict[str, Any]:
+    """The answer to an accepted command: the update and its deliveries as they stand."""
+    row = outcomes.update_row(connection, update_id)
+    record = incidents.load(connection, row.incident_id)
+    assert record is not None  # noqa: S101 - the update's foreign key says so
+    update = next(found for found in record.updates if found.id == update_id)
+    said = update.said
+    return {
+        "mode": str(said.mode),
+        "incident": record.name,
+        "update": said.number,
+        "kind": str(said.kind),
+        "revision": str(said.revision or ""),
+        "accepted_at": iso(said.accepted_at),
+        "released_at": iso(said.released_at),
+        "held": update.hold,
+        "release_at": iso(update.release_at),
+        "headline": said.headline,
+        "areas": list(said.areas),
+        "ended": list(said.ended),
+        "promise": iso(said.promise),
+        "etr": iso(said.etr),
+        "deliveries": [delivery_answer(row) for row in outcomes.of_update(connection, update_id)],
+    }
+
+
+def delivery_answer(row: Any) -> dict[str, Any]:
+    """One delivery; `counts` is null for boards and posts."""
+    counts = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
+    return {
+        "id": row.id,
+        "update": row.number,
+        "channel": row.channel,
+        "shape": row.shape,
+        "state": row.state,
+        "attempts": row.attempts,
+        "detail": row.detail,
+        "url": row.url,
+        "due_at": iso(row.due_at) if row.state == State.WAITING else None,
+        "not_after": iso(row.not_after),
+        "started_at": iso(row.started_at),
+        "accepted_at": iso(row.accepted_at),
+        "ended_at": iso(row.ended_at),
+        "counts": {name: getattr(row, name) for name in counts} if row.shape == Shape.LETTER else None,
+    }
+
+
+def show(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
+    """One incident with its updates, the deliveries of its newest update, and what is to be done now."""
+    permit(operator, Role.VIEWER)
+
+    def look(connection: Connection) -> dict[str, Any]:
+        return incident_answer(connection, load_named(connection, name), desk.clock())
+
+    answer: dict[str, Any] = desk.read(look)
+    return answer
+
+
+def incident_answer(connection: Connection, record: IncidentRecord, now: datetime) -> dict[str, Any]:
+    """One incident as JSON."""
+    newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
+    last = next((update for update in reversed(record.updates) if update.said.released_at), None)
+    deliveries = [delivery_answer(row) for row in outcomes.of_update(connection, last.id)] if last else []
+    states = channels.states(connection)
+    return line_answer(record, now) | {
+        "since": iso(newest.said.since) if newest else None,
+        "affected": newest.said.affected if newest else None,
+        "cause": newest.said.cause if newest else "",
+        "instruction": newest.said.instruction if newest else "",
+        "updates": [update_line(update) for update in record.updates],
+        "deliveries": deliveries,
+        "advice": list(_advice(deliveries, states)),
+    }
+
+
+def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
+    """One incident as a line of a list."""
+    newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
+    said = newest.said if newest else None
+    is_open = record.closed_at is None
+    return {
+        "incident": record.name,
+        "mode": str(record.mode),
+        "headline": said.headline if said else "",
+        "severity": str(said.severity) if said else "",
+        "areas": list(said.areas) if said else [],
+        "opened_at": iso(record.opened_at),
+        "closed_at": iso(record.closed_at),
+        "update": record.last_number,
+        "etr": iso(said.etr) if said else None,
+        "promise": iso(said.promise) if said and is_open else None,
+        "overdue": bool(said and is_open and said.promise and said.promise < now),
+    }
+
+
+def update_line(record: UpdateRecord) -> dict[str, Any]:
+    """One update of an incident."""
+    said = record.said
+    return {
+        "update": said.number,
+        "kind": str(said.kind),
+        "audience": str(said.audience),
+        "text": dict(said.texts),
+        "at": iso(said.released_at or said.accepted_at),
+        "author": said.author,
+        "areas": list(said.areas),
+        "ended": list(said.ended),
+        "etr": iso(said.etr),
+        "promise": iso(said.promise),
+        "corrects": said.corrects,
+        "struck_by": record.struck_by,
+        "held": record.hold,
+        "release_at": iso(record.release_at),
+        "cancelled": record.cancelled_at is not None,
+        "revision": str(said.revision or ""),
+    }
+
+
+def _advice(deliveries: list[dict[str, Any]], states: Mapping[str, channels.ChannelState]) -> Any:
+    """What somebody should do now: sentences with placeholders already filled, in English for the caller to translate."""
+    for delivery in deliveries:
+        state = states.get(delivery["channel"])
+        if state is not None and state.parked_at is not None and delivery["state"] == State.WAITING:
+            yield {
+                "sentence": "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
+                "values": {"channel": delivery["channel"], "because": state.parked_because},
+            }
+        elif delivery["state"] == State.FAILED:
+            yield {
+                "sentence": "{channel} failed: {because} Mend it, then: broadcaster resend {update} --channel {channel}",
+                "values": {
+                    "channel": delivery["channel"],
+                    "because": delivery["detail"],
+                    "update": delivery["update"],
+                },
+            }
+        elif delivery["state"] == State.UNCERTAIN:
+            yield {
+                "sentence": "{channel} may or may not have it: look there, then resend it or leave it.",
+                "values": {"channel": delivery["channel"]},
+            }
+
+
+def listing(
+    desk: Desk, operator: Operator, *, only_open: bool, limit: int, cursor: str
+) -> dict[str, Any]:
+    """Incidents, newest first, by cursor."""
+    permit(operator, Role.VIEWER)
+    if cursor and not cursor.isdecimal():
+        raise Refused("The cursor is not one that was given out: begin again without it.", at="cursor")
+    before = int(cursor) if cursor else None
+
+    def look(connection: Connection) -> list[IncidentRecord]:
+        return incidents.page(connection, before=before, limit=limit, only_open=only_open)
+
+    found = desk.read(look)
+    now = desk.clock()
+    return {
+        "items": [line_answer(record, now) for record in found],
+        "next": str(found[-1].id) if len(found) == limit else "",
+    }
+
+
+def all_deliveries(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
+    """Every delivery of an incident, oldest first."""
+    permit(operator, Role.VIEWER)
+
+    def look(connection: Connection) -> dict[str, Any]:
+        record = load_named(connection, name)
+        return {"items": [delivery_answer(row) for row in outcomes.of_incident(connection, record.id)]}
+
+    answer: dict[str, Any] = desk.read(look)
+    return answer

@@ -1,0 +1,57 @@
+"""Reading what came of deliveries, and resending one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update as sql_update
+
+from broadcaster.domain.delivery import State
+from broadcaster.store import audit, tables as t
+from broadcaster.store.deliveries import move
+from broadcaster.store.writer import wake
+
+
+def update_row(connection: Connection, update_id: int) -> Any:
+    """The row of an update."""
+    return connection.execute(select(t.update).where(t.update.c.id == update_id)).one()
+
+
+def of_update(connection: Connection, update_id: int) -> Sequence[Any]:
+    """The deliveries of one update, in the order they were planned."""
+    return connection.execute(
+        select(t.delivery).where(t.delivery.c.update_id == update_id).order_by(t.delivery.c.id)
+    ).all()
+
+
+def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
+    """Every delivery of an incident, oldest first."""
+    return connection.execute(
+        select(t.delivery).where(t.delivery.c.incident_id == incident_id).order_by(t.delivery.c.id)
+    ).all()
+
+
+def one(connection: Connection, delivery_id: int) -> Any:
+    """One delivery, or None."""
+    return connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).first()
+
+
+def resend(connection: Connection, delivery_id: int, now: datetime, not_after: datetime, actor: str) -> bool:
+    """Let a failed delivery be tried once more, until `not_after`. False when it has not failed."""
+    if not move(connection, delivery_id, State.WAITING, due_at=now, not_after=not_after, attempts=0, ended_at=None):
+        return False
+    connection.execute(
+        sql_update(t.step)
+        .where(t.step.c.delivery_id == delivery_id, t.step.c.outcome.in_(["failed", "uncertain"]))
+        .values(outcome=None, attempts=0, first_tried_at=None)
+    )
+    connection.execute(
+        sql_update(t.job)
+        .where(t.job.c.delivery_id == delivery_id, t.job.c.state != "done")
+        .values(state="waiting", due_at=now)
+    )
+    audit.note(connection, now, actor, "resend", str(delivery_id))
+    wake(connection)
+    return True

@@ -1,0 +1,53 @@
+"""Where a text has been: what a correction or retraction has to follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, or_, select
+
+from broadcaster.domain.delivery import State, StepKind
+from broadcaster.store import tables as t
+
+_WENT = frozenset({State.SENDING, State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.BOUNCED})
+
+
+@dataclass(frozen=True, slots=True)
+class SentSteps:
+    """`steps` are the post steps of the wrong texts by channel, in order; `went` the channels that may have them."""
+
+    channels: tuple[str, ...] = ()
+    went: frozenset[str] = frozenset()
+    steps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def may_have(self, channel: str) -> bool:
+        """Whether somebody may have read the wrong text there."""
+        return channel in self.went
+
+    def posts(self, channel: str) -> tuple[int, ...]:
+        """The steps whose posts are to be changed or taken away."""
+        return self.steps.get(channel, ())
+
+
+def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int]) -> SentSteps:
+    """Where these updates of an incident have been, or may have been."""
+    deliveries = connection.execute(
+        select(t.delivery.c.id, t.delivery.c.channel, t.delivery.c.state, t.delivery.c.attempts, t.delivery.c.accepted)
+        .where(t.delivery.c.incident_id == incident_id, t.delivery.c.number.in_(numbers), t.delivery.c.released)
+        .order_by(t.delivery.c.id)
+    ).all()
+    went = {row.id: row.channel for row in deliveries if row.state in _WENT or row.attempts or row.accepted}
+    steps: dict[str, tuple[int, ...]] = {}
+    for row in connection.execute(
+        select(t.step.c.id, t.step.c.delivery_id)
+        .where(
+            t.step.c.delivery_id.in_(went),
+            t.step.c.kind == StepKind.POST,
+            or_(t.step.c.outcome.is_(None), t.step.c.outcome.in_(["accepted", "uncertain"])),
+        )
+        .order_by(t.step.c.id)
+    ).all():
+        channel = went[row.delivery_id]
+        steps[channel] = (*steps.get(channel, ()), row.id)
+    return SentSteps(tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from broadcaster.channel import Mode, Permanent, Receipt, Scope, Transient, Uncertain
-from broadcaster.testing.contract import again, attempt, context, message, notice
+from broadcaster.testing.notices import again, attempt, context, message, notice
 from broadcaster.testing.servers import MastodonServer, answers, performed_not_answered
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import Fault

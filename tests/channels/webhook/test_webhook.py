@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from broadcaster.channel import Kind, Mode, Permanent, Scope
-from broadcaster.testing.contract import again, attempt, context, message, notice
+from broadcaster.testing.notices import again, attempt, context, message, notice
 from broadcaster.testing.servers import WEBHOOK_SECRET, WebhookReceiver, answers, redirect
 from channels.webhook import WebhookAdapter
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broadcaster.channel import Mode, Permanent, Scope, Transient, Uncertain
-from broadcaster.testing.contract import again, attempt, context, message, notice
+from broadcaster.testing.notices import again, attempt, context, message, notice
 from broadcaster.testing.servers import XServer, answers, performed_not_answered
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import Fault

@@ -13,13 +13,31 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from broadcaster.domain.board import Board, BoardArea
 from broadcaster.domain.delivery import Outcome, Scope, Shape, Variant
+from broadcaster.domain.exchange import (
+    Attempt,
+    Failure,
+    InboundReply,
+    InboundRequest,
+    Letter,
+    LetterOutcome,
+    Message,
+    Notice,
+    Permanent,
+    Probe,
+    Receipt,
+    RefusedRequest,
+    Rendered,
+    Report,
+    Text,
+    Transient,
+    Uncertain,
+)
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Severity
 
 __all__ = [
@@ -74,7 +92,9 @@ def _seconds(value: object, info: ValidationInfo) -> object:
     """Turn "1h30m" into seconds; a bare number is taken from Python, refused from a file (45 of what?)."""
     match = re.fullmatch(_DURATION, value.strip()) if isinstance(value, str) else None
     if match is not None:
-        hours, minutes, seconds = (float(part[:-1]) if part else 0.0 for part in match.group(1, 2, 3))
+        hours, minutes, seconds = (
+            float(part[:-1]) if part else 0.0 for part in match.group(1, 2, 3)
+        )
         return hours * 3600 + minutes * 60 + seconds
     written = bool((info.context or {}).get("written"))
     if isinstance(value, int | float) and not isinstance(value, bool) and not written:
@@ -100,9 +120,15 @@ class ChannelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: str = Field(description="Which adapter carries this channel.")
-    audience: Audience = Field(Audience.PUBLIC, description="Who reads this channel: public or staff.")
-    depends_on: tuple[str, ...] = Field((), description="Failure domains this channel needs, such as internet.")
-    fallback: tuple[str, ...] = Field((), description="Channels that take over when this one fails, in order.")
+    audience: Audience = Field(
+        Audience.PUBLIC, description="Who reads this channel: public or staff."
+    )
+    depends_on: tuple[str, ...] = Field(
+        (), description="Failure domains this channel needs, such as internet."
+    )
+    fallback: tuple[str, ...] = Field(
+        (), description="Channels that take over when this one fails, in order."
+    )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
     attempts: int = Field(8, ge=1, le=50, description="How often one step is tried.")
 
@@ -138,180 +164,6 @@ class ChannelContext:
     allowed_hosts: tuple[str, ...] | None = None
 
 
-# ------------------------------------------------------------------------------------------- what is to be said
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """One update in one language, in words, ready to be arranged by `render`; no field is None, absent is "".
-
-    `label` names what it is ("Strömavbrott", "Rättelse av 14.40", "Strömmen är åter"), `mode_label` is "" when live,
-    else the word that must stand first ("ÖVNING", "DEMO"). `since`, `etr` and `next_word` are whole phrases with local
-    times ("sedan 14.05", "De flesta har ström senast 19.00, inte 17.00", "Nästa besked senast 15.50"). `link` is the
-    incident's page. `text` is the operator's own words; `text_language` says in which language they are when they
-    exist in another than `language`. `facts` is the update as the public JSON has it.
-    """
-
-    incident: str
-    number: int
-    kind: Kind
-    variant: Variant
-    mode: Mode
-    severity: Severity
-    language: str
-    text_language: str
-    organisation: str
-    phone: str
-    mode_label: str
-    label: str
-    headline: str
-    areas: tuple[str, ...]
-    text: str
-    since: str
-    etr: str
-    next_word: str
-    cause: str
-    instruction: str
-    link: str
-    facts: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The update's public name, "A7-2"."""
-        return f"{self.incident}-{self.number}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """One text exactly as it will be sent: one step. `subject` is for letters that have one, `payload` for machines."""
-
-    body: str
-    subject: str = ""
-    payload: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
-    """What one channel will say in one language: the texts in order, and their measure in the channel's own units.
-
-    `used` and `limit` are for the longest text, `limit` 0 means none. For SMS `encoding` is GSM-7 or UCS-2, `parts`
-    how many parts one address pays for, and `forcing` the letters that force UCS-2.
-    """
-
-    texts: tuple[Text, ...]
-    unit: str
-    used: int
-    limit: int
-    encoding: str = ""
-    parts: int = 1
-    forcing: tuple[str, ...] = ()
-    cost_per_address: float = 0.0
-    currency: str = ""
-    remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One text on its way: one step of a delivery.
-
-    `key` is the same over every retry of this step and different for every other step: the idempotency key.
-    `in_reply_to` is the far side's handle of the post to answer, `target` that of the post to amend or withdraw.
-    """
-
-    incident: str
-    number: int
-    kind: Kind
-    severity: Severity
-    language: str
-    key: str
-    body: str
-    subject: str = ""
-    payload: str = ""
-    in_reply_to: str = ""
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """One text for one address. `key` is stable over retries and is what a receipt is matched by."""
-
-    key: str
-    address: str = field(repr=False)
-    body: str
-    subject: str = ""
-    language: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """The circumstances of one call: `number` from 1, the absolute `not_after` (UTC), seconds left for the call.
-
-    `supplier` names the gateway a letter adapter is to use. `first_tried_at` is the time of the first attempt of this
-    step, or None at the first: a far side that keeps idempotency keys for an hour can be trusted for that long.
-    """
-
-    number: int
-    at: datetime
-    not_after: datetime
-    deadline: float
-    supplier: str = ""
-    first_tried_at: datetime | None = None
-
-
-# ------------------------------------------------------------------------------------------------- what came of it
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The far side accepted. `handle` is its own name for what it took, `url` where a person can see it."""
-
-    handle: str = ""
-    url: str = ""
-    detail: str = ""
-
-
-class Failure(Exception):
-    """It was not accepted. `args[0]` is a sentence for the operator without secrets; `reply` is for the log."""
-
-    outcome: ClassVar[Outcome]
-
-    def __init__(
-        self,
-        sentence: str,
-        *,
-        scope: Scope = Scope.MESSAGE,
-        retry_after: float | None = None,
-        reply: str = "",
-    ) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.scope = scope
-        self.retry_after = retry_after
-        self.reply = reply
-
-
-class Transient(Failure):
-    """Certainly not accepted, worth another try; `retry_after` in seconds when the far side named a time."""
-
-    outcome = Outcome.TRANSIENT
-
-
-class Permanent(Failure):
-    """Certainly not accepted, and the same call will never be. With scope `channel` the channel is parked."""
-
-    outcome = Outcome.PERMANENT
-
-
-class Uncertain(Failure):
-    """It may have gone: a time-out or a broken connection after the request was on its way."""
-
-    outcome = Outcome.UNCERTAIN
-
-
-@dataclass(frozen=True, slots=True)
-class LetterOutcome:
-    """What one letter came to: exactly one of `receipt` and `failure` is set."""
-
-    receipt: Receipt | None = None
-    failure: Failure | None = None
-
-
 # -------------------------------------------------------------------------------------------------- the three shapes
 class _Adapter(ABC):
     """What the three shapes share."""
@@ -323,11 +175,11 @@ class _Adapter(ABC):
         self.settings = settings
         self.context = context
 
-    def secrets(self) -> tuple[str, ...]:  # noqa: PLR6301 - adapters with secrets override it
+    def secrets(self) -> tuple[str, ...]:
         """Every secret value this channel holds, so that logs can redact them."""
         return ()
 
-    def hosts(self) -> tuple[str, ...]:  # noqa: PLR6301 - adapters that call out override it
+    def hosts(self) -> tuple[str, ...]:
         """Every host this channel may call, for the check of drill and demo configurations."""
         return ()
 
@@ -393,7 +245,9 @@ class LetterAdapter(_Adapter):
         """The names of the gateways, in order of preference; at least one."""
 
     @abstractmethod
-    def send(self, letters: Iterator[Letter], attempt: Attempt) -> Iterable[tuple[Letter, LetterOutcome]]:
+    def send(
+        self, letters: Iterator[Letter], attempt: Attempt
+    ) -> Iterable[tuple[Letter, LetterOutcome]]:
         """Pull letters, send each once by `attempt.supplier`, yield each with its outcome as it comes, in any order.
 
         A letter pulled and never yielded counts as uncertain. Raising `Failure` with scope `channel` ends the run.
@@ -402,15 +256,6 @@ class LetterAdapter(_Adapter):
 
 
 # ------------------------------------------------------------------------------------------------- optional abilities
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """What a channel said about itself: `limits` go to `render`; `sentence` says what to mend when not `good`."""
-
-    good: bool
-    sentence: str
-    limits: Mapping[str, Any] = field(default_factory=dict)
-
-
 @runtime_checkable
 class CanProbe(Protocol):
     """Can be asked whether it would work now, without publishing anything."""
@@ -449,45 +294,6 @@ class CanWithdraw(Protocol):
 
     def withdraw(self, message: Message, attempt: Attempt) -> Receipt:
         """Remove the post `message.target`; one that is already gone counts as accepted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundRequest:
-    """A request that arrived at /in/{channel}, stored raw before it is understood. Header names are lower-case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A delivery report about one letter, by the letter's `key` or by the far side's `handle`."""
-
-    key: str = ""
-    handle: str = ""
-    outcome: str  # "confirmed" | "failed" | "pending"
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundReply:
-    """What the far side is answered at once."""
-
-    status: int = 200
-    body: bytes = b""
-    media_type: str = "text/plain; charset=utf-8"
-
-
-class RefusedRequest(Exception):
-    """An inbound request that is not what it says it is (bad signature, too old): answered with `status`."""
-
-    def __init__(self, sentence: str, status: int = 403) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update as sql_update
 
-from broadcaster.channel import Probe
+from broadcaster.domain.exchange import Probe
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.writer import wake

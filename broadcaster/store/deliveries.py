@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update as sql_update
 
-from broadcaster.channel import Message
+from broadcaster.domain.exchange import Message
 from broadcaster.domain.delivery import Outcome, Scope, Shape, State, StepKind, sources
 from broadcaster.domain.incident import Kind, Revision, Severity
 from broadcaster.store import tables as t

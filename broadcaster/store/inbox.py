@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update as sql_update
 
-from broadcaster.channel import InboundRequest
+from broadcaster.domain.exchange import InboundRequest
 from broadcaster.store import tables as t
 from broadcaster.store.writer import wake
 

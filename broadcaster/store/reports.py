@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update as sql_update
 
-from broadcaster.channel import Report
+from broadcaster.domain.exchange import Report
 from broadcaster.store import tables as t
 
 

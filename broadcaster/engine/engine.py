@@ -122,7 +122,7 @@ class Engine:
 
         def work(connection: Any) -> Any:
             nodes.beat(connection, self.around.node, now)
-            return audit.head(connection) if audit.seal(connection, now) else None
+            return audit.head(connection) if audit.seal(connection) else None
 
         head = await self._write(work)
         if head is not None and self._audit_head:

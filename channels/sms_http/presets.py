@@ -47,6 +47,11 @@ def _quoted(text: str) -> str:
     return quote_plus(text)
 
 
+def _number(letter: Letter) -> str:
+    """Quote a number in E.164, which is all that gets here: only its plus needs it."""
+    return "%2B" + letter.address[1:]
+
+
 @lru_cache(maxsize=128)
 def _is_ucs2(text: str) -> bool:
     return measure_sms(text).encoding == "UCS-2"
@@ -88,7 +93,7 @@ def _kannel_build(supplier: Any, callbacks: Callbacks) -> Build:
 
     def build(letter: Letter, seconds: int) -> Request[Letter]:
         coding = 2 if _is_ucs2(letter.body) else 0
-        address = quote_plus(letter.address)
+        address = _number(letter)
         url = f"{begin}{address}&text={_quoted(letter.body)}&coding={coding}&validity={max(1, seconds // 60)}"
         if callbacks.wanted:
             doubled = callbacks.quoted(letter.key).replace("%25", "%25%25")
@@ -120,7 +125,7 @@ def _elks_build(supplier: Any, callbacks: Callbacks) -> Build:
     begin = urlencode({"from": supplier.sender})
 
     def build(letter: Letter, _seconds: int) -> Request[Letter]:
-        body = f"{begin}&to={quote_plus(letter.address)}&message={_quoted(letter.body)}"
+        body = f"{begin}&to={_number(letter)}&message={_quoted(letter.body)}"
         if callbacks.wanted:
             body = f"{body}&whendelivered={callbacks.quoted(letter.key)}"
         return Request(url, body.encode(), headers, letter)
@@ -174,7 +179,7 @@ def _twilio_build(supplier: Any, callbacks: Callbacks) -> Build:
 
     def build(letter: Letter, seconds: int) -> Request[Letter]:
         validity = min(max(1, seconds), _TWILIO_LONGEST)
-        body = f"{begin}&To={quote_plus(letter.address)}&Body={_quoted(letter.body)}&ValidityPeriod={validity}"
+        body = f"{begin}&To={_number(letter)}&Body={_quoted(letter.body)}&ValidityPeriod={validity}"
         if callbacks.wanted:
             body = f"{body}&StatusCallback={callbacks.quoted(letter.key)}"
         return Request(url, body.encode(), headers, letter)

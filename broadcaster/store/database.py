@@ -48,10 +48,11 @@ class Store:
         self._listener: _Listener | None = None
         if self.is_sqlite and lock:
             self._lock_file = _take_lock(Path(str(self.url.database)))
+        self._engines: list[Engine] = []
         try:
             self._open()
         except BaseException:
-            self._release_lock()
+            self._let_go()
             raise
 
     def _open(self) -> None:
@@ -61,7 +62,7 @@ class Store:
         else:
             write_engine = create_engine(self.url, pool_size=9, max_overflow=4, pool_pre_ping=True)
             self._read_engine = write_engine
-        self._write_engine = write_engine
+        self._engines = [self._read_engine, write_engine]
         try:
             schema.bring_up_to_date(write_engine)
         except DBAPIError as error:
@@ -119,12 +120,11 @@ class Store:
         if self._listener is not None:
             self._listener.close()
         self._writer.close()
-        if self._read_engine is not self._write_engine:
-            self._read_engine.dispose()
-        self._write_engine.dispose()
-        self._release_lock()
+        self._let_go()
 
-    def _release_lock(self) -> None:
+    def _let_go(self) -> None:
+        for engine in self._engines:
+            engine.dispose()
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None

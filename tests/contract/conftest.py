@@ -11,6 +11,9 @@ from broadcaster.store import Store
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.peers import PostgresServer
 
+# The suites that ship for authors of adapters show the values of a failed assertion as tests do.
+pytest.register_assert_rewrite("broadcaster.testing.contract")
+
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))]
 
 

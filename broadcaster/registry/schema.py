@@ -59,7 +59,10 @@ def _of_kind(kind: str, shared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _for_people(schema: Any) -> None:
-    """Write defaults of durations as a person does (30.0 as "30s"); let an editor refuse a bad name too."""
+    """Adapt what pydantic says to what a person writes.
+
+    Defaults of durations read "30s" instead of 30.0, a reference may stand for any text, and a bad name is refused.
+    """
     if isinstance(schema, list):
         for part in schema:
             _for_people(part)
@@ -67,6 +70,8 @@ def _for_people(schema: Any) -> None:
         return
     if schema.get("format") == "span" and isinstance(schema.get("default"), int | float):
         schema["default"] = span(schema["default"])
+    if isinstance(schema.get("pattern"), str):
+        schema["pattern"] += r"|\$\{|^file:"
     if "patternProperties" in schema:
         schema["additionalProperties"] = False
     for part in schema.values():

@@ -71,6 +71,14 @@ def test_an_editor_complains_about_what_the_daemon_refuses(
     assert not jsonschema.Draft202012Validator(committed).is_valid(document)
 
 
+def test_a_reference_may_stand_where_a_text_has_a_pattern(committed: Any) -> None:
+    document = read(CONFIG / "minimal.yaml").document
+    document["public"]["url"] = "${PUBLIC_URL}"
+    jsonschema.Draft202012Validator(committed).validate(document)
+    document["public"]["url"] = "drift.example"
+    assert not jsonschema.Draft202012Validator(committed).is_valid(document)
+
+
 def test_kinds_are_told_apart_and_defaults_are_written_as_people_write_them() -> None:
     schema = json_schema(
         {name: kind for name, kind in kinds().items() if name.startswith("sample_")}

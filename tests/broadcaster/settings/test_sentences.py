@@ -19,6 +19,13 @@ class Kannel(Closed):
     account: str = Field("", pattern="^AC", description="The account, AC….")
     port: int = Field(1, ge=1, le=9)
 
+    @field_validator("password")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value().startswith("canary"):
+            raise ValueError("is not a password")
+        return value
+
     @field_validator("username")
     @classmethod
     def _plain(cls, value: str) -> str:
@@ -77,6 +84,11 @@ def test_what_came_by_a_reference_is_masked_even_where_no_secret_is_declared(
     resolved = {"suppliers": [{"preset": "kannel", "username": "canary 7f3a", "password": "p"}]}
     found = sentences(tmp_path, '{preset: kannel, username: "${USER}", password: p}', resolved)
     assert found == {".username": "no spaces in …"}
+
+
+def test_a_secret_written_into_the_file_is_masked(tmp_path: Path) -> None:
+    found = sentences(tmp_path, "{preset: kannel, username: u, password: canary-9c}")
+    assert found == {".password": '"…" is not a password'}
 
 
 def test_a_far_word_is_answered_with_all_there_are() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.registry import check_file
-from broadcaster.settings.starter import AlreadyThereError, init
+from broadcaster.settings.starter import AlreadyThereError, init, write_private
 
 
 def test_what_init_writes_passes_the_check(tmp_path: Path) -> None:
@@ -34,6 +34,17 @@ def test_nothing_that_stands_is_overwritten(tmp_path: Path, there: str) -> None:
         init(tmp_path)
     assert (tmp_path / there).read_text(encoding="utf-8") == "mine"
     assert sum(1 for path in tmp_path.rglob("*") if path.is_file()) == 1
+
+
+def test_a_private_file_never_replaces_or_follows_another(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("mine", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for name in ("there", "link"):
+        with pytest.raises(FileExistsError):
+            write_private(tmp_path / name, "ours")
+    assert there.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "target").exists()
 
 
 def test_the_first_token_is_made_once_both_files_stand(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ class Blast:
 
     def _advance(self, watermark: int) -> bool:
         now = self._clock()
-        held = self._store.write(lambda connection: letters.advance(connection, self._job, watermark, now)).result()
+        held = self._store.write(
+            lambda connection: letters.advance(connection, self._job, watermark, now)
+        ).result()
         self.extend()
         return held
 
@@ -156,7 +158,9 @@ class Blast:
         assert failure is not None  # noqa: S101 - the adapter contract: exactly one of the two is set
         if failure.outcome is Outcome.TRANSIENT:
             self.run.transient += 1
-            self.run.retry_after = max(self.run.retry_after or 0.0, failure.retry_after or 0.0) or None
+            self.run.retry_after = (
+                max(self.run.retry_after or 0.0, failure.retry_after or 0.0) or None
+            )
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
         self._row(position, self._outcome(failure), "", failure.sentence)
@@ -172,7 +176,15 @@ class Blast:
     def _row(self, position: int, outcome: str, handle: str, detail: str) -> None:
         job = self._job
         self._rows.append(
-            LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome, handle, detail[:200])
+            LetterRow(
+                job.id,
+                position,
+                job.delivery_id,
+                job.subscribers[position],
+                outcome,
+                handle,
+                detail[:200],
+            )
         )
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
 from broadcaster.channel import CanConfirm, Failure, Receipt
-from broadcaster.domain.board import Board
 from broadcaster.domain.delivery import Outcome
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.engine.lane import Lane, Surroundings
@@ -30,6 +29,7 @@ class BoardLane(Lane):
         self._failures = 0
         self._retry_at: datetime | None = None
         self._noted: Revision | None = None
+        self._behind_since: datetime | None = None
 
     async def turn(self) -> datetime | None:
         """Show the newest revision if it is not shown yet."""
@@ -40,7 +40,7 @@ class BoardLane(Lane):
         now = self.around.clock()
         if self._retry_at is not None and now < self._retry_at:
             return self._retry_at
-        newest = await self.read(boards.newest_revision) or Revision(1, 0)
+        newest = await self.read(boards.newest_revision)
         standing = await asyncio.to_thread(self.adapter.standing)
         if standing is None or standing < newest:
             self.spawn(self._show(standing))
@@ -48,13 +48,24 @@ class BoardLane(Lane):
             self.spawn(self._note(standing, Receipt(handle=str(standing))))
         return None
 
+    def behind_since(
+        self, newest: Revision, shown: Revision | None, now: datetime
+    ) -> datetime | None:
+        """Since when this board lags behind `newest`, as far as it has been asked; None when it does not."""
+        if shown is not None and shown >= newest:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        return self._behind_since
+
     async def _show(self, standing: Revision | None) -> None:
         now = self.around.clock()
-        build: Callable[[Any], Board] = lambda connection: boards.board(connection, standing, now, self._mode)  # noqa: E731
-        board = await self.read(build)
+        board = await self.read(partial(boards.board, since=standing, at=now, mode=self._mode))
         attempt = self.attempt(self._failures + 1, self.later(self.adapter.settings.deadline))
         try:
-            receipt: Receipt = await self.slots.call(self.adapter.show, board, attempt, deadline=attempt.deadline)
+            receipt: Receipt = await self.slots.call(
+                self.adapter.show, board, attempt, deadline=attempt.deadline
+            )
         except Failure as failure:
             await self._failed(failure)
             return
@@ -63,11 +74,15 @@ class BoardLane(Lane):
         await self._note(board.revision, receipt)
 
     async def _failed(self, failure: Failure) -> None:
-        log.warning("board not shown", channel=self.name, reason=failure.sentence, reply=failure.reply)
+        log.warning(
+            "board not shown", channel=self.name, reason=failure.sentence, reply=failure.reply
+        )
         self.count(failure.outcome, failure)
         self._failures += 1
         self._retry_at = self.later(pause(self._failures, self.chance(), failure.retry_after))
-        await self.write(lambda connection: deliveries.note_detail(connection, self.name, failure.sentence))
+        await self.write(
+            lambda connection: deliveries.note_detail(connection, self.name, failure.sentence)
+        )
         if self.parks(failure):
             await self.park(failure.sentence)
 
@@ -77,7 +92,9 @@ class BoardLane(Lane):
 
         def work(connection: Any) -> Any:
             nodes.shown(connection, self.around.node, self.name, revision, now)
-            return deliveries.accept_boards(connection, self.name, revision, now, receipt.detail, receipt.url)
+            return deliveries.accept_boards(
+                connection, self.name, revision, now, receipt.detail, receipt.url
+            )
 
         accepted = await self.write(work)
         self._noted = revision
@@ -94,7 +111,9 @@ class BoardLane(Lane):
             await asyncio.sleep(wait)
             attempt = self.attempt(number, self.later(60))
             try:
-                seen = await self.slots.call(self.adapter.confirm, receipt, attempt, deadline=attempt.deadline)
+                seen = await self.slots.call(
+                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
+                )
             except Failure as failure:
                 log.info("not confirmed", channel=self.name, reason=failure.sentence)
                 continue

@@ -27,14 +27,21 @@ class DueClaimer:
             of it in a few words. They belong to the service; the composition root hands them in.
     """
 
-    def __init__(self, around: Surroundings, scheduler: AsyncIOScheduler, acts: Mapping[str, Act]) -> None:
+    def __init__(
+        self, around: Surroundings, scheduler: AsyncIOScheduler, acts: Mapping[str, Act]
+    ) -> None:
         self._around, self._scheduler, self._acts = around, scheduler, acts
         self._lock = asyncio.Lock()
 
     def look(self) -> None:
         """Look for due rows now; afterwards the scheduler is set to the next one."""
         self._scheduler.add_job(
-            self._turn, "date", id="due", replace_existing=True, misfire_grace_time=None, run_date=None
+            self._turn,
+            "date",
+            id="due",
+            replace_existing=True,
+            misfire_grace_time=None,
+            run_date=None,
         )
 
     async def _turn(self) -> None:
@@ -68,9 +75,16 @@ class DueClaimer:
 
     def _set(self, next_at: datetime | None) -> None:
         now = self._around.clock()
-        at = min(max(next_at or now + LATEST_LOOK, now + timedelta(milliseconds=200)), now + LATEST_LOOK)
+        at = min(
+            max(next_at or now + LATEST_LOOK, now + timedelta(milliseconds=200)), now + LATEST_LOOK
+        )
         self._scheduler.add_job(
-            self._turn, "date", id="due", replace_existing=True, misfire_grace_time=None, run_date=at
+            self._turn,
+            "date",
+            id="due",
+            replace_existing=True,
+            misfire_grace_time=None,
+            run_date=at,
         )
 
 
@@ -79,5 +93,11 @@ def every(
 ) -> None:
     """Housekeeping at a steady pace; a turn that is still running is not started twice."""
     scheduler.add_job(
-        work, "interval", id=name, seconds=seconds, max_instances=1, coalesce=True, misfire_grace_time=None
+        work,
+        "interval",
+        id=name,
+        seconds=seconds,
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
     )

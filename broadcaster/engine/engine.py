@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -31,11 +32,16 @@ class Engine:
         mode: the mode of the configuration, for the boards.
         epoch: the store's epoch, for the keys of letters.
         acts: what to do when a due row comes up; see `DueClaimer`.
-        audit_head: the side file the head of the audit chain is exported to, or "".
+        audit_head: the side file the head of the audit chain is exported to, or None.
     """
 
     def __init__(
-        self, around: Surroundings, mode: Mode, epoch: int, acts: Mapping[str, Act], audit_head: str = ""
+        self,
+        around: Surroundings,
+        mode: Mode,
+        epoch: int,
+        acts: Mapping[str, Act],
+        audit_head: Path | None = None,
     ) -> None:
         self.around = around
         self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
@@ -88,7 +94,9 @@ class Engine:
         if self._scheduler.running:
             self._due.look()
 
-    async def swap(self, adapters: Mapping[str, Any], gone: frozenset[str], changed: frozenset[str]) -> None:
+    async def swap(
+        self, adapters: Mapping[str, Any], gone: frozenset[str], changed: frozenset[str]
+    ) -> None:
         """After a reload: lanes that are gone or changed end with their running calls, new ones are opened."""
         ending = [self.lanes.pop(name) for name in gone | changed if name in self.lanes]
         for name, adapter in adapters.items():
@@ -125,7 +133,7 @@ class Engine:
             return audit.head(connection) if audit.seal(connection) else None
 
         head = await self._write(work)
-        if head is not None and self._audit_head:
+        if head is not None and self._audit_head is not None:
             await asyncio.to_thread(audit.export_head, self._audit_head, head)
         try:
             await inbox.turn(self.around, {name: lane.adapter for name, lane in self.lanes.items()})

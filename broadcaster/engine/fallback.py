@@ -27,7 +27,9 @@ def sick(lanes: Mapping[str, Lane], now: datetime) -> dict[str, str]:
     return reasons
 
 
-def take_over(connection: Connection, lanes: Mapping[str, Lane], now: datetime) -> list[tuple[str, str]]:
+def take_over(
+    connection: Connection, lanes: Mapping[str, Lane], now: datetime
+) -> list[tuple[str, str]]:
     """Start the fallback of every delivery that needs one. Returns (from, to) for each."""
     reasons = sick(lanes, now)
     shapes: dict[str, Shape] = {name: lane.adapter.shape for name, lane in lanes.items()}

@@ -19,7 +19,9 @@ BATCH = 200
 async def turn(around: Surroundings, adapters: Mapping[str, Any]) -> int:
     """Understand up to `BATCH` stored requests. Returns how many were taken."""
     now = around.clock()
-    waiting = await asyncio.to_thread(around.store.read, lambda connection: inbox.waiting(connection, now))
+    waiting = await asyncio.to_thread(
+        around.store.read, lambda connection: inbox.waiting(connection, now)
+    )
     if not waiting:
         return 0
     understood = [(row, *_understand(adapters.get(row.channel), row)) for row in waiting]
@@ -28,7 +30,7 @@ async def turn(around: Surroundings, adapters: Mapping[str, Any]) -> int:
         for row, found, why in understood:
             if found is None:
                 inbox.unreadable(connection, row.id, why)
-            elif all([reports.match(connection, row.channel, report, now) for report in found]):
+            elif _matched(connection, row.channel, found):
                 inbox.done(connection, row.id)
             else:
                 inbox.unmatched(connection, row.id, now)
@@ -45,3 +47,8 @@ def _understand(adapter: Any, row: inbox.InboundRow) -> tuple[tuple[Report, ...]
     except ValueError as error:
         log.warning("an inbound request cannot be read", channel=row.channel, reason=str(error))
         return None, str(error)
+
+
+def _matched(connection: Any, channel: str, found: tuple[Report, ...]) -> bool:
+    """Note every report; whether each had its letter. One that is early must not keep the others from being noted."""
+    return not [report for report in found if not reports.match(connection, channel, report)]

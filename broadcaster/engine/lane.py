@@ -139,7 +139,11 @@ class Lane(ABC):
             except StoreError as error:
                 if self.around.store.broken is not None or self._stopping:
                     raise
-                log.warning("the store did not take a write, trying again", channel=self.name, reason=str(error))
+                log.warning(
+                    "the store did not take a write, trying again",
+                    channel=self.name,
+                    reason=str(error),
+                )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
 
@@ -148,13 +152,20 @@ class Lane(ABC):
         return await asyncio.to_thread(self.around.store.read, work)
 
     # ------------------------------------------------------------------------------------------ what all do on failure
-    def attempt(self, number: int, not_after: datetime, supplier: str = "", first: datetime | None = None) -> Attempt:
+    def attempt(
+        self, number: int, not_after: datetime, supplier: str = "", first: datetime | None = None
+    ) -> Attempt:
         """The circumstances of the next call."""
         now = self.around.clock()
         left = max(0.1, (not_after - now).total_seconds())
         deadline = min(float(self.adapter.settings.deadline), left)
         return Attempt(
-            number=number, at=now, not_after=not_after, deadline=deadline, supplier=supplier, first_tried_at=first
+            number=number,
+            at=now,
+            not_after=not_after,
+            deadline=deadline,
+            supplier=supplier,
+            first_tried_at=first,
         )
 
     def count(self, outcome: Outcome, failure: Failure | None = None) -> None:
@@ -165,7 +176,9 @@ class Lane(ABC):
             self.broken_because = failure.sentence if failure else ""
         else:
             self.breaker.success()
-        self.around.observe("attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else "")
+        self.around.observe(
+            "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
+        )
 
     async def park(self, because: str) -> None:
         """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""
@@ -182,7 +195,9 @@ class Lane(ABC):
         if not state.open:
             return False
         if self.slots.hung >= HUNG_LIMIT:
-            await self.park(f"{self.slots.hung} calls hang and do not end; restart the daemon after mending it.")
+            await self.park(
+                f"{self.slots.hung} calls hang and do not end; restart the daemon after mending it."
+            )
             return False
         return self.breaker.allows(self.around.clock())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import structlog
 
@@ -13,8 +14,8 @@ from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
-from broadcaster.store import deliveries, expanding, letters
-from broadcaster.store.deliveries import Claim
+from broadcaster.store import deliveries, expanding, finishing, letters
+from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job
 
 log = structlog.get_logger()
@@ -40,13 +41,13 @@ class LetterLane(Lane):
             return self.later(1.0)
         now = self.around.clock()
         claims = await self.write(
-            lambda connection: deliveries.claim(connection, self.name, self.around.node, now, 4)
+            lambda connection: claim(connection, self.name, self.around.node, now, 4)
         )
         for claim in claims:
             self.spawn(self._expand(claim))
         if not self._sending:
             await self._start_job()
-        ended = await self.write(lambda connection: letters.finish(connection, self.name, now))
+        ended = await self.write(lambda connection: finishing.finish(connection, self.name, now))
         for _ in ended:
             self.around.observe("accepted", self.name)
         return await self._next(now, bool(ended))
@@ -59,7 +60,11 @@ class LetterLane(Lane):
             await self.read(lambda connection: letters.next_job_due(connection, self.name)),
         ]
         known = [at for at in due if at is not None]
-        return max(now + timedelta(milliseconds=50), min(known)) if known else (now + SWEEP if self.busy else None)
+        return (
+            max(now + timedelta(milliseconds=50), min(known))
+            if known
+            else (now + SWEEP if self.busy else None)
+        )
 
     async def _expand(self, claim: Claim) -> None:
         if claim.state is State.UNCERTAIN:
@@ -72,14 +77,18 @@ class LetterLane(Lane):
             return
         done = claim.expanded
         if done:
-            await self.write(lambda connection: expanding.release_lease(connection, claim.id, claim.lease_token))
-        while not done:
-            now = self.around.clock()
-            done = await self.write(
-                lambda connection: expanding.expand(connection, claim.id, claim.lease_token, now)
+            await self.write(
+                lambda connection: expanding.release_lease(connection, claim.id, claim.lease_token)
             )
-            await self.write(lambda connection: deliveries.renew(connection, claim, now))
+        while not done:
+            done = await self.write(partial(self._expand_some, claim, self.around.clock()))
             self.wake()
+
+    @staticmethod
+    def _expand_some(claim: Claim, now: datetime, connection: Any) -> bool:
+        done = expanding.expand(connection, claim.id, claim.lease_token, now)
+        deliveries.renew(connection, claim, now)
+        return done
 
     # --------------------------------------------------------------------------------------------------------- a job
     async def _start_job(self) -> None:
@@ -88,7 +97,9 @@ class LetterLane(Lane):
             return
         now = self.around.clock()
         job = await self.write(
-            lambda connection: letters.claim_job(connection, self.name, self.around.node, now, supplier)
+            lambda connection: letters.claim_job(
+                connection, self.name, self.around.node, now, supplier
+            )
         )
         if job is not None:
             self._sending = True
@@ -99,7 +110,7 @@ class LetterLane(Lane):
         now = self.around.clock()
         for name, breaker in self._suppliers.items():
             if name not in self._refused and breaker.allows(now):
-                return name
+                return str(name)
         return None
 
     async def _send(self, job: Job, supplier: str) -> None:
@@ -129,29 +140,32 @@ class LetterLane(Lane):
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
             if done:
-                return task.result()
-            now = self.around.clock()
-            if await self.write(lambda connection: letters.hold(connection, job, now)) is Hold.HELD:
+                return cast("Run", task.result())
+            hold = partial(letters.hold, job=job, now=self.around.clock())
+            if await self.write(hold) is Hold.HELD:
                 blast.extend()
                 continue
             blast.stop()
             done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
             if done:
-                return task.result()
+                return cast("Run", task.result())
             await self.write(lambda connection: letters.abandon_job(connection, job))
             return None
 
     async def _sent(self, job: Job, supplier: str, run: Run) -> None:
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure)
-        now = self.around.clock()
         unfinished = run.stopped or run.transient or run.failure is not None or run.failures
         again = None
         if unfinished and job.attempts < self.adapter.settings.attempts:
             another = self._supplier() is not None and failure is not None
-            wait = 0.0 if another or run.stopped else pause(job.attempts, self.chance(), run.retry_after)
+            wait = (
+                0.0
+                if another or run.stopped
+                else pause(job.attempts, self.chance(), run.retry_after)
+            )
             again = self.later(wait)
-        held = await self.write(lambda connection: letters.end_job(connection, job, now, again))
+        held = await self.write(lambda connection: letters.end_job(connection, job, again))
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
         self.around.observe("letters", self.name, accepted=run.accepted, pulled=run.pulled)
@@ -165,7 +179,9 @@ class LetterLane(Lane):
                 breaker.success()
                 self.count(Outcome.ACCEPTED)
             return
-        log.warning("supplier failed", channel=self.name, supplier=supplier, reason=failure.sentence)
+        log.warning(
+            "supplier failed", channel=self.name, supplier=supplier, reason=failure.sentence
+        )
         self.count(failure.outcome, failure)
         if failure.outcome is Outcome.PERMANENT and failure.scope is Scope.CHANNEL:
             self._refused[supplier] = failure.sentence

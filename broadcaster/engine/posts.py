@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,8 +14,8 @@ from broadcaster.channel import CanConfirm, CanFind, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
-from broadcaster.store import deliveries
-from broadcaster.store.deliveries import Claim, Step
+from broadcaster.store import deliveries, moving
+from broadcaster.store.claiming import Claim, Step
 
 log = structlog.get_logger()
 RENEW = 2.0
@@ -37,7 +38,9 @@ class PostLane(Lane):
         if free:
             now = self.around.clock()
             claims = await self.write(
-                lambda connection: deliveries.claim(connection, self.name, self.around.node, now, free, urgent_only)
+                lambda connection: claim(
+                    connection, self.name, self.around.node, now, free, urgent_only
+                )
             )
             for claim in claims:
                 self.spawn(self._carry(claim))
@@ -54,13 +57,16 @@ class PostLane(Lane):
             receipt = await self._step(claim, step)
             if receipt is None:
                 return
-            shown = receipt if receipt.url or receipt.handle else shown
+            if step.kind is StepKind.POST and not shown.handle:
+                shown = receipt  # a person is shown the first post; what was changed or taken away is not it
         await self._end_accepted(claim, shown)
 
     async def _end_accepted(self, claim: Claim, receipt: Receipt) -> None:
         now = self.around.clock()
         await self.write(
-            lambda connection: deliveries.end(connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url)
+            lambda connection: moving.end(
+                connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url
+            )
         )
         self.around.observe("accepted", self.name)
         await self._confirm(claim, receipt)
@@ -74,16 +80,26 @@ class PostLane(Lane):
             return Receipt()
         if step.uncertain:
             sentence = "The daemon stopped while this was under way; it may have gone out."
-            await self.write(lambda connection: self._settle_uncertain(connection, claim, step, sentence, now, now))
+            await self.write(
+                lambda connection: self._settle_uncertain(
+                    connection, claim, step, sentence, now, now
+                )
+            )
             return None
         if now >= claim.not_after:
-            await self.write(lambda connection: deliveries.put_back(connection, claim, now, now, ""))
+            await self.write(
+                lambda connection: deliveries.put_back(connection, claim, now, now, "")
+            )
             return None
         attempt_id = await self.write(
-            lambda connection: deliveries.begin_attempt(connection, claim, step, self.around.node, now)
+            lambda connection: deliveries.begin_attempt(
+                connection, claim, step, self.around.node, now
+            )
         )
         if attempt_id is None:
-            await self.write(lambda connection: deliveries.put_back(connection, claim, now, now, ""))
+            await self.write(
+                lambda connection: deliveries.put_back(connection, claim, now, now, "")
+            )
             return None
         return await self._try(claim, step, attempt_id)
 
@@ -100,10 +116,14 @@ class PostLane(Lane):
         now = self.around.clock()
 
         def work(connection: Any) -> None:
-            deliveries.end_attempt(connection, attempt_id, now, Outcome.ACCEPTED, None, receipt.detail)
+            deliveries.end_attempt(
+                connection, attempt_id, now, Outcome.ACCEPTED, None, receipt.detail
+            )
             deliveries.end_step(
                 connection, step.id, "accepted", receipt.handle or step.message.target, receipt.url
             )
+            if step.kind is StepKind.WITHDRAW:
+                deliveries.note_withdrawn(connection, step.id)
 
         await self.write(work)
         self.count(Outcome.ACCEPTED)
@@ -116,8 +136,9 @@ class PostLane(Lane):
             done, _ = await asyncio.wait({task}, timeout=RENEW)
             if done:
                 return task.result()
-            now = self.around.clock()
-            if not await self.write(lambda connection: deliveries.renew(connection, claim, now)):
+            if not await self.write(
+                partial(deliveries.renew, claim=claim, now=self.around.clock())
+            ):
                 done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
                 if done:
                     return task.result()
@@ -140,7 +161,9 @@ class PostLane(Lane):
         again = self.later(pause(step.attempts + 1, self.chance(), failure.retry_after))
 
         def work(connection: Any) -> None:
-            deliveries.end_attempt(connection, attempt_id, now, failure.outcome, failure.scope, failure.sentence)
+            deliveries.end_attempt(
+                connection, attempt_id, now, failure.outcome, failure.scope, failure.sentence
+            )
             self._settle(connection, claim, step, failure, now, again)
 
         if self.parks(failure):
@@ -148,20 +171,35 @@ class PostLane(Lane):
         await self.write(work)
 
     def _settle(
-        self, connection: Any, claim: Claim, step: Step, failure: Failure, now: datetime, again: datetime
+        self,
+        connection: Any,
+        claim: Claim,
+        step: Step,
+        failure: Failure,
+        now: datetime,
+        again: datetime,
     ) -> None:
         if self.parks(failure):
             deliveries.put_back(connection, claim, now, now, failure.sentence)
         elif failure.outcome is Outcome.UNCERTAIN:
             self._settle_uncertain(connection, claim, step, failure.sentence, now, again)
-        elif failure.outcome is Outcome.PERMANENT or step.attempts + 1 >= self.adapter.settings.attempts:
+        elif (
+            failure.outcome is Outcome.PERMANENT
+            or step.attempts + 1 >= self.adapter.settings.attempts
+        ):
             deliveries.end_step(connection, step.id, "failed")
-            deliveries.end(connection, claim.id, State.FAILED, now, failure.sentence)
+            moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
         else:
             deliveries.put_back(connection, claim, now, again, failure.sentence)
 
     def _settle_uncertain(
-        self, connection: Any, claim: Claim, step: Step, sentence: str, now: datetime, again: datetime
+        self,
+        connection: Any,
+        claim: Claim,
+        step: Step,
+        sentence: str,
+        now: datetime,
+        again: datetime,
     ) -> None:
         """It may have gone: look for it where that can be done, repeat it where that does no harm, else leave it."""
         deliveries.end_open_attempts(connection, step.id, now)
@@ -182,7 +220,10 @@ class PostLane(Lane):
         attempt = self.attempt(step.attempts, claim.not_after, first=step.first_tried_at)
         try:
             receipt = await self._held(
-                claim, self.slots.call(self.adapter.find, step.message, attempt, deadline=attempt.deadline)
+                claim,
+                self.slots.call(
+                    self.adapter.find, step.message, attempt, deadline=attempt.deadline
+                ),
             )
         except Failure as failure:
             now = self.around.clock()
@@ -190,7 +231,9 @@ class PostLane(Lane):
             self.count(failure.outcome, failure)
             sentence = failure.sentence
             await self.write(
-                lambda connection: deliveries.put_back(connection, claim, now, again, sentence, State.UNCERTAIN)
+                lambda connection: deliveries.put_back(
+                    connection, claim, now, again, sentence, State.UNCERTAIN
+                )
             )
             return
         await self._resolved(claim, step, receipt)
@@ -218,10 +261,14 @@ class PostLane(Lane):
             await asyncio.sleep(wait)
             attempt = self.attempt(number, self.later(60))
             try:
-                seen = await self.slots.call(self.adapter.confirm, receipt, attempt, deadline=attempt.deadline)
+                seen = await self.slots.call(
+                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
+                )
             except Failure as failure:
                 log.info("not confirmed", channel=self.name, reason=failure.sentence)
                 continue
             if seen:
-                await self.write(lambda connection: deliveries.move(connection, claim.id, State.CONFIRMED))
+                await self.write(
+                    lambda connection: moving.move(connection, claim.id, State.CONFIRMED)
+                )
                 return

@@ -18,7 +18,9 @@ async def probe(lane: Lane) -> Probe | None:
         return None
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
-        said: Probe = await lane.slots.call(lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline))
+        said: Probe = await lane.slots.call(
+            lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline)
+        )
     except Failure as failure:
         said = Probe(good=False, sentence=failure.sentence)
     now = lane.around.clock()

@@ -47,7 +47,9 @@ class Why(StrEnum):
 class Refused(Exception):
     """Nothing was stored and nothing sent. `sentence` is English with placeholders, so that it can be translated."""
 
-    def __init__(self, sentence: str, why: Why = Why.INVALID, *, at: str = "", **values: object) -> None:
+    def __init__(
+        self, sentence: str, why: Why = Why.INVALID, *, at: str = "", **values: object
+    ) -> None:
         super().__init__(sentence.format(**values))
         self.sentence = sentence
         self.values = values

@@ -29,7 +29,8 @@ class Configuration:
     def routes(self) -> tuple[Route, ...]:
         """The routes as the domain reads them."""
         return tuple(
-            Route(route.severity, route.channels, frozenset(route.areas) or None) for route in self.settings.routes
+            Route(route.severity, route.channels, frozenset(route.areas) or None)
+            for route in self.settings.routes
         )
 
     @property
@@ -54,7 +55,9 @@ class Desk:
     def say(self, refused: Refused, language: str = "") -> str:
         """A refusal in the organisation's first language, or in `language`."""
         values = {name: str(value) for name, value in refused.values.items()}
-        return translate(phrases(language or self.configuration.languages[0]), refused.sentence, **values)
+        return translate(
+            phrases(language or self.configuration.languages[0]), refused.sentence, **values
+        )
 
     def read(self, work: Work[Any]) -> Any:
         """Run a read."""

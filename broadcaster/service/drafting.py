@@ -33,7 +33,12 @@ class Draft:
 
 
 def draft(
-    command: Command, record: IncidentRecord | None, name: str, settings: Settings, now: datetime, author: str
+    command: Command,
+    record: IncidentRecord | None,
+    name: str,
+    settings: Settings,
+    now: datetime,
+    author: str,
 ) -> Draft:
     """The update that `command` becomes on `record` (None: a new incident called `name`).
 
@@ -59,7 +64,9 @@ def draft(
         since=command.since or (base.since if base else None),
         etr=None if command.drop_etr else command.etr or (base.etr if base else None),
         planned=command.planned or (base.planned if base else None),
-        affected=command.affected if command.affected is not None else (base.affected if base else None),
+        affected=command.affected
+        if command.affected is not None
+        else (base.affected if base else None),
         cause=_line(command.cause, base.cause if base else "", "cause"),
         instruction=_line(command.instruction, base.instruction if base else "", "instruction"),
         corrects=None if command.whole or target is None else target.said.number,
@@ -75,7 +82,11 @@ def draft(
 
 def digest(update: Update) -> str:
     """What finds the same report sent twice: kind, areas and texts."""
-    parts = [update.kind, *sorted(update.areas), *(f"{key}={text}" for key, text in sorted(update.texts.items()))]
+    parts = [
+        update.kind,
+        *sorted(update.areas),
+        *(f"{key}={text}" for key, text in sorted(update.texts.items())),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -90,12 +101,17 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
     if command.number is None:
         target = record.newest_standing()
         if target is None:
-            raise Refused("Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name)
+            raise Refused(
+                "Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name
+            )
         return target
     target = record.numbered(command.number)
     if target is None:
         raise Refused(
-            "There is no update {incident}-{number}.", Why.NOT_FOUND, incident=record.name, number=command.number
+            "There is no update {incident}-{number}.",
+            Why.NOT_FOUND,
+            incident=record.name,
+            number=command.number,
         )
     if target.struck_by is not None:
         raise Refused(
@@ -108,19 +124,27 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
     return target
 
 
-def _base(command: Command, record: IncidentRecord | None, target: UpdateRecord | None) -> Update | None:
+def _base(
+    command: Command, record: IncidentRecord | None, target: UpdateRecord | None
+) -> Update | None:
     """The statement whose facts are inherited: of a retraction, the newest that stands without what is retracted."""
     if record is None or (command.whole and command.kind is Kind.RETRACTION):
         return None
     for update in reversed(record.updates):
-        retracted = command.kind is Kind.RETRACTION and target is not None and update.id == target.id
+        retracted = (
+            command.kind is Kind.RETRACTION and target is not None and update.id == target.id
+        )
         if update.stands and not retracted:
             return update.said
     return None
 
 
 def _areas(
-    command: Command, record: IncidentRecord | None, base: Update | None, settings: Settings, whole: bool
+    command: Command,
+    record: IncidentRecord | None,
+    base: Update | None,
+    settings: Settings,
+    whole: bool,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The areas concerned after the update, and those it ends."""
     named = tuple(dict.fromkeys(area_key(area, settings) for area in command.area))
@@ -138,15 +162,24 @@ def _areas(
     _need_within(without, before, record)
     areas = tuple(dict.fromkeys((*(area for area in before if area not in without), *named)))
     if not areas:
-        raise Refused("Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.", at="area")
+        raise Refused(
+            "Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.",
+            at="area",
+        )
     return areas, without
 
 
 def _ever(record: IncidentRecord | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(area for update in record.updates for area in update.said.areas)) if record else ()
+    return (
+        tuple(dict.fromkeys(area for update in record.updates for area in update.said.areas))
+        if record
+        else ()
+    )
 
 
-def _need_within(areas: tuple[str, ...], before: tuple[str, ...], record: IncidentRecord | None) -> None:
+def _need_within(
+    areas: tuple[str, ...], before: tuple[str, ...], record: IncidentRecord | None
+) -> None:
     outside = [area for area in areas if area not in before]
     if outside or (not before and record is not None and not areas):
         raise Refused(
@@ -207,13 +240,24 @@ def _texts(command: Command, settings: Settings) -> Mapping[str, str]:
     if command.kind is Kind.HOLDING:
         return {language: translate(phrases(language), HOLDING_SENTENCE) for language in languages}
     if command.kind in NEEDS_TEXT or (command.kind is Kind.UPDATE and not _changes_facts(command)):
-        raise Refused("The text is empty. Say in one sentence what has happened. Nothing was sent.", at="text")
+        raise Refused(
+            "The text is empty. Say in one sentence what has happened. Nothing was sent.", at="text"
+        )
     return {}
 
 
 def _changes_facts(command: Command) -> bool:
-    facts = (command.etr, command.next, command.affected, command.cause, command.instruction, command.severity)
-    return any(fact is not None for fact in facts) or bool(command.area or command.without_area or command.drop_etr)
+    facts = (
+        command.etr,
+        command.next,
+        command.affected,
+        command.cause,
+        command.instruction,
+        command.severity,
+    )
+    return any(fact is not None for fact in facts) or bool(
+        command.area or command.without_area or command.drop_etr
+    )
 
 
 def _line(given: str | None, before: str, at: str) -> str:
@@ -232,7 +276,11 @@ def _check_times(command: Command, update: Update, now: datetime, said_at: datet
     """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
     if command.at is not None and command.at <= now:
         _refuse_time("--at", command.at, "is in the past")
-    for option, time in (("--etr", command.etr), ("--next", command.next), ("--until", command.until)):
+    for option, time in (
+        ("--etr", command.etr),
+        ("--next", command.next),
+        ("--until", command.until),
+    ):
         if time is not None and time <= said_at:
             _refuse_time(option, time, "is in the past")
     if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
@@ -276,6 +324,9 @@ def _promise(
     if settings.follow_up is None:
         if update.audience is Audience.STAFF:
             return None
-        raise Refused("Say when the next word comes: --next 45m. No rule is configured. Nothing was sent.", at="next")
+        raise Refused(
+            "Say when the next word comes: --next 45m. No rule is configured. Nothing was sent.",
+            at="next",
+        )
     promise = said_at + timedelta(seconds=settings.follow_up.next)
     return min(promise, etr) if etr else promise

@@ -18,7 +18,7 @@ from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.service.saying import say
-from broadcaster.store import accepting, audit, incidents
+from broadcaster.store import audit, incidents, releasing
 from broadcaster.store.dues import Due
 from broadcaster.store.incidents import IncidentRecord
 
@@ -40,7 +40,9 @@ def acts(desk: Desk) -> Mapping[str, Callable[[Due], str]]:
 
 
 def _load(desk: Desk, due: Due) -> IncidentRecord:
-    record: IncidentRecord | None = desk.read(lambda connection: incidents.load(connection, due.incident_id))
+    record: IncidentRecord | None = desk.read(
+        lambda connection: incidents.load(connection, due.incident_id)
+    )
     if record is None:
         raise LookupError(f"due row of an incident that is not there: {due.incident_id}")
     return record
@@ -62,8 +64,16 @@ def _remind(desk: Desk, due: Due) -> str:
     promise = _promise(record)
     if promise is None:
         return "no promise stands"
-    sentence = "{incident}: the next word is promised by {time}. Write it: broadcaster update {incident}"
-    tell_staff(desk, sentence, f"remind {record.name} {promise:%Y%m%d%H%M}", incident=record.name, time=_clock(desk, promise))
+    sentence = (
+        "{incident}: the next word is promised by {time}. Write it: broadcaster update {incident}"
+    )
+    tell_staff(
+        desk,
+        sentence,
+        f"remind {record.name} {promise:%Y%m%d%H%M}",
+        incident=record.name,
+        time=_clock(desk, promise),
+    )
     return "staff reminded"
 
 
@@ -74,7 +84,13 @@ def _overdue(desk: Desk, due: Due) -> str:
         return "no promise stands"
     _record_breach(desk, record, promise)
     sentence = "{incident}: the word promised by {time} HAS NOT COME. Write it now: broadcaster update {incident}"
-    tell_staff(desk, sentence, f"overdue {record.name} {promise:%Y%m%d%H%M}", incident=record.name, time=_clock(desk, promise))
+    tell_staff(
+        desk,
+        sentence,
+        f"overdue {record.name} {promise:%Y%m%d%H%M}",
+        incident=record.name,
+        time=_clock(desk, promise),
+    )
     return "promise broken, staff told"
 
 
@@ -82,7 +98,9 @@ def _record_breach(desk: Desk, record: IncidentRecord, promise: datetime) -> Non
     now = desk.clock()
 
     def work(connection: Connection) -> None:
-        audit.note(connection, now, CLOCK.name, "promise broken", record.name, promised=promise.isoformat())
+        audit.note(
+            connection, now, CLOCK.name, "promise broken", record.name, promised=promise.isoformat()
+        )
 
     desk.write(work)
 
@@ -99,7 +117,11 @@ def _grace(desk: Desk, due: Due) -> str:
     if rule is None or not rule.holding:
         return "promise broken, no holding message is configured"
     try:
-        answer = say(desk, CLOCK, Command(kind=Kind.HOLDING, incident=record.name, expected=record.last_number))
+        answer = say(
+            desk,
+            CLOCK,
+            Command(kind=Kind.HOLDING, incident=record.name, expected=record.last_number),
+        )
     except Refused as refused:
         return f"no holding message: {refused}"
     return f"holding message {answer['incident']}-{answer['update']}"
@@ -110,7 +132,7 @@ def _release(desk: Desk, due: Due) -> str:
 
     def work(connection: Connection) -> str:
         assert due.update_id is not None  # noqa: S101 - a release row always names its update
-        return accepting.release_held(connection, due.update_id, now)
+        return releasing.release_held(connection, due.update_id, now)
 
     return str(desk.write(work))
 
@@ -125,7 +147,9 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
         return "the plan was changed"
     languages = desk.configuration.languages
     texts = {language: translate(phrases(language), sentence) for language in languages}
-    command = Command(kind=kind, incident=record.name, texts=texts, etr=_planned_end(record, kind, desk))
+    command = Command(
+        kind=kind, incident=record.name, texts=texts, etr=_planned_end(record, kind, desk)
+    )
     answer: dict[str, Any] = say(desk, CLOCK, command)
     return f"{kind} {answer['incident']}-{answer['update']}"
 

@@ -66,8 +66,12 @@ class Saying:
             return words.struck_label(update.kind, update.accepted_at)
         kind = update.kind
         if variant is Variant.NEWS and kind in (Kind.CORRECTION, Kind.RETRACTION):
-            kind = Kind.UPDATE  # who never had the wrong text is told how it stands, not what was wrong
-        return words.label(kind, headline=update.headline, corrects_at=self.corrects_at, variant=variant)
+            kind = (
+                Kind.UPDATE
+            )  # who never had the wrong text is told how it stands, not what was wrong
+        return words.label(
+            kind, headline=update.headline, corrects_at=self.corrects_at, variant=variant
+        )
 
     def _etr(self, words: Wording) -> str:
         update = self.update
@@ -111,7 +115,9 @@ class Saying:
             "since": iso(update.since),
             "etr": iso(update.etr),
             "next": iso(update.promise),
-            "planned": {"start": iso(update.planned.start), "end": iso(update.planned.end)} if update.planned else None,
+            "planned": {"start": iso(update.planned.start), "end": iso(update.planned.end)}
+            if update.planned
+            else None,
             "affected": update.affected,
             "cause": update.cause,
             "instruction": update.instruction,

@@ -30,7 +30,9 @@ LIFE = timedelta(hours=2)
 _TRIES = 6
 
 
-def tell_staff(desk: Desk, sentence: str, once: str, *, avoid: tuple[str, ...] = (), **values: object) -> str:
+def tell_staff(
+    desk: Desk, sentence: str, once: str, *, avoid: tuple[str, ...] = (), **values: object
+) -> str:
     """Send a notice to staff; the same `once` is sent once an hour only. Returns its name, or "" when none is sent.
 
     Args:
@@ -62,7 +64,12 @@ def _send(desk: Desk, text: str, digest: str, staff: tuple[str, ...]) -> str:
     def look(connection: Connection) -> Any:
         known = incidents.find_same(connection, digest, now - timedelta(hours=1))
         limits = {key: state.limits for key, state in channels.states(connection).items()}
-        return known, incidents.staff_log(connection), accepting.next_incident_id(connection), limits
+        return (
+            known,
+            incidents.staff_log(connection),
+            accepting.next_incident_id(connection),
+            limits,
+        )
 
     known, record, next_id, limits = desk.read(look)
     if known is not None:
@@ -82,13 +89,17 @@ def _send(desk: Desk, text: str, digest: str, staff: tuple[str, ...]) -> str:
     )
     drafted = Draft(update=update, target=None, whole=False, base=None)
     saying = Saying(update=update, configuration=configuration)
-    laid_out = plan(Command(kind=Kind.NOTICE, only=staff), drafted, saying, configuration, limits, SentSteps())
+    laid_out = plan(
+        Command(kind=Kind.NOTICE, only=staff), drafted, saying, configuration, limits, SentSteps()
+    )
     acceptance = _acceptance(record, update, digest, laid_out)
     accepted = desk.write(lambda connection: accepting.accept(connection, acceptance, now))
     return str(accepted.name)
 
 
-def _acceptance(record: IncidentRecord | None, update: Update, digest: str, laid_out: Any) -> Acceptance:
+def _acceptance(
+    record: IncidentRecord | None, update: Update, digest: str, laid_out: Any
+) -> Acceptance:
     return Acceptance(
         incident_id=record.id if record else None,
         update=update,

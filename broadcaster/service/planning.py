@@ -87,12 +87,25 @@ def channels_for(
         )
     names = list(routed(configuration.routes, update.severity, (*update.areas, *update.ended)))
     if update.audience is Audience.STAFF:
-        names = [name for name, adapter in adapters.items() if adapter.settings.audience is Audience.STAFF]
+        names = [
+            name
+            for name, adapter in adapters.items()
+            if adapter.settings.audience is Audience.STAFF
+        ]
     if update.kind in CORRECTING:
-        names += [name for name in sent.channels if name not in names]  # every channel the wrong text used
-    chosen = [name for name in names if name in adapters and _wanted(adapters[name], update, command, name)]
+        names += [
+            name for name in sent.channels if name not in names
+        ]  # every channel the wrong text used
+    chosen = [
+        name
+        for name in names
+        if name in adapters and _wanted(adapters[name], update, command, name)
+    ]
     if not chosen:
-        raise Refused("No channel carries this: look at routes in the configuration. Nothing was sent.", at="channel")
+        raise Refused(
+            "No channel carries this: look at routes in the configuration. Nothing was sent.",
+            at="channel",
+        )
     return tuple(dict.fromkeys(chosen))
 
 
@@ -132,14 +145,18 @@ class _Planner:
                 self._render_all(name, adapter, variant, self.configuration.languages)
             if not audiences:
                 return
-        fallback = tuple(other for other in adapter.settings.fallback if other in self.configuration.adapters)
+        fallback = tuple(
+            other for other in adapter.settings.fallback if other in self.configuration.adapters
+        )
         for other in fallback:
             self._render_fallback(other)
         self.plan.deliveries.append(
             NewDelivery(
                 channel=name,
                 shape=adapter.shape,
-                life_safety=self.update.severity.at_least(self.configuration.settings.resend_uncertain),
+                life_safety=self.update.severity.at_least(
+                    self.configuration.settings.resend_uncertain
+                ),
                 fallback=fallback,
                 steps=tuple(steps),
                 audiences=audiences,
@@ -167,7 +184,9 @@ class _Planner:
             for step_id in wrong:
                 yield NewStep(kind=StepKind.WITHDRAW, target_step=step_id)
         elif isinstance(adapter, CanAmend) and wrong:
-            amended = self._render_all(name, adapter, Variant.AMENDED, self.configuration.languages[:1])
+            amended = self._render_all(
+                name, adapter, Variant.AMENDED, self.configuration.languages[:1]
+            )
             for step_id, message in zip(wrong, amended * len(wrong), strict=False):
                 yield NewStep(kind=StepKind.AMEND, target_step=step_id, message=message.place)
 
@@ -200,7 +219,9 @@ class _Planner:
         adapter = self.configuration.adapters[name]
         if adapter.shape is Shape.BOARD or any(text.channel == name for text in self.plan.texts):
             return
-        languages = self._post_languages() if adapter.shape is Shape.POST else self.configuration.languages
+        languages = (
+            self._post_languages() if adapter.shape is Shape.POST else self.configuration.languages
+        )
         variants = {Variant.NEWS, *(group.variant for group in self._audiences())}
         for variant in sorted(variants):
             self._render_all(name, adapter, variant, languages)
@@ -223,10 +244,18 @@ class _Planner:
             rendered: Rendered = adapter.render(notice, self.limits.get(name, {}))
         except ValueError as error:
             self.plan.texts.append(
-                ChannelText(channel=name, language=language, variant=variant, rendered=None, error=str(error))
+                ChannelText(
+                    channel=name,
+                    language=language,
+                    variant=variant,
+                    rendered=None,
+                    error=str(error),
+                )
             )
             return []
-        self.plan.texts.append(ChannelText(channel=name, language=language, variant=variant, rendered=rendered))
+        self.plan.texts.append(
+            ChannelText(channel=name, language=language, variant=variant, rendered=rendered)
+        )
         return [
             NewMessage(
                 channel=name,

@@ -41,7 +41,9 @@ def say(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
             return _say_once(desk, operator, command)
         except Conflict:
             continue
-    raise Refused("Several people speak about this at once. Look at it, then say it again.", Why.CONFLICT)
+    raise Refused(
+        "Several people speak about this at once. Look at it, then say it again.", Why.CONFLICT
+    )
 
 
 def _say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
@@ -99,7 +101,13 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     permit_areas(operator, _touched(drafted, record))
     went = _went(desk, record, drafted)
     saying = _saying(drafted, configuration, command)
-    return Prepared(now, configuration, record, drafted, plan(command, drafted, saying, configuration, limits, went))
+    return Prepared(
+        now,
+        configuration,
+        record,
+        drafted,
+        plan(command, drafted, saying, configuration, limits, went),
+    )
 
 
 def _record(connection: Connection, command: Command) -> IncidentRecord | None:
@@ -186,7 +194,9 @@ def follow_up(update: Update, configuration: Configuration) -> dict[str, datetim
     return times
 
 
-def _refuse_repetition(connection: Connection, command: Command, update: Update, now: datetime) -> None:
+def _refuse_repetition(
+    connection: Connection, command: Command, update: Update, now: datetime
+) -> None:
     if command.kind is not Kind.REPORT:
         return
     same = incidents.find_same(connection, digest(update), now - SAME_WITHIN)
@@ -198,5 +208,3 @@ def _refuse_repetition(connection: Connection, command: Command, update: Update,
             name=same,
             incident=same.partition("-")[0],
         )
-
-

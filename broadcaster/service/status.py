@@ -61,7 +61,9 @@ def delivery_answer(row: Any) -> dict[str, Any]:
         "started_at": iso(row.started_at),
         "accepted_at": iso(row.accepted_at),
         "ended_at": iso(row.ended_at),
-        "counts": {name: getattr(row, name) for name in counts} if row.shape == Shape.LETTER else None,
+        "counts": {name: getattr(row, name) for name in counts}
+        if row.shape == Shape.LETTER
+        else None,
     }
 
 
@@ -76,11 +78,15 @@ def show(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
     return answer
 
 
-def incident_answer(connection: Connection, record: IncidentRecord, now: datetime) -> dict[str, Any]:
+def incident_answer(
+    connection: Connection, record: IncidentRecord, now: datetime
+) -> dict[str, Any]:
     """One incident as JSON."""
     newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
     last = next((update for update in reversed(record.updates) if update.said.released_at), None)
-    deliveries = [delivery_answer(row) for row in outcomes.of_update(connection, last.id)] if last else []
+    deliveries = (
+        [delivery_answer(row) for row in outcomes.of_update(connection, last.id)] if last else []
+    )
     states = channels.states(connection)
     return line_answer(record, now) | {
         "since": iso(newest.said.since) if newest else None,
@@ -167,7 +173,9 @@ def listing(
     """Incidents, newest first, by cursor."""
     permit(operator, Role.VIEWER)
     if cursor and not cursor.isdecimal():
-        raise Refused("The cursor is not one that was given out: begin again without it.", at="cursor")
+        raise Refused(
+            "The cursor is not one that was given out: begin again without it.", at="cursor"
+        )
     before = int(cursor) if cursor else None
 
     def look(connection: Connection) -> list[IncidentRecord]:
@@ -187,7 +195,9 @@ def all_deliveries(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
 
     def look(connection: Connection) -> dict[str, Any]:
         record = load_named(connection, name)
-        return {"items": [delivery_answer(row) for row in outcomes.of_incident(connection, record.id)]}
+        return {
+            "items": [delivery_answer(row) for row in outcomes.of_incident(connection, record.id)]
+        }
 
     answer: dict[str, Any] = desk.read(look)
     return answer

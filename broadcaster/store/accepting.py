@@ -7,14 +7,14 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update as sql_update
+from sqlalchemy import Connection, insert, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.incident import Audience, Kind, Revision, Update
+from broadcaster.domain.incident import Kind, Update
 from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.errors import Conflict
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
-from broadcaster.store.stopping import stop_what_no_longer_holds
+from broadcaster.store.releasing import release, set_meta
 from broadcaster.store.writer import wake
 
 Place = tuple[str, str, str, int]
@@ -23,13 +23,15 @@ INCIDENT = "A"
 
 
 def incident_name(incident_id: int, staff: bool) -> str:
-    """ "A7", or "S7" for the staff log."""
+    """Say "A7", or "S7" for the staff log."""
     return f"{STAFF_LOG if staff else INCIDENT}{incident_id}"
 
 
 def next_incident_id(connection: Connection) -> int:
     """The id a new incident would get now."""
-    return int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "next_incident")) or 1)
+    return int(
+        connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "next_incident")) or 1
+    )
 
 
 def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Accepted:
@@ -44,13 +46,17 @@ def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Acc
     for delivery in acceptance.deliveries:
         _delivery(connection, incident_id, update_id, acceptance.update, delivery, message_ids)
     update = acceptance.update
-    audit.note(connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold)
+    audit.note(
+        connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold
+    )
     dues.plan(connection, incident_id, update_id, acceptance.follow_up, held=bool(acceptance.hold))
     revision = ""
     if not acceptance.hold:
         revision = release(connection, update_id, now)
     elif acceptance.release_at is not None:
-        dues.plan(connection, incident_id, update_id, {"release": acceptance.release_at}, held=False)
+        dues.plan(
+            connection, incident_id, update_id, {"release": acceptance.release_at}, held=False
+        )
         wake(connection)
     return Accepted(
         update_id=update_id,
@@ -67,7 +73,9 @@ def _incident(connection: Connection, acceptance: Acceptance, now: datetime) -> 
         return _new_incident(connection, acceptance, now)
     moved = connection.execute(
         sql_update(t.incident)
-        .where(t.incident.c.id == acceptance.incident_id, t.incident.c.last_number == update.number - 1)
+        .where(
+            t.incident.c.id == acceptance.incident_id, t.incident.c.last_number == update.number - 1
+        )
         .values(last_number=update.number)
     )
     if moved.rowcount != 1:
@@ -77,11 +85,13 @@ def _incident(connection: Connection, acceptance: Acceptance, now: datetime) -> 
 
 def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime) -> int:
     # Two nodes that open an incident in the same moment: the second waits here and then meets the conflict.
-    connection.execute(select(t.meta.c.value).where(t.meta.c.name == "next_incident").with_for_update())
+    connection.execute(
+        select(t.meta.c.value).where(t.meta.c.name == "next_incident").with_for_update()
+    )
     number = next_incident_id(connection)
     if incident_name(number, acceptance.staff_log) != acceptance.update.incident:
         raise Conflict("Another incident was opened meanwhile.")
-    _set_meta(connection, "next_incident", str(number + 1))
+    set_meta(connection, "next_incident", str(number + 1))
     connection.execute(
         insert(t.incident).values(
             id=number,
@@ -94,18 +104,22 @@ def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime)
     return number
 
 
-def _set_meta(connection: Connection, name: str, value: str) -> None:
-    changed = connection.execute(sql_update(t.meta).where(t.meta.c.name == name).values(value=value))
-    if not changed.rowcount:
-        connection.execute(insert(t.meta).values(name=name, value=value))
-
-
 def _update(connection: Connection, incident_id: int, acceptance: Acceptance) -> int:
     said = acceptance.update
     row: dict[str, Any] = {
         name: getattr(said, name)
         for name in (
-            *("number", "kind", "audience", "severity", "mode", "headline", "since", "etr", "promise"),
+            *(
+                "number",
+                "kind",
+                "audience",
+                "severity",
+                "mode",
+                "headline",
+                "since",
+                "etr",
+                "promise",
+            ),
             *("affected", "cause", "instruction", "corrects", "author", "accepted_at", "not_after"),
         )
     }
@@ -125,7 +139,9 @@ def _update(connection: Connection, incident_id: int, acceptance: Acceptance) ->
     update_id = _inserted(connection, t.update, row)
     touched = dict.fromkeys((*said.areas, *said.ended))
     if touched:
-        connection.execute(insert(t.update_area), [{"area": area, "update_id": update_id} for area in touched])
+        connection.execute(
+            insert(t.update_area), [{"area": area, "update_id": update_id} for area in touched]
+        )
     return update_id
 
 
@@ -135,10 +151,12 @@ def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
     return int(key[0])
 
 
-def _messages(connection: Connection, update_id: int, messages: tuple[NewMessage, ...]) -> dict[Place, int]:
+def _messages(
+    connection: Connection, update_id: int, messages: tuple[NewMessage, ...]
+) -> dict[Place, int]:
     ids: dict[Place, int] = {}
     for message in messages:
-        text = "\0".join((message.subject, message.body, message.payload))
+        text = f"{message.subject}\0{message.body}\0{message.payload}"
         ids[message.place] = _inserted(
             connection,
             t.message,
@@ -166,7 +184,9 @@ def _delivery(
     message_ids: dict[Place, int],
 ) -> None:
     delivery_id = _inserted(
-        connection, t.delivery, delivery_row(update_id, incident_id, said.number, planned.channel, planned.shape)
+        connection,
+        t.delivery,
+        delivery_row(update_id, incident_id, said.number, planned.channel, planned.shape)
         | {
             "priority": _priority(said.kind, planned.shape),
             "life_safety": planned.life_safety,
@@ -210,7 +230,9 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-def delivery_row(update_id: int, incident_id: int, number: int, channel: str, shape: Shape) -> dict[str, Any]:
+def delivery_row(
+    update_id: int, incident_id: int, number: int, channel: str, shape: Shape
+) -> dict[str, Any]:
     """The columns of a delivery that has not begun."""
     zeroes = dict.fromkeys(
         ("attempts", "total", "accepted", "confirmed", "failed", "uncertain", "skipped"), 0
@@ -234,121 +256,3 @@ def _priority(kind: Kind, shape: Shape) -> int:
     if kind in (Kind.RETRACTION, Kind.CORRECTION):
         return 0
     return 2 if shape is Shape.LETTER else 1
-
-
-def release(connection: Connection, update_id: int, now: datetime) -> str:
-    """Let an accepted update go: give it its public revision, stop what it puts out of date, wake the engine.
-
-    Returns:
-        The revision ("1.17"), or "" for what is for staff only.
-    """
-    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
-    revision = _next_revision(connection) if row.audience == Audience.PUBLIC else None
-    connection.execute(
-        sql_update(t.update)
-        .where(t.update.c.id == update_id)
-        .values(
-            hold=None,
-            released_at=now,
-            rev_epoch=revision.epoch if revision else None,
-            rev_n=revision.n if revision else None,
-        )
-    )
-    connection.execute(
-        sql_update(t.delivery).where(t.delivery.c.update_id == update_id).values(released=True, due_at=now)
-    )
-    newest = connection.scalar(select(func.max(t.subscription.c.id))) or 0
-    connection.execute(
-        sql_update(t.audience)
-        .where(t.audience.c.delivery_id.in_(select(t.delivery.c.id).where(t.delivery.c.update_id == update_id)))
-        .values(upto=newest)
-    )
-    _move_incident(connection, row, revision, now)
-    stop_what_no_longer_holds(connection, row, now)
-    dues.take_effect(connection, row, now)
-    audit.note(connection, now, row.author, "release", f"{row.incident_id}-{row.number}", revision=str(revision or ""))
-    wake(connection)
-    return str(revision) if revision else ""
-
-
-def release_held(connection: Connection, update_id: int, now: datetime) -> str:
-    """Release a scheduled update whose time has come. Returns what came of it."""
-    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
-    if row.cancelled_at is not None:
-        return "cancelled"
-    if row.released_at is not None:
-        return "released already"
-    if row.not_after <= now:
-        cancel(connection, update_id, now, "clock")
-        return "too late: its time had passed"
-    return f"released {release(connection, update_id, now)}"
-
-
-def cancel(connection: Connection, update_id: int, now: datetime, actor: str) -> bool:
-    """Take back an accepted update that is not released. False when it is released or cancelled already."""
-    cancelled = connection.execute(
-        sql_update(t.update)
-        .where(t.update.c.id == update_id, t.update.c.released_at.is_(None), t.update.c.cancelled_at.is_(None))
-        .values(cancelled_at=now, hold=None)
-    )
-    if cancelled.rowcount != 1:
-        return False
-    connection.execute(
-        sql_update(t.delivery)
-        .where(t.delivery.c.update_id == update_id, t.delivery.c.state == State.WAITING)
-        .values(state=State.WITHDRAWN, ended_at=now, detail=f"cancelled by {actor}")
-    )
-    connection.execute(
-        sql_update(t.due)
-        .where(t.due.c.update_id == update_id, t.due.c.done_at.is_(None))
-        .values(cancelled_at=now, outcome=f"cancelled by {actor}")
-    )
-    audit.note(connection, now, actor, "cancel", str(update_id))
-    return True
-
-
-def reschedule(connection: Connection, update_id: int, at: datetime, now: datetime, actor: str) -> bool:
-    """Move a scheduled update to another time. False when it is released or cancelled already."""
-    row = connection.execute(select(t.update).where(t.update.c.id == update_id).with_for_update()).one()
-    if row.released_at is not None or row.cancelled_at is not None:
-        return False
-    life = row.not_after - row.release_at
-    connection.execute(
-        sql_update(t.update).where(t.update.c.id == update_id).values(release_at=at, not_after=at + life)
-    )
-    connection.execute(sql_update(t.delivery).where(t.delivery.c.update_id == update_id).values(not_after=at + life))
-    connection.execute(
-        sql_update(t.due)
-        .where(t.due.c.update_id == update_id, t.due.c.what == "release", t.due.c.done_at.is_(None))
-        .values(due_at=at, lease_until=None)
-    )
-    audit.note(connection, now, actor, "reschedule", str(update_id), at=at.isoformat())
-    wake(connection)
-    return True
-
-
-def _next_revision(connection: Connection) -> Revision:
-    epoch = int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
-    # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
-    last = connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "revision").with_for_update())
-    revision = Revision(epoch, int(last or 0) + 1)
-    _set_meta(connection, "revision", str(revision.n))
-    return revision
-
-
-def _move_incident(connection: Connection, row: Any, revision: Revision | None, now: datetime) -> None:
-    values: dict[str, Any] = {}
-    if revision is not None:
-        values |= {"rev_epoch": revision.epoch, "rev_n": revision.n}
-        incident = connection.execute(select(t.incident).where(t.incident.c.id == row.incident_id)).one()
-        if incident.public_order is None:
-            newest = connection.scalar(select(func.max(t.incident.c.public_order))) or 0
-            values["public_order"] = newest + 1
-    if row.kind == Kind.RESTORED and not row.areas:
-        values["closed_at"] = now
-    elif row.kind == Kind.RETRACTION and row.corrects_all:
-        values["closed_at"] = now
-    elif row.kind in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION) and row.areas:
-        values["closed_at"] = None
-    if values:
-        connection.execute(sql_update(t.incident).where(t.incident.c.id == row.incident_id).values(**values))

@@ -17,7 +17,9 @@ _NONCE = 12
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"broadcaster " + purpose).derive(key)
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"broadcaster " + purpose).derive(
+        key
+    )
 
 
 class AddressVault:
@@ -28,7 +30,9 @@ class AddressVault:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:
-            raise StoreKeyWrong("The store key must be 32 bytes in base64: broadcaster init writes one.")
+            raise StoreKeyWrong(
+                "The store key must be 32 bytes in base64: broadcaster init writes one."
+            )
         self.key_id = hashlib.sha256(b"broadcaster key id" + key).hexdigest()[:16]
         self._cipher = AESGCM(_derive(key, b"address"))
         self._index_key = _derive(key, b"index")
@@ -46,7 +50,9 @@ class AddressVault:
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], channel.encode()).decode()
         except InvalidTag:
-            raise StoreKeyWrong("An address does not open with this store key: is store.key the right file?") from None
+            raise StoreKeyWrong(
+                "An address does not open with this store key: is store.key the right file?"
+            ) from None
 
     def digest(self, channel: str, address: str) -> bytes:
         """The blind index of one address: equal addresses of one channel have equal digests."""

@@ -19,7 +19,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 from sqlalchemy.exc import OperationalError
 
-from broadcaster.store.tables import audit, meta, microseconds
+from broadcaster.store.tables import audit, meta
+from broadcaster.store.tables.base import microseconds
 
 GENESIS = "0" * 64
 RESTORED = "restore backup"

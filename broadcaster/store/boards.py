@@ -31,22 +31,15 @@ RECENT_LENGTH = 10
 _CHUNK = 500  # ids in one statement; PostgreSQL takes 65,535 parameters, SQLite fewer
 
 
-def newest_revision(connection: Connection) -> Revision | None:
-    """The revision that boards should show, None while nothing was ever public.
+def newest_revision(connection: Connection) -> Revision:
+    """The revision that boards should show; n is 0 while nothing was ever public.
 
     It is what the next release goes on from, not the newest update's: after a restored backup its epoch is higher than
     any board's, so that every board is written anew.
     """
-    known = dict(
-        connection.execute(
-            select(t.meta.c.name, t.meta.c.value).where(t.meta.c.name.in_(["epoch", "revision"]))
-        )
-        .tuples()
-        .all()
-    )
-    if "revision" not in known:
-        return None
-    return Revision(int(known.get("epoch", 1)), int(known["revision"]))
+    facts = select(t.meta.c.name, t.meta.c.value).where(t.meta.c.name.in_(["epoch", "revision"]))
+    known = {row.name: row.value for row in connection.execute(facts)}
+    return Revision(int(known["epoch"]), int(known["revision"]))
 
 
 def board(connection: Connection, since: Revision | None, at: datetime, mode: Mode) -> Board:
@@ -61,7 +54,7 @@ def board(connection: Connection, since: Revision | None, at: datetime, mode: Mo
     """
     if connection.dialect.name == "postgresql":
         connection.execution_options(isolation_level="REPEATABLE READ")
-    newest = newest_revision(connection) or Revision(1, 0)
+    newest = newest_revision(connection)
     if since is not None and since.epoch != newest.epoch:
         since = None
     record = _Record(connection)

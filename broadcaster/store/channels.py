@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update as sql_update
 
-from broadcaster.domain.exchange import Probe
 from broadcaster.domain.delivery import State
+from broadcaster.domain.exchange import Probe
 from broadcaster.store import audit, tables as t
 from broadcaster.store.writer import wake
 
@@ -37,7 +37,8 @@ class ChannelState:
 def states(connection: Connection) -> dict[str, ChannelState]:
     """What is known of every channel that was ever parked, paused or probed."""
     return {
-        row.channel: ChannelState(**row._mapping) for row in connection.execute(select(t.channel_state)).all()
+        row["channel"]: ChannelState(**row)
+        for row in connection.execute(select(t.channel_state)).mappings()
     }
 
 
@@ -70,7 +71,11 @@ def resume(connection: Connection, channel: str, now: datetime, actor: str) -> N
     _set(connection, channel, parked_at=None, parked_because="", paused_at=None)
     connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING, t.delivery.c.released)
+        .where(
+            t.delivery.c.channel == channel,
+            t.delivery.c.state == State.WAITING,
+            t.delivery.c.released,
+        )
         .values(due_at=now)
     )
     audit.note(connection, now, actor, "resume channel", channel)
@@ -85,7 +90,11 @@ def pause(connection: Connection, channel: str, now: datetime, actor: str) -> No
 
 def record_probe(connection: Connection, channel: str, now: datetime, probe: Probe) -> None:
     """Keep what a probe said; empty limits do not wipe known ones."""
-    values: dict[str, Any] = {"probed_at": now, "probe_good": probe.good, "probe_sentence": probe.sentence}
+    values: dict[str, Any] = {
+        "probed_at": now,
+        "probe_good": probe.good,
+        "probe_sentence": probe.sentence,
+    }
     if probe.limits:
         values["limits"] = dict(probe.limits)
     _set(connection, channel, **values)

@@ -18,7 +18,14 @@ from sqlalchemy.exc import DBAPIError
 
 from broadcaster.store import schema
 from broadcaster.store.addresses import AddressVault
-from broadcaster.store.errors import StoreBusy, StoreCorrupt, StoreError, StoreKeyWrong, StoreLocked, explain
+from broadcaster.store.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreKeyWrong,
+    StoreLocked,
+    explain,
+)
 from broadcaster.store.putting import put
 from broadcaster.store.tables import meta
 from broadcaster.store.writer import WAKE_CHANNEL, PostgresWriter, Rank, SqliteWriter, Work, Writer
@@ -58,7 +65,10 @@ class Store:
     def _open(self) -> None:
         if self.is_sqlite:
             _refuse_damaged(Path(str(self.url.database)))
-            write_engine, self._read_engine = _sqlite_engine(self.url, 1, False), _sqlite_engine(self.url, 8, True)
+            write_engine, self._read_engine = (
+                _sqlite_engine(self.url, 1, False),
+                _sqlite_engine(self.url, 8, True),
+            )
         else:
             write_engine = create_engine(self.url, pool_size=9, max_overflow=4, pool_pre_ping=True)
             self._read_engine = write_engine
@@ -66,9 +76,13 @@ class Store:
         try:
             schema.bring_up_to_date(write_engine)
         except DBAPIError as error:
-            raise explain(error) or StoreError(f"The database refused the schema: {error.orig}") from error
+            raise explain(error) or StoreError(
+                f"The database refused the schema: {error.orig}"
+            ) from error
         self._writer: Writer = (
-            SqliteWriter(write_engine, self._wake) if self.is_sqlite else PostgresWriter(write_engine)
+            SqliteWriter(write_engine, self._wake)
+            if self.is_sqlite
+            else PostgresWriter(write_engine)
         )
         try:
             self.write(self._check_key, Rank.ACCEPT).result()
@@ -149,7 +163,9 @@ def _refuse_damaged(database: Path) -> None:
     if not database.exists():
         return
     try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_MS / 1000)
+        connection = sqlite3.connect(
+            f"{database.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_MS / 1000
+        )
         try:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         finally:
@@ -209,7 +225,9 @@ class _Listener:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._conninfo, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(
+                    self._conninfo, autocommit=True, connect_timeout=5
+                ) as connection:
                     connection.execute(f"LISTEN {WAKE_CHANNEL}")
                     self.listening.set()
                     while not self._stop.is_set():

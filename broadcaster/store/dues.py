@@ -28,13 +28,22 @@ class Due:
 
 
 def plan(
-    connection: Connection, incident_id: int, update_id: int | None, times: Mapping[str, datetime], *, held: bool
+    connection: Connection,
+    incident_id: int,
+    update_id: int | None,
+    times: Mapping[str, datetime],
+    *,
+    held: bool,
 ) -> None:
     """Add a row for each; rows of an update that is `held` sleep until it is released."""
     for what, at in times.items():
         connection.execute(
             insert(t.due).values(
-                what=what, incident_id=incident_id, update_id=update_id, due_at=at, outcome="held" if held else ""
+                what=what,
+                incident_id=incident_id,
+                update_id=update_id,
+                due_at=at,
+                outcome="held" if held else "",
             )
         )
 
@@ -42,12 +51,18 @@ def plan(
 def take_effect(connection: Connection, row: Any, now: datetime) -> None:
     """Called when `row` is released: its own rows wake, the follow-up of every earlier update is settled."""
     connection.execute(
-        sql_update(t.due).where(t.due.c.update_id == row.id, t.due.c.outcome == "held").values(outcome="")
+        sql_update(t.due)
+        .where(t.due.c.update_id == row.id, t.due.c.outcome == "held")
+        .values(outcome="")
     )
     if row.audience != "public":
         return
     ended = row.kind == "restored" and not row.areas
-    settled = (*FOLLOW_UP, "open", "close") if ended or (row.kind == "retraction" and row.corrects_all) else FOLLOW_UP
+    settled = (
+        (*FOLLOW_UP, "open", "close")
+        if ended or (row.kind == "retraction" and row.corrects_all)
+        else FOLLOW_UP
+    )
     connection.execute(
         sql_update(t.due)
         .where(
@@ -63,7 +78,10 @@ def take_effect(connection: Connection, row: Any, now: datetime) -> None:
 
 def next_due_at(connection: Connection) -> datetime | None:
     """When the next row is due, or None."""
-    return connection.scalar(select(func.min(t.due.c.due_at)).where(_OPEN, t.due.c.outcome != "held"))
+    at: datetime | None = connection.scalar(
+        select(func.min(t.due.c.due_at)).where(_OPEN, t.due.c.outcome != "held")
+    )
+    return at
 
 
 def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
@@ -85,14 +103,18 @@ def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
     if not rows:
         return ()
     connection.execute(
-        sql_update(t.due).where(t.due.c.id.in_([row.id for row in rows])).values(lease_until=now + _LEASE)
+        sql_update(t.due)
+        .where(t.due.c.id.in_([row.id for row in rows]))
+        .values(lease_until=now + _LEASE)
     )
     collapsed: dict[tuple[int, str], list[Any]] = {}
     for row in rows:
         group = "follow-up" if row.what in FOLLOW_UP else f"{row.what} {row.id}"
         collapsed.setdefault((row.incident_id, group), []).append(row)
     return tuple(
-        Due(last.what, last.incident_id, last.update_id, last.due_at, tuple(row.id for row in group))
+        Due(
+            last.what, last.incident_id, last.update_id, last.due_at, tuple(row.id for row in group)
+        )
         for group in collapsed.values()
         for last in group[-1:]
     )
@@ -101,5 +123,7 @@ def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
 def settle(connection: Connection, due: Due, now: datetime, outcome: str) -> None:
     """Note that a claimed duty is done and what came of it."""
     connection.execute(
-        sql_update(t.due).where(t.due.c.id.in_(due.ids)).values(done_at=now, outcome=outcome, lease_until=None)
+        sql_update(t.due)
+        .where(t.due.c.id.in_(due.ids))
+        .values(done_at=now, outcome=outcome, lease_until=None)
     )

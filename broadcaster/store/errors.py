@@ -51,22 +51,32 @@ def explain(error: DBAPIError) -> StoreError | None:
     """The `StoreError` that a database error amounts to, or None when it is not about the store's health."""
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        return _explain_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF, cause)
+        return _explain_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
     if error.connection_invalidated or getattr(cause, "sqlstate", None) is None:
-        return StoreBusy("The database cannot be reached. Nothing was stored. Is PostgreSQL running?")
+        return StoreBusy(
+            "The database cannot be reached. Nothing was stored. Is PostgreSQL running?"
+        )
     state = str(getattr(cause, "sqlstate", ""))
     if state.startswith("53"):
-        return StoreFull("PostgreSQL has no room left (disk or connections). Nothing was stored. Free some.")
+        return StoreFull(
+            "PostgreSQL has no room left (disk or connections). Nothing was stored. Free some."
+        )
     if state.startswith(("08", "57P", "40", "55P03")):
-        return StoreBusy("PostgreSQL is not answering now. Nothing was stored. Try again in a moment.")
+        return StoreBusy(
+            "PostgreSQL is not answering now. Nothing was stored. Try again in a moment."
+        )
     return None
 
 
-def _explain_sqlite(code: int, cause: sqlite3.Error) -> StoreError | None:
+def _explain_sqlite(code: int) -> StoreError | None:
     if code in (_BUSY, _LOCKED):
-        return StoreBusy("Another program holds the database file. Nothing was stored. Try again in a moment.")
+        return StoreBusy(
+            "Another program holds the database file. Nothing was stored. Try again in a moment."
+        )
     if code in (_FULL, _READONLY, _CANTOPEN):
-        return StoreFull("The disk is full or cannot be written. Nothing was stored. Free some space on it.")
+        return StoreFull(
+            "The disk is full or cannot be written. Nothing was stored. Free some space on it."
+        )
     if code == _IOERR:
         return StoreBroken(
             "The disk refused to keep what was written. Nothing more is accepted until it is mended and "

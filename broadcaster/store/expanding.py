@@ -17,7 +17,9 @@ CHUNK = 500
 _HAD = ("accepted", "uncertain")
 
 
-def expand(connection: Connection, delivery_id: int, lease_token: str, now: datetime, chunks: int = 20) -> bool:
+def expand(
+    connection: Connection, delivery_id: int, lease_token: str, now: datetime, chunks: int = 20
+) -> bool:
     """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand."""
     delivery = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
     if delivery.lease_token != lease_token or delivery.stopped:
@@ -30,7 +32,9 @@ def expand(connection: Connection, delivery_id: int, lease_token: str, now: date
         chunks = _expand_one(connection, delivery, audience, now, chunks)
         if chunks == 0:
             return False
-    connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(expanded=True))
+    connection.execute(
+        sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(expanded=True)
+    )
     release_lease(connection, delivery_id, lease_token)
     return True
 
@@ -44,7 +48,9 @@ def release_lease(connection: Connection, delivery_id: int, lease_token: str) ->
     )
 
 
-def _expand_one(connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int) -> int:
+def _expand_one(
+    connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int
+) -> int:
     cursor = audience.cursor
     while chunks:
         ids = list(connection.scalars(_members(delivery, audience, cursor).limit(CHUNK)))
@@ -69,7 +75,9 @@ def _expand_one(connection: Connection, delivery: Any, audience: Any, now: datet
             )
         done = len(ids) < CHUNK
         connection.execute(
-            sql_update(t.audience).where(t.audience.c.id == audience.id).values(cursor=cursor, done=done)
+            sql_update(t.audience)
+            .where(t.audience.c.id == audience.id)
+            .values(cursor=cursor, done=done)
         )
         chunks -= 1
         if done:

@@ -48,7 +48,9 @@ def start(
         target = next((name for name in row.fallback if name in shapes and name not in sick), None)
         if target is None:
             continue
-        _hand_over(connection, row, target, shapes[target], kinds, sick.get(row.channel, row.detail), now)
+        _hand_over(
+            connection, row, target, shapes[target], kinds, sick.get(row.channel, row.detail), now
+        )
         done.append((row.channel, target))
     if done:
         wake(connection)
@@ -56,7 +58,13 @@ def start(
 
 
 def _hand_over(
-    connection: Connection, row: Any, target: str, shape: Shape, kinds: Mapping[str, str], why: str, now: datetime
+    connection: Connection,
+    row: Any,
+    target: str,
+    shape: Shape,
+    kinds: Mapping[str, str],
+    why: str,
+    now: datetime,
 ) -> None:
     left = list(row.fallback)[row.fallback.index(target) + 1 :]
     new = delivery_row(row.update_id, row.incident_id, row.number, target, shape) | {
@@ -84,7 +92,9 @@ def _steps(connection: Connection, update_id: int, delivery_id: int, channel: st
     messages = connection.execute(
         select(t.message.c.id)
         .where(
-            t.message.c.update_id == update_id, t.message.c.channel == channel, t.message.c.variant == Variant.NEWS
+            t.message.c.update_id == update_id,
+            t.message.c.channel == channel,
+            t.message.c.variant == Variant.NEWS,
         )
         .order_by(t.message.c.language, t.message.c.position)
     ).all()
@@ -103,10 +113,14 @@ def _steps(connection: Connection, update_id: int, delivery_id: int, channel: st
         )
 
 
-def _audiences(connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]) -> None:
+def _audiences(
+    connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]
+) -> None:
     """The same addresses when both channels are of one kind, else this channel's subscribers of the same areas."""
     same = kinds.get(row.channel) == kinds.get(target)
-    for group in connection.execute(select(t.audience).where(t.audience.c.delivery_id == row.id)).all():
+    for group in connection.execute(
+        select(t.audience).where(t.audience.c.delivery_id == row.id)
+    ).all():
         connection.execute(
             insert(t.audience).values(
                 delivery_id=delivery_id,

@@ -35,7 +35,11 @@ class UpdateRecord:
     def stands(self) -> bool:
         """Whether it is released, speaks of the situation, and was neither corrected nor retracted."""
         said = self.said
-        return said.released_at is not None and self.struck_by is None and said.kind is not Kind.RETRACTION
+        return (
+            said.released_at is not None
+            and self.struck_by is None
+            and said.kind is not Kind.RETRACTION
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +75,14 @@ def load(connection: Connection, incident_id: int) -> IncidentRecord | None:
 def load_many(connection: Connection, ids: Sequence[int]) -> list[IncidentRecord]:
     """The incidents of these ids, in the order of `ids`."""
     rows = {
-        row.id: row for row in connection.execute(select(t.incident).where(t.incident.c.id.in_(ids))).all()
+        row.id: row
+        for row in connection.execute(select(t.incident).where(t.incident.c.id.in_(ids))).all()
     }
     updates: dict[int, list[Any]] = {}
     for row in connection.execute(
-        select(t.update).where(t.update.c.incident_id.in_(ids)).order_by(t.update.c.incident_id, t.update.c.number)
+        select(t.update)
+        .where(t.update.c.incident_id.in_(ids))
+        .order_by(t.update.c.incident_id, t.update.c.number)
     ):
         updates.setdefault(row.incident_id, []).append(row)
     return [_incident(rows[key], updates.get(key, [])) for key in ids if key in rows]
@@ -149,7 +156,11 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
     row = connection.execute(
         select(t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.update.c.incident_id)
-        .where(t.update.c.digest == digest, t.update.c.accepted_at > after, t.update.c.cancelled_at.is_(None))
+        .where(
+            t.update.c.digest == digest,
+            t.update.c.accepted_at > after,
+            t.update.c.cancelled_at.is_(None),
+        )
         .order_by(desc(t.update.c.id))
         .limit(1)
     ).first()
@@ -158,13 +169,22 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
 
 def staff_log(connection: Connection) -> IncidentRecord | None:
     """The hidden incident that holds the notices to staff, without its updates; None before the first."""
-    row = connection.execute(select(t.incident).where(t.incident.c.staff).order_by(t.incident.c.id).limit(1)).first()
+    row = connection.execute(
+        select(t.incident).where(t.incident.c.staff).order_by(t.incident.c.id).limit(1)
+    ).first()
     return _incident(row, []) if row else None
 
 
-def page(connection: Connection, *, before: int | None, limit: int, only_open: bool) -> list[IncidentRecord]:
+def page(
+    connection: Connection, *, before: int | None, limit: int, only_open: bool
+) -> list[IncidentRecord]:
     """Public incidents, newest first, those with ids below `before`."""
-    query = select(t.incident.c.id).where(~t.incident.c.staff).order_by(desc(t.incident.c.id)).limit(limit)
+    query = (
+        select(t.incident.c.id)
+        .where(~t.incident.c.staff)
+        .order_by(desc(t.incident.c.id))
+        .limit(limit)
+    )
     if before is not None:
         query = query.where(t.incident.c.id < before)
     if only_open:
@@ -179,7 +199,10 @@ def scheduled(connection: Connection) -> list[tuple[IncidentRecord, UpdateRecord
         .where(t.update.c.hold.is_not(None), t.update.c.cancelled_at.is_(None))
         .order_by(t.update.c.release_at)
     ).all()
-    found = {record.id: record for record in load_many(connection, sorted({row.incident_id for row in rows}))}
+    found = {
+        record.id: record
+        for record in load_many(connection, sorted({row.incident_id for row in rows}))
+    }
     return [
         (found[row.incident_id], update)
         for row in rows

@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update as sql_update
 
-from broadcaster.domain.delivery import Counts, Shape, State
+from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
-from broadcaster.store.deliveries import LEASE, database_now, end, move
+from broadcaster.store.claiming import LEASE, database_now
 
 FINAL = ("accepted", "failed", "uncertain", "skipped")
 
@@ -63,11 +63,20 @@ class Sealed:
     language: str
 
 
-def claim_job(connection: Connection, channel: str, node: str, now: datetime, supplier: str) -> Job | None:
+def claim_job(
+    connection: Connection, channel: str, node: str, now: datetime, supplier: str
+) -> Job | None:
     """Claim the next job of a channel's delivery that is being sent, or None. Writes what a crash left open."""
     at = database_now(connection, now)
     row = connection.execute(
-        select(t.job, t.delivery.c.life_safety, t.delivery.c.not_after, t.delivery.c.incident_id, t.delivery.c.number, t.delivery.c.update_id)
+        select(
+            t.job,
+            t.delivery.c.life_safety,
+            t.delivery.c.not_after,
+            t.delivery.c.incident_id,
+            t.delivery.c.number,
+            t.delivery.c.update_id,
+        )
         .join(t.delivery, t.delivery.c.id == t.job.c.delivery_id)
         .where(
             t.delivery.c.channel == channel,
@@ -76,7 +85,10 @@ def claim_job(connection: Connection, channel: str, node: str, now: datetime, su
             ~t.delivery.c.stopped,
             t.delivery.c.not_after > now,
             t.job.c.due_at <= at,
-            or_(t.job.c.state == "waiting", and_(t.job.c.state == "sending", t.job.c.lease_until < at)),
+            or_(
+                t.job.c.state == "waiting",
+                and_(t.job.c.state == "sending", t.job.c.lease_until < at),
+            ),
         )
         .order_by(t.delivery.c.priority, t.job.c.id)
         .limit(1)
@@ -105,7 +117,7 @@ def claim_job(connection: Connection, channel: str, node: str, now: datetime, su
 def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
     """Letters below the watermark of a job that broke off may have gone: uncertain, or sent again when life depends."""
     if row.state == "sending" and not row.life_safety:
-        open_positions = _positions_without_outcome(connection, row)
+        open_positions = positions_without_outcome(connection, row)
         flush_rows(
             connection,
             [
@@ -116,10 +128,12 @@ def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
             row.supplier,
             now,
         )
-    connection.execute(delete(t.letter).where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient"))
+    connection.execute(
+        delete(t.letter).where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
+    )
 
 
-def _positions_without_outcome(connection: Connection, row: Any) -> list[int]:
+def positions_without_outcome(connection: Connection, row: Any) -> list[int]:
     """Positions with no row at all; a transient one was certainly not accepted."""
     known = set(connection.scalars(select(t.letter.c.position).where(t.letter.c.job_id == row.id)))
     return [position for position in range(len(row.subscribers)) if position not in known]
@@ -143,7 +157,7 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
         number=row.number,
         variant=row.variant,
         subscribers=tuple(row.subscribers),
-        todo=tuple(_positions_without_outcome(connection, row)),
+        todo=tuple(positions_without_outcome(connection, row)),
         attempts=row.attempts + 1,
         life_safety=row.life_safety,
         not_after=row.not_after,
@@ -155,9 +169,12 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
 def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int, Sealed]:
     """The addresses of those who still are subscribers: read just before sending, who is gone is skipped."""
     rows = connection.execute(
-        select(t.subscriber.c.id, t.subscriber.c.channel, t.subscriber.c.address, t.subscriber.c.language).where(
-            t.subscriber.c.id.in_(subscriber_ids)
-        )
+        select(
+            t.subscriber.c.id,
+            t.subscriber.c.channel,
+            t.subscriber.c.address,
+            t.subscriber.c.language,
+        ).where(t.subscriber.c.id.in_(subscriber_ids))
     ).all()
     return {row.id: Sealed(row.id, row.channel, row.address, row.language) for row in rows}
 
@@ -188,7 +205,9 @@ def hold(connection: Connection, job: Job, now: datetime) -> Hold:
     )
     if held.rowcount != 1:
         return Hold.LOST
-    stopped = connection.scalar(select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id))
+    stopped = connection.scalar(
+        select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id)
+    )
     return Hold.STOPPED if stopped else Hold.HELD
 
 
@@ -201,13 +220,25 @@ def abandon_job(connection: Connection, job: Job) -> None:
     )
 
 
-def flush_rows(connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime) -> None:
+def flush_rows(
+    connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime
+) -> None:
     """Write outcomes and add them to the counts of their deliveries. A final outcome is never overwritten."""
     if not rows:
         return
     at = t.letter.c.at.type.process_bind_param(now, connection.dialect)  # type: ignore[attr-defined]
     values = [
-        (row.job_id, row.position, row.delivery_id, row.subscriber_id, row.outcome, supplier, row.handle, row.detail, at)
+        (
+            row.job_id,
+            row.position,
+            row.delivery_id,
+            row.subscriber_id,
+            row.outcome,
+            supplier,
+            row.handle,
+            row.detail,
+            at,
+        )
         for row in rows
     ]
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
@@ -238,121 +269,33 @@ def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:
     return sums
 
 
-def end_job(connection: Connection, job: Job, now: datetime, retry_at: datetime | None) -> bool:
+def end_job(connection: Connection, job: Job, retry_at: datetime | None) -> bool:
     """Let go of a job: done, or waiting for those of its letters that have no final outcome. False: lease lost."""
-    values: dict[str, Any] = {"lease_node": None, "lease_token": None, "lease_until": None, "state": "done"}
+    values: dict[str, Any] = {
+        "lease_node": None,
+        "lease_token": None,
+        "lease_until": None,
+        "state": "done",
+    }
     if retry_at is not None:
         values |= {"state": "waiting", "due_at": retry_at, "watermark": 0}
     held = connection.execute(
-        sql_update(t.job).where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token).values(**values)
+        sql_update(t.job)
+        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
+        .values(**values)
     )
     return held.rowcount == 1
 
 
-def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
-    """End every letter delivery of a channel whose jobs are all done, or that was stopped or has expired.
-
-    Returns the ids of those that ended. What was never pulled counts as skipped; what may have gone as uncertain.
-    """
-    at = database_now(connection, now)
-    ended = []
-    for row in connection.execute(
-        select(t.delivery).where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.shape == Shape.LETTER,
-            t.delivery.c.state == State.SENDING,
-        )
-    ).all():
-        over = row.stopped or row.not_after <= now
-        if not over and (not row.expanded or _open_jobs(connection, row.id)):
-            continue
-        if over and _running_jobs(connection, row.id, at):
-            continue
-        if over:
-            _abandon(connection, row, now)
-        _end_letters(connection, row.id, now, bool(row.stopped))
-        ended.append(int(row.id))
-    return ended
-
-
-def _open_jobs(connection: Connection, delivery_id: int) -> int:
-    return int(
-        connection.scalar(
-            select(func.count()).select_from(t.job).where(t.job.c.delivery_id == delivery_id, t.job.c.state != "done")
-        )
-        or 0
-    )
-
-
-def _running_jobs(connection: Connection, delivery_id: int, at: datetime) -> int:
-    return int(
-        connection.scalar(
-            select(func.count())
-            .select_from(t.job)
-            .where(t.job.c.delivery_id == delivery_id, t.job.c.state == "sending", t.job.c.lease_until >= at)
-        )
-        or 0
-    )
-
-
-def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
-    for row in connection.execute(
-        select(t.job).where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
-    ).all():
-        left = _positions_without_outcome(connection, row)
-        in_flight = [position for position in left if row.state == "sending" and position < row.watermark]
-        flush_rows(
-            connection,
-            [
-                LetterRow(row.id, position, delivery.id, row.subscribers[position], "uncertain")
-                for position in in_flight
-            ],
-            row.supplier,
-            now,
-        )
-        transient = int(
-            connection.scalar(
-                select(func.count())
-                .select_from(t.letter)
-                .where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
-            )
-            or 0
-        )
-        connection.execute(
-            sql_update(t.delivery)
-            .where(t.delivery.c.id == delivery.id)
-            .values(skipped=t.delivery.c.skipped + len(left) - len(in_flight) + transient)
-        )
-    connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
-        .values(state="done", lease_node=None, lease_token=None, lease_until=None)
-    )
-
-
-def _end_letters(connection: Connection, delivery_id: int, now: datetime, stopped: bool) -> None:
-    counts = read_counts(connection, delivery_id)
-    if counts.accepted or counts.total == 0:
-        end(connection, delivery_id, State.ACCEPTED, now, "" if counts.total else "nobody to write to")
-    elif counts.uncertain:
-        move(connection, delivery_id, State.UNCERTAIN, detail="it may have gone; nobody said so")
-    elif stopped or counts.skipped:
-        move(connection, delivery_id, State.WAITING)
-        end(connection, delivery_id, State.WITHDRAWN if stopped else State.EXPIRED, now, "stopped before any was sent")
-    else:
-        end(connection, delivery_id, State.FAILED, now, "every address was refused")
-
-
-def read_counts(connection: Connection, delivery_id: int) -> Counts:
-    """The counts of one delivery."""
-    row = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
-    return Counts(row.total, row.accepted, row.confirmed, row.failed, row.uncertain, row.skipped)
-
-
 def next_job_due(connection: Connection, channel: str) -> datetime | None:
     """When the next job of a delivery being sent on this channel can be tried, or None."""
-    return connection.scalar(
+    at: datetime | None = connection.scalar(
         select(func.min(t.job.c.due_at))
         .join(t.delivery, t.delivery.c.id == t.job.c.delivery_id)
-        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.SENDING, t.job.c.state == "waiting")
+        .where(
+            t.delivery.c.channel == channel,
+            t.delivery.c.state == State.SENDING,
+            t.job.c.state == "waiting",
+        )
     )
+    return at

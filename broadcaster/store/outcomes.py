@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
-from broadcaster.store.deliveries import move
+from broadcaster.store.moving import move
 from broadcaster.store.writer import wake
 
 
@@ -38,9 +38,19 @@ def one(connection: Connection, delivery_id: int) -> Any:
     return connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).first()
 
 
-def resend(connection: Connection, delivery_id: int, now: datetime, not_after: datetime, actor: str) -> bool:
+def resend(
+    connection: Connection, delivery_id: int, now: datetime, not_after: datetime, actor: str
+) -> bool:
     """Let a failed delivery be tried once more, until `not_after`. False when it has not failed."""
-    if not move(connection, delivery_id, State.WAITING, due_at=now, not_after=not_after, attempts=0, ended_at=None):
+    if not move(
+        connection,
+        delivery_id,
+        State.WAITING,
+        due_at=now,
+        not_after=not_after,
+        attempts=0,
+        ended_at=None,
+    ):
         return False
     connection.execute(
         sql_update(t.step)

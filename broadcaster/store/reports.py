@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update as sql_update
@@ -11,12 +10,12 @@ from broadcaster.domain.exchange import Report
 from broadcaster.store import tables as t
 
 
-def match(connection: Connection, channel: str, report: Report, now: datetime) -> bool:
+def match(connection: Connection, channel: str, report: Report) -> bool:
     """Note a report on its letter. False when there is no such letter yet: the report may be early."""
     row = _letter(connection, channel, report)
     if row is None:
         return False
-    if report.outcome == "pending" or row.reported == "confirmed" or row.reported == report.outcome:
+    if report.outcome == "pending" or row.reported in ("confirmed", report.outcome):
         return True
     connection.execute(
         sql_update(t.letter)
@@ -49,8 +48,10 @@ def _counts(row: Any, outcome: str) -> dict[str, int]:
 
 
 def _letter(connection: Connection, channel: str, report: Report) -> Any:
-    query = select(t.letter).join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id).where(
-        t.delivery.c.channel == channel
+    query = (
+        select(t.letter)
+        .join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id)
+        .where(t.delivery.c.channel == channel)
     )
     _, _, place = report.key.partition(".")
     job_id, _, position = place.partition(".")

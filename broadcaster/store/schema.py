@@ -26,7 +26,9 @@ def bring_up_to_date(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
+            )
         current = MigrationContext.configure(connection).get_current_revision()
         if current is not None:
             _refuse_unknown(ScriptDirectory.from_config(config), current)

@@ -33,11 +33,25 @@ class SentSteps:
 def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int]) -> SentSteps:
     """Where these updates of an incident have been, or may have been."""
     deliveries = connection.execute(
-        select(t.delivery.c.id, t.delivery.c.channel, t.delivery.c.state, t.delivery.c.attempts, t.delivery.c.accepted)
-        .where(t.delivery.c.incident_id == incident_id, t.delivery.c.number.in_(numbers), t.delivery.c.released)
+        select(
+            t.delivery.c.id,
+            t.delivery.c.channel,
+            t.delivery.c.state,
+            t.delivery.c.attempts,
+            t.delivery.c.accepted,
+        )
+        .where(
+            t.delivery.c.incident_id == incident_id,
+            t.delivery.c.number.in_(numbers),
+            t.delivery.c.released,
+        )
         .order_by(t.delivery.c.id)
     ).all()
-    went = {row.id: row.channel for row in deliveries if row.state in _WENT or row.attempts or row.accepted}
+    went = {
+        row.id: row.channel
+        for row in deliveries
+        if row.state in _WENT or row.attempts or row.accepted
+    }
     steps: dict[str, tuple[int, ...]] = {}
     for row in connection.execute(
         select(t.step.c.id, t.step.c.delivery_id)
@@ -50,4 +64,6 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
     ).all():
         channel = went[row.delivery_id]
         steps[channel] = (*steps.get(channel, ()), row.id)
-    return SentSteps(tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps)
+    return SentSteps(
+        tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps
+    )

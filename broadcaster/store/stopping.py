@@ -47,11 +47,16 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
 
 def _reach(row: Any) -> Reach:
     return Reach(
-        Kind(row.kind), Audience(row.audience), Severity(row.severity), frozenset((*row.areas, *row.ended))
+        Kind(row.kind),
+        Audience(row.audience),
+        Severity(row.severity),
+        frozenset((*row.areas, *row.ended)),
     )
 
 
-def _end_waiting(connection: Connection, ids: Iterable[int], end: State, now: datetime, because: str) -> None:
+def _end_waiting(
+    connection: Connection, ids: Iterable[int], end: State, now: datetime, because: str
+) -> None:
     connection.execute(
         sql_update(t.delivery)
         .where(t.delivery.c.id.in_(list(ids)), t.delivery.c.state == State.WAITING)

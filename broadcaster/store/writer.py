@@ -82,7 +82,9 @@ class SqliteWriter(Writer):
         self._engine = engine
         self._on_wake = on_wake
         self._order = itertools.count()
-        self._queue: queue.PriorityQueue[tuple[int, int, Work[Any], Future[Any]]] = queue.PriorityQueue()
+        self._queue: queue.PriorityQueue[tuple[int, int, Work[Any], Future[Any]]] = (
+            queue.PriorityQueue()
+        )
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
         self._thread.start()
@@ -107,10 +109,14 @@ class SqliteWriter(Writer):
         with self._engine.connect() as connection:
             while True:
                 batch = self._next_batch()
-                live = [(work, future) for rank, _, work, future in batch if rank != Rank.STOP]
-                if live:
-                    self._commit(connection, live)
-                if len(live) < len(batch):
+                # From here on a future cannot be cancelled: its write will be durable, or it will be told why not.
+                live = [
+                    (work, future)
+                    for _, _, work, future in batch
+                    if future.set_running_or_notify_cancel()
+                ]
+                self._commit(connection, live)
+                if batch[-1][0] == Rank.STOP:
                     return
 
     def _next_batch(self) -> list[tuple[int, int, Work[Any], Future[Any]]]:
@@ -144,7 +150,10 @@ class SqliteWriter(Writer):
 
     @staticmethod
     def _run_one(
-        connection: Connection, work: Work[Any], future: Future[Any], answers: list[tuple[Future[Any], Any]]
+        connection: Connection,
+        work: Work[Any],
+        future: Future[Any],
+        answers: list[tuple[Future[Any], Any]],
     ) -> None:
         savepoint = connection.begin_nested()
         try:

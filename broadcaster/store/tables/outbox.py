@@ -1,66 +1,23 @@
-"""Every table of the store. The store is the outbox: what is to be done is a row, what came of it is a row.
-
-Times are whole microseconds since 1970 UTC (`UtcTime`), so that both databases sort and compare them alike.
-"""
+"""What is said and how it goes out: incidents, updates, messages, deliveries, steps, jobs, letters."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(value: datetime) -> int:
-    """An aware time as the store keeps it; a naive one is a programming error."""
-    if value.tzinfo is None:
-        raise ValueError("the store takes aware times only")
-    return (value - _EPOCH) // timedelta(microseconds=1)
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, stored as microseconds since 1970 UTC."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Aware datetime → microseconds; a naive one is a programming error."""
-        return None if value is None else microseconds(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Microseconds → aware UTC datetime."""
-        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
-
-
-Id = BigInteger().with_variant(Integer, "sqlite")
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from broadcaster.store.tables.base import Id, UtcTime, metadata
 
 # epoch, last public revision, next incident: small facts of which there is one.
 meta = Table(
@@ -81,10 +38,17 @@ incident = Table(
     Column("last_number", Integer, nullable=False),
     Column("rev_epoch", Integer),  # newest public revision that touched it
     Column("rev_n", BigInteger),
-    Column("public_order", BigInteger),  # 1, 2, 3 … in order of first publication: its place in the archive
+    Column(
+        "public_order", BigInteger
+    ),  # 1, 2, 3 … in order of first publication: its place in the archive
     Index("ix_incident_revision", "rev_epoch", "rev_n"),
     Index("ix_incident_public_order", "public_order", unique=True),
-    Index("ix_incident_open", "id", sqlite_where=text("closed_at IS NULL"), postgresql_where=text("closed_at IS NULL")),
+    Index(
+        "ix_incident_open",
+        "id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
 )
 
 update = Table(
@@ -122,11 +86,18 @@ update = Table(
     Column("rev_epoch", Integer),
     Column("rev_n", BigInteger),
     Column("out_at", UtcTime),
-    Column("digest", String(64), nullable=False),  # of kind, areas and texts: finds the same report sent twice
+    Column(
+        "digest", String(64), nullable=False
+    ),  # of kind, areas and texts: finds the same report sent twice
     UniqueConstraint("incident_id", "number"),
     Index("ix_incident_update_revision", "rev_epoch", "rev_n"),
     Index("ix_incident_update_digest", "digest", "accepted_at"),
-    Index("ix_incident_update_hold", "release_at", sqlite_where=text("hold IS NOT NULL"), postgresql_where=text("hold IS NOT NULL")),
+    Index(
+        "ix_incident_update_hold",
+        "release_at",
+        sqlite_where=text("hold IS NOT NULL"),
+        postgresql_where=text("hold IS NOT NULL"),
+    ),
 )
 
 # Which areas an update touched, so that the newest entries of one area are found without reading history.
@@ -166,7 +137,9 @@ delivery = Table(
     Column("priority", Integer, nullable=False),  # 0 retraction, 1 board and post, 2 letter
     Column("life_safety", Boolean, nullable=False),  # an uncertain one is sent again
     Column("released", Boolean, nullable=False),
-    Column("stopped", Boolean, nullable=False),  # its text was corrected or retracted: pull no more letters
+    Column(
+        "stopped", Boolean, nullable=False
+    ),  # its text was corrected or retracted: pull no more letters
     Column("due_at", UtcTime, nullable=False),
     Column("not_after", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -240,11 +213,19 @@ audience = Table(
     Column("id", Id, primary_key=True),
     Column("delivery_id", Id, ForeignKey("delivery.id"), nullable=False),
     Column("variant", String(12), nullable=False),
-    Column("areas", JSON, nullable=False),  # null: whoever had the texts in `had`, wherever they are
-    Column("upto", BigInteger, nullable=False),  # membership revision: the newest subscription that counts
-    Column("had", JSON, nullable=False),  # update numbers: only those who got, or may have got, one of these
+    Column(
+        "areas", JSON, nullable=False
+    ),  # null: whoever had the texts in `had`, wherever they are
+    Column(
+        "upto", BigInteger, nullable=False
+    ),  # membership revision: the newest subscription that counts
+    Column(
+        "had", JSON, nullable=False
+    ),  # update numbers: only those who got, or may have got, one of these
     Column("had_not", JSON, nullable=False),  # update numbers: only those who got none of these
-    Column("members_of", String(80), nullable=False),  # whose subscribers: this channel's, or the one it stands in for
+    Column(
+        "members_of", String(80), nullable=False
+    ),  # whose subscribers: this channel's, or the one it stands in for
     Column("cursor", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
     Index("ix_audience_delivery", "delivery_id"),
@@ -282,166 +263,19 @@ letter = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("delivery_id", Id, nullable=False),
     Column("subscriber_id", Id, nullable=False),
-    Column("outcome", String(10), nullable=False),  # accepted, failed, uncertain, skipped; transient: to be tried again
+    Column(
+        "outcome", String(10), nullable=False
+    ),  # accepted, failed, uncertain, skipped; transient: to be tried again
     Column("reported", String(10)),  # confirmed or failed, by a delivery report
     Column("supplier", String(80), nullable=False),
     Column("handle", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
-    Index("ix_letter_handle", "handle", sqlite_where=text("handle <> ''"), postgresql_where=text("handle <> ''")),
-    Index("ix_letter_delivery", "delivery_id", "subscriber_id"),
-)
-
-subscriber = Table(
-    "subscriber",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("channel", String(80), nullable=False),
-    Column("address", LargeBinary, nullable=False),  # AEAD ciphertext
-    Column("key_id", String(16), nullable=False),
-    Column("digest", LargeBinary, nullable=False),  # HMAC of the address: how one is found without being read
-    Column("language", String(20), nullable=False),
-    Column("import_id", Id, nullable=False),
-    UniqueConstraint("channel", "digest"),
-    sqlite_autoincrement=True,
-)
-
-subscription = Table(
-    "subscription",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("subscriber_id", Id, ForeignKey("subscriber.id", ondelete="CASCADE"), nullable=False),
-    Column("channel", String(80), nullable=False),
-    Column("area", String(80), nullable=False),
-    UniqueConstraint("subscriber_id", "area"),
-    Index("ix_subscription_area", "channel", "area", "subscriber_id", "id"),
-    sqlite_autoincrement=True,
-)
-
-import_run = Table(
-    "import_run",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("at", UtcTime, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("channel", String(80), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("legal_basis", Text, nullable=False),
-    Column("added", Integer, nullable=False),
-    Column("changed", Integer, nullable=False),
-    Column("refused", Integer, nullable=False),
-)
-
-due = Table(
-    "due",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("what", String(16), nullable=False),  # remind, due, grace, release, open, close
-    Column("incident_id", Id, nullable=False),
-    Column("update_id", Id),
-    Column("due_at", UtcTime, nullable=False),
-    Column("done_at", UtcTime),
-    Column("cancelled_at", UtcTime),
-    Column("lease_until", UtcTime),
-    Column("outcome", Text, nullable=False),
     Index(
-        "ix_due_open",
-        "due_at",
-        sqlite_where=text("done_at IS NULL AND cancelled_at IS NULL"),
-        postgresql_where=text("done_at IS NULL AND cancelled_at IS NULL"),
+        "ix_letter_handle",
+        "handle",
+        sqlite_where=text("handle <> ''"),
+        postgresql_where=text("handle <> ''"),
     ),
-    Index("ix_due_incident", "incident_id"),
-)
-
-channel_state = Table(
-    "channel_state",
-    metadata,
-    Column("channel", String(80), primary_key=True),
-    Column("parked_at", UtcTime),
-    Column("parked_because", Text, nullable=False),
-    Column("paused_at", UtcTime),
-    Column("probed_at", UtcTime),
-    Column("probe_good", Boolean),
-    Column("probe_sentence", Text, nullable=False),
-    Column("limits", JSON, nullable=False),
-)
-
-node = Table(
-    "node",
-    metadata,
-    Column("name", String(80), primary_key=True),
-    Column("started_at", UtcTime, nullable=False),
-    Column("seen_at", UtcTime, nullable=False),
-    Column("config_digest", String(64), nullable=False),
-)
-
-board_progress = Table(
-    "board_progress",
-    metadata,
-    Column("node", String(80), primary_key=True),
-    Column("channel", String(80), primary_key=True),
-    Column("rev_epoch", Integer, nullable=False),
-    Column("rev_n", BigInteger, nullable=False),
-    Column("shown_at", UtcTime, nullable=False),
-)
-
-token = Table(
-    "token",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False),  # a person's
-    Column("role", String(8), nullable=False),
-    Column("areas", JSON, nullable=False),  # [] means every area
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("prefix", String(16), nullable=False),
-    Column("created_at", UtcTime, nullable=False),
-    Column("expires_at", UtcTime),
-    Column("revoked_at", UtcTime),
-    Column("used_at", UtcTime),
-)
-
-idempotency = Table(
-    "idempotency",
-    metadata,
-    Column("token_id", Id, primary_key=True, autoincrement=False),
-    Column("method", String(8), primary_key=True),
-    Column("path", String(300), primary_key=True),
-    Column("key", String(200), primary_key=True),
-    Column("body_digest", String(64), nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("answer", JSON, nullable=False),
-    Column("at", UtcTime, nullable=False),
-    Index("ix_idempotency_at", "at"),
-)
-
-inbound = Table(
-    "inbound",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("channel", String(80), nullable=False),
-    Column("received_at", UtcTime, nullable=False),
-    Column("method", String(8), nullable=False),
-    Column("path", Text, nullable=False),
-    Column("query", Text, nullable=False),
-    Column("headers", JSON, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("due_at", UtcTime, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("state", String(10), nullable=False),  # waiting, done, unmatched, unreadable
-    Column("detail", Text, nullable=False),
-    Index("ix_inbound_open", "due_at", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("at", UtcTime, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("act", String(40), nullable=False),
-    Column("subject", Text, nullable=False),  # an opaque id or name, never an address or a text
-    Column("detail", JSON, nullable=False),
-    Column("seal", String(64)),  # SHA-256 over the seal before it and this row; null: not sealed yet
-    Index("ix_audit_unsealed", "id", sqlite_where=text("seal IS NULL"), postgresql_where=text("seal IS NULL")),
-    sqlite_autoincrement=True,
+    Index("ix_letter_delivery", "delivery_id", "subscriber_id"),
 )

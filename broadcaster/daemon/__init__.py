@@ -1,0 +1,19 @@
+"""The composition root: everything is put together here, and only here are clock, process and signals touched.
+
+The functions are fetched when first used, so that a command line that only reports does not pay for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["init", "restore", "serve", "verify_audit"]
+
+_HOMES = {"init": "offline", "restore": "offline", "verify_audit": "offline", "serve": "running"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

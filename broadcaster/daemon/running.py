@@ -1,0 +1,224 @@
+"""`serve`: one process with store, engine, operators' API and inbound listener; the public server is its child."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, select
+
+from broadcaster import locale
+from broadcaster.api import create_app
+from broadcaster.api.serving import Listener
+from broadcaster.channel import Probe
+from broadcaster.daemon import starting
+from broadcaster.daemon.watching import Watch
+from broadcaster.engine import probing
+from broadcaster.engine.engine import Engine
+from broadcaster.engine.lane import Surroundings
+from broadcaster.inbound import create_inbound_app
+from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_foreign_owners
+from broadcaster.service import follow_up
+from broadcaster.service.desk import Configuration, Desk
+from broadcaster.settings import ConfigErrors, Listen, Loaded
+from broadcaster.store import Store, StoreError
+from broadcaster.store.tables import meta
+from broadcaster.telemetry import Metrics, Redaction, begin_logging
+
+log = structlog.get_logger()
+WATCH_SECONDS = 5.0
+EXIT_CONFIGURATION = 2
+EXIT_FAILED = 1
+
+
+def serve(config_path: Path) -> int:
+    """Run until a signal ends it. Returns the exit code: 0 stopped, 1 store or network, 2 configuration."""
+    try:
+        refuse_foreign_owners()
+        loaded, configuration = starting.configure(config_path)
+    except (ConfigErrors, ForeignOwnerError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIGURATION
+    redaction = Redaction()
+    redaction.know(starting.secrets_of(loaded.settings, dict(configuration.adapters)))
+    begin_logging(loaded.settings.log.level, loaded.settings.log.format, redaction)
+    _raise_file_limit()
+    try:
+        store = starting.open_store(loaded.settings)
+    except StoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
+    try:
+        return asyncio.run(Daemon(loaded, configuration, store, redaction).run())
+    except OSError as error:
+        sys.stderr.write(f"The daemon cannot listen: {error}. Is another one running there?\n")
+        return EXIT_FAILED
+    finally:
+        store.close()
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as the system gives: a storm of connections must not end in EMFILE."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Daemon:
+    """Puts the parts together, keeps them running, and takes them apart in order."""
+
+    def __init__(
+        self, loaded: Loaded, configuration: Configuration, store: Store, redaction: Redaction
+    ) -> None:
+        self._loaded, self._redaction = loaded, redaction
+        self._store = store
+        self._metrics = Metrics()
+        self._node = starting.node_name(loaded.settings)
+        self.desk = Desk(store=store, clock=starting.now, configuration=configuration)
+        around = Surroundings(store, starting.now, self._node, self._metrics.observe)
+        settings = loaded.settings
+        epoch = int(store.read(_epoch))
+        self.engine = Engine(
+            around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
+        )
+        self._watch = Watch(self.desk, self.engine, self._metrics, self._node)
+        self._stop = asyncio.Event()
+        self._listeners: list[Listener] = []
+        self._public: asyncio.subprocess.Process | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------------------------------------------------- running
+    async def run(self) -> int:
+        """Start everything, wait for a signal, stop everything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        try:
+            await self._start()
+            await self._stop.wait()
+        finally:
+            await self._end()
+        return 0
+
+    async def _start(self) -> None:
+        settings = self._loaded.settings
+        await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
+        if settings.inbound is not None:
+            await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
+        await self.engine.start(self.desk.configuration.adapters, self.desk.configuration.digest)
+        if settings.public.listen is not None:
+            self._spawn(self._keep_public(settings.public.directory, settings.public.listen))
+        self._spawn(self._watching())
+        log.info(
+            "daemon ready",
+            mode=str(settings.mode),
+            node=self._node,
+            channels=list(self.engine.lanes),
+        )
+
+    async def _listen(self, listen: Listen, app: Any) -> None:
+        listener = Listener(app, listen.host, listen.port)
+        await listener.start()
+        self._listeners.append(listener)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.remove(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a part of the daemon failed", exc_info=task.exception())
+
+    async def _end(self) -> None:
+        """Take no more commands, let running calls end, then stop the page's server last."""
+        log.info("daemon stopping")
+        for listener in self._listeners:
+            await listener.stop()
+        await self.engine.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._public is not None and self._public.returncode is None:
+            self._public.terminate()
+            await self._public.wait()
+
+    # ----------------------------------------------------------------------------------------------- the page's server
+    async def _keep_public(self, directory: Path, listen: Listen) -> None:
+        """The public server is a process of its own, started again when it ends."""
+        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+        command = (
+            sys.executable,
+            "-m",
+            "broadcaster.public",
+            "--directory",
+            str(directory),
+            "--listen",
+            str(listen),
+        )
+        while True:
+            self._public = await asyncio.create_subprocess_exec(*command)
+            code = await self._public.wait()
+            log.error("the public server ended and is started again", code=code)
+            await asyncio.sleep(2)
+
+    # --------------------------------------------------------------------------------------------------------- reload
+    async def reload(self) -> None:
+        """SIGHUP: read the file again. A bad one leaves the configuration in force running and says why."""
+        try:
+            loaded, configuration = await asyncio.to_thread(starting.configure, self._loaded.path)
+        except ConfigErrors as error:
+            log.error("configuration refused, the present one stays in force", reason=str(error))
+            return
+        old = self.desk.configuration
+        added, removed, changed = changed_channels(old.adapters, configuration.adapters)
+        # Adapters that did not change keep their connections and their lanes.
+        kept = {
+            name: old.adapters[name] if name not in (*added, *changed) else adapter
+            for name, adapter in configuration.adapters.items()
+        }
+        self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
+        self.desk.configuration = Configuration(loaded.settings, kept, configuration.digest)
+        self._loaded = loaded
+        await self.engine.swap(kept, frozenset(removed), frozenset(changed))
+        log.info("configuration reloaded", added=added, removed=removed, changed=changed)
+
+    # ------------------------------------------------------------------------------------------- what the API may ask
+    async def probe(self, channel: str) -> Probe | None:
+        """Probe one channel now; None when it cannot be asked or is not there."""
+        lane = self.engine.lanes.get(channel)
+        return await probing.probe(lane) if lane is not None else None
+
+    def health(self) -> Mapping[str, Any]:
+        """What is degraded, as the last look saw it."""
+        language = self.desk.configuration.languages[0]
+        words = locale.phrases(language)
+        return {
+            "ready": self._store.broken is None and bool(self.engine.lanes),
+            "degraded": [
+                {
+                    "what": state.what,
+                    "where": state.where,
+                    "sentence": locale.translate(words, state.sentence, **state.values),
+                }
+                for state in self._watch.last
+            ],
+        }
+
+    async def _watching(self) -> None:
+        while True:
+            await asyncio.to_thread(self._watch.look)
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+def _epoch(connection: Connection) -> int:
+    return int(connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) or 1)

@@ -1,0 +1,46 @@
+"""From a configuration file to the parts of a daemon."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from broadcaster.registry import Adapter, build
+from broadcaster.registry.building import held_secrets
+from broadcaster.service.desk import Configuration
+from broadcaster.settings import Loaded, Settings, load
+from broadcaster.store import Store
+
+
+def now() -> datetime:
+    """The wall clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+def configure(path: Path) -> tuple[Loaded, Configuration]:
+    """Read a configuration and build its channels. Raises ConfigErrors with everything that is wrong."""
+    loaded = load(path, os.environ)
+    return loaded, Configuration(loaded.settings, build(loaded), loaded.digest)
+
+
+def open_store(settings: Settings, *, lock: bool = True) -> Store:
+    """Open the store of a configuration; raises StoreError."""
+    key = base64.b64decode(settings.store.key.get_secret_value())
+    return Store(settings.store.url.get_secret_value(), key, lock=lock)
+
+
+def secrets_of(settings: Settings, adapters: dict[str, Adapter]) -> Iterator[str]:
+    """Every secret of a configuration, for the redaction of logs."""
+    yield from held_secrets(settings)
+    for adapter in adapters.values():
+        yield from held_secrets(adapter.settings)
+        yield from adapter.secrets()
+
+
+def node_name(settings: Settings) -> str:
+    """This node's name: the same over restarts."""
+    return settings.node or socket.gethostname()

@@ -1,0 +1,178 @@
+"""Every degraded state is seen within seconds: in health, log and metric, and in a notice to staff by another way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.domain.incident import Audience
+from broadcaster.engine.boards import BoardLane
+from broadcaster.engine.engine import Engine
+from broadcaster.engine.fallback import PATIENCE
+from broadcaster.service.desk import Desk
+from broadcaster.service.notifying import tell_staff
+from broadcaster.store import StoreError, boards, channels, incidents, nodes
+from broadcaster.telemetry import Metrics
+
+log = structlog.get_logger()
+BEHIND = timedelta(seconds=10)
+NODE_SEEN = timedelta(seconds=60)
+LEAST_DISK = 100 * 2**20
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """Something that is not as it should be: `what` where, and the English sentence that says what to do."""
+
+    what: str
+    where: str
+    sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+class Watch:
+    """Looks every few seconds; `last` is what it saw."""
+
+    def __init__(self, desk: Desk, engine: Engine, metrics: Metrics, node: str) -> None:
+        self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
+        self.last: tuple[Degraded, ...] = ()
+        self._told: set[tuple[str, str]] = set()
+
+    def look(self) -> tuple[Degraded, ...]:
+        """Look now; log, count and tell what is new. Runs in a thread."""
+        now = self._desk.clock()
+        found = tuple(self._find(now))
+        self._metrics.degraded((state.what, state.where) for state in found)
+        known = {(state.what, state.where) for state in self.last}
+        for state in found:
+            if (state.what, state.where) not in known:
+                log.error(
+                    "degraded",
+                    what=state.what,
+                    where=state.where,
+                    reason=state.sentence.format(**state.values),
+                )
+        for what, where in known - {(state.what, state.where) for state in found}:
+            log.info("mended", what=what, where=where)
+        self.last = found
+        self._tell(found)
+        return found
+
+    def _find(self, now: datetime) -> Iterator[Degraded]:
+        broken = self._desk.store.broken
+        if broken is not None:
+            yield Degraded("store", "", "{reason}", {"reason": str(broken)})
+            return
+        try:
+            seen = self._desk.read(lambda connection: self._see(connection, now))
+        except StoreError as error:
+            yield Degraded("store", "", "{reason}", {"reason": str(error)})
+            return
+        for find in (self._channels, self._boards, self._nodes, self._promises):
+            yield from find(seen, now)
+        yield from self._disk()
+
+    def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
+        self._metrics.queued(channels.queued(connection))
+        return {
+            "states": channels.states(connection),
+            "newest": boards.newest_revision(connection),
+            "progress": nodes.progress(connection),
+            "nodes": nodes.listing(connection),
+            "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
+        }
+
+    def _channels(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for name, lane in self._engine.lanes.items():
+            state = seen["states"].get(name)
+            if state is not None and state.parked_at is not None:
+                yield Degraded(
+                    "parked",
+                    name,
+                    "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
+                    {"channel": name, "because": state.parked_because},
+                )
+            elif lane.breaker.opened_at is not None and now - lane.breaker.opened_at >= PATIENCE:
+                yield Degraded(
+                    "resting",
+                    name,
+                    "{channel} does not answer since {seconds} s: {because}",
+                    {
+                        "channel": name,
+                        "seconds": int((now - lane.breaker.opened_at).total_seconds()),
+                        "because": lane.broken_because,
+                    },
+                )
+            elif state is not None and state.probe_good is False:
+                yield Degraded(
+                    "probe",
+                    name,
+                    "{channel}: {because}",
+                    {"channel": name, "because": state.probe_sentence},
+                )
+
+    def _boards(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        newest = seen["newest"]
+        for name, lane in self._engine.lanes.items():
+            if newest is None or not isinstance(lane, BoardLane):
+                continue
+            mine = [at for at in seen["progress"] if at.node == self._node and at.channel == name]
+            late = lane.behind_since(newest, mine[0].revision if mine else None, now)
+            if late is not None and now - late > BEHIND:
+                yield Degraded(
+                    "behind",
+                    name,
+                    "{channel} does not show the newest update on this machine.",
+                    {"channel": name},
+                )
+
+    def _nodes(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        alive = [node for node in seen["nodes"] if now - node.seen_at < NODE_SEEN]
+        if len({node.config_digest for node in alive}) > 1:
+            names = ", ".join(node.name for node in alive)
+            yield Degraded(
+                "configuration",
+                "",
+                "The machines {names} run different configurations.",
+                {"names": names},
+            )
+
+    @staticmethod
+    def _promises(seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for record in seen["open"]:
+            newest = record.newest_standing(Audience.PUBLIC)
+            if newest is not None and newest.said.promise is not None and newest.said.promise < now:
+                yield Degraded(
+                    "promise",
+                    record.name,
+                    "{incident}: the promised word has not come. Write it: broadcaster update {incident}",
+                    {"incident": record.name},
+                )
+
+    def _disk(self) -> Iterator[Degraded]:
+        directory = Path(self._desk.configuration.settings.public.directory)
+        if directory.exists() and shutil.disk_usage(directory).free < LEAST_DISK:
+            yield Degraded("disk", "", "The disk is nearly full: less than 100 MB are free.")
+
+    def _tell(self, found: tuple[Degraded, ...]) -> None:
+        """One notice for each state when it begins; promises have notices of their own at their own times."""
+        self._told &= {(state.what, state.where) for state in found}
+        for state in found:
+            mark = (state.what, state.where)
+            if mark in self._told or state.what == "promise":
+                continue
+            try:
+                tell_staff(
+                    self._desk, state.sentence, f"{mark}", avoid=(state.where,), **state.values
+                )
+                self._told.add(mark)
+            except Exception as error:
+                log.exception("staff could not be told", reason=str(error))

@@ -1,0 +1,252 @@
+"""Claiming deliveries: which may go now, and what each of their steps will say, looked up as late as possible."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, exists, func, or_, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State, StepKind
+from broadcaster.domain.exchange import Message
+from broadcaster.domain.incident import Kind, Severity
+from broadcaster.store import tables as t
+from broadcaster.store.accepting import incident_name
+from broadcaster.store.moving import end
+
+LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step still to be done, with its message ready to be sent.
+
+    `last` is the outcome of its last attempt when that is uncertain or unknown: then it is looked up before it is
+    repeated. `skip` says that there is nothing to do (the post to amend or withdraw was never made).
+    """
+
+    id: int
+    position: int
+    kind: StepKind
+    attempts: int
+    first_tried_at: datetime | None
+    uncertain: bool
+    skip: bool
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A delivery this node may work on until its lease ends. Its state is `sending`, or `uncertain` to be looked up."""
+
+    id: int
+    update_id: int
+    incident: str
+    number: int
+    channel: str
+    shape: Shape
+    state: State
+    priority: int
+    life_safety: bool
+    not_after: datetime
+    lease_token: str
+    attempts: int
+    expanded: bool
+    steps: tuple[Step, ...]
+
+
+def database_now(connection: Connection, now: datetime) -> datetime:
+    """The database's own clock on PostgreSQL, where nodes may disagree about the time; `now` on SQLite."""
+    if connection.dialect.name == "sqlite":
+        return now
+    at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return at
+
+
+def heads(channel: str, at: datetime) -> Any:
+    """Deliveries of a channel that may be claimed: due, released, and no earlier one of their incident is open."""
+    mine, earlier = t.delivery, t.delivery.alias("earlier")
+    blocked = exists().where(
+        earlier.c.channel == channel,
+        earlier.c.incident_id == mine.c.incident_id,
+        earlier.c.released,
+        or_(
+            and_(
+                earlier.c.number < mine.c.number,
+                earlier.c.state.in_([State.WAITING, State.SENDING]),
+            ),
+            and_(earlier.c.number > mine.c.number, earlier.c.state == State.SENDING),
+        ),
+    )
+    # Whom a fallback writes to is known only when the channel it stands in for has stopped.
+    giving_over = exists().where(
+        earlier.c.id == mine.c.fallback_for, earlier.c.state == State.SENDING
+    )
+    return (
+        select(mine)
+        .where(
+            mine.c.channel == channel,
+            mine.c.released,
+            mine.c.state.in_([State.WAITING, State.UNCERTAIN]),
+            mine.c.due_at <= at,
+            or_(mine.c.lease_until.is_(None), mine.c.lease_until < at),
+            ~blocked,
+            ~giving_over,
+        )
+        .order_by(mine.c.priority, mine.c.due_at, mine.c.id)
+    )
+
+
+def claim(
+    connection: Connection,
+    channel: str,
+    node: str,
+    now: datetime,
+    limit: int,
+    urgent_only: bool = False,
+) -> tuple[Claim, ...]:
+    """Claim up to `limit` heads of a channel; expired ones end here and are not returned.
+
+    `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
+    """
+    at = database_now(connection, now)
+    query = heads(channel, at)
+    if urgent_only:
+        query = query.where(t.delivery.c.priority == 0)
+    claimed = []
+    for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all():
+        if row.not_after <= now:
+            end(
+                connection,
+                row.id,
+                State.EXPIRED,
+                now,
+                "its time had passed before it could be sent",
+            )
+            continue
+        token = secrets.token_hex(8)
+        state = State.SENDING if row.state == State.WAITING else State.UNCERTAIN
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id == row.id)
+            .values(
+                state=state,
+                lease_node=node,
+                lease_token=token,
+                lease_until=at + LEASE,
+                started_at=row.started_at or now,
+                attempts=row.attempts + 1,
+            )
+        )
+        claimed.append(_claim(connection, row, state, token))
+    return tuple(claimed)
+
+
+def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
+    said = connection.execute(
+        select(t.update.c.kind, t.update.c.severity, t.incident.c.staff)
+        .join(t.incident, t.incident.c.id == t.update.c.incident_id)
+        .where(t.update.c.id == row.update_id)
+    ).one()
+    incident = incident_name(row.incident_id, said.staff)
+    rows = connection.execute(
+        select(
+            t.step, t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language
+        )
+        .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
+        .where(
+            t.step.c.delivery_id == row.id,
+            or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
+        )
+        .order_by(t.step.c.position)
+    ).all()
+    return Claim(
+        id=row.id,
+        update_id=row.update_id,
+        incident=incident,
+        number=row.number,
+        channel=row.channel,
+        shape=Shape(row.shape),
+        state=state,
+        priority=row.priority,
+        life_safety=row.life_safety,
+        not_after=row.not_after,
+        lease_token=token,
+        attempts=row.attempts + 1,
+        expanded=row.expanded,
+        steps=tuple(
+            step(connection, found, row, incident, Kind(said.kind), Severity(said.severity))
+            for found in rows
+        ),
+    )
+
+
+def step(
+    connection: Connection, row: Any, delivery: Any, incident: str, kind: Kind, severity: Severity
+) -> Step:
+    """One step with its message: what it answers and what it changes are looked up now, not when it was planned."""
+    target = ""
+    if row.target_step is not None:
+        target = (
+            connection.scalar(select(t.step.c.handle).where(t.step.c.id == row.target_step)) or ""
+        )
+    return Step(
+        id=row.id,
+        position=row.position,
+        kind=StepKind(row.kind),
+        attempts=row.attempts,
+        first_tried_at=row.first_tried_at,
+        uncertain=row.outcome == "uncertain" or _broken_off(connection, row.id),
+        skip=row.target_step is not None and not target,
+        message=Message(
+            incident=incident,
+            number=delivery.number,
+            kind=kind,
+            severity=severity,
+            language=row.language or "",
+            key=row.key,
+            body=row.body or "",
+            subject=row.subject or "",
+            payload=row.payload or "",
+            in_reply_to=_thread_end(connection, delivery, row),
+            target=target,
+        ),
+    )
+
+
+def _broken_off(connection: Connection, step_id: int) -> bool:
+    """Whether the last attempt has no outcome: the process died while the call was under way."""
+    last = connection.execute(
+        select(t.attempt.c.ended_at)
+        .where(t.attempt.c.step_id == step_id)
+        .order_by(t.attempt.c.id.desc())
+        .limit(1)
+    ).first()
+    return last is not None and last.ended_at is None
+
+
+def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
+    """The far side's handle of the newest post of this incident on this channel that still stands."""
+    taken = select(t.step.c.target_step).where(
+        t.step.c.kind == StepKind.WITHDRAW, t.step.c.outcome == "accepted"
+    )
+    return (
+        connection.scalar(
+            select(t.step.c.handle)
+            .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
+            .where(
+                t.delivery.c.channel == delivery.channel,
+                t.delivery.c.incident_id == delivery.incident_id,
+                t.step.c.kind == StepKind.POST,
+                t.step.c.outcome == "accepted",
+                t.step.c.handle != "",
+                t.step.c.id != row.id,
+                t.step.c.id.not_in(taken.where(t.step.c.target_step.is_not(None))),
+            )
+            .order_by(t.step.c.id.desc())
+            .limit(1)
+        )
+        or ""
+    )

@@ -1,0 +1,134 @@
+"""Ending letter deliveries: through, stopped, or past their time; their state follows from their counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update as sql_update
+
+from broadcaster.domain.delivery import Counts, Shape, State
+from broadcaster.store import tables as t
+from broadcaster.store.claiming import database_now
+from broadcaster.store.letters import LetterRow, flush_rows, positions_without_outcome
+from broadcaster.store.moving import end, move
+
+
+def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
+    """End every letter delivery of a channel whose jobs are all done, or that was stopped or has expired.
+
+    Returns the ids of those that ended. What was never pulled counts as skipped; what may have gone as uncertain.
+    """
+    at = database_now(connection, now)
+    ended = []
+    for row in connection.execute(
+        select(t.delivery).where(
+            t.delivery.c.channel == channel,
+            t.delivery.c.shape == Shape.LETTER,
+            t.delivery.c.state == State.SENDING,
+        )
+    ).all():
+        over = row.stopped or row.not_after <= now
+        if not over and (not row.expanded or _open_jobs(connection, row.id)):
+            continue
+        if over and _running_jobs(connection, row.id, at):
+            continue
+        if over:
+            _abandon(connection, row, now)
+        _end_letters(connection, row.id, now, bool(row.stopped))
+        ended.append(int(row.id))
+    return ended
+
+
+def _open_jobs(connection: Connection, delivery_id: int) -> int:
+    return int(
+        connection.scalar(
+            select(func.count())
+            .select_from(t.job)
+            .where(t.job.c.delivery_id == delivery_id, t.job.c.state != "done")
+        )
+        or 0
+    )
+
+
+def _running_jobs(connection: Connection, delivery_id: int, at: datetime) -> int:
+    return int(
+        connection.scalar(
+            select(func.count())
+            .select_from(t.job)
+            .where(
+                t.job.c.delivery_id == delivery_id,
+                t.job.c.state == "sending",
+                t.job.c.lease_until >= at,
+            )
+        )
+        or 0
+    )
+
+
+def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
+    for row in connection.execute(
+        select(t.job).where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
+    ).all():
+        left = positions_without_outcome(connection, row)
+        in_flight = [
+            position for position in left if row.state == "sending" and position < row.watermark
+        ]
+        flush_rows(
+            connection,
+            [
+                LetterRow(row.id, position, delivery.id, row.subscribers[position], "uncertain")
+                for position in in_flight
+            ],
+            row.supplier,
+            now,
+        )
+        transient = int(
+            connection.scalar(
+                select(func.count())
+                .select_from(t.letter)
+                .where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
+            )
+            or 0
+        )
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id == delivery.id)
+            .values(skipped=t.delivery.c.skipped + len(left) - len(in_flight) + transient)
+        )
+    connection.execute(
+        sql_update(t.job)
+        .where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
+        .values(state="done", lease_node=None, lease_token=None, lease_until=None)
+    )
+
+
+def _end_letters(connection: Connection, delivery_id: int, now: datetime, stopped: bool) -> None:
+    counts = read_counts(connection, delivery_id)
+    if counts.accepted or counts.total == 0:
+        end(
+            connection,
+            delivery_id,
+            State.ACCEPTED,
+            now,
+            "" if counts.total else "nobody to write to",
+        )
+    elif counts.uncertain:
+        move(connection, delivery_id, State.UNCERTAIN, detail="it may have gone; nobody said so")
+    elif stopped or counts.skipped:
+        move(connection, delivery_id, State.WAITING)
+        end(
+            connection,
+            delivery_id,
+            State.WITHDRAWN if stopped else State.EXPIRED,
+            now,
+            "stopped before any was sent",
+        )
+    else:
+        end(connection, delivery_id, State.FAILED, now, "every address was refused")
+
+
+def read_counts(connection: Connection, delivery_id: int) -> Counts:
+    """The counts of one delivery."""
+    row = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
+    return Counts(row.total, row.accepted, row.confirmed, row.failed, row.uncertain, row.skipped)

@@ -1,0 +1,180 @@
+"""Release: an accepted update goes, gets its public revision, and puts an end to what it makes needless."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update as sql_update
+
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Audience, Kind, Revision
+from broadcaster.store import audit, dues, tables as t
+from broadcaster.store.stopping import stop_what_no_longer_holds
+from broadcaster.store.writer import wake
+
+
+def set_meta(connection: Connection, name: str, value: str) -> None:
+    """Write one of the small facts of which there is one."""
+    changed = connection.execute(
+        sql_update(t.meta).where(t.meta.c.name == name).values(value=value)
+    )
+    if not changed.rowcount:
+        connection.execute(insert(t.meta).values(name=name, value=value))
+
+
+def release(connection: Connection, update_id: int, now: datetime) -> str:
+    """Let an accepted update go: give it its public revision, stop what it puts out of date, wake the engine.
+
+    Returns:
+        The revision ("1.17"), or "" for what is for staff only.
+    """
+    row = connection.execute(
+        select(t.update).where(t.update.c.id == update_id).with_for_update()
+    ).one()
+    revision = _next_revision(connection) if row.audience == Audience.PUBLIC else None
+    connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id == update_id)
+        .values(
+            hold=None,
+            released_at=now,
+            rev_epoch=revision.epoch if revision else None,
+            rev_n=revision.n if revision else None,
+        )
+    )
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.update_id == update_id)
+        .values(released=True, due_at=now)
+    )
+    newest = connection.scalar(select(func.max(t.subscription.c.id))) or 0
+    connection.execute(
+        sql_update(t.audience)
+        .where(
+            t.audience.c.delivery_id.in_(
+                select(t.delivery.c.id).where(t.delivery.c.update_id == update_id)
+            )
+        )
+        .values(upto=newest)
+    )
+    _move_incident(connection, row, revision, now)
+    stop_what_no_longer_holds(connection, row, now)
+    dues.take_effect(connection, row, now)
+    audit.note(
+        connection,
+        now,
+        row.author,
+        "release",
+        f"{row.incident_id}-{row.number}",
+        revision=str(revision or ""),
+    )
+    wake(connection)
+    return str(revision) if revision else ""
+
+
+def release_held(connection: Connection, update_id: int, now: datetime) -> str:
+    """Release a scheduled update whose time has come. Returns what came of it."""
+    row = connection.execute(
+        select(t.update).where(t.update.c.id == update_id).with_for_update()
+    ).one()
+    if row.cancelled_at is not None:
+        return "cancelled"
+    if row.released_at is not None:
+        return "released already"
+    if row.not_after <= now:
+        cancel(connection, update_id, now, "clock")
+        return "too late: its time had passed"
+    return f"released {release(connection, update_id, now)}"
+
+
+def cancel(connection: Connection, update_id: int, now: datetime, actor: str) -> bool:
+    """Take back an accepted update that is not released. False when it is released or cancelled already."""
+    cancelled = connection.execute(
+        sql_update(t.update)
+        .where(
+            t.update.c.id == update_id,
+            t.update.c.released_at.is_(None),
+            t.update.c.cancelled_at.is_(None),
+        )
+        .values(cancelled_at=now, hold=None)
+    )
+    if cancelled.rowcount != 1:
+        return False
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.update_id == update_id, t.delivery.c.state == State.WAITING)
+        .values(state=State.WITHDRAWN, ended_at=now, detail=f"cancelled by {actor}")
+    )
+    connection.execute(
+        sql_update(t.due)
+        .where(t.due.c.update_id == update_id, t.due.c.done_at.is_(None))
+        .values(cancelled_at=now, outcome=f"cancelled by {actor}")
+    )
+    audit.note(connection, now, actor, "cancel", str(update_id))
+    return True
+
+
+def reschedule(
+    connection: Connection, update_id: int, at: datetime, now: datetime, actor: str
+) -> bool:
+    """Move a scheduled update to another time. False when it is released or cancelled already."""
+    row = connection.execute(
+        select(t.update).where(t.update.c.id == update_id).with_for_update()
+    ).one()
+    if row.released_at is not None or row.cancelled_at is not None:
+        return False
+    life = row.not_after - row.release_at
+    connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id == update_id)
+        .values(release_at=at, not_after=at + life)
+    )
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.update_id == update_id)
+        .values(not_after=at + life)
+    )
+    connection.execute(
+        sql_update(t.due)
+        .where(t.due.c.update_id == update_id, t.due.c.what == "release", t.due.c.done_at.is_(None))
+        .values(due_at=at, lease_until=None)
+    )
+    audit.note(connection, now, actor, "reschedule", str(update_id), at=at.isoformat())
+    wake(connection)
+    return True
+
+
+def _next_revision(connection: Connection) -> Revision:
+    epoch = int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
+    # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
+    last = connection.scalar(
+        select(t.meta.c.value).where(t.meta.c.name == "revision").with_for_update()
+    )
+    revision = Revision(epoch, int(last or 0) + 1)
+    set_meta(connection, "revision", str(revision.n))
+    return revision
+
+
+def _move_incident(
+    connection: Connection, row: Any, revision: Revision | None, now: datetime
+) -> None:
+    values: dict[str, Any] = {}
+    if revision is not None:
+        values |= {"rev_epoch": revision.epoch, "rev_n": revision.n}
+        incident = connection.execute(
+            select(t.incident).where(t.incident.c.id == row.incident_id)
+        ).one()
+        if incident.public_order is None:
+            newest = connection.scalar(select(func.max(t.incident.c.public_order))) or 0
+            values["public_order"] = newest + 1
+    if (row.kind == Kind.RESTORED and not row.areas) or (
+        row.kind == Kind.RETRACTION and row.corrects_all
+    ):
+        values["closed_at"] = now
+    elif row.kind in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION) and row.areas:
+        values["closed_at"] = None
+    if values:
+        connection.execute(
+            sql_update(t.incident).where(t.incident.c.id == row.incident_id).values(**values)
+        )

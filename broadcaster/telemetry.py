@@ -1,0 +1,168 @@
+"""What the daemon says about itself: structured logs with secrets taken out first, and metrics for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+_TOKEN = re.compile(r"\bbc_[A-Za-z0-9_-]{8,}")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s@/]+)@")
+_PHONE = re.compile(r"(?<![\w.:-])\+\d{7,15}\b")
+_MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b")
+_SHORTEST_SECRET = 6
+STARS = "***"
+
+
+class Redaction:
+    """The first processor of every log line: known secrets and what looks like one, or like an address, go out."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, ...] = ()
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Secrets of the configuration in force; those of an earlier one stay known."""
+        found = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        self._known = tuple(sorted(found | set(self._known), key=len, reverse=True))
+
+    def text(self, value: str) -> str:
+        """`value` without secrets and addresses."""
+        for secret in self._known:
+            value = value.replace(secret, STARS)
+        value = _PASSWORD_IN_URL.sub(rf"\1:{STARS}@", value)
+        for pattern in (_TOKEN, _MAIL, _PHONE):
+            value = pattern.sub(STARS, value)
+        return value
+
+    def __call__(
+        self, _: Any, __: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """As a structlog processor."""
+        return {str(key): self._value(value) for key, value in event.items()}
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._value(part) for key, part in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value(part) for part in value]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return (
+            value
+            if isinstance(value, BaseException) or hasattr(value, "tb_frame")
+            else self.text(str(value))
+        )
+
+
+def begin_logging(
+    level: str, form: str, redaction: Redaction, stream: TextIO | None = None
+) -> None:
+    """Log to standard error: one JSON object a line, or lines for people. Libraries' logs take the same way."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redaction,  # after the traceback became text, before anything is written
+    ]
+    last: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
+    if form == "console":
+        last = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    out = logging.StreamHandler(stream or sys.stderr)
+    out.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [out]
+    root.setLevel(level.upper())
+    for chatty in ("apscheduler", "alembic", "urllib3", "tweepy", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Metrics:
+    """Counters and gauges. Names are in docs/operating.md; labels are channel names, never anything a stranger chose."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._attempts = Counter(
+            "broadcaster_attempts",
+            "Calls to far sides by outcome.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
+        self._accepted = Counter(
+            "broadcaster_deliveries_accepted",
+            "Deliveries a far side accepted.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self._letters = Counter(
+            "broadcaster_letters_accepted",
+            "Letters gateways accepted.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self._fallbacks = Counter(
+            "broadcaster_fallbacks",
+            "Deliveries another channel took over.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self._degraded = Gauge(
+            "broadcaster_degraded",
+            "1 while something is degraded.",
+            ["what", "where"],
+            registry=self.registry,
+        )
+        self._queued = Gauge(
+            "broadcaster_deliveries_open",
+            "Deliveries not yet final.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self._counted: Mapping[str, Callable[..., None]] = {
+            "attempt": lambda channel, facts: self._attempts.labels(
+                channel, facts["outcome"]
+            ).inc(),
+            "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
+            "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
+            "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
+        }
+
+    def observe(self, event: str, channel: str, **facts: Any) -> None:
+        """Called by the engine; an event nobody counts is passed over."""
+        count = self._counted.get(event)
+        if count is not None:
+            count(channel, facts)
+
+    def degraded(self, states: Iterable[tuple[str, str]]) -> None:
+        """Show exactly these degraded states, each (what, where)."""
+        self._degraded.clear()
+        for what, where in states:
+            self._degraded.labels(what, where).set(1)
+
+    def queued(self, numbers: Mapping[str, int]) -> None:
+        """Show how many deliveries are open on each channel."""
+        self._queued.clear()
+        for channel, number in numbers.items():
+            self._queued.labels(channel).set(number)

@@ -14,7 +14,7 @@ from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
-from broadcaster.store import deliveries, expanding, finishing, letters
+from broadcaster.store import claiming, deliveries, expanding, finishing, letters
 from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job
 
@@ -41,7 +41,7 @@ class LetterLane(Lane):
             return self.later(1.0)
         now = self.around.clock()
         claims = await self.write(
-            lambda connection: claim(connection, self.name, self.around.node, now, 4)
+            lambda connection: claiming.claim(connection, self.name, self.around.node, now, 4)
         )
         for claim in claims:
             self.spawn(self._expand(claim))

@@ -14,7 +14,7 @@ from broadcaster.channel import CanConfirm, CanFind, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
-from broadcaster.store import deliveries, moving
+from broadcaster.store import claiming, deliveries, moving
 from broadcaster.store.claiming import Claim, Step
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class PostLane(Lane):
         if free:
             now = self.around.clock()
             claims = await self.write(
-                lambda connection: claim(
+                lambda connection: claiming.claim(
                     connection, self.name, self.around.node, now, free, urgent_only
                 )
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,14 +23,23 @@ def now() -> datetime:
 
 def configure(path: Path) -> tuple[Loaded, Configuration]:
     """Read a configuration and build its channels. Raises ConfigErrors with everything that is wrong."""
-    loaded = load(path, os.environ)
+    loaded = load(path, environ())
     return loaded, Configuration(loaded.settings, build(loaded), loaded.digest)
 
 
 def open_store(settings: Settings, *, lock: bool = True) -> Store:
     """Open the store of a configuration; raises StoreError."""
-    key = base64.b64decode(settings.store.key.get_secret_value())
-    return Store(settings.store.url.get_secret_value(), key, lock=lock)
+    return Store(settings.store.url.get_secret_value(), store_key(settings), lock=lock)
+
+
+def store_key(settings: Settings) -> bytes:
+    """The 32 bytes that seal addresses."""
+    return base64.b64decode(settings.store.key.get_secret_value())
+
+
+def environ() -> Mapping[str, str]:
+    """The environment that `${NAME}` in a configuration is read from."""
+    return os.environ
 
 
 def secrets_of(settings: Settings, adapters: dict[str, Adapter]) -> Iterator[str]:

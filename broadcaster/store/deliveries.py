@@ -143,7 +143,11 @@ def put_back(
     if state is claim.state:
         changed = connection.execute(
             sql_update(t.delivery)
-            .where(t.delivery.c.id == claim.id, t.delivery.c.state == state)
+            .where(
+                t.delivery.c.id == claim.id,
+                t.delivery.c.state == state,
+                t.delivery.c.lease_token == claim.lease_token,
+            )
             .values(**values)
         ).rowcount
     else:

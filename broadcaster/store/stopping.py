@@ -36,7 +36,11 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         _end_waiting(connection, wrong, end, now, f"{row.kind} {row.number}")
         connection.execute(
             sql_update(t.delivery)
-            .where(t.delivery.c.id.in_(wrong), t.delivery.c.state == State.SENDING)
+            .where(
+                t.delivery.c.id.in_(wrong),
+                # An uncertain one is looked up still, but must not be sent again when it is not found.
+                t.delivery.c.state.in_([State.SENDING, State.UNCERTAIN]),
+            )
             .values(stopped=True)
         )
         return

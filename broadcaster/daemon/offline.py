@@ -27,7 +27,8 @@ def _first_token(config_path: Path) -> None:
     try:
         now = starting.now()
         secret, _ = store.write(
-            lambda connection: tokens.issue(connection, now, "admin", Role.ADMIN, (), None, "init"), Rank.ACCEPT
+            lambda connection: tokens.issue(connection, now, "admin", Role.ADMIN, (), None, "init"),
+            Rank.ACCEPT,
         ).result()
     finally:
         store.close()

@@ -18,7 +18,7 @@ from broadcaster import locale
 from broadcaster.api import create_app
 from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
-from broadcaster.daemon import starting
+from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
@@ -88,7 +88,8 @@ class Daemon:
         self.engine = Engine(
             around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
         )
-        self._watch = Watch(self.desk, self.engine, self._metrics, self._node)
+        self._watch = Watch(self.desk, self.engine, self._metrics, self._node, self._alarm)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._listeners: list[Listener] = []
         self._public: asyncio.subprocess.Process | None = None
@@ -97,7 +98,7 @@ class Daemon:
     # ------------------------------------------------------------------------------------------------------- running
     async def run(self) -> int:
         """Start everything, wait for a signal, stop everything."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
@@ -213,6 +214,12 @@ class Daemon:
                 for state in self._watch.last
             ],
         }
+
+    def _alarm(self, text: str) -> int:
+        """From the watch's thread: tell staff without the store."""
+        assert self._loop is not None  # noqa: S101 - the watch runs only while the loop does
+        work = alarming.alarm(self.engine.lanes, self.desk.configuration, text, starting.now())
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(alarming.DEADLINE + 5)
 
     async def _watching(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,10 +39,17 @@ class Degraded:
 
 
 class Watch:
-    """Looks every few seconds; `last` is what it saw."""
+    """Looks every few seconds; `last` is what it saw.
 
-    def __init__(self, desk: Desk, engine: Engine, metrics: Metrics, node: str) -> None:
+    Args:
+        alarm: tells staff without the store, called in `look`'s thread; returns how many channels accepted.
+    """
+
+    def __init__(
+        self, desk: Desk, engine: Engine, metrics: Metrics, node: str, alarm: Callable[[str], int]
+    ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
+        self._alarm = alarm
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
@@ -170,9 +177,19 @@ class Watch:
             if mark in self._told or state.what == "promise":
                 continue
             try:
-                tell_staff(
-                    self._desk, state.sentence, f"{mark}", avoid=(state.where,), **state.values
-                )
+                self._tell_one(state)
                 self._told.add(mark)
             except Exception as error:
                 log.exception("staff could not be told", reason=str(error))
+
+    def _tell_one(self, state: Degraded) -> None:
+        if state.what == "store":
+            self._alarm(state.sentence.format(**state.values))
+        else:
+            tell_staff(
+                self._desk,
+                state.sentence,
+                f"{state.what} {state.where}",
+                avoid=(state.where,),
+                **state.values,
+            )

@@ -7,7 +7,7 @@ What was corrected or retracted keeps its id; its text gives way to a line that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,10 +22,11 @@ from broadcaster.domain.wording import Wording, power_cuts, spoken
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph of an item; `language` is "" when it is the feed's."""
+    """One paragraph of an item; `language` is "" when it is the feed's, `link` is where it leads, if anywhere."""
 
     text: str
     language: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +117,13 @@ class Teller:
         incident, update = entry.incident, entry.update
         words = self._wording(update.at)
         said = self._struck(words, entry) if update.struck else self._said(words, entry)
-        place = update_anchor(incident.slug, update.number)
         keys = update.areas or update.ended or incident.areas_ever
         return Item(
-            id=f"{self._public_url}/{self._folder}{incident_path(incident.slug)}#{place}",
+            id=self._address(incident, update.number),
             incident=incident.id,
             number=update.number,
             title=legible(self._title(words, incident, update, self._names(keys))),
-            paragraphs=tuple(Paragraph(legible(p.text), p.language) for p in said if p.text),
+            paragraphs=tuple(replace(p, text=legible(p.text)) for p in said if p.text),
             published=update.at,
             updated=max(update.at, update.changed_at),
             areas=tuple((key, self._areas.get(key, key)) for key in keys),
@@ -135,6 +135,10 @@ class Teller:
     # ------------------------------------------------------------------------------------------------------ in words
     def _wording(self, near: datetime) -> Wording:
         return Wording(self._phrases, self._zone, near, self._power_cuts)
+
+    def _address(self, incident: IncidentLine, number: int) -> str:
+        page = f"{self._public_url}/{self._folder}{incident_path(incident.slug)}"
+        return f"{page}#{update_anchor(incident.slug, number)}"
 
     def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._areas.get(key, key) for key in keys)
@@ -163,7 +167,8 @@ class Teller:
             _ = words.say
             label = words.struck_label(struck.kind, struck.at)
             name = f"{entry.incident.id}-{struck.by}"
-            yield Paragraph(_("{label}, see {name}.", label=label, name=name))
+            text = _("{label}, see {name}.", label=label, name=name)
+            yield Paragraph(text, link=self._address(entry.incident, struck.by))
 
     def _said(self, words: Wording, entry: Entry) -> Iterator[Paragraph]:
         """Say the operator's words, then each fact in words of ours: what the text leaves out is not lost."""
@@ -196,6 +201,8 @@ class Teller:
 
 def _html(paragraph: Paragraph) -> Markup:
     text = escape(paragraph.text).replace("\n", Markup("<br>"))
+    if paragraph.link:
+        return Markup('<p><a href="{}">{}</a></p>').format(paragraph.link, text)
     if paragraph.language:
         return Markup('<p lang="{}">{}</p>').format(paragraph.language, text)
     return Markup("<p>{}</p>").format(text)

@@ -1,0 +1,198 @@
+"""Every page in every state, judged by a real browser, axe and html-validate, and drawn for people to look at.
+
+The drawings are kept in artefacts/pages/.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+
+from broadcaster.testing.boards import context, states
+from channels.page.settings import PageSettings
+from channels.page.site import pages
+
+ORIGIN = "https://drift.ekbyn.example"
+ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "pages"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STATES = sorted(states())
+# The stylesheet keeps phone numbers whole; hyphens that cannot be dialled would break copying them.
+RULES = {"tel-non-breaking": ["error", {"ignoreClasses": ["nobr"]}]}
+
+FRONT = {"index.html", "index.overdue.html"}
+VIEWS: list[tuple[int, Literal["light", "dark"]]] = [
+    (360, "light"),
+    (360, "dark"),
+    (1280, "light"),
+    (1280, "dark"),
+]
+
+Site = dict[str, bytes]
+
+
+def site(state: str) -> Site:
+    """Every page of a state by its path below the root; overdue variants beside their pages."""
+    board = states()[state]
+    advice = {"sv": "Ring 112 vid fara för liv.", "en": "Call 112 when life is in danger."}
+    settings = PageSettings(kind="page", advice=advice)
+    found: Site = {}
+    for file in pages(board, context(board.mode), settings):
+        found[file.path] = file.body
+        if file.overdue:
+            found[file.path.replace(".html", ".overdue.html")] = file.overdue.body
+    return found
+
+
+def policy(html: bytes) -> str:
+    """The strictest policy that the inline stylesheet fits, as the public server sends it."""
+    style = re.search(rb"<style>(.*?)</style>", html, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1]).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(page: Page, files: Site, path: str) -> list[str]:
+    """Open one page with `files` as the only far side; return what went wrong: strange requests, console errors."""
+    wrong: list[str] = []
+
+    def serve(route: Route) -> None:
+        asked = route.request.url
+        if asked != f"{ORIGIN}/{path}":
+            wrong.append(f"asked for {asked}")
+            route.abort()
+            return
+        body = files[path]
+        route.fulfill(
+            status=200,
+            content_type="text/html; charset=utf-8",
+            headers={"Content-Security-Policy": policy(body)},
+            body=body,
+        )
+
+    def heard(message: ConsoleMessage) -> None:
+        wrong.append(f"console: {message.text}")
+
+    page.route("**/*", serve)
+    page.on("console", heard)
+    page.goto(f"{ORIGIN}/{path}")
+    page.unroute("**/*", serve)
+    page.remove_listener("console", heard)
+    return wrong
+
+
+def worth_opening(state: str, files: Site) -> list[str]:
+    """The pages of a state that differ in kind: lists and areas look alike in all."""
+    always = r"(?:en/)?index\.html|index\.overdue\.html|incidents/a7/index\.html"
+    once = r"|areas/(?:norra-ekbyn/)?index\.html|archive/index\.html"
+    sorts = always + once if state == "three" else always
+    return [path for path in files if re.fullmatch(sorts, path)]
+
+
+def judged(page: Page, axe: str) -> list[str]:
+    """What axe and our own eye for overflow find wrong with the page as it stands."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        "wider than the screen"
+    )
+    page.evaluate(f"window.axe || (() => {{ {axe} }})()")
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{v['id']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
+
+
+@pytest.mark.real("chromium", "axe-core")
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_and_no_request_leaves_the_page(
+    state: str, browser: Browser, axe_path: Path
+) -> None:
+    """Every sort of page on a narrow phone; the front page also wide and dark, and drawn each time."""
+    files, axe = site(state), axe_path.read_text()
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    wrong: list[str] = []
+    for path in worth_opening(state, files):
+        wrong += opened(page, files, path)
+        wrong += judged(page, axe)
+        if path not in FRONT:
+            continue
+        name = path.removesuffix(".html")
+        for width, scheme in VIEWS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            if (width, scheme) in {
+                (360, "dark"),
+                (1280, "light"),
+            }:  # the colours and the widths, once each
+                wrong += judged(page, axe)
+            page.screenshot(path=ARTEFACTS / f"{state}.{name}.{width}.{scheme}.png", full_page=True)
+        page.set_viewport_size({"width": 360, "height": 900})
+    page.close()
+    assert wrong == []
+
+
+@pytest.mark.real("html-validate")
+def test_html_validate_finds_nothing(html_validate_path: Path, tmp_path: Path) -> None:
+    for state in STATES:
+        for path, body in site(state).items():
+            place = tmp_path / state / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(body)
+    settings = tmp_path / "rules.json"
+    rules = {"root": True, "extends": ["html-validate:recommended"], "rules": RULES}
+    settings.write_text(json.dumps(rules))
+    options = ["--config", str(settings), "--formatter", "json", str(tmp_path)]
+    run = subprocess.run(
+        [html_validate_path, *options], capture_output=True, text=True, timeout=100, check=False
+    )
+    found = [
+        f"{file['filePath']}:{m['line']} {m['ruleId']}: {m['message']}"
+        for file in json.loads(run.stdout)
+        for m in file["messages"]
+    ]
+    assert found == []
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.real("chromium")
+def test_the_keyboard_meets_the_skip_link_first(browser: Browser) -> None:
+    page = browser.new_page()
+    opened(page, site("one"), "index.html")
+    page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    assert focused.inner_text() == "Till läget"
+    assert focused.get_attribute("href") == "#now"
+    page.close()
+
+
+@pytest.mark.real("chromium")
+def test_struck_text_is_announced_as_no_longer_holding(browser: Browser) -> None:
+    page = browser.new_page()
+    opened(page, site("corrected"), "index.html")
+    struck = page.locator("#a7-2 del")
+    assert struck.text_content() is not None
+    assert "Detta gäller inte längre:" in str(struck.text_content())
+    assert page.locator("#a7-2 .tag a").get_attribute("href") == "#a7-3"
+    page.close()

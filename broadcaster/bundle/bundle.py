@@ -220,7 +220,7 @@ class Bundle:
             shards.pop(key, None)
             if shard:
                 shards[key] = self._write_shard(key, shard, old)
-        gone = sorted(_names(before) - _names(after))
+        gone = _gone(before, after)
         root = Root(revision, shards, tuple(gone))
         if (old.revision, old.shards) == (revision, shards) and self._root and not self._staged:
             return
@@ -260,13 +260,16 @@ def _checked(files: Iterable[File]) -> dict[str, File]:
     return given
 
 
-def _names(shards: dict[str, Shard]) -> set[str]:
-    return {
-        name
-        for shard in shards.values()
-        for path, entry in shard.items()
-        for name, _ in names(path, entry)
-    }
+def _gone(before: dict[str, Shard], after: dict[str, Shard]) -> list[str]:
+    """Return the names on disk that the new entries no longer stand for."""
+    gone: set[str] = set()
+    for key, shard in before.items():
+        for path, entry in shard.items():
+            # Most entries of a shard are untouched: the same objects, not looked into.
+            if (kept := after[key].get(path)) is not entry:
+                now = dict(names(path, kept)) if kept else {}
+                gone.update(name for name, _ in names(path, entry) if name not in now)
+    return sorted(gone)
 
 
 def _only_copies(standing: Copies) -> Copies:

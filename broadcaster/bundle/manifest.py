@@ -1,6 +1,6 @@
 """The manifest: which files one revision consists of.
 
-`.manifest/<owner>.json` (the root) names a revision and up to 256 shards by their SHA-256; each
+`.manifest/<owner>.json` (the root) names a revision and up to 1,024 shards by their SHA-256; each
 shard, `.manifest/<owner>/<key>.<sha256>.json`, holds the entries of the paths whose folder falls
 into it. A publication rewrites the root and the few shards it touches, so its cost does not grow
 with the history.
@@ -95,7 +95,7 @@ def digest(body: bytes) -> str:
 
 def shard_key(path: str) -> str:
     """Return the shard of a path: paths of one folder stand together, they change together."""
-    return digest(path.rpartition("/")[0].encode())[:2]
+    return format(int(digest(path.rpartition("/")[0].encode())[:3], 16) // 4, "03x")
 
 
 def names(path: str, entry: Entry) -> Iterator[tuple[str, str]]:

@@ -47,35 +47,42 @@ def read_view(root: Path, owner: str, old: View) -> View:
     `Damaged` when the manifest itself cannot be read.
     """
     manifest = _manifest(root, owner)
-    resources: dict[str, Resource | None] = {}
-    shards: dict[str, tuple[str, tuple[str, ...]]] = {}
+    wanted = manifest["shards"]
+    kept = {} if old.damaged else {k: v for k, v in old.shards.items() if wanted.get(k) == v[0]}
+    shards, resources = dict(kept), dict(old.resources)
+    for key in old.shards.keys() - kept.keys():
+        for address in old.shards[key][1]:
+            resources.pop(address, None)
     damaged: list[str] = []
-    for key, sha256 in manifest["shards"].items():
-        known = old.shards.get(key)
-        if known and known[0] == sha256 and not old.damaged:
-            shards[key] = known
-            resources.update((address, old.resources[address]) for address in known[1])
-            continue
-        try:
-            entries = _shard(root, owner, key, sha256)
-        except Damaged:
-            # What the lost shard held is not known; what was shown goes on being shown.
-            held = known[1] if known else ()
-            shards[key] = ("", held)
-            resources.update((address, old.resources.get(address)) for address in held)
-            damaged.append(f"{owner} shard {key}")
-            continue
-        shards[key] = (sha256, tuple(address_of(path) for path in entries))
-        for path, entry in entries.items():
-            address = address_of(path)
-            before = old.resources.get(address)
-            try:
-                resources[address] = _resource(root, path, entry, before)
-            except Damaged:
-                resources[address] = before
-                damaged.append(address)
+    for key in wanted.keys() - kept.keys():
+        sha256, held, lost = _take(root, owner, key, wanted[key], old)
+        shards[key] = (sha256, tuple(held))
+        resources.update(held)
+        damaged += lost
     epoch, _, number = manifest["revision"].partition(".")
     return View((int(epoch), int(number)), shards, resources, tuple(damaged))
+
+
+def _take(
+    root: Path, owner: str, key: str, sha256: str, old: View
+) -> tuple[str, dict[str, Resource | None], list[str]]:
+    """Read one shard; gives its hash, what it holds by address, and what is damaged."""
+    try:
+        entries = _shard(root, owner, key, sha256)
+    except Damaged:
+        # What the lost shard held is not known; what was shown goes on being shown.
+        shown = old.shards[key][1] if key in old.shards else ()
+        return "", {address: old.resources.get(address) for address in shown}, [f"shard {key}"]
+    held: dict[str, Resource | None] = {}
+    damaged = []
+    for path, entry in entries.items():
+        address = address_of(path)
+        held[address] = old.resources.get(address)
+        try:
+            held[address] = _resource(root, path, entry, held[address])
+        except Damaged:
+            damaged.append(address)
+    return sha256, held, damaged
 
 
 def address_of(path: str) -> str:

@@ -4,8 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from broadcaster.bundle import Bundle, File, UnsafePath
 from broadcaster.bundle.paths import check_path, overdue_path, staged_name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Collection, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from broadcaster.httpclient.answer import BODY_CAP, Answer, failure_of
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach
 from broadcaster.httpclient.redaction import Redaction
-from broadcaster.httpclient.transport import Transport, answer_of, check_request
+from broadcaster.httpclient.transport import Transport, answer_of
 
 # RFC 9110 §9.2.2: the same request again leaves things as one leaves them.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -110,14 +109,12 @@ class Caller:
             prepared = None
         if prepared is None:
             raise Permanent("The address to call, or one of its headers, is not well formed.")
-        check_request(prepared)
         return answer_of(self._session.send(prepared, allow_redirects=False))
 
 
 def guard_session(session: requests.Session, transport: Transport) -> requests.Session:
-    """Give a session that a library made the same promises: every call of it goes through `transport`."""
+    """Let every call of a session, also one that a library made, go through `transport`, nothing by the environment."""
     session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount("https://", transport)
-    session.mount("http://", transport)
+    for scheme in ("https://", "http://", ""):  # "" is any other, which the transport refuses
+        session.mount(scheme, transport)
     return session

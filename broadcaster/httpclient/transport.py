@@ -101,7 +101,10 @@ def answer_of(response: requests.Response) -> Answer:
 
 
 def _read_into(response: requests.Response, call: Call) -> None:
-    """Read the body within the call's deadline and cap, and put it where `requests` looks for it."""
+    """Read the body within the call's deadline and cap, and put it where `requests` looks for it.
+
+    Without the connection behind it `requests` finds no cookie to keep either.
+    """
     raw, most = response.raw, call.cap + 1
     try:
         body = raw.read(most, decode_content=False)

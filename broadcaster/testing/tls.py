@@ -29,6 +29,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
         builder = self._builder(self._name, self._key.public_key(), expired=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        builder = builder.add_extension(_may_sign(), True)
         self.file = directory / "authority.pem"
         self.file.write_bytes(self._pem(builder))
 
@@ -61,6 +62,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(end - 3 * _DAY)
             .not_valid_after(end)
+            # Python 3.13 asks for these two (RFC 5280 §4.2.1).
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False
+            )
         )
 
     def _pem(self, builder: x509.CertificateBuilder) -> bytes:
@@ -116,6 +122,22 @@ class TlsEnd:
                 secure.sendall(_ANSWER)
         except OSError:
             return  # the caller did not like the certificate: that is what is tried
+
+
+def _may_sign() -> x509.KeyUsage:
+    uses = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(**uses, key_cert_sign=True, crl_sign=True)
 
 
 def _read_request(connection: ssl.SSLSocket) -> bytes:

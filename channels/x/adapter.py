@@ -168,7 +168,7 @@ class XAdapter(PostAdapter):
         )
         if answer.status == 404:
             return Receipt(handle=message.target, detail="The post was gone already.")
-        if _data(answer).get("deleted") is not True:
+        if _content(answer).get("deleted") is not True:
             raise Uncertain("X did not say that the post is deleted.", reply=answer.excerpt())
         return Receipt(handle=message.target, detail="The post is deleted.")
 
@@ -181,7 +181,7 @@ class XAdapter(PostAdapter):
     def _find(self, message: Message, attempt: Attempt, deadline: Deadline) -> Receipt | None:
         since = (attempt.first_tried_at or attempt.at) - _CLOCKS_APART
         try:
-            me = str(_data(self._ask(self._client.get_me, deadline, idempotent=True))["id"])
+            me = str(_content(self._ask(self._client.get_me, deadline, idempotent=True))["id"])
             answer = self._ask(lambda: self._timeline(me, since), deadline, idempotent=True)
             handle = find_tweet(answer.json(), message, since)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -226,7 +226,7 @@ class XAdapter(PostAdapter):
         raise self._redaction.failure(problem)
 
     def _receipt(self, handle: str, answer: Answer) -> Receipt:
-        if not handle:
+        if not handle.isdecimal():
             raise Uncertain("X took the post without naming it.", reply=answer.excerpt())
         shown = "" if self.settings.url else f"https://x.com/i/status/{handle}"
         return Receipt(handle=handle, url=shown)
@@ -235,11 +235,11 @@ class XAdapter(PostAdapter):
 _UNREADABLE = "X answered something that its documents do not describe."
 
 
-def _data(answer: Answer) -> Mapping[str, Any]:
+def _content(answer: Answer) -> Mapping[str, Any]:
     content = answer.fields().get("data")
     return content if isinstance(content, dict) else {}
 
 
 def _text(answer: Answer, name: str) -> str:
-    content = _data(answer).get(name)
+    content = _content(answer).get(name)
     return content if isinstance(content, str) else ""

@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("broadcaster.testing.contract")
-
-from broadcaster.channel import ChannelContext, PostAdapter  # noqa: E402 - after the line above
-from broadcaster.testing.contract import PostContract  # noqa: E402
-from broadcaster.testing.servers import (  # noqa: E402
+from broadcaster.channel import ChannelContext, PostAdapter
+from broadcaster.testing.contract import PostContract
+from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
     FarEnd,
     MastodonServer,
     WebhookReceiver,
     XServer,
 )
-from channels.mastodon import MastodonAdapter  # noqa: E402
-from channels.webhook import WebhookAdapter  # noqa: E402
-from channels.x import XAdapter  # noqa: E402
+from channels.mastodon import MastodonAdapter
+from channels.webhook import WebhookAdapter
+from channels.x import XAdapter
 
 
 class TestMastodon(PostContract):

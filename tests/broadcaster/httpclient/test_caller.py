@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
-from broadcaster.httpclient import Answer, Caller, Deadline, web_address
+from broadcaster.httpclient import (
+    Answer,
+    Caller,
+    Deadline,
+    Reach,
+    Transport,
+    guard_session,
+    web_address,
+    within,
+)
 from broadcaster.testing.servers import (
     FarEnd,
     Reply,
@@ -165,6 +178,59 @@ def test_no_cookie_is_kept(far: Counter, caller: Caller) -> None:
     caller.call("GET", far.url, deadline=Deadline(5))
     caller.call("GET", far.url, deadline=Deadline(5))
     assert "cookie" not in far.requests[-1].headers
+
+
+def test_an_answer_without_end_is_left_at_its_cap(caller: Caller) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        pouring = threading.Thread(target=_pour, args=(listening,))
+        pouring.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        answer = caller.call("GET", url, deadline=Deadline(5), cap=1000)
+        pouring.join(5)
+    assert (len(answer.body), answer.whole) == (1000, False)
+
+
+def _pour(listening: socket.socket) -> None:
+    """Answer with a body that ends only when the reader hangs up."""
+    connection, _ = listening.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+
+# ------------------------------------------------------------------------------------- a session that a library made
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    session = guard_session(requests.Session(), Transport(Reach(allowed_hosts=())))
+    yield session
+    session.close()
+
+
+def test_a_librarys_session_follows_no_redirect(far: Counter, session: requests.Session) -> None:
+    far.next(redirect(f"{far.url}/elsewhere"))
+    with pytest.raises(Permanent, match="redirect"), within(Deadline(5), idempotent=True, cap=100):
+        session.get(far.url)
+    assert len(far.requests) == 1
+
+
+def test_a_librarys_session_sends_no_stray_header(far: Counter, session: requests.Session) -> None:
+    for header in ({"X-A": "a\x00b"}, {"X A": "1"}):
+        with pytest.raises(Permanent), within(Deadline(5), idempotent=True, cap=100):
+            session.get(far.url, headers=header)
+    assert not far.requests
+
+
+def test_a_librarys_session_keeps_to_the_hosts_of_a_drill(session: requests.Session) -> None:
+    with pytest.raises(Permanent), within(Deadline(5), idempotent=True, cap=100):
+        session.get("http://192.0.2.1/")
+
+
+def test_without_a_deadline_nothing_is_called(far: Counter, session: requests.Session) -> None:
+    with pytest.raises(LookupError):
+        session.get(far.url)
+    assert not far.requests
 
 
 # ------------------------------------------------------------------------------------------------------------ TLS

@@ -242,6 +242,13 @@ def test_a_delete_that_x_does_not_own_to_is_uncertain(far: XServer, tried: XAdap
         tried.withdraw(message(target="5"), attempt())
 
 
+@pytest.mark.parametrize("given", ["", "../users/me", "5?x=", None, 5])
+def test_an_id_that_is_none_is_not_believed(far: XServer, tried: XAdapter, given: object) -> None:
+    far.next(answers(201, json.dumps({"data": {"id": given}})))
+    with pytest.raises(Uncertain, match="without naming it"):
+        tried.post(message(), attempt())
+
+
 def test_a_stand_ins_post_gets_no_address_at_x(far: XServer, tried: XAdapter) -> None:
     assert tried.post(message(), attempt()).url == ""
 

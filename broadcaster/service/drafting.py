@@ -46,15 +46,16 @@ def draft(
         Refused: it cannot be said; the sentence tells why and what to do.
     """
     target = _target(command, record)
-    base = _base(command, record, target)
+    audience = command.audience or _usual_audience(record)
+    base = _base(command, record, target, audience)
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
     said_at = command.at or now
-    areas, ended = _areas(command, record, base, settings, whole)
+    areas, ended = _areas(command, record, base, target, settings)
     update = Update(
         incident=name,
         number=(record.last_number if record else 0) + 1,
         kind=command.kind,
-        audience=command.audience or (base.audience if base else Audience.PUBLIC),
+        audience=audience,
         severity=command.severity or (base.severity if base else Severity.MODERATE),
         mode=settings.mode,
         areas=areas,
@@ -124,49 +125,83 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
     return target
 
 
+def _usual_audience(record: IncidentRecord | None) -> Audience:
+    """Whom an operator speaks to who does not say: the public, but of what only staff know, staff."""
+    staff_only = record is not None and all(
+        update.said.audience is Audience.STAFF for update in record.updates
+    )
+    return Audience.STAFF if staff_only else Audience.PUBLIC
+
+
 def _base(
-    command: Command, record: IncidentRecord | None, target: UpdateRecord | None
+    command: Command, record: IncidentRecord | None, target: UpdateRecord | None, audience: Audience
 ) -> Update | None:
-    """The statement whose facts are inherited: of a retraction, the newest that stands without what is retracted."""
+    """The statement whose facts are inherited: of a retraction, the newest that stands without what is retracted.
+
+    What the public is told never inherits from what only staff were told.
+    """
     if record is None or (command.whole and command.kind is Kind.RETRACTION):
         return None
     for update in reversed(record.updates):
         retracted = (
             command.kind is Kind.RETRACTION and target is not None and update.id == target.id
         )
-        if update.stands and not retracted:
+        heard = audience is Audience.STAFF or update.said.audience is Audience.PUBLIC
+        if update.stands and heard and not retracted:
             return update.said
     return None
+
+
+Areas = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _areas(
     command: Command,
     record: IncidentRecord | None,
     base: Update | None,
+    target: UpdateRecord | None,
     settings: Settings,
-    whole: bool,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> Areas:
     """The areas concerned after the update, and those it ends."""
     named = tuple(dict.fromkeys(area_key(area, settings) for area in command.area))
     without = tuple(dict.fromkeys(area_key(area, settings) for area in command.without_area))
     before = base.areas if base else ()
-    if base is not None and not before and command.kind in (Kind.UPDATE, Kind.CORRECTION):
-        before = base.ended if not named else ()  # a restored incident is opened again where it was
     if command.kind is Kind.RETRACTION:
-        gone = _ever(record) if whole else ()
-        return (() if whole else before), tuple(area for area in gone if area in settings.areas)
+        gone = () if base else tuple(area for area in _ever(record) if area in settings.areas)
+        return before, gone
+    if base is not None and not before:
+        return _areas_of_what_is_over(command, base, target, named)
     if command.kind is Kind.RESTORED:
         ended = named or before
         _need_within(ended, before, record)
         return tuple(area for area in before if area not in ended), ended
     _need_within(without, before, record)
-    areas = tuple(dict.fromkeys((*(area for area in before if area not in without), *named)))
+    kept = tuple(area for area in before if area not in without)
+    areas = tuple(dict.fromkeys((*kept, *named)))
     if not areas:
         raise Refused(
             "Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.",
             at="area",
         )
     return areas, without
+
+
+def _areas_of_what_is_over(
+    command: Command, base: Update, target: UpdateRecord | None, named: tuple[str, ...]
+) -> Areas:
+    """A restored incident is opened again where it was by an update, or when its restoration was no truth."""
+    reopens = command.kind is Kind.UPDATE or (
+        command.kind is Kind.CORRECTION and target is not None and target.said.kind is Kind.RESTORED
+    )
+    if reopens:
+        return named or base.ended, ()
+    if command.kind is Kind.CORRECTION:
+        return named, ()
+    raise Refused(
+        "{incident} is over already. To open it again: broadcaster update {incident}. Nothing was sent.",
+        Why.CONFLICT,
+        incident=base.incident,
+    )
 
 
 def _ever(record: IncidentRecord | None) -> tuple[str, ...]:
@@ -181,7 +216,7 @@ def _need_within(
     areas: tuple[str, ...], before: tuple[str, ...], record: IncidentRecord | None
 ) -> None:
     outside = [area for area in areas if area not in before]
-    if outside or (not before and record is not None and not areas):
+    if outside:
         raise Refused(
             "{incident} does not concern {area} now; it concerns {areas}. Nothing was sent.",
             Why.CONFLICT,

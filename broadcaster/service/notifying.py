@@ -20,7 +20,7 @@ from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import plan
 from broadcaster.store import Conflict, accepting, channels, incidents
-from broadcaster.store.accepting import incident_name
+from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 from broadcaster.store.incidents import IncidentRecord
 from broadcaster.store.intents import Acceptance
 from broadcaster.store.sent import SentSteps
@@ -64,18 +64,13 @@ def _send(desk: Desk, text: str, digest: str, staff: tuple[str, ...]) -> str:
     def look(connection: Connection) -> Any:
         known = incidents.find_same(connection, digest, now - timedelta(hours=1))
         limits = {key: state.limits for key, state in channels.states(connection).items()}
-        return (
-            known,
-            incidents.staff_log(connection),
-            accepting.next_incident_id(connection),
-            limits,
-        )
+        return known, incidents.staff_log(connection), limits
 
-    known, record, next_id, limits = desk.read(look)
+    known, record, limits = desk.read(look)
     if known is not None:
         return str(known)
     update = Update(
-        incident=record.name if record else incident_name(next_id, staff=True),
+        incident=incident_name(STAFF_LOG_ID, staff=True),
         number=record.last_number + 1 if record else 1,
         kind=Kind.NOTICE,
         audience=Audience.STAFF,

@@ -171,17 +171,19 @@ def _acceptance(command: Command, prepared: Prepared) -> Acceptance:
         release_at=command.at,
         messages=tuple(prepared.plan.messages),
         deliveries=tuple(prepared.plan.deliveries),
-        follow_up=follow_up(update, prepared.configuration),
+        follow_up=follow_up(update, prepared.configuration, command.planned is not None),
         once=command.once,
     )
 
 
-def follow_up(update: Update, configuration: Configuration) -> dict[str, datetime]:
+def follow_up(
+    update: Update, configuration: Configuration, planned_anew: bool = False
+) -> dict[str, datetime]:
     """When staff is reminded, when the word is due, when the honest holding message goes out, when planned work turns."""
     if update.audience is not Audience.PUBLIC or update.kind is Kind.NOTICE:
         return {}
     times: dict[str, datetime] = {}
-    if update.planned and update.kind is Kind.REPORT:
+    if update.planned and planned_anew:
         times |= {"open": update.planned.start, "close": update.planned.end}
     rule = configuration.settings.follow_up
     if update.promise is not None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update as sql_update
+from sqlalchemy.exc import IntegrityError
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Kind, Update
@@ -20,6 +21,7 @@ from broadcaster.store.writer import wake
 Place = tuple[str, str, str, int]
 STAFF_LOG = "S"
 INCIDENT = "A"
+STAFF_LOG_ID = 0  # of which there is one, outside the public numbering
 
 
 def incident_name(incident_id: int, staff: bool) -> str:
@@ -84,23 +86,31 @@ def _incident(connection: Connection, acceptance: Acceptance, now: datetime) -> 
 
 
 def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime) -> int:
+    number = STAFF_LOG_ID if acceptance.staff_log else _take_number(connection, acceptance)
+    try:
+        connection.execute(
+            insert(t.incident).values(
+                id=number,
+                mode=acceptance.update.mode,
+                staff=acceptance.staff_log,
+                opened_at=now,
+                last_number=acceptance.update.number,
+            )
+        )
+    except IntegrityError as error:
+        raise Conflict("The staff log was opened meanwhile.") from error
+    return number
+
+
+def _take_number(connection: Connection, acceptance: Acceptance) -> int:
     # Two nodes that open an incident in the same moment: the second waits here and then meets the conflict.
     connection.execute(
         select(t.meta.c.value).where(t.meta.c.name == "next_incident").with_for_update()
     )
     number = next_incident_id(connection)
-    if incident_name(number, acceptance.staff_log) != acceptance.update.incident:
+    if incident_name(number, staff=False) != acceptance.update.incident:
         raise Conflict("Another incident was opened meanwhile.")
     set_meta(connection, "next_incident", str(number + 1))
-    connection.execute(
-        insert(t.incident).values(
-            id=number,
-            mode=acceptance.update.mode,
-            staff=acceptance.staff_log,
-            opened_at=now,
-            last_number=acceptance.update.number,
-        )
-    )
     return number
 
 

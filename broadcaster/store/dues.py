@@ -58,11 +58,13 @@ def take_effect(connection: Connection, row: Any, now: datetime) -> None:
     if row.audience != "public":
         return
     ended = row.kind == "restored" and not row.areas
-    settled = (
-        (*FOLLOW_UP, "open", "close")
-        if ended or (row.kind == "retraction" and row.corrects_all)
-        else FOLLOW_UP
+    planned_anew = connection.scalar(
+        select(func.count())
+        .select_from(t.due)
+        .where(t.due.c.update_id == row.id, t.due.c.what == "open")
     )
+    over = ended or (row.kind == "retraction" and row.corrects_all)
+    settled = (*FOLLOW_UP, "open", "close") if over or planned_anew else FOLLOW_UP
     connection.execute(
         sql_update(t.due)
         .where(

@@ -159,20 +159,23 @@ def _next_revision(connection: Connection) -> Revision:
 def _move_incident(
     connection: Connection, row: Any, revision: Revision | None, now: datetime
 ) -> None:
+    incident = connection.execute(
+        select(t.incident).where(t.incident.c.id == row.incident_id)
+    ).one()
     values: dict[str, Any] = {}
     if revision is not None:
         values |= {"rev_epoch": revision.epoch, "rev_n": revision.n}
-        incident = connection.execute(
-            select(t.incident).where(t.incident.c.id == row.incident_id)
-        ).one()
         if incident.public_order is None:
             newest = connection.scalar(select(func.max(t.incident.c.public_order))) or 0
             values["public_order"] = newest + 1
-    if (row.kind == Kind.RESTORED and not row.areas) or (
+    public = incident.public_order is not None or revision is not None
+    if row.audience == Audience.STAFF and public:
+        pass  # what staff are told neither opens nor closes what residents see
+    elif (row.kind == Kind.RESTORED and not row.areas) or (
         row.kind == Kind.RETRACTION and row.corrects_all
     ):
         values["closed_at"] = now
-    elif row.kind in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION) and row.areas:
+    elif row.areas:
         values["closed_at"] = None
     if values:
         connection.execute(

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
@@ -109,18 +108,13 @@ def gatewayapi_signed(secret: str, request: InboundRequest) -> bool:
     """Check X-Gwapi-Signature: a JSON Web Token (RFC 7519, HS256) whose claims are the report itself."""
     try:
         head, claims, signature = request.headers.get("x-gwapi-signature", "").split(".")
-        algorithm = _part(head).get("alg")
-        same = _part(claims) == json.loads(request.body)
+        same = json.loads(_unpack(claims)) == json.loads(request.body)
         given = _unpack(signature)
     except (ValueError, RecursionError):
         return False
+    # Which algorithm it is, is ours to say: what the token's head says of it is not read.
     expected = hmac.digest(secret.encode(), f"{head}.{claims}".encode(), "sha256")
-    return algorithm == "HS256" and same and hmac.compare_digest(expected, given)
-
-
-def _part(part: str) -> Mapping[str, Any]:
-    content = json.loads(_unpack(part))
-    return content if isinstance(content, dict) else {}
+    return same and hmac.compare_digest(expected, given)
 
 
 def _unpack(part: str) -> bytes:

@@ -1,0 +1,68 @@
+"""The command line: it talks HTTP to the daemon and imports what a command needs when the command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from typer import Typer
+
+from broadcaster.cli import looking, speaking
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.saying import note
+
+_GROUPS = (speaking, looking)
+
+
+def build() -> Typer:
+    """The whole command line as a typer application."""
+    app = Typer(
+        name="broadcaster",
+        help="One command reaches every reader. Begin with: broadcaster init DIR",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for group in _GROUPS:
+        group.add_to(app)
+    return app
+
+
+def main() -> None:
+    """Run the command in `sys.argv` and exit with its code (design: 0 to 5)."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_to_write(stream)
+    try:
+        build()()
+    except End as end:
+        _tell(end)
+        sys.exit(end.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Code.UNEXPECTED)
+    except Exception as error:
+        if os.environ.get("BROADCASTER_DEBUG"):
+            raise
+        note(f"Unexpected: {type(error).__name__}: {error} (BROADCASTER_DEBUG=1 shows where)")
+        sys.exit(Code.UNEXPECTED)
+
+
+def _tell(end: End) -> None:
+    """The sentence to stderr; with --json the daemon's own problem document to stdout."""
+    if end.problem and "--json" in sys.argv:
+        from broadcaster.cli.saying import out_json
+
+        out_json(end.problem)
+    note(end.sentence)
+
+
+def _never_fail_to_write(stream: TextIO) -> None:
+    """A text may hold what the terminal's encoding lacks, half characters too: they are shown escaped."""
+    with suppress(AttributeError):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # TextIOWrapper has it

@@ -1,0 +1,137 @@
+"""What is asked on a terminal: the four questions, the area's name, yes or no. Off a terminal nothing asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk
+from broadcaster.cli.options import Said
+from broadcaster.cli.saying import Voice, inert, note
+
+_TRIES = 3
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at both ends of a question: it is written to stderr and answered on stdin."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(voice: Voice, question: str) -> str:
+    """Ask one question; the answer is returned without the white space around it.
+
+    Raises:
+        End: the operator broke off (code 4).
+    """
+    _ = voice.say
+    sys.stderr.write(inert(question) + " ")
+    sys.stderr.flush()
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer:
+        sys.stderr.write("\n")
+        raise End(Code.REFUSED, _("Broken off. Nothing was sent."))
+    return answer.strip()
+
+
+def ask_yes(voice: Voice, question: str) -> bool:
+    """Ask for yes or no; anything but a clear yes is no."""
+    _ = voice.say
+    answer = ask(voice, _("{question} [y/N]", question=question)).casefold()
+    return answer in {"y", "yes", _("y"), _("yes")}
+
+
+def need_yes(voice: Voice, question: str, *, yes: bool) -> None:
+    """Go on only with a yes, given now or by `--yes`.
+
+    Raises:
+        End: he says no, or there is nobody to ask (code 4).
+    """
+    _ = voice.say
+    if yes:
+        return
+    if not can_ask():
+        raise End(
+            Code.REFUSED, _("{question} There is nobody to ask: add --yes.", question=question)
+        )
+    if not ask_yes(voice, question):
+        raise End(Code.REFUSED, _("Nothing was changed."))
+
+
+def need_area_name(voice: Voice, names: list[str], keys: list[str]) -> None:
+    """Have the name of an area typed: what goes to phones is not sent by a reflex.
+
+    Raises:
+        End: the name was not typed (code 4).
+    """
+    _ = voice.say
+    right = {name.casefold() for name in (*names, *keys)}
+    for _try in range(_TRIES):
+        typed = ask(voice, _("Type the area's name to send: {name}\n>", name=" / ".join(names)))
+        if typed.casefold() in right:
+            return
+        if not typed:
+            break
+        note(_('"{typed}" is not the name.', typed=typed))
+    raise End(Code.REFUSED, _("Nothing was sent."))
+
+
+def ask_four(talk: Talk, said: Said) -> str:
+    """Where, what, until when, next word: fills `said` where nothing was written; the text is returned."""
+    _ = talk.voice.say
+    areas = list(talk.organisation.get("areas", ()))
+    if not said.area:
+        said.area = _ask_where(talk.voice, areas)
+    text = ""
+    while not text:
+        text = ask(talk.voice, _("What has happened, in one sentence?"))
+    if said.etr is None:
+        written = ask(talk.voice, _("Until when (19:00 or 2h; empty: not known)?"))
+        said.etr = written or None
+    if said.next is None:
+        said.next = _ask_next(talk)
+    return text
+
+
+def _ask_where(voice: Voice, areas: list[Mapping[str, Any]]) -> list[str]:
+    _ = voice.say
+    shown = ", ".join(f"{area['key']} ({area['name']})" for area in areas[:12])
+    note(_("Areas: {areas}{more}", areas=shown, more=" …" if len(areas) > 12 else ""))
+    while True:
+        written = ask(voice, _("Where (several with a comma between)?"))
+        named = [part.strip() for part in written.split(",") if part.strip()]
+        keys = [_area_key(part, areas) for part in named]
+        unknown = [part for part, key in zip(named, keys, strict=True) if key is None]
+        if keys and not unknown:
+            return [key for key in keys if key is not None]
+        for part in unknown:
+            note(_('There is no area "{area}".', area=part[:80]))
+
+
+def _area_key(written: str, areas: list[Mapping[str, Any]]) -> str | None:
+    """The key of an area written as key, code or name, or as the beginning of exactly one name or key."""
+    given = written.casefold()
+    for area in areas:
+        words = {area["key"], area["name"].casefold(), *dict(area.get("codes") or {}).values()}
+        if given in words:
+            return str(area["key"])
+    begun = [
+        str(area["key"])
+        for area in areas
+        if area["key"].startswith(given) or area["name"].casefold().startswith(given)
+    ]
+    return begun[0] if len(begun) == 1 else None
+
+
+def _ask_next(talk: Talk) -> str | None:
+    _ = talk.voice.say
+    rule = talk.organisation.get("follow_up")
+    if rule is None:
+        return ask(talk.voice, _("When comes the next word (45m or 15:30)?")) or None
+    minutes = round(float(rule["next"]) / 60)
+    question = _("When comes the next word (empty: in {minutes} min)?", minutes=minutes)
+    return ask(talk.voice, question) or None

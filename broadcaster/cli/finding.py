@@ -1,0 +1,156 @@
+"""Which daemon is meant, and with which token: --server, --config, $BROADCASTER_URL, `login`, the local configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broadcaster.cli.client import BadAddress, normal
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.saying import Voice, own_language
+
+NAME = "broadcaster.yaml"
+PLACES = (Path(NAME), Path("/etc/broadcaster") / NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The daemon a command talks to, and the local configuration that named it, if one did."""
+
+    server: str
+    token: str
+    config: Path | None = None
+
+
+def find(server: str | None, config: Path | None) -> Found:
+    """Find the daemon; what is written on the command line wins over what is remembered.
+
+    A stored token goes only to the server it was stored for.
+
+    Raises:
+        End: no daemon is named anywhere, or its address cannot be used (code 2).
+    """
+    _ = Voice(own_language()).say
+    try:
+        return _find(server, config)
+    except BadAddress as error:
+        raise End(Code.USAGE, str(error)) from error
+    except LookupError as error:
+        sentence = _(
+            "No daemon is named. Use --server URL, set BROADCASTER_URL, run: broadcaster login, "
+            "or stand where broadcaster.yaml is."
+        )
+        raise End(Code.USAGE, sentence) from error
+
+
+def _find(server: str | None, config: Path | None) -> Found:
+    local = config or local_configuration()
+    named = server or (None if config else os.environ.get("BROADCASTER_URL"))
+    if named:
+        url = normal(named)
+        return Found(url, token_for(url, local), local)
+    remembered = {} if config else read_login()
+    if remembered.get("server"):
+        url = normal(str(remembered["server"]))
+        return Found(url, token_for(url, local), local)
+    if local is None:
+        raise LookupError
+    url = server_of(local)
+    return Found(url, token_for(url, local), local)
+
+
+def local_configuration() -> Path | None:
+    """The configuration in the working directory, else that of the machine."""
+    return next((path for path in PLACES if path.is_file()), None)
+
+
+def server_of(config: Path) -> str:
+    """The address on which the daemon of a configuration is listened for.
+
+    Raises:
+        End: the configuration cannot be read (code 2).
+    """
+    listen = str(read_configuration(config)["listen"])
+    host, _, port = listen.rpartition(":")
+    reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - it is read, not bound
+    return normal(f"http://{reached}:{port}")
+
+
+def read_configuration(config: Path) -> dict[str, Any]:
+    """The little of a configuration that reporting needs; no secret is read.
+
+    Raises:
+        End: it cannot be read (code 2).
+    """
+    from broadcaster.settings import ConfigErrors, read_address
+
+    try:
+        return read_address(config)
+    except ConfigErrors as error:
+        raise End(Code.USAGE, str(error)) from error
+    except OSError as error:
+        raise End(Code.USAGE, f"{config}: {error.strerror}") from error
+
+
+def token_for(server: str, config: Path | None) -> str:
+    """The token for `server`: $BROADCASTER_TOKEN, what `login` kept for it, or the first token of its configuration."""
+    if token := os.environ.get("BROADCASTER_TOKEN"):
+        return token.strip()
+    remembered = read_login()
+    if remembered.get("server") == server:
+        return str(remembered.get("token", ""))
+    if config is not None and _serves(config, server):
+        with suppress(OSError, UnicodeDecodeError):
+            return (config.parent / "secrets" / "admin.token").read_text().strip()
+    return ""
+
+
+def _serves(config: Path, server: str) -> bool:
+    try:
+        return server_of(config) == server
+    except (End, BadAddress):
+        return False
+
+
+def login_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Where `login` keeps the server and the token."""
+    return _home("XDG_CONFIG_HOME", ".config", environ) / "login.json"
+
+
+def state_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Where commands that could not be sent are kept."""
+    return _home("XDG_STATE_HOME", ".local/state", environ)
+
+
+def _home(variable: str, default: str, environ: Mapping[str, str] | None) -> Path:
+    environ = os.environ if environ is None else environ
+    base = environ.get(variable, "")
+    # The XDG base directory specification has relative paths ignored.
+    return (Path(base) if base.startswith("/") else Path.home() / default) / "broadcaster"
+
+
+def read_login() -> dict[str, Any]:
+    """What `login` kept; nothing when there is nothing or it cannot be read."""
+    try:
+        kept = json.loads(login_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def write_private(path: Path, content: object) -> None:
+    """Replace a file of JSON that only its owner may read, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        json.dump(content, file)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)

@@ -1,0 +1,263 @@
+"""status, incidents list, resend: how it stands, and once more where it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from typer import Argument, Option, Typer
+
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk, asking_of, now
+from broadcaster.cli.options import Reach, UpdateName, grouped
+from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.sending import begin
+from broadcaster.cli.table import at_rest, standing
+from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
+from broadcaster.domain.incident import parse_name
+
+Incident = Mapping[str, Any]
+_SHOWN = 6
+"""How many updates `status` tells of."""
+
+
+@grouped
+def status(
+    reach: Reach,
+    name: Annotated[str | None, Argument(metavar="ID", help="The incident, such as A7.")] = None,
+    watching: Annotated[bool, Option("--watch", help="Stay and show every change.")] = False,
+) -> None:
+    """Show how an incident stands; without ID, all that are open."""
+    talk = begin(reach)
+    if name is None:
+        found = _open(talk)
+        if reach.as_json or len(found["items"]) != 1:
+            _show_list(talk, found)
+            return
+        name = str(found["items"][0]["incident"])
+    incident = _incident(talk, name)
+    if reach.as_json:
+        out_json(incident)
+    elif watching:
+        _watch(talk, name, incident)
+    else:
+        show(_view(talk, incident))
+
+
+@grouped
+def list_incidents(
+    reach: Reach,
+    only_open: Annotated[bool, Option("--open", help="Only those that are open.")] = False,
+    limit: Annotated[int, Option("--limit", min=1, max=500, help="How many.")] = 20,
+) -> None:
+    """List incidents, newest first."""
+    talk = begin(reach)
+    with asking_of(talk) as client:
+        found = client.ask("GET", _path("incidents", open=only_open, limit=limit))
+    _show_list(talk, found)
+
+
+@grouped
+def resend(
+    name: UpdateName,
+    reach: Reach,
+    channel: Annotated[str, Option("--channel", metavar="NAME", help="Where it failed.")],
+) -> None:
+    """Send an update once more on one channel, where it failed or is uncertain."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    incident, number = _parsed(talk, name)
+    with asking_of(talk) as client:
+        found = client.get("incidents", incident, "deliveries")["items"]
+        mine = [
+            delivery
+            for delivery in found
+            if delivery["channel"] == channel and number in (None, delivery.get("update"))
+        ]
+        if not mine:
+            said = _("{name} did not go out by {channel}.", name=name, channel=channel)
+            raise End(Code.REFUSED, said)
+        chosen = max(mine, key=lambda delivery: delivery.get("update") or 0)
+        answer = client.post("deliveries", str(chosen["id"]), "resend")
+    said = f"{incident}-{chosen['update']}"
+    talk.answer(answer, _("{name} is sent once more by {channel}.", name=said, channel=channel))
+
+
+def _path(*parts: str, **query: object) -> str:
+    from broadcaster.cli.client import address
+
+    return address(*parts, **query)
+
+
+def _open(talk: Talk) -> dict[str, Any]:
+    with asking_of(talk) as client:
+        found: dict[str, Any] = client.get("incidents", open=True, limit=50)
+    return found
+
+
+def _incident(talk: Talk, name: str) -> Incident:
+    incident, _number = _parsed(talk, name)
+    with asking_of(talk) as client:
+        found: Incident = client.get("incidents", incident)
+    return found
+
+
+def _parsed(talk: Talk, name: str) -> tuple[str, int | None]:
+    try:
+        return parse_name(name)
+    except ValueError as error:
+        _ = talk.voice.say
+        sentence = _('"{name}" is no incident: write A7, or A7-2 for one update.', name=name[:40])
+        raise End(Code.USAGE, sentence) from error
+
+
+def _watch(talk: Talk, name: str, incident: Incident) -> None:
+    """On a terminal until Ctrl-C or the end of the incident; in a pipe until nothing is on its way."""
+
+    def look() -> View | None:
+        try:
+            return _view(talk, _incident(talk, name), watched=True)
+        except End as end:
+            if end.code is Code.REFUSED:
+                raise
+            return None
+
+    watched: Look = look
+    first = _view(talk, incident, watched=True)
+    if not on_terminal():
+        for line in first.head:
+            out(line)
+    watch(watched, first, talk, seconds=None, draw=True)
+
+
+def _view(talk: Talk, incident: Incident, *, watched: bool = False) -> View:
+    deliveries = list(incident.get("deliveries") or ())
+    stays = watched and on_terminal() and not incident.get("closed_at")
+    return view_of(
+        talk,
+        deliveries,
+        _accepted_at(incident, deliveries),
+        head=[*_head(talk, incident), ""] if deliveries else list(_head(talk, incident)),
+        stopped=_stopped(incident),
+        over=at_rest(deliveries) and not stays,
+    )
+
+
+def _accepted_at(incident: Incident, deliveries: list[Mapping[str, Any]]) -> str:
+    """When the update that the deliveries carry was accepted."""
+    number = deliveries[0].get("update", incident["update"]) if deliveries else None
+    updates = {update["update"]: update for update in incident.get("updates", ())}
+    return str(updates.get(number, incident).get("at") or incident["opened_at"])
+
+
+def _stopped(incident: Incident) -> dict[str, str]:
+    return {
+        str(channel["channel"]): str(channel["parked_because"])
+        for channel in incident.get("channels") or ()
+        if channel.get("parked_because")
+    }
+
+
+def _head(talk: Talk, incident: Incident) -> Iterator[str]:
+    """The answer first: how it stands and what to do; then the facts and what was said."""
+    voice, _ = talk.voice, talk.voice.say
+    areas = ", ".join(talk.area_names(list(incident["areas"])))
+    yield " · ".join(
+        str(part)
+        for part in (
+            voice.mode(incident["mode"]),
+            incident["incident"],
+            incident["headline"],
+            areas,
+        )
+        if part
+    )
+    yield standing(list(incident.get("deliveries") or ()), voice)
+    yield from (str(sentence) for sentence in incident.get("advice") or ())
+    yield from _facts(talk, incident)
+    updates = incident.get("updates") or []
+    if len(updates) > _SHOWN:
+        yield _("… {count} earlier", count=len(updates) - _SHOWN)
+    yield from (_said(talk, incident, update) for update in updates[-_SHOWN:])
+
+
+def _facts(talk: Talk, incident: Incident) -> Iterator[str]:
+    voice, _ = talk.voice, talk.voice.say
+    if incident.get("closed_at"):
+        yield _("Closed: {moment}", moment=voice.moment(incident["closed_at"], near=now()))
+    if incident.get("since"):
+        yield _("Since: {moment}", moment=voice.moment(incident["since"], near=now()))
+    if incident.get("etr"):
+        yield _("Expected to be over: {moment}", moment=voice.moment(incident["etr"], near=now()))
+    if incident.get("promise"):
+        moment = voice.moment(incident["promise"], near=now())
+        if incident.get("overdue"):
+            yield _("Next word: {moment} – OVERDUE, say something now", moment=moment)
+        else:
+            yield _("Next word: {moment}", moment=moment)
+
+
+def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
+    voice, _ = talk.voice, talk.voice.say
+    clock = voice.clock(update["at"], near=now())
+    name = f"{incident['incident']}-{update['update']}"
+    texts = dict(update.get("text") or {})
+    text = texts.get(voice.language) or next(iter(texts.values()), "")
+    line = f"{name}  {clock}  {kind_word(voice, str(update['kind']))}  {update['author']}: {text}"
+    if update.get("struck_by"):
+        line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
+    if update.get("held"):
+        line += "  " + _("[waits: {reason}]", reason=update["held"])
+    return line.replace("\n", " ")
+
+
+def kind_word(voice: Any, kind: str) -> str:
+    """A kind of update in the operator's language."""
+    _ = voice.say
+    words = {
+        "report": _("report"),
+        "update": _("update"),
+        "correction": _("correction"),
+        "retraction": _("retraction"),
+        "holding": _("holding"),
+        "restored": _("restored"),
+        "notice": _("notice"),
+    }
+    return str(words.get(kind, kind))
+
+
+def _show_list(talk: Talk, found: Mapping[str, Any]) -> None:
+    _ = talk.voice.say
+    items = found["items"]
+    if talk.as_json:
+        out_json(found)
+        return
+    count = len([item for item in items if not item.get("closed_at")])
+    out(f"{talk.mode} · " + (_("{count} open", count=count) if count else _("Nothing is open.")))
+    show_columns(_line(talk, item) for item in items)
+    if found.get("next"):
+        out(_("There are more: --limit"))
+
+
+def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
+    voice, _ = talk.voice, talk.voice.say
+    if item.get("closed_at"):
+        last = _("closed {clock}", clock=voice.clock(item["closed_at"], near=now()))
+    elif item.get("overdue"):
+        last = _("OVERDUE since {clock}", clock=voice.clock(item["promise"], near=now()))
+    elif item.get("promise"):
+        last = _("next word {clock}", clock=voice.clock(item["promise"], near=now()))
+    else:
+        last = ""
+    opened = voice.clock(item["opened_at"], near=now())
+    areas = ", ".join(talk.area_names(list(item["areas"])))
+    return (f"  {item['incident']}", opened, str(item["headline"]), areas, last)
+
+
+def add_to(app: Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    app.command()(status)
+    app.command()(resend)
+    incidents = Typer(help="Look at incidents.", no_args_is_help=True)
+    incidents.command("list")(list_incidents)
+    app.add_typer(incidents, name="incidents")

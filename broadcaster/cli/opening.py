@@ -1,0 +1,151 @@
+"""The beginning of every command that talks to the daemon: find it, ask who the organisation is, speak its language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from broadcaster.cli import finding
+from broadcaster.cli.client import Client, Problem, Unreachable
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.finding import Found, find
+from broadcaster.cli.saying import Voice, note, out, out_json, own_language
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A command's conversation with one daemon."""
+
+    client: Client
+    found: Found
+    voice: Voice
+    organisation: Mapping[str, Any]
+    as_json: bool = False
+    reached: bool = True
+    """Whether the daemon answered; otherwise `organisation` is what it said last time."""
+
+    @property
+    def mode(self) -> str:
+        """The first word of every answer."""
+        return self.voice.mode(str(self.organisation.get("mode", "live")))
+
+    def area_names(self, keys: list[str]) -> list[str]:
+        """The names of areas, as residents know them."""
+        names = {area["key"]: area["name"] for area in self.organisation.get("areas", ())}
+        return [names.get(key, key) for key in keys]
+
+    def answer(self, answer: object, *lines: str) -> None:
+        """Give the answer: as JSON when that was asked for, else as lines whose first word is the mode."""
+        if self.as_json:
+            out_json(answer)
+            return
+        out(" · ".join((self.mode, *lines[:1])))
+        for line in lines[1:]:
+            out(line)
+
+
+def now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def open_talk(
+    server: str | None, config: Path | None, *, as_json: bool = False, keep: bool = False
+) -> Talk:
+    """Find the daemon and fetch what local times, names and language need.
+
+    Args:
+        keep: go on with what the daemon said last time when it cannot be reached.
+
+    Raises:
+        End: no daemon is named, it refuses the token, or it is out of reach.
+    """
+    found = find(server, config)
+    stranger = Client(found.server, found.token, own_language())
+    try:
+        with answered(Voice(own_language()), found.server):
+            organisation = stranger.get("organisation")
+    except End as end:
+        known = _remembered(found) if keep and end.code is Code.UNKNOWN else None
+        if known is None:
+            raise
+        return _talk(found, known, as_json=as_json, reached=False)
+    _remember(found, organisation)
+    return _talk(found, organisation, as_json=as_json)
+
+
+def _talk(
+    found: Found, organisation: Mapping[str, Any], *, as_json: bool, reached: bool = True
+) -> Talk:
+    language = str(next(iter(organisation.get("languages") or ()), own_language()))
+    voice = Voice(language, ZoneInfo(str(organisation["timezone"])))
+    client = Client(found.server, found.token, language)
+    return Talk(client, found, voice, organisation, as_json, reached)
+
+
+@contextmanager
+def answered(voice: Voice, server: str) -> Iterator[None]:
+    """Turn what the daemon refuses, and its silence, into the end of the command.
+
+    Raises:
+        End: 4 for a refusal, 1 for a failure of the daemon, 3 when there was no answer.
+    """
+    _ = voice.say
+    try:
+        yield
+    except Problem as problem:
+        code = Code.UNEXPECTED if problem.status >= 500 else Code.REFUSED
+        sentence = str(problem)
+        if problem.status == 401 and "detail" not in problem.document:
+            sentence = _("The daemon does not know this token. Run: broadcaster login")
+        raise End(code, sentence, problem.document) from problem
+    except Unreachable as silence:
+        if silence.sent:
+            sentence = _(
+                "{server} broke off before it answered: {cause}.", server=server, cause=silence
+            )
+        else:
+            sentence = _(
+                "The daemon at {server} cannot be reached: {cause}. Is it running? Is the address right?",
+                server=server,
+                cause=silence,
+            )
+        raise End(Code.UNKNOWN, sentence) from silence
+
+
+@contextmanager
+def asking_of(talk: Talk) -> Iterator[Client]:
+    """The client of a conversation; what it raises ends the command."""
+    with answered(talk.voice, talk.client.server):
+        yield talk.client
+
+
+def _kept(found: Found) -> Path:
+    digest = hashlib.sha256(found.server.encode()).hexdigest()[:16]
+    return finding.state_directory() / f"organisation-{digest}.json"
+
+
+def _remember(found: Found, organisation: Mapping[str, Any]) -> None:
+    """Keep zone and languages for a command that meets a dead daemon; failing to is no failure of the command."""
+    with suppress(OSError):
+        finding.write_private(_kept(found), organisation)
+
+
+def _remembered(found: Found) -> Mapping[str, Any] | None:
+    with suppress(OSError, ValueError):
+        known = json.loads(_kept(found).read_text())
+        if isinstance(known, dict) and known.get("timezone"):
+            return known
+    if found.config is not None and finding.server_of(found.config) == found.server:
+        written = finding.read_configuration(found.config)
+        organisation = written["organisation"]
+        if organisation.get("timezone"):
+            return {**organisation, "mode": written["mode"], "areas": [], "channels": []}
+    return None

@@ -1,0 +1,208 @@
+"""The options that several commands share, each described once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from typer import Argument, Option
+from typer.core import TyperCommand
+
+Server = Annotated[
+    str | None, Option("--server", metavar="URL", help="The daemon, such as https://host:port.")
+]
+Config = Annotated[
+    Path | None, Option("--config", metavar="FILE", help="The configuration; names the daemon too.")
+]
+Json = Annotated[bool, Option("--json", help="Answer in JSON.")]
+Yes = Annotated[bool, Option("--yes", help="Ask nothing: for scripts.")]
+Wait = Annotated[
+    float | None,
+    Option(
+        "--wait", metavar="SECONDS", min=0, help="Wait for every channel; exit 5 if not in time."
+    ),
+]
+Text = Annotated[str | None, Argument(metavar="TEXT", help="What is said, in one sentence.")]
+IncidentName = Annotated[str, Argument(metavar="ID", help="The incident, such as A7.")]
+UpdateName = Annotated[
+    str, Argument(metavar="ID[-N]", help="The incident, such as A7, or one update of it, A7-2.")
+]
+
+
+@dataclass(kw_only=True)
+class Said:
+    """What an operator says about an incident, as written; times are read once the zone is known."""
+
+    area: Annotated[
+        list[str] | None, Option("--area", metavar="KEY|CODE", help="Where; can be repeated.")
+    ] = None
+    since: Annotated[
+        str | None, Option("--since", metavar="TIME", help="When it began, such as 14:05.")
+    ] = None
+    etr: Annotated[
+        str | None,
+        Option(
+            "--etr", metavar="TIME", help="When it is expected to be over; `none` withdraws it."
+        ),
+    ] = None
+    next: Annotated[
+        str | None,
+        Option("--next", metavar="TIME", help="When the next word comes: 45m, 2h or 15:30."),
+    ] = None
+    severity: Annotated[
+        str | None,
+        Option("--severity", metavar="WORD", help="minor, moderate, severe or extreme."),
+    ] = None
+    affected: Annotated[
+        int | None, Option("--affected", metavar="N", min=0, help="How many are without.")
+    ] = None
+    cause: Annotated[str | None, Option("--cause", metavar="TEXT", help="Why it happened.")] = None
+    instruction: Annotated[
+        str | None, Option("--instruction", metavar="TEXT", help="What people should do.")
+    ] = None
+    headline: Annotated[
+        str | None, Option("--headline", metavar="TEXT", help="What it is, if no power cut.")
+    ] = None
+    audience: Annotated[
+        str | None, Option("--audience", metavar="WHO", help="public or staff.")
+    ] = None
+    at: Annotated[str | None, Option("--at", metavar="TIME", help="Send it then, not now.")] = None
+    planned: Annotated[
+        str | None,
+        Option(
+            "--planned", metavar="START/END", help="A planned outage: it opens and closes itself."
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        Option("--until", metavar="TIME", help="Nothing is sent after this time."),
+    ] = None
+    channel: Annotated[
+        list[str] | None,
+        Option("--channel", metavar="NAME", help="Only these channels; can be repeated."),
+    ] = None
+    quiet: Annotated[bool, Option("--quiet", help="Boards only: no posts, no letters.")] = False
+    plain: Annotated[
+        bool, Option("--plain", help="Letters that cost extra in an SMS become plain ones.")
+    ] = False
+    lang: Annotated[
+        str | None, Option("--lang", metavar="LANG", help="The language of TEXT, such as sv.")
+    ] = None
+    texts: Annotated[
+        list[str] | None,
+        Option(
+            "--text",
+            metavar="LANG=TEXT",
+            help="The text in another language; also written --text-LANG TEXT.",
+        ),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class Manner:
+    """How a command talks and ends."""
+
+    yes: Yes = False
+    wait: Wait = None
+    as_json: Json = False
+    server: Server = None
+    config: Config = None
+
+
+@dataclass(kw_only=True)
+class Reach:
+    """How a command that only asks finds the daemon and answers."""
+
+    as_json: Json = False
+    server: Server = None
+    config: Config = None
+
+
+class SpeakingCommand(TyperCommand):
+    """A command that takes `--text-sv TEXT` for every language there may be."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spell_languages(args))
+
+
+def spell_languages(arguments: list[str]) -> list[str]:
+    """Write every `--text-sv TEXT` and `--text-sv=TEXT` as `--text sv=TEXT`; after `--` all is text."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    spelled, waiting = [], ""
+    for argument in arguments[:end]:
+        match = re.fullmatch(
+            r"--text-([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(=(.*))?", argument, re.S
+        )
+        if waiting:
+            spelled += ["--text", f"{waiting}={argument}"]
+            waiting = ""
+        elif match and match[2] is None:
+            waiting = match[1]
+        elif match:
+            spelled += ["--text", f"{match[1]}={match[3]}"]
+        else:
+            spelled.append(argument)
+    return [*spelled, *([f"--text-{waiting}"] if waiting else []), *arguments[end:]]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of its dataclass parameters as options: typer reads one flat signature."""
+    hints = get_type_hints(command, include_extras=True)
+    signature = inspect.signature(command)
+    groups = {name: kind for name, kind in hints.items() if kind in (Said, Manner, Reach)}
+    single = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in signature.parameters.items()
+        if name not in groups
+    ]
+    flat = [*single, *(option for kind in groups.values() for option in _options(kind))]
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        made = {
+            name: kind(**{part.name: given.pop(part.name) for part in fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**given, **made)
+
+    ordered = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in flat]
+    called.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]  # read by typer
+    called.__annotations__ = {one.name: one.annotation for one in ordered}
+    del called.__wrapped__  # its signature is not the one to read
+    return called
+
+
+def _options(kind: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            part.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if part.default is MISSING else part.default,
+            annotation=hints[part.name],
+        )
+        for part in fields(kind)
+    ]
+
+
+__all__ = [
+    "Config",
+    "IncidentName",
+    "Json",
+    "Manner",
+    "Reach",
+    "Said",
+    "Server",
+    "SpeakingCommand",
+    "Text",
+    "UpdateName",
+    "Wait",
+    "Yes",
+    "grouped",
+    "spell_languages",
+]

@@ -1,0 +1,147 @@
+"""What the operator reads: sentences, times and numbers in the language of the organisation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+_MODES = {"live": "LIVE", "drill": "DRILL", "demo": "DEMO"}
+
+# What a far side or a text may hold that would steer the terminal or hide what is written.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One language and the zone that times are said in (None before the organisation is known)."""
+
+    language: str = "en"
+    zone: ZoneInfo | None = None
+
+    @cached_property
+    def phrases(self) -> Mapping[str, str]:
+        """The catalogue; a language that nobody translated is spoken in English."""
+        if self.language.partition("-")[0].lower() == "en":
+            return {}
+        from broadcaster.locale import phrases
+
+        try:
+            return phrases(self.language)
+        except LookupError:
+            return {}
+
+    def say(self, sentence: str, **values: object) -> str:
+        """Say the English `sentence` with its blanks filled."""
+        return self.phrases.get(sentence, sentence).format(**values)
+
+    def mode(self, mode: str) -> str:
+        """The first word of every answer: LIVE, DRILL or DEMO."""
+        _ = self.say
+        words = {"live": _("LIVE"), "drill": _("DRILL"), "demo": _("DEMO")}
+        return words.get(mode, _MODES.get(mode, mode.upper()))
+
+    def moment(self, when: str, *, near: datetime | None = None) -> str:
+        """Say an ISO time with weekday and date: "söndag 22 november 14.57"."""
+        from broadcaster.domain.localtime import say_moment
+
+        return say_moment(
+            datetime.fromisoformat(when), near=near, zone=self._zone(), phrases=self.phrases
+        )
+
+    def clock(self, when: str, *, near: datetime) -> str:
+        """Say an ISO time as short as it stays true: "14.57", on another date "mån 23 nov 03.00"."""
+        from broadcaster.domain.localtime import say_time
+
+        return say_time(
+            datetime.fromisoformat(when), near=near, zone=self._zone(), phrases=self.phrases
+        )
+
+    def second(self, when: str) -> str:
+        """Say an ISO time to the second: "14.12.06"."""
+        local = datetime.fromisoformat(when).astimezone(self._zone())
+        _ = self.say
+        return _("{clock}:{second}", clock=self.clock(when, near=local), second=f"{local:%S}")
+
+    def number(self, value: float, pattern: str | None = None) -> str:
+        """Say a number: "12 430", with the pattern "0.0" as "0,6"."""
+        from babel.core import UnknownLocaleError
+        from babel.numbers import format_decimal
+
+        try:
+            return format_decimal(value, format=pattern, locale=self.language.replace("-", "_"))
+        except (UnknownLocaleError, ValueError):
+            return format_decimal(value, format=pattern, locale="en")
+
+    def money(self, amount: float, currency: str) -> str:
+        """Say a sum without its smallest coins: "6 200 kr"; sums below 10 with them."""
+        from babel.numbers import format_currency
+
+        whole = amount >= 10
+        locale = self.language.partition("-")[0]
+        if whole:
+            said = format_currency(
+                round(amount), currency, "#,##0 ¤", locale, currency_digits=False
+            )
+        else:
+            said = format_currency(amount, currency, "#,##0.00 ¤", locale)
+        return str(said)
+
+    def seconds(self, elapsed: float) -> str:
+        """Say how long something took: "0,6 s", "2 min 5 s"."""
+        if elapsed < 60:
+            return f"{self.number(elapsed, '0.0')} s"
+        minutes, seconds = divmod(round(elapsed), 60)
+        if minutes < 60:
+            return f"{minutes} min {seconds} s"
+        return f"{minutes // 60} h {minutes % 60} min"
+
+    def _zone(self) -> ZoneInfo:
+        return self.zone or ZoneInfo("UTC")
+
+
+def own_language(environ: Mapping[str, str] | None = None) -> str:
+    """The language of $LC_ALL, $LC_MESSAGES or $LANG ("sv_SE.UTF-8" is "sv"); "en" for none and for C."""
+    environ = os.environ if environ is None else environ
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        tag = re.split("[_.@]", environ.get(name, ""))[0]
+        if tag:
+            return "en" if tag in ("C", "POSIX") else tag
+    return "en"
+
+
+def inert(text: str) -> str:
+    """The text with everything that steers a terminal made visible as "?"."""
+    return _STEERING.sub("?", text)
+
+
+def out(text: str = "") -> None:
+    """Write a line of the answer."""
+    _write(text, sys.stdout)
+
+
+def note(text: str) -> None:
+    """Write a line beside the answer: errors, remarks, questions of a pipe."""
+    _write(text, sys.stderr)
+
+
+def out_json(answer: object) -> None:
+    """Write an answer as JSON."""
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(text: str, stream: TextIO) -> None:
+    stream.write(inert(text) + "\n")
+    stream.flush()
+
+
+def first_line(mode: str, *parts: Any) -> str:
+    """The head of an answer: "LIVE · A7 · Strömavbrott"; empty parts are left out."""
+    return " · ".join([mode, *(str(part) for part in parts if part)])

@@ -1,0 +1,201 @@
+"""Send what an operator says: seen before, asked where it matters, done once, kept when nobody answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from broadcaster.cli import spool
+from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name
+from broadcaster.cli.client import address
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk, asking_of, now, open_talk
+from broadcaster.cli.options import Manner, Reach
+from broadcaster.cli.previewing import summary
+from broadcaster.cli.saying import note
+from broadcaster.cli.spool import Entry
+
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
+"""Seconds between two attempts at a retraction; the last one repeats."""
+
+
+def begin(manner: Manner | Reach, *, keep: bool = False) -> Talk:
+    """Open the conversation and offer what was kept when the daemon did not answer.
+
+    Raises:
+        End: as for `open_talk`.
+    """
+    talk = open_talk(manner.server, manner.config, as_json=manner.as_json, keep=keep)
+    if talk.reached:
+        offer(talk)
+    return talk
+
+
+def submit(talk: Talk, entry: Entry, *, yes: bool, ask_anyway: bool = False) -> dict[str, Any]:
+    """Have an entry confirmed and accepted; what cannot be sent is kept. The daemon's answer is returned.
+
+    Args:
+        yes: `--yes`: nothing is asked.
+        ask_anyway: show the preview and ask even where it would not be needed.
+
+    Raises:
+        End: refused (4), failed (1), or kept because nobody answered (3).
+    """
+    if yes:
+        entry = replace(entry, confirmed=True)
+    elif talk.reached:
+        entry = _confirmed(talk, entry, ask_anyway=ask_anyway)
+    if entry.kind == "retraction":
+        return _insist(talk, entry)
+    try:
+        return _post(talk, entry)
+    except End as end:
+        raise _kept(talk, entry, end) from end
+
+
+def offer(talk: Talk) -> None:
+    """Offer what was kept for this daemon; what is too old is shown, never sent."""
+    for entry in spool.entries(talk.client.server):
+        _offer(talk, entry)
+
+
+def _offer(talk: Talk, entry: Entry) -> None:
+    _ = talk.voice.say
+    said = {"clock": talk.voice.moment(entry.made_at, near=now()), "said": _spelled(entry)}
+    if entry.expired(now()):
+        note(_("Not sent, and too old to be sent now: {said} ({clock}). Say it anew.", **said))
+        if can_ask():
+            spool.forget(entry)
+        return
+    note(_("Kept since {clock}, perhaps never sent: {said}", **said))
+    if not can_ask():
+        return
+    answer = ask(talk.voice, _("Send it now? [y]es, [n]ot now, [d]rop it")).casefold()
+    if answer in {"d", "drop", _("d")}:
+        spool.forget(entry)
+    elif answer in {"y", "yes", _("y"), _("yes")}:
+        _send_kept(talk, entry)
+
+
+def _send_kept(talk: Talk, entry: Entry) -> None:
+    """Send an entry that the operator chose to send; its refusal is told and does not end the present command."""
+    _ = talk.voice.say
+    try:
+        if not entry.confirmed:
+            entry = _confirmed(talk, entry)
+        answer = _post(talk, entry)
+    except End as end:
+        note(end.sentence)
+        if end.code is not Code.UNKNOWN:
+            spool.forget(entry)
+        return
+    spool.forget(entry)
+    name = f"{answer['incident']}-{answer['update']}"
+    note(_("Sent: {name}.", name=name))
+
+
+def _confirmed(talk: Talk, entry: Entry, *, ask_anyway: bool = False) -> Entry:
+    """Ask what has to be asked; nothing else is asked."""
+    _ = talk.voice.say
+    body: dict[str, Any] = {**entry.body, "kind": entry.kind}
+    if entry.incident:
+        body["incident"] = entry.incident
+    try:
+        with asking_of(talk) as client:
+            preview = client.post("preview", body=body)
+    except End as end:
+        raise _kept(talk, entry, end) from end
+    if not preview["asks"] and not ask_anyway:
+        return replace(entry, confirmed=True)
+    if not can_ask():
+        sentence = _(
+            "This goes to phones or is severe, and there is nobody to ask: add --yes. Nothing was sent."
+        )
+        raise End(Code.REFUSED, sentence)
+    for line in summary(talk, preview):
+        note(line)
+    keys = list(preview.get("areas") or ())
+    if preview["asks"]:
+        need_area_name(talk.voice, talk.area_names(keys), keys)
+    elif not ask_yes(talk.voice, _("Send it?")):
+        raise End(Code.REFUSED, _("Nothing was sent."))
+    return replace(entry, confirmed=True)
+
+
+def _post(talk: Talk, entry: Entry) -> dict[str, Any]:
+    headers = {"idempotency_key": entry.key}
+    if entry.if_match and entry.kind != "retraction":
+        headers["if_match"] = f'"{entry.if_match}"'
+    with asking_of(talk) as client:
+        answer: dict[str, Any] = client.ask("POST", address(*entry.path), entry.body, headers)
+    return answer
+
+
+def _kept(talk: Talk, entry: Entry, end: End) -> End:
+    """Keep an entry that nobody answered; any other end stays what it is."""
+    _ = talk.voice.say
+    if end.code is not Code.UNKNOWN:
+        return end
+    try:
+        spool.keep(entry)
+    except OSError as error:
+        sentence = _("It could not be kept either: {cause}. Say it again.", cause=error.strerror)
+    else:
+        sentence = _(
+            "It is kept for 15 minutes; the next command offers to send it. It is never sent twice."
+        )
+    return End(end.code, f"{end.sentence} {sentence}", end.problem)
+
+
+def _insist(talk: Talk, entry: Entry) -> dict[str, Any]:
+    """A retraction is tried until the daemon answers; meanwhile it is kept, should this command be killed."""
+    _ = talk.voice.say
+    attempt = 0
+    while True:
+        try:
+            answer = _post(talk, entry)
+        except End as end:
+            if end.code is not Code.UNKNOWN:
+                spool.forget(entry)
+                raise
+            kept = _kept(talk, entry, end)
+            note(end.sentence)
+            _pause_or_end(talk, _PAUSES[min(attempt, len(_PAUSES) - 1)], kept)
+            attempt += 1
+        else:
+            spool.forget(entry)
+            return answer
+
+
+def _pause_or_end(talk: Talk, seconds: float, kept: End) -> None:
+    _ = talk.voice.say
+    note(_("A retraction is tried again until it is answered; Ctrl-C leaves it kept."))
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        raise kept from None
+
+
+def _spelled(entry: Entry) -> str:
+    """A command in one line, as far as the operator needs it to know it again."""
+    body = entry.body
+    text = body.get("text") or next(iter(dict(body.get("texts") or {}).values()), "")
+    short = text if len(text) <= 60 else text[:59] + "…"
+    words = [entry.kind, entry.incident, *body.get("area", ()), f"“{short}”" if short else ""]
+    return " ".join(str(word) for word in words if word)
+
+
+def entry_of(
+    talk: Talk, path: list[str], body: Mapping[str, Any], *, if_match: str = "", at: datetime
+) -> Entry:
+    """A command as it is sent and, if need be, kept."""
+    return Entry(
+        server=talk.client.server,
+        path=path,
+        body=dict(body),
+        made_at=at.isoformat(),
+        if_match=if_match,
+    )

@@ -1,0 +1,272 @@
+"""report, update, correct, retract, holding, restored, preview: what an operator says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from typer import Option, Typer
+
+from broadcaster.cli.asking import ask_four, can_ask
+from broadcaster.cli.body import body_of
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk, asking_of, now
+from broadcaster.cli.options import (
+    IncidentName,
+    Manner,
+    Reach,
+    Said,
+    SpeakingCommand,
+    Text,
+    UpdateName,
+    grouped,
+)
+from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.sending import begin, entry_of, submit
+from broadcaster.cli.table import everywhere, standing
+from broadcaster.cli.watching import looking_at, on_terminal, show, view_of, watch
+from broadcaster.domain.incident import parse_name
+
+TABLE = 10.0
+"""Seconds the table stays open on a terminal without --wait."""
+
+Without = Annotated[
+    list[str] | None,
+    Option("--without-area", metavar="KEY|CODE", help="An area it no longer concerns."),
+]
+
+
+@grouped
+def report(said: Said, manner: Manner, text: Text = None) -> None:
+    """Tell of a new incident. Without TEXT, four questions are asked on a terminal."""
+    talk = begin(manner, keep=True)
+    asked = text is None and not said.texts
+    if asked:
+        text = _asked(talk, said, manner)
+    body = body_of(said, text, voice=talk.voice, now=now())
+    _speak(talk, ["incidents"], body, manner, ask_anyway=asked)
+
+
+@grouped
+def update(
+    name: IncidentName, said: Said, manner: Manner, text: Text = None, without_area: Without = None
+) -> None:
+    """Go on with an incident: what is left out stays as it was."""
+    _go_on("update", name, said, manner, text, without_area=without_area)
+
+
+@grouped
+def correct(
+    name: UpdateName, said: Said, manner: Manner, text: Text = None, without_area: Without = None
+) -> None:
+    """Say that an update was wrong when it was written, and what is right."""
+    _go_on("correction", name, said, manner, text, without_area=without_area)
+
+
+@grouped
+def retract(
+    name: UpdateName,
+    said: Said,
+    manner: Manner,
+    text: Text = None,
+    whole: Annotated[bool, Option("--all", help="The whole incident.")] = False,
+) -> None:
+    """Take an update back. Without TEXT the configured sentence is sent."""
+    _go_on("retraction", name, said, manner, text, whole=whole)
+
+
+@grouped
+def holding(name: IncidentName, said: Said, manner: Manner) -> None:
+    """Say honestly that there is no new information."""
+    _go_on("holding", name, said, manner, None)
+
+
+@grouped
+def restored(name: IncidentName, said: Said, manner: Manner, text: Text = None) -> None:
+    """Say that it is over, everywhere or in the areas named."""
+    _go_on("restored", name, said, manner, text)
+
+
+@grouped
+def preview(
+    said: Said,
+    reach: Reach,
+    text: Text = None,
+    kind: Annotated[
+        str,
+        Option("--kind", help="report, update, correction, retraction, holding or restored."),
+    ] = "report",
+    incident: Annotated[
+        str | None, Option("--incident", metavar="ID", help="The incident it would go on with.")
+    ] = None,
+    without_area: Without = None,
+) -> None:
+    """Show for every channel what would be sent: the text, its length, parts and cost. Nothing is sent."""
+    from broadcaster.cli.previewing import whole
+
+    talk = begin(reach)
+    body = body_of(said, text, voice=talk.voice, now=now())
+    body |= {"kind": kind} | ({"without_area": without_area} if without_area else {})
+    if incident:
+        named, number = _named(talk, incident)
+        body |= {"incident": named} | ({"corrects": number} if number else {})
+    with asking_of(talk) as client:
+        answer = client.post("preview", body=body)
+    if reach.as_json:
+        out_json(answer)
+        return
+    for line in whole(talk, answer):
+        out(line)
+
+
+def _go_on(
+    kind: str,
+    name: str,
+    said: Said,
+    manner: Manner,
+    text: str | None,
+    *,
+    without_area: list[str] | None = None,
+    whole: bool = False,
+) -> None:
+    talk = begin(manner, keep=True)
+    incident, number = _named(talk, name)
+    body = body_of(said, text, voice=talk.voice, now=now()) | {"kind": kind}
+    body |= {"without_area": without_area} if without_area else {}
+    body |= {"all": True} if whole else {}
+    body |= {"corrects": number} if number is not None else {}
+    last = _last_number(talk, incident) if kind != "retraction" else ""
+    _speak(talk, ["incidents", incident, "updates"], body, manner, if_match=last)
+
+
+def _asked(talk: Talk, said: Said, manner: Manner) -> str:
+    if manner.yes or not can_ask():
+        _ = talk.voice.say
+        raise End(Code.USAGE, _('Say what has happened: broadcaster report --area KEY "…"'))
+    return ask_four(talk, said)
+
+
+def _named(talk: Talk, name: str) -> tuple[str, int | None]:
+    try:
+        return parse_name(name)
+    except ValueError as error:
+        _ = talk.voice.say
+        sentence = _('"{name}" is no incident: write A7, or A7-2 for one update.', name=name[:40])
+        raise End(Code.USAGE, sentence) from error
+
+
+def _last_number(talk: Talk, incident: str) -> str:
+    """The number of the newest update, so that two who speak at once do not speak past each other."""
+    if not talk.reached:
+        return ""
+    with asking_of(talk) as client:
+        return str(client.get("incidents", incident)["update"])
+
+
+def _speak(
+    talk: Talk,
+    path: list[str],
+    body: Mapping[str, Any],
+    manner: Manner,
+    *,
+    if_match: str = "",
+    ask_anyway: bool = False,
+) -> None:
+    entry = entry_of(talk, path, body, if_match=if_match, at=now())
+    answer = submit(talk, entry, yes=manner.yes, ask_anyway=ask_anyway)
+    _follow(talk, answer, manner)
+
+
+def _follow(talk: Talk, answer: dict[str, Any], manner: Manner) -> None:
+    """Show how it goes out: for 10 s on a terminal, for --wait anywhere.
+
+    Raises:
+        End: it was not everywhere within --wait (code 5).
+    """
+    if answer.get("held"):
+        _say_held(talk, answer)
+        return
+    incident, number = str(answer["incident"]), int(answer["update"])
+    if not manner.as_json:
+        for line in _accepted(talk, answer):
+            out(line)
+    view = view_of(talk, answer["deliveries"], answer["accepted_at"])
+    seconds = manner.wait if manner.wait is not None else _table_seconds(manner)
+    if seconds:
+        look = looking_at(talk, incident, number, answer["accepted_at"])
+        view = watch(look, view, talk, seconds=seconds, draw=not manner.as_json)
+    elif not manner.as_json:
+        show(view)
+    if manner.as_json:
+        out_json({**answer, "deliveries": list(view.deliveries)})
+    else:
+        _close(talk, incident, list(view.deliveries))
+    if manner.wait is not None and not everywhere(view.deliveries):
+        _ = talk.voice.say
+        name = f"{incident}-{number}"
+        raise End(
+            Code.NOT_EVERYWHERE, _("{name} is accepted, but not everywhere in time.", name=name)
+        )
+
+
+def _table_seconds(manner: Manner) -> float:
+    return TABLE if on_terminal() and not manner.as_json else 0.0
+
+
+def _accepted(talk: Talk, answer: Mapping[str, Any]) -> list[str]:
+    _ = talk.voice.say
+    name = f"{answer['incident']}-{answer['update']}"
+    clock = talk.voice.second(answer["accepted_at"])
+    areas = ", ".join(talk.area_names(list(answer.get("areas") or ())))
+    mode = talk.voice.mode(str(answer.get("mode", "live")))
+    parts = (
+        mode,
+        _("{name} accepted {clock}", name=name, clock=clock),
+        answer.get("headline"),
+        areas,
+    )
+    lines = [" · ".join(str(part) for part in parts if part)]
+    if answer.get("etr"):
+        lines.append(
+            _("Expected to be over: {moment}", moment=talk.voice.moment(answer["etr"], near=now()))
+        )
+    if answer.get("promise"):
+        lines.append(
+            _("Next word: {moment}", moment=talk.voice.moment(answer["promise"], near=now()))
+        )
+    return lines
+
+
+def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
+    """It is accepted and waits for its time."""
+    if talk.as_json:
+        out_json(answer)
+        return
+    _ = talk.voice.say
+    name = f"{answer['incident']}-{answer['update']}"
+    mode = talk.voice.mode(str(answer.get("mode", "live")))
+    if answer.get("release_at"):
+        moment = talk.voice.moment(answer["release_at"], near=now())
+        said = _("{name} is accepted and goes out {moment}", name=name, moment=moment)
+    else:
+        said = _("{name} is accepted and waits: {reason}", name=name, reason=answer["held"])
+    out(f"{mode} · {said}")
+    out(_("Change it: broadcaster scheduled change {name} --at TIME", name=name))
+
+
+def _close(talk: Talk, incident: str, deliveries: list[Mapping[str, Any]]) -> None:
+    _ = talk.voice.say
+    out()
+    out(standing(deliveries, talk.voice))
+    out(
+        _(
+            'Watch: broadcaster status {name} --watch   Put right: broadcaster correct {name} "…"',
+            name=incident,
+        )
+    )
+
+
+def add_to(app: Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    for verb in (report, update, correct, retract, holding, restored, preview):
+        app.command(cls=SpeakingCommand)(verb)

@@ -1,0 +1,161 @@
+"""How deliveries stand, as rows of words: pure, so that a table, a pipe and a test read the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from broadcaster.cli.saying import Voice
+
+OUT = frozenset({"accepted", "confirmed"})
+AT_REST = OUT | {"bounced", "failed", "superseded", "expired", "withdrawn"}
+TOLERATED = 0.05
+"""The share of letters that may fail while a channel still counts as reached."""
+
+Delivery = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery; `state` is the English word for colours, `word` what is shown."""
+
+    channel: str
+    state: str
+    word: str
+    elapsed: str
+    detail: str
+
+
+def rows(
+    deliveries: Iterable[Delivery],
+    *,
+    accepted_at: str,
+    voice: Voice,
+    now: datetime,
+    stopped: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """A row for each delivery, in the daemon's order.
+
+    Args:
+        accepted_at: when the update was accepted (ISO 8601): times are said relative to it.
+        stopped: why a channel is stopped, by its name.
+    """
+    stopped = stopped or {}
+    return [
+        _row(delivery, accepted_at, voice, now, stopped.get(delivery["channel"], ""))
+        for delivery in deliveries
+    ]
+
+
+def everywhere(deliveries: Iterable[Delivery]) -> bool:
+    """Whether every channel accepted, and at most 5 % of its letters failed."""
+    return all(_reached(delivery) for delivery in deliveries)
+
+
+def at_rest(deliveries: Iterable[Delivery]) -> bool:
+    """Whether nothing is on its way any more."""
+    return all(delivery["state"] in AT_REST for delivery in deliveries)
+
+
+def state_word(voice: Voice, state: str) -> str:
+    """A state of a delivery or channel in the operator's language."""
+    _ = voice.say
+    words = {
+        "waiting": _("waiting"),
+        "sending": _("sending"),
+        "accepted": _("accepted"),
+        "confirmed": _("confirmed"),
+        "uncertain": _("uncertain"),
+        "failed": _("failed"),
+        "bounced": _("bounced"),
+        "superseded": _("superseded"),
+        "expired": _("expired"),
+        "withdrawn": _("withdrawn"),
+        "good": _("good"),
+        "parked": _("parked"),
+        "paused": _("paused"),
+        "resting": _("resting"),
+        "gone": _("gone"),
+    }
+    return words.get(state, state)
+
+
+def standing(deliveries: list[Delivery], voice: Voice) -> str:
+    """The answer in one sentence: how far it has come."""
+    _ = voice.say
+    if not deliveries:
+        return _("No channel carries this update.")
+    there = [delivery for delivery in deliveries if _reached(delivery)]
+    if len(there) == len(deliveries):
+        return _("Everything is out.")
+    if at_rest(deliveries):
+        lacking = [delivery["channel"] for delivery in deliveries if delivery not in there]
+        return _("Everything is out but {channels}.", channels=", ".join(lacking))
+    return _("Going out: {some} of {all} channels so far.", some=len(there), all=len(deliveries))
+
+
+def _reached(delivery: Delivery) -> bool:
+    counts = delivery.get("counts") or {}
+    failed, total = counts.get("failed", 0), counts.get("total", 0)
+    return delivery["state"] in OUT and failed <= total * TOLERATED
+
+
+def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime, because: str) -> Row:
+    state = "parked" if because and delivery["state"] == "waiting" else str(delivery["state"])
+    return Row(
+        channel=str(delivery["channel"]),
+        state=state,
+        word=state_word(voice, state),
+        elapsed=_elapsed(delivery, accepted_at, voice),
+        detail=because if state == "parked" else _detail(delivery, voice, now),
+    )
+
+
+def _elapsed(delivery: Delivery, accepted_at: str, voice: Voice) -> str:
+    came = delivery.get("accepted_at") or delivery.get("ended_at")
+    if not came or delivery["state"] not in AT_REST:
+        return ""
+    elapsed = datetime.fromisoformat(came) - datetime.fromisoformat(accepted_at)
+    return voice.seconds(max(0.0, elapsed.total_seconds()))
+
+
+def _detail(delivery: Delivery, voice: Voice, now: datetime) -> str:
+    if delivery.get("counts"):
+        return _counts(delivery["counts"], str(delivery.get("detail") or ""), voice)
+    detail = str(delivery.get("detail") or "")
+    if delivery["state"] == "waiting" and delivery.get("attempts"):
+        return _again(delivery, detail, voice, now)
+    url = str(delivery.get("url") or "").removeprefix("https://").removeprefix("http://")
+    return url if url and delivery["state"] in OUT else detail
+
+
+def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
+    """When the next attempt comes, and what the last one met."""
+    _ = voice.say
+    attempt = int(delivery["attempts"]) + 1
+    due = delivery.get("due_at")
+    if due:
+        left = max(0, round((datetime.fromisoformat(due) - now).total_seconds()))
+        said = _("again in {seconds} s (attempt {attempt})", seconds=left, attempt=attempt)
+    else:
+        said = _("again soon (attempt {attempt})", attempt=attempt)
+    return f"{said}: {detail}" if detail else said
+
+
+def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
+    _ = voice.say
+    number = voice.number
+    some, total = number(counts["accepted"]), number(counts["total"])
+    parts = [_("{some} of {total} to the gateway", some=some, total=total)]
+    if counts.get("confirmed"):
+        parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
+    if counts.get("failed"):
+        parts.append(_("{count} failed", count=number(counts["failed"])))
+    if counts.get("uncertain"):
+        parts.append(_("{count} uncertain", count=number(counts["uncertain"])))
+    if counts.get("skipped"):
+        parts.append(_("{count} left out", count=number(counts["skipped"])))
+    said = ", ".join(parts)
+    return f"{said}; {detail}" if detail and counts["accepted"] < counts["total"] else said

@@ -143,6 +143,7 @@ def test_reports_come_back_to_their_letters(kannel: KannelServer) -> None:
         assert [outcome.receipt is not None for _, outcome in ran.outcomes] == [True] * 5
         inbound.wait_for(lambda end: len(confirmed(adapter, end.requests)) == 5)
         assert confirmed(adapter, inbound.requests) == {letter.key for letter in given}
+        assert {request.path for request in inbound.requests} == {"/in/s%C3%A5ms"}
         adapter.close()
 
 

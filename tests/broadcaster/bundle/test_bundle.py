@@ -18,8 +18,8 @@ HTML = "text/html; charset=utf-8"
 LONG = "Strömavbrott i Norra Ekbyn. " * 40
 
 
-def page(path: str, text: str = LONG, **more: object) -> File:
-    return File(path, text.encode(), HTML, **more)  # type: ignore[arg-type]
+def page(path: str, text: str = LONG, overdue: Overdue | None = None) -> File:
+    return File(path, text.encode(), HTML, overdue)
 
 
 @pytest.fixture

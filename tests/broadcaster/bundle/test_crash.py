@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def publish(root: Path, revision: str) -> None:
         whole=revision == "1.1",
         remove=([REMOVED] if revision == "1.2" else []),
     )
+
+
+def mend(root: Path) -> None:
+    Bundle(root, "page").standing()
 
 
 def killed_at(step: int, act: Callable[[], None]) -> str | None:
@@ -102,9 +107,13 @@ def _trap(step: int, pipe: int) -> None:
     real_fdopen = os.fdopen
     for name in CALLS:
         setattr(os, name, traced(name))
-    os.fdopen = lambda fd, mode, *a: (  # type: ignore[assignment]
-        HalfWriter(io.FileIO(fd, "w")) if mode == "wb" else real_fdopen(fd, mode, *a)
-    )
+
+    def fdopen(descriptor: int, mode: str) -> Any:
+        if mode == "wb":
+            return HalfWriter(io.FileIO(descriptor, "w"))
+        return real_fdopen(descriptor, mode)
+
+    setattr(os, "fdopen", fdopen)  # noqa: B010 - as for the calls above, which have no static name
 
 
 def shown(root: Path) -> str:
@@ -142,7 +151,7 @@ def test_a_kill_anywhere_leaves_the_old_or_the_new_revision_whole(tmp_path: Path
     for step in range(1, 10_000):
         root = tmp_path / f"step{step}"
         shutil.copytree(origin, root)
-        name = killed_at(step, lambda root=root: publish(root, "1.2"))  # type: ignore[misc]
+        name = killed_at(step, partial(publish, root, "1.2"))
         revision = shown(root)
         order.append(revision)
         seen[revision].add((name or "end").split()[0])
@@ -172,7 +181,7 @@ def test_a_writer_killed_while_mending_is_mended_too(tmp_path: Path) -> None:
     for again in range(1, 10_000, 3):
         copy = tmp_path / "copy"
         shutil.copytree(root, copy)
-        name = killed_at(again, lambda: Bundle(copy, "page").standing() and None)  # noqa: B023
+        name = killed_at(again, partial(mend, copy))
         assert shown(copy) == "1.2"
         assert_mended(copy, "1.2")
         shutil.rmtree(copy)
@@ -186,7 +195,7 @@ def test_a_kill_during_the_very_first_publication_shows_nothing_or_all(tmp_path:
     complete = 0
     for step in range(1, 10_000, 2):
         root = tmp_path / f"step{step}"
-        name = killed_at(step, lambda root=root: publish(root, "1.1"))  # type: ignore[misc]
+        name = killed_at(step, partial(publish, root, "1.1"))
         try:
             complete += shown(root) == "1.1"
         except Damaged:

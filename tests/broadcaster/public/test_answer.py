@@ -289,5 +289,5 @@ def test_error_pages_speak_both_languages(ask: Ask) -> None:
 def test_before_anything_is_published_it_asks_for_patience(tmp_path: Path) -> None:
     site = Site(tmp_path / "missing")
     site.look()
-    found = answer(site.table, "GET", "/", {}.get, NOW)  # type: ignore[arg-type]
+    found = answer(site.table, "GET", "/", dict[str, str]().get, NOW)
     assert (found.status, header(found, "retry-after")) == (503, "5")

@@ -1,0 +1,283 @@
+"""What feed readers get: three forms of one record, read back by parsers that are not ours."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import time
+from calendar import timegm
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import feedparser
+import feedparser_sgmllib
+import pytest
+from hypothesis import given, settings, strategies as st
+from lxml import etree
+from reader import make_reader
+
+from broadcaster.bundle import File
+from broadcaster.bundle.paths import check_path
+from broadcaster.channel import Board, Kind, Mode, Revision
+from broadcaster.testing.boards import (
+    NOW,
+    board,
+    context,
+    corrected_cut,
+    minutes,
+    power_cut,
+    retracted_cut,
+    states,
+    update,
+    water_leak,
+)
+from channels.feed.site import feeds
+
+FORMS = ("feed.rss", "feed.atom", "feed.json")
+A7 = "https://drift.ekbyn.example/incidents/a7/#a7-"
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def written(shown: Board, **changes: Any) -> dict[str, File]:
+    return {file.path: file for file in feeds(shown, context(shown.mode, **changes))}
+
+
+def utc(parsed: time.struct_time) -> datetime:
+    return datetime.fromtimestamp(timegm(parsed), UTC)
+
+
+def entries(shown: Board, path: str) -> list[dict[str, Any]]:
+    """The entries as a stranger's parser sees them: id, title, text, published, updated."""
+    body = written(shown)[path].body
+    if path.endswith("json"):
+        return [
+            {
+                "id": item["id"],
+                "title": item["title"],
+                "text": item["content_html"],
+                "published": datetime.fromisoformat(item["date_published"]),
+                "updated": datetime.fromisoformat(item["date_modified"]),
+            }
+            for item in json.loads(body)["items"]
+        ]
+    parsed = feedparser.parse(body)
+    assert not parsed.bozo, parsed.get("bozo_exception")
+    return [
+        {
+            "id": entry.id,
+            "title": entry.title,
+            "text": entry.content[0].value if "content" in entry else entry.summary,
+            "published": utc(entry.published_parsed),
+            "updated": utc(entry.updated_parsed),
+        }
+        for entry in parsed.entries
+    ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_update_is_one_entry_newest_first_with_its_time(form: str) -> None:
+    found = entries(states()["one"], form)
+    assert [entry["id"] for entry in found] == [f"{A7}3", f"{A7}2", f"{A7}1"]
+    assert [entry["published"] for entry in found] == [NOW, minutes(-25), minutes(-53)]
+    assert [entry["title"] for entry in found] == [
+        "Ny bedömning: Strömavbrott i Norra Ekbyn",
+        "Ny bedömning: Strömavbrott i Norra Ekbyn",
+        "Strömavbrott i Norra Ekbyn",
+    ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_entry_holds_the_whole_text_and_every_fact(form: str) -> None:
+    newest = update(
+        1,
+        Kind.REPORT,
+        NOW,
+        "Strömmen är borta.",
+        since=minutes(-60),
+        etr=minutes(235),
+        promise=minutes(45),
+        cause="Avgrävd kabel.",
+        instruction="Håll kylen stängd.",
+    )
+    shown = board(replace(power_cut(), updates=(newest,)))
+    (entry,) = entries(shown, form)
+    for words in (
+        "Strömmen är borta.",
+        "Norra Ekbyn, sedan 14.05",
+        "De flesta har ström senast 19.00",
+        "Avgrävd kabel.",
+        "Håll kylen stängd.",
+        "Nästa besked senast 15.50",
+    ):
+        assert words in entry["text"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_corrected_entry_keeps_id_and_place_and_leads_to_the_right_one(form: str) -> None:
+    found = entries(board(corrected_cut()), form)
+    assert [entry["id"] for entry in found] == [f"{A7}{n}" for n in (4, 3, 2, 1)]
+    struck = found[2]
+    assert struck["title"].startswith("Rättat 14.52: ")
+    assert "Rättat 14.52, se A7-3." in struck["text"]
+    assert f"{A7}3" in struck["text"]
+    assert "Felet är hittat" not in struck["text"]
+    assert (struck["published"], struck["updated"]) == (minutes(-25), minutes(-13))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_retraction_takes_every_text_back(form: str) -> None:
+    newest, *struck = entries(board(retracted_cut()), form)
+    assert "Norra Ekbyn har ström" in newest["text"]
+    assert all("Återtaget 15.05, se A7-3." in entry["text"] for entry in struck)
+    assert all(entry["updated"] == NOW for entry in struck)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("mode", "word"), [(Mode.DRILL, "ÖVNING"), (Mode.DEMO, "DEMO")])
+def test_drill_and_demo_stand_first_in_every_title(mode: Mode, word: str, form: str) -> None:
+    shown = board(replace(power_cut(), mode=mode), mode=mode)
+    body = written(shown)[form].body
+    title = json.loads(body)["title"] if form == "feed.json" else feedparser.parse(body).feed.title
+    assert title.startswith(f"{word}: ")
+    for entry in entries(shown, form):
+        assert entry["title"].startswith(f"{word}: ")
+        assert f"{word}: inget av detta har hänt." in entry["text"]
+
+
+def test_every_feed_knows_its_own_address_and_language() -> None:
+    for path, file in written(states()["three"]).items():
+        language = "en" if path.startswith("en/") else "sv"
+        own = f"https://drift.ekbyn.example/{path}"
+        if path.endswith(".json"):
+            content = json.loads(file.body)
+            assert (content["feed_url"], content["language"]) == (own, language)
+            continue
+        parsed = feedparser.parse(file.body)
+        assert [link.href for link in parsed.feed.links if link.rel == "self"] == [own]
+        assert parsed.feed.language == language
+
+
+def test_an_area_has_its_own_feeds_also_by_its_official_code() -> None:
+    shown = states()["three"]
+    assert {entry["id"] for entry in entries(shown, "areas/centrum/feed.atom")} == {
+        "https://drift.ekbyn.example/incidents/a8/#a8-1"
+    }
+    files = written(shown)
+    assert entries(shown, "areas/0127/feed.rss") == entries(shown, "areas/norra-ekbyn/feed.rss")
+    assert files["areas/sjovik/feed.json"].media_type.startswith("application/feed+json")
+    assert entries(board(power_cut()), "areas/sjovik/feed.atom") == []
+
+
+def test_a_text_in_another_language_than_the_feed_is_marked() -> None:
+    by_id = {entry["id"]: entry for entry in entries(states()["three"], "en/feed.json")}
+    swedish = by_id["https://drift.ekbyn.example/en/incidents/a7/#a7-3"]["text"]
+    assert '<p lang="sv">Senast 19.00' in swedish
+    assert "Most have power by 19:00, not 17:00" in swedish
+    own = by_id["https://drift.ekbyn.example/en/incidents/a8/#a8-1"]["text"]
+    assert "<p>Water leak in Storgatan." in own
+
+
+def test_a_reader_may_sort_by_area_kind_and_severity() -> None:
+    parsed = feedparser.parse(written(states()["one"])["feed.atom"].body)
+    assert [(tag.term, tag.label) for tag in parsed.entries[0].tags] == [
+        ("norra-ekbyn", "Norra Ekbyn"),
+        ("update", "update"),
+        ("moderate", "moderate"),
+    ]
+    rss = feedparser.parse(written(states()["one"])["feed.rss"].body)
+    assert [tag.term for tag in rss.entries[0].tags] == ["norra-ekbyn", "update", "moderate"]
+    assert rss.feed.ttl == "5"
+    assert rss.entries[0].author == "Ekbyns Energi"
+
+
+def test_only_touched_areas_are_written_and_the_whole_feed_always() -> None:
+    shown = states()["three"]
+    touched = {key: shown.feeds[key] for key in ("", "centrum")}
+    paths = written(replace(shown, since=Revision(1, 2), feeds=touched))
+    assert {path for path in paths if not path.startswith("en/")} == {
+        f"{folder}{form}" for folder in ("", "areas/centrum/") for form in FORMS
+    }
+    assert all(check_path(path) for path in paths)
+
+
+def test_fifty_entries_are_twelve_kilobytes_compressed_at_most() -> None:
+    words = (
+        "Montörerna arbetar vid Kvarnvägen {n}. Kabeln är frilagd på {n} meter, skarv {n} av 52."
+    )
+    updates = tuple(
+        update(n, Kind.UPDATE, minutes(n), words.format(n=n), promise=minutes(n + 45))
+        for n in range(50, 0, -1)
+    )
+    files = written(board(replace(power_cut(), updates=updates)))
+    assert len(entries(board(replace(power_cut(), updates=updates)), "feed.atom")) == 50
+    for form in FORMS:
+        assert len(gzip.compress(files[form].body, 6)) <= 12_000
+
+
+# ---------------------------------------------------------------------------------------------- real readers and foes
+def test_the_reader_library_keeps_ids_and_dates_over_a_correction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The feedparser inside reader asks for this module by its old name, whose package has no wheel.
+    monkeypatch.setitem(sys.modules, "sgmllib", feedparser_sgmllib)
+    with make_reader(":memory:", feed_root=str(tmp_path)) as reader:
+        for form in ("feed.atom", "feed.rss"):
+            reader.add_feed(form)
+        before = replace(power_cut(), updates=power_cut().updates[1:])
+        for shown in (board(before), board(corrected_cut())):
+            for form in ("feed.atom", "feed.rss"):
+                (tmp_path / form).write_bytes(written(shown)[form].body)
+            reader.update_feeds(scheduled=False)
+        for form in ("feed.atom", "feed.rss"):
+            kept = {entry.id: entry for entry in reader.get_entries(feed=form)}
+            assert kept.keys() == {f"{A7}{n}" for n in (1, 2, 3, 4)}
+            assert kept[f"{A7}2"].published == minutes(-25)
+            content = kept[f"{A7}2"].get_content()
+            assert content is not None
+            assert "Rättat 14.52, se A7-3." in content.value
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec=None))
+        | st.sampled_from(["]]>", "<!--", "\ud800", "\x00", "&#0;"]),
+        min_size=1,
+        max_size=6,
+    ).map("".join)
+)
+@settings(max_examples=10_000, deadline=None)
+def test_no_text_breaks_a_feed_or_becomes_markup(text: str) -> None:
+    told = update(1, Kind.REPORT, NOW, text or "x", cause=text, instruction=text)
+    shown = board(replace(power_cut(headline=text), updates=(told,)))
+    files = {file.path: file.body for file in feeds(shown, ONE_LANGUAGE)}
+    html = {
+        "feed.rss": etree.fromstring(files["feed.rss"]).findtext("channel/item/description"),
+        "feed.atom": etree.fromstring(files["feed.atom"]).findtext(f"{ATOM}entry/{ATOM}content"),
+        "feed.json": json.loads(files["feed.json"])["items"][0]["content_html"],
+    }
+    for body in html.values():
+        assert body is not None
+        fragment = etree.HTML(f"<div>{body}</div>")
+        assert {str(node.tag) for node in fragment.iter()} <= {"html", "body", "div", "p", "br"}
+
+
+ONE_LANGUAGE = replace(
+    context(), areas=(), organisation=replace(context().organisation, languages=("sv",))
+)
+
+
+@pytest.mark.parametrize("state", sorted(states()))
+def test_every_state_is_read_without_complaint(state: str) -> None:
+    for path, file in written(states()[state]).items():
+        if path.endswith(".json"):
+            assert json.loads(file.body)["version"] == "https://jsonfeed.org/version/1.1"
+        else:
+            assert not feedparser.parse(file.body).bozo
+
+
+def test_a_leak_is_told_by_its_headline() -> None:
+    (entry,) = entries(board(water_leak()), "feed.atom")
+    assert entry["title"] == "Vattenläcka på Storgatan · Centrum"

@@ -9,7 +9,8 @@ import pytest
 
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Kind, Mode, Planned
-from broadcaster.domain.wording import Wording
+from broadcaster.domain.markup import legible
+from broadcaster.domain.wording import Wording, power_cuts, spoken
 from broadcaster.locale import phrases
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
@@ -92,3 +93,28 @@ def test_a_planned_cut_says_its_date_once() -> None:
     assert SV.planned_phrase(same_day) == "måndag 23 november 15.05 till 17.05"
     night = Planned(NOW, NOW + timedelta(hours=12))
     assert EN.planned_phrase(night) == "Sunday 22 November 15:05 to Mon 23 Nov 03:05"
+
+
+def test_a_power_cut_named_in_one_language_is_one_in_every_other() -> None:
+    known = power_cuts([phrases("sv"), phrases("en")])
+    english = Wording(phrases("en"), STOCKHOLM, NOW, known)
+    assert english.title("Strömavbrott", ["Sjövik"]) == "Power cut in Sjövik"
+    assert EN.title("Strömavbrott", ["Sjövik"]) == "Strömavbrott · Sjövik"
+
+
+def test_a_missing_language_falls_back_and_says_to_which() -> None:
+    texts = {"sv": "Hej", "en": "Hello"}
+    assert spoken(texts, "en", "sv") == ("Hello", "en")
+    assert spoken(texts, "fi", "sv") == ("Hej", "sv")
+    assert spoken({"fi": "Hei"}, "en", "sv") == ("Hei", "fi")
+    assert spoken({}, "sv") == ("", "")
+
+
+@pytest.mark.parametrize("broken", ["\x00", "\x1b", "\x7f", "\x85", "\ud800", "\ufffe", "\uffff"])
+def test_a_character_that_would_break_a_document_is_replaced(broken: str) -> None:
+    assert legible(f"a{broken}b") == "a\ufffdb"
+
+
+def test_what_documents_can_carry_is_left_as_it_is() -> None:
+    text = "Å–ä\tö\n👩‍🚒 \U0010fffd"
+    assert legible(text) == text

@@ -240,6 +240,7 @@ def test_the_reader_library_keeps_ids_and_dates_over_a_correction(
             assert "Rättat 14.52, se A7-3." in content.value
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.text(st.characters(codec=None))

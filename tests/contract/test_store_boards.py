@@ -1,0 +1,531 @@
+"""The public record: every board agrees with a plain reading of all that was ever said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sqlalchemy import Connection, delete, event
+
+from broadcaster.domain.board import (
+    ArchivePage,
+    Board,
+    BoardIncident,
+    BoardUpdate,
+    Entry,
+    EtrChange,
+    IncidentLine,
+    Struck,
+)
+from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
+from broadcaster.store import Store, accepting, boards, releasing, tables as t
+from broadcaster.testing.builders import an_acceptance, an_update, tell
+from broadcaster.testing.clock import NOON
+
+AREAS = ("norra-ekbyn", "ostra-ekbyn", "sjovik")
+FEED, PAGE, RECENT = 4, 3, 2
+
+
+def minutes(count: int) -> datetime:
+    return NOON + timedelta(minutes=count)
+
+
+def board_of(store: Store, since: Revision | None = None) -> Board:
+    return store.read(lambda connection: boards.board(connection, since, NOON, Mode.LIVE))
+
+
+def only(store: Store) -> BoardIncident:
+    (incident,) = board_of(store).changed
+    return incident
+
+
+# ------------------------------------------------------------------------------------------- the plain reading of it all
+@dataclass
+class Said:
+    """One update of a script. It is public once it has a revision."""
+
+    update: Update
+    update_id: int
+    incident_id: int
+    whole: bool = False
+    at: datetime = NOON
+    revision: Revision | None = None
+
+    @property
+    def etr(self) -> datetime | None:
+        over = self.update.kind is Kind.RESTORED and not self.update.areas
+        return None if over else self.update.etr
+
+
+@dataclass
+class Memory:
+    """Everything said in a script, and the whole board read off it with no regard for cost."""
+
+    said: list[Said] = field(default_factory=list)
+
+    def board(self, revision: Revision) -> Board:
+        public = sorted(
+            (each for each in self.said if each.revision),
+            key=lambda each: str(each.revision.n).zfill(9),
+        )
+        names = list(dict.fromkeys(each.update.incident for each in public))
+        incidents = [
+            _incident([each for each in public if each.update.incident == name]) for name in names
+        ]
+        newest = sorted(incidents, key=lambda incident: incident.updates[0].revision, reverse=True)
+        entries = [
+            Entry(_line(incident), update) for incident in incidents for update in incident.updates
+        ]
+        entries.sort(key=lambda entry: entry.update.revision, reverse=True)
+        here = {
+            area: tuple(e for e in entries if area in (*e.update.areas, *e.update.ended))[:FEED]
+            for area in AREAS
+        }
+        closed = [incident for incident in incidents if incident.closed_at]
+        closed.sort(key=lambda incident: (incident.closed_at, int(incident.id[1:])), reverse=True)
+        pages = [incidents[start : start + PAGE] for start in range(0, len(incidents), PAGE)]
+        return Board(
+            revision=revision,
+            since=None,
+            at=NOON,
+            mode=Mode.LIVE,
+            open=tuple(incident for incident in newest if not incident.closed_at),
+            recent=tuple(_line(incident) for incident in closed[:RECENT]),
+            changed=tuple(newest),
+            feeds={"": tuple(entries[:FEED])} | {a: held for a, held in here.items() if held},
+            archive=tuple(
+                ArchivePage(number, len(page) == PAGE, tuple(map(_line, page)))
+                for number, page in enumerate(pages, 1)
+            ),
+            archive_pages=len(pages),
+        )
+
+
+def _incident(said: Sequence[Said]) -> BoardIncident:
+    closed_at: datetime | None = None
+    for each in said:
+        if each.whole or (each.update.kind is Kind.RESTORED and not each.update.areas):
+            closed_at = each.at
+        elif each.update.areas:
+            closed_at = None
+    stands = [
+        each
+        for each in said
+        if each.update.kind is not Kind.RETRACTION and _struck(each, said) is None
+    ]
+    told = stands or [each for each in said if each.update.kind is not Kind.RETRACTION] or said
+    newest = told[-1].update
+    ever: list[str] = []
+    for each in said:
+        for area in (*each.update.areas, *each.update.ended):
+            ever += [] if area in ever else [area]
+    etrs = [each for each in stands if each.update.areas or each.update.kind is not Kind.RESTORED]
+    history = [
+        EtrChange(each.at, each.etr, each.update.number)
+        for before, each in zip([None, *etrs], etrs, strict=False)
+        if each.etr != (before.etr if before else None)
+    ]
+    return BoardIncident(
+        id=newest.incident,
+        mode=newest.mode,
+        severity=newest.severity,
+        headline=newest.headline,
+        areas=newest.areas if stands and not closed_at else (),
+        areas_ever=tuple(ever),
+        opened_at=said[0].at,
+        since=newest.since if stands else None,
+        closed_at=closed_at,
+        retracted=not stands,
+        etr=told[-1].etr if stands and not closed_at else None,
+        etr_history=tuple(history),
+        promise=newest.promise if stands and not closed_at else None,
+        planned=newest.planned if stands else None,
+        affected=newest.affected if stands else None,
+        cause=newest.cause if stands else "",
+        instruction=newest.instruction if stands else "",
+        updates=tuple(_update(said, place) for place in reversed(range(len(said)))),
+    )
+
+
+def _struck(wrong: Said, said: Sequence[Said]) -> Struck | None:
+    for by in said:
+        named = by.update.corrects == wrong.update.number
+        after = said.index(by) > said.index(wrong)
+        if named or (by.whole and after):
+            return Struck(by.update.kind, by.at, by.update.number)
+    return None
+
+
+def _update(said: Sequence[Said], place: int) -> BoardUpdate:
+    each, update = said[place], said[place].update
+    struck = _struck(each, said)
+    corrected = [other.at for other in said if other.update.number == update.corrects]
+    assert each.revision is not None
+    return BoardUpdate(
+        number=update.number,
+        kind=update.kind,
+        at=each.at,
+        changed_at=struck.at if struck else each.at,
+        revision=each.revision,
+        areas=update.areas,
+        ended=update.ended,
+        texts=update.texts,
+        since=update.since,
+        etr=each.etr,
+        etr_before=said[place - 1].etr if place else None,
+        promise=update.promise,
+        affected=update.affected,
+        cause=update.cause,
+        instruction=update.instruction,
+        corrects=update.corrects,
+        corrects_at=corrected[0] if corrected else None,
+        struck=struck,
+    )
+
+
+def _line(incident: BoardIncident) -> IncidentLine:
+    kept = (
+        "id",
+        "headline",
+        "severity",
+        "mode",
+        "areas_ever",
+        "opened_at",
+        "closed_at",
+        "retracted",
+    )
+    return IncidentLine(**{name: getattr(incident, name) for name in kept})
+
+
+# --------------------------------------------------------------------------------------------------- scripts of it all
+@dataclass(frozen=True)
+class Act:
+    """One step of a script; its numbers choose among what there is by then."""
+
+    verb: str
+    incident: int
+    number: int
+    facts: dict[str, Any]
+    quiet: bool
+
+
+VERBS = (
+    *("report", "update", "correct", "retract", "retract all", "restore", "restore part"),
+    *("holding", "schedule", "release", "cancel"),
+    *("staff report", "tell staff", "tell staff of the end", "correct to staff"),
+)
+TIMES = st.none() | st.integers(1, 9).map(minutes)
+FACTS = st.fixed_dictionaries(
+    {
+        "areas": st.lists(st.sampled_from(AREAS), min_size=1, unique=True).map(tuple),
+        "severity": st.sampled_from(Severity),
+        "headline": st.sampled_from(["", "Strömavbrott", "Vattenläcka"]),
+        "etr": TIMES,
+        "promise": TIMES,
+        "since": TIMES,
+        "planned": st.none() | st.just(Planned(minutes(60), minutes(90))),
+        "affected": st.none() | st.integers(0, 500),
+        "cause": st.sampled_from(["", "Kabelfel."]),
+        "instruction": st.sampled_from(["", "Håll kylen stängd."]),
+    }
+)
+ACTS = st.builds(
+    Act,
+    verb=st.sampled_from(VERBS),
+    incident=st.integers(0, 5),
+    number=st.integers(0, 5),
+    facts=FACTS,
+    quiet=st.booleans(),
+)
+
+
+class Script:
+    """Plays acts through accept and release, in the transaction of `connection`, and remembers them."""
+
+    def __init__(self, connection: Connection, memory: Memory) -> None:
+        self.connection, self.memory = connection, memory
+
+    def play(self, act: Act) -> None:
+        now = minutes(len(self.memory.said))
+        if act.verb in {"release", "cancel"}:
+            self._settle(act, now)
+            return
+        history = self._history(act)
+        if act.verb in {"report", "staff report"} or not history:
+            audience = Audience.STAFF if act.verb == "staff report" else Audience.PUBLIC
+            self._say(act, [], now, kind=Kind.REPORT, audience=audience)
+        else:
+            self._go_on(act, history, now)
+
+    def _history(self, act: Act) -> list[Said]:
+        names = list(dict.fromkeys(each.update.incident for each in self.memory.said))
+        if not names:
+            return []
+        name = names[act.incident % len(names)]
+        return [each for each in self.memory.said if each.update.incident == name]
+
+    def _go_on(self, act: Act, history: list[Said], now: datetime) -> None:
+        areas = act.facts["areas"]
+        over = {"areas": (), "ended": areas}
+        staff = {"audience": Audience.STAFF}
+        ways: dict[str, dict[str, Any]] = {
+            "update": {
+                "kind": Kind.UPDATE,
+                "ended": tuple(area for area in AREAS if area not in areas)[:1],
+            },
+            "schedule": {"kind": Kind.UPDATE, "held": True},
+            "holding": {"kind": Kind.HOLDING},
+            "restore": {"kind": Kind.RESTORED} | over,
+            "restore part": {"kind": Kind.RESTORED, "ended": AREAS[:1]},
+            "retract all": {"kind": Kind.RETRACTION, "whole": True} | over,
+            "tell staff": {"kind": Kind.UPDATE} | staff,
+            "tell staff of the end": {"kind": Kind.RESTORED} | over | staff,
+            "correct to staff": {"kind": Kind.CORRECTION, "corrects": 1} | staff,
+        }
+        if act.verb in ways:
+            self._say(act, history, now, **ways[act.verb])
+            return
+        kind = Kind.CORRECTION if act.verb == "correct" else Kind.RETRACTION
+        wrong = [each for each in history if each.revision and _struck(each, history) is None]
+        if wrong:
+            number = wrong[act.number % len(wrong)].update.number
+            self._say(act, history, now, kind=kind, corrects=number)
+
+    def _say(
+        self,
+        act: Act,
+        history: list[Said],
+        now: datetime,
+        *,
+        whole: bool = False,
+        held: bool = False,
+        **said: Any,
+    ) -> None:
+        number = len(history) + 1
+        incident_id = (
+            history[0].incident_id if history else accepting.next_incident_id(self.connection)
+        )
+        update = an_update(f"A{incident_id}", number, now=now, **(act.facts | said))
+        rest = {"hold": "scheduled", "release_at": minutes(900)} if held else {}
+        accepted = accepting.accept(
+            self.connection,
+            an_acceptance(
+                update,
+                incident_id=incident_id if history else None,
+                corrects_all=whole,
+                quiet=act.quiet,
+                **rest,
+            ),
+            now,
+        )
+        revision = Revision.parse(accepted.revision) if accepted.revision else None
+        self.memory.said.append(Said(update, accepted.update_id, incident_id, whole, now, revision))
+
+    def _settle(self, act: Act, now: datetime) -> None:
+        held = [
+            each
+            for each in self.memory.said
+            if not each.revision and each.update.audience is Audience.PUBLIC
+        ]
+        if not held:
+            return
+        each = held[act.number % len(held)]
+        if act.verb == "cancel":
+            releasing.cancel(self.connection, each.update_id, now, "Kim")
+            self.memory.said.remove(each)
+            self.memory.said.append(Said(_of_staff(each.update), each.update_id, each.incident_id))
+        else:
+            each.revision = Revision.parse(releasing.release(self.connection, each.update_id, now))
+            each.at = now
+
+
+def _of_staff(update: Update) -> Update:
+    """What is cancelled still counts as a number, and is as little public as a word to staff."""
+    return Update(
+        **{name: getattr(update, name) for name in Update.__slots__} | {"audience": Audience.STAFF}
+    )
+
+
+def forget(connection: Connection) -> None:
+    """Make a store that was used as new, which is quicker than a new one."""
+    for table in reversed(t.metadata.sorted_tables):
+        if table is not t.meta:
+            connection.execute(delete(table))
+    for name, value in (("next_incident", "1"), ("revision", "0"), ("epoch", "1")):
+        connection.execute(t.meta.update().where(t.meta.c.name == name).values(value=value))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short feeds and pages, so that a short script fills them."""
+    monkeypatch.setattr(boards, "FEED_LENGTH", FEED)
+    monkeypatch.setattr(boards, "ARCHIVE_PAGE_LENGTH", PAGE)
+    monkeypatch.setattr(boards, "RECENT_LENGTH", RECENT)
+
+
+@dataclass
+class Shown:
+    """What a board adapter has standing: each show replaces what it is given and leaves the rest."""
+
+    incidents: dict[str, BoardIncident] = field(default_factory=dict)
+    feeds: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    archive: dict[int, ArchivePage] = field(default_factory=dict)
+    beside: tuple[Any, ...] = ()
+
+    def show(self, board: Board) -> Shown:
+        kept = Shown() if board.since is None else self
+        return Shown(
+            kept.incidents | {incident.id: incident for incident in board.changed},
+            kept.feeds | dict(board.feeds),
+            kept.archive | {page.number: page for page in board.archive},
+            (board.revision, board.open, board.recent, board.archive_pages),
+        )
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(parts=st.lists(st.lists(ACTS, min_size=1, max_size=14), min_size=1, max_size=4))
+def test_whatever_is_said_a_board_kept_up_to_date_is_the_plain_reading_of_it_all(
+    store: Store, short: None, parts: list[list[Act]]
+) -> None:
+    store.write(forget).result()
+    memory, shown = Memory(), Shown()
+    since: Revision | None = None
+    for part in parts:
+
+        def play(connection: Connection, part: list[Act] = part) -> None:
+            script = Script(connection, memory)
+            for act in part:
+                script.play(act)
+
+        store.write(play).result()
+        whole, newer = board_of(store), board_of(store, since)
+        assert whole == memory.board(whole.revision)
+        shown = shown.show(newer)
+        assert shown == Shown().show(whole)
+        assert {incident.id for incident in newer.changed} == {
+            each.update.incident
+            for each in memory.said
+            if each.revision and (since is None or each.revision > since)
+        }
+        since = newer.revision
+
+
+# ------------------------------------------------------------------------------------------------ promises one by one
+def test_after_a_retraction_the_facts_are_those_of_the_update_before(store: Store) -> None:
+    first = tell(store, etr=minutes(60), cause="Okänd.")
+    wrong = tell(store, after=first, now=minutes(5), etr=minutes(90), cause="Kabelfel.")
+    facts = {"kind": Kind.RETRACTION, "corrects": 2, "etr": minutes(60), "cause": "Fel."}
+    tell(store, after=wrong, now=minutes(9), **facts)
+    incident = only(store)
+    assert (incident.etr, incident.cause) == (minutes(60), "Okänd.")
+    assert incident.etr_history == (EtrChange(NOON, minutes(60), 1),)
+    gone, struck, standing = incident.updates
+    assert struck.struck == Struck(Kind.RETRACTION, minutes(9), 3)
+    assert struck.changed_at == minutes(9)
+    assert standing.struck is None
+    assert gone.corrects_at == minutes(5)
+    assert (gone.etr_before, gone.etr) == (minutes(90), minutes(60))
+
+
+def test_a_retracted_incident_keeps_its_name_and_nothing_it_said(store: Store) -> None:
+    first = tell(store, headline="Vattenläcka", etr=minutes(60), cause="Rörbrott.")
+    gone = {"kind": Kind.RETRACTION, "areas": (), "ended": ("norra-ekbyn",), "headline": ""}
+    tell(store, after=first, now=minutes(9), rest={"corrects_all": True}, **gone)
+    incident = only(store)
+    assert (incident.retracted, incident.closed_at) == (True, minutes(9))
+    assert incident.headline == "Vattenläcka"
+    assert (incident.etr, incident.cause, incident.etr_history) == (None, "", ())
+    assert incident.areas_ever == ("norra-ekbyn",)
+
+
+def test_what_is_for_staff_or_not_released_yet_is_on_no_board(store: Store) -> None:
+    tell(store, audience=Audience.STAFF)
+    tell(store, audience=Audience.STAFF, rest={"staff_log": True})
+    held = tell(store, rest={"hold": "scheduled", "release_at": minutes(60)})
+    empty = board_of(store)
+    assert (empty.revision, empty.changed, empty.open) == (Revision(1, 0), (), ())
+    assert (dict(empty.feeds), empty.archive_pages) == ({"": ()}, 0)
+    tell(store, after=held, audience=Audience.STAFF)
+    store.write(lambda c: releasing.release(c, held.update_id, minutes(60))).result()
+    incident = only(store)
+    assert [update.number for update in incident.updates] == [1]
+    assert incident.opened_at == minutes(60)
+
+
+def test_a_board_of_another_epoch_is_given_everything(store: Store) -> None:
+    tell(store)
+    ahead = Revision(1, 99)
+    assert board_of(store, ahead).changed == ()
+
+    def restore(connection: Connection) -> None:
+        releasing.set_meta(connection, "epoch", "2")
+
+    store.write(restore).result()
+    board = board_of(store, ahead)
+    assert board.since is None
+    assert board.revision == Revision(2, 1)
+    assert [incident.id for incident in board.changed] == ["A1"]
+    tell(store)
+    assert [incident.id for incident in board_of(store, board.revision).changed] == ["A2"]
+    assert [entry.incident.id for entry in board_of(store).feeds[""]] == ["A2", "A1"]
+
+
+def test_a_board_that_is_up_to_date_is_given_nothing_to_change(store: Store) -> None:
+    tell(store)
+    board = board_of(store, board_of(store).revision)
+    assert (board.changed, board.archive, list(board.feeds)) == ((), (), [""])
+    assert [incident.id for incident in board.open] == ["A1"]
+
+
+def test_fifty_incidents_fill_an_archive_page_and_fifty_entries_a_feed(store: Store) -> None:
+    told = [tell(store, now=minutes(count)) for count in range(51)]
+    board = board_of(store)
+    assert [(page.number, page.full, len(page.lines)) for page in board.archive] == [
+        (1, True, 50),
+        (2, False, 1),
+    ]
+    assert [line.id for line in board.archive[0].lines[:2]] == ["A1", "A2"]
+    names = [entry.incident.id for entry in board.feeds["norra-ekbyn"]]
+    assert names == [f"A{number}" for number in range(51, 1, -1)]
+    tell(
+        store, after=told[2], now=minutes(60), kind=Kind.RESTORED, areas=(), ended=("norra-ekbyn",)
+    )
+    newer = board_of(store, board.revision)
+    assert [page.number for page in newer.archive] == [1]
+    assert newer.archive[0].lines[2].closed_at == minutes(60)
+    assert [line.id for line in newer.recent] == ["A3"]
+
+
+def test_a_feed_is_touched_where_the_incident_ever_was(store: Store) -> None:
+    first = tell(store, areas=("norra-ekbyn", "sjovik"))
+    tell(store, areas=("ostra-ekbyn",))
+    since = board_of(store).revision
+    tell(store, after=first, areas=("norra-ekbyn",), ended=("sjovik",))
+    last = tell(store, areas=("ostra-ekbyn",))
+    assert set(board_of(store, since).feeds) == {"", "norra-ekbyn", "sjovik", "ostra-ekbyn"}
+    tell(store, after=last, areas=("ostra-ekbyn",))
+    assert set(board_of(store, Revision(1, last.number + 3)).feeds) == {"", "ostra-ekbyn"}
+
+
+def test_what_is_released_while_a_board_is_read_waits_for_the_next(store: Store) -> None:
+    first = tell(store)
+    before = board_of(store)
+
+    def read(connection: Connection) -> Board:
+        @event.listens_for(connection, "after_cursor_execute")
+        def release_another(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if "FROM meta" in statement:
+                tell(store, after=first, kind=Kind.RESTORED, areas=(), ended=("norra-ekbyn",))
+
+        return boards.board(connection, None, NOON, Mode.LIVE)
+
+    assert store.read(read) == before
+    assert only(store).closed_at == NOON

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update as sql_update
 from sqlalchemy.exc import IntegrityError
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.incident import Kind, Update
+from broadcaster.domain.incident import Kind
 from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.errors import Conflict
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
@@ -45,8 +45,7 @@ def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Acc
     incident_id = _incident(connection, acceptance, now)
     update_id = _update(connection, incident_id, acceptance)
     message_ids = _messages(connection, update_id, acceptance.messages)
-    for delivery in acceptance.deliveries:
-        _delivery(connection, incident_id, update_id, acceptance.update, delivery, message_ids)
+    _deliveries(connection, incident_id, update_id, acceptance, message_ids)
     update = acceptance.update
     audit.note(
         connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold
@@ -164,75 +163,101 @@ def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
 def _messages(
     connection: Connection, update_id: int, messages: tuple[NewMessage, ...]
 ) -> dict[Place, int]:
-    ids: dict[Place, int] = {}
-    for message in messages:
-        text = f"{message.subject}\0{message.body}\0{message.payload}"
-        ids[message.place] = _inserted(
-            connection,
-            t.message,
-            {
-                "update_id": update_id,
-                "channel": message.channel,
-                "language": message.language,
-                "variant": message.variant,
-                "position": message.position,
-                "body": message.body,
-                "subject": message.subject,
-                "payload": message.payload,
-                "digest": hashlib.sha256(text.encode()).hexdigest(),
-            },
-        )
-    return ids
+    ids = _insert_all(
+        connection, t.message, [_message_row(update_id, message) for message in messages]
+    )
+    return dict(zip((message.place for message in messages), ids, strict=True))
 
 
-def _delivery(
+def _message_row(update_id: int, message: NewMessage) -> dict[str, Any]:
+    text = f"{message.subject}\0{message.body}\0{message.payload}"
+    return {
+        "update_id": update_id,
+        "channel": message.channel,
+        "language": message.language,
+        "variant": message.variant,
+        "position": message.position,
+        "body": message.body,
+        "subject": message.subject,
+        "payload": message.payload,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _deliveries(
     connection: Connection,
     incident_id: int,
     update_id: int,
-    said: Update,
-    planned: NewDelivery,
+    acceptance: Acceptance,
     message_ids: dict[Place, int],
 ) -> None:
-    delivery_id = _inserted(
+    planned, said = acceptance.deliveries, acceptance.update
+    ids = _insert_all(
         connection,
         t.delivery,
-        delivery_row(update_id, incident_id, said.number, planned.channel, planned.shape)
-        | {
-            "priority": _priority(said.kind, planned.shape),
-            "life_safety": planned.life_safety,
-            "due_at": said.accepted_at,
-            "not_after": said.not_after,
-            "fallback": list(planned.fallback),
-        },
+        [
+            delivery_row(update_id, incident_id, said.number, new.channel, new.shape)
+            | {
+                "priority": _priority(said.kind, new.shape),
+                "life_safety": new.life_safety,
+                "due_at": said.accepted_at,
+                "not_after": said.not_after,
+                "fallback": list(new.fallback),
+            }
+            for new in planned
+        ],
     )
-    for position, step in enumerate(planned.steps):
-        connection.execute(
-            insert(t.step).values(
-                delivery_id=delivery_id,
-                position=position,
-                kind=step.kind,
-                message_id=message_ids[step.message] if step.message else None,
-                target_step=step.target_step,
-                handle="",
-                url="",
-                key=new_key(),
-                attempts=0,
-            )
-        )
-    for group in planned.audiences:
-        connection.execute(
-            insert(t.audience).values(
-                delivery_id=delivery_id,
-                variant=group.variant,
-                areas=list(group.areas) if group.areas is not None else None,
-                upto=0,
-                members_of=planned.channel,
-                had=list(group.had),
-                had_not=list(group.had_not),
-                cursor=0,
-                done=False,
-            )
-        )
+    by_id = list(zip(ids, planned, strict=True))
+    steps = [row for delivery_id, new in by_id for row in _step_rows(delivery_id, new, message_ids)]
+    if steps:
+        connection.execute(insert(t.step), steps)
+    audiences = [row for delivery_id, new in by_id for row in _audience_rows(delivery_id, new)]
+    if audiences:
+        connection.execute(insert(t.audience), audiences)
+
+
+def _insert_all(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> list[int]:
+    """One statement for all rows; the ids come back in the order of the rows."""
+    if not rows:
+        return []
+    statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+    return list(connection.scalars(statement, rows))
+
+
+def _step_rows(
+    delivery_id: int, planned: NewDelivery, message_ids: dict[Place, int]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "delivery_id": delivery_id,
+            "position": position,
+            "kind": step.kind,
+            "message_id": message_ids[step.message] if step.message else None,
+            "target_step": step.target_step,
+            "handle": "",
+            "url": "",
+            "key": new_key(),
+            "attempts": 0,
+        }
+        for position, step in enumerate(planned.steps)
+    ]
+
+
+def _audience_rows(delivery_id: int, planned: NewDelivery) -> list[dict[str, Any]]:
+    return [
+        {
+            "delivery_id": delivery_id,
+            "variant": group.variant,
+            "areas": list(group.areas) if group.areas is not None else None,
+            "upto": 0,
+            "members_of": planned.channel,
+            "had": list(group.had),
+            "had_not": list(group.had_not),
+            "cursor": 0,
+            "done": False,
+        }
+        for group in planned.audiences
+    ]
 
 
 def new_key() -> str:

@@ -1,0 +1,76 @@
+"""Routes about what is said: incidents, updates, previews, deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from broadcaster.api.asking import Ask, AskedOnce, Expected
+from broadcaster.api.bodies import PreviewBody, ReportBody, UpdateBody
+from broadcaster.domain.incident import Kind
+from broadcaster.service import looking, organisation, previewing, status
+from broadcaster.service.once_only import say_once
+
+routes = APIRouter()
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str, Query(max_length=40)]
+Json = dict[str, Any]
+
+
+@routes.get("/organisation", summary="Who we are: areas, channels, languages, rules")
+def read_organisation(ask: Ask) -> Json:
+    """Fetched once per command, to read local times and to ask questions."""
+    return organisation.organisation(ask.desk, ask.operator)
+
+
+@routes.post("/incidents", status_code=201, summary="Report an incident")
+def report(ask: Ask, body: ReportBody, once: AskedOnce, response: Response) -> Json:
+    """Accepted durably when this answers; then it goes out."""
+    return _accepted(response, say_once(ask.desk, ask.operator, body.command(Kind.REPORT, once)))
+
+
+@routes.post("/incidents/{incident}/updates", status_code=201, summary="Say a further word")
+def further(
+    ask: Ask, incident: str, body: UpdateBody, once: AskedOnce, seen: Expected, response: Response
+) -> Json:
+    """Update, correct, retract, hold or restore."""
+    command = body.further(incident[:80], seen, once)
+    return _accepted(response, say_once(ask.desk, ask.operator, command))
+
+
+def _accepted(response: Response, answer: Json) -> Json:
+    response.headers["Location"] = f"/api/v1/incidents/{answer['incident']}"
+    response.headers["ETag"] = f'"{answer["update"]}"'
+    return answer
+
+
+@routes.get("/incidents", summary="List incidents, newest first")
+def read_incidents(
+    ask: Ask,
+    only_open: Annotated[bool, Query(alias="open")] = False,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> Json:
+    """`next` is the cursor of the next page, empty on the last."""
+    return status.listing(ask.desk, ask.operator, only_open=only_open, limit=limit, cursor=cursor)
+
+
+@routes.get("/incidents/{incident}", summary="Show an incident")
+def read_incident(ask: Ask, incident: str, response: Response) -> Json:
+    """What was said, how it went out, and what is to be done now."""
+    answer = looking.incident(ask.desk, ask.operator, incident[:80], ask.language)
+    response.headers["ETag"] = f'"{answer["update"]}"'
+    return answer
+
+
+@routes.get("/incidents/{incident}/deliveries", summary="List the deliveries of an incident")
+def read_deliveries(ask: Ask, incident: str) -> Json:
+    """Of every update, oldest first."""
+    return status.all_deliveries(ask.desk, ask.operator, incident[:80])
+
+
+@routes.post("/preview", summary="Show what would be said, to whom, at what cost")
+def preview(ask: Ask, body: PreviewBody) -> Json:
+    """Nothing is stored and nothing sent."""
+    return previewing.preview(ask.desk, ask.operator, body.wanted())

@@ -1,0 +1,150 @@
+"""What went wrong, as a problem document (RFC 9457) with a sentence in the operator's language."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from broadcaster.api.identity import Unauthorized
+from broadcaster.locale import languages, phrases, translate
+from broadcaster.service.commands import Refused, Why
+from broadcaster.service.desk import Desk
+from broadcaster.store import Conflict, StoreBusy, StoreError, StoreFull
+from broadcaster.store.once import OtherBody
+from broadcaster.store.tokens import LastAdmin, NoSuchToken
+
+log = structlog.get_logger()
+_STATUS = {
+    Why.INVALID: 422,
+    Why.FORBIDDEN: 403,
+    Why.NOT_FOUND: 404,
+    Why.CONFLICT: 409,
+    Why.STALE: 412,
+}
+_STORE_STATUS: tuple[tuple[type[StoreError], int], ...] = (
+    (StoreFull, 507),
+    (OtherBody, 409),
+    (Conflict, 409),
+    (LastAdmin, 409),
+    (NoSuchToken, 404),
+)
+_NOT_UNDERSTOOD = "The request was not understood at {at}: {reason}. Nothing was done."
+_HTTP = {
+    400: "The request is not JSON that can be read. Nothing was done.",
+    404: "There is nothing at this address.",
+    405: "This cannot be asked of this address.",
+    408: "The request did not come to its end in time. Nothing was done.",
+    413: "The request is too large. Nothing was done.",
+    415: "Send JSON: Content-Type: application/json. Nothing was done.",
+}
+_BROKEN = "Something went wrong in the daemon. Its log says what, under {mark}."
+
+
+def spoken(request: Request, desk: Desk) -> str:
+    """The language to answer in: the first of Accept-Language (RFC 9110 §12.5.4) that we speak, else the organisation's."""
+    wanted = []
+    for part in request.headers.get("accept-language", "")[:200].split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            wanted.append((-float(weight or 1), len(wanted), tag))
+        except ValueError:
+            continue
+    for weight, _, tag in sorted(wanted):
+        if weight < 0 and tag.partition("-")[0].lower() in languages():
+            return tag
+    return desk.configuration.languages[0]
+
+
+def problem(
+    status: int, detail: str, at: str = "", headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """A problem document. Half characters in `detail` are escaped, so that it can always be sent."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    document |= ({"at": at[:80]} if at else {}) | more
+    return Response(
+        json.dumps(document), status, dict(headers or {}), media_type="application/problem+json"
+    )
+
+
+def unauthorized(error: Unauthorized, words: Mapping[str, str]) -> Response:
+    """401 with the challenge of RFC 6750."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="broadcaster"'}
+    return problem(401, translate(words, str(error)), headers=challenge)
+
+
+def store_problem(error: StoreError, words: Mapping[str, str]) -> Response:
+    """What the store could not do. Its sentences end with what became of the request."""
+    sentence = translate_as_is(words, str(error))
+    for kind, status in _STORE_STATUS:
+        if isinstance(error, kind):
+            return problem(status, sentence)
+    wait = {"Retry-After": "2"} if isinstance(error, StoreBusy) else {"Retry-After": "60"}
+    return problem(503, sentence, headers=wait)
+
+
+def translate_as_is(words: Mapping[str, str], sentence: str) -> str:
+    """A sentence without blanks to fill, whatever braces are in it."""
+    return words.get(sentence, sentence)
+
+
+def unexpected(error: Exception, words: Mapping[str, str], path: str) -> Response:
+    """500: nothing of the cause leaves the daemon, only the mark under which it is in the log."""
+    mark = secrets.token_hex(4)
+    log.error("request failed", mark=mark, path=path, exc_info=error)
+    return problem(500, translate(words, _BROKEN, mark=mark), mark=mark)
+
+
+def install(app: FastAPI, desk: Desk) -> None:
+    """Answer every exception with a problem document."""
+
+    def words(request: Request) -> Mapping[str, str]:
+        return phrases(spoken(request, desk))
+
+    @app.exception_handler(Refused)
+    def _refused(request: Request, error: Refused) -> Response:
+        return problem(_STATUS[error.why], desk.say(error, spoken(request, desk)), error.at)
+
+    @app.exception_handler(StoreError)
+    def _store(request: Request, error: StoreError) -> Response:
+        return store_problem(error, words(request))
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()[:20]
+        wrong = [(_place(one["loc"]), _reason(one)) for one in found]
+        at, reason = wrong[0]
+        detail = translate(words(request), _NOT_UNDERSTOOD, at=at or "body", reason=reason)
+        errors = [{"at": place, "reason": why} for place, why in wrong]
+        return problem(422, detail, at, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> Response:
+        sentence = _HTTP.get(error.status_code, HTTPStatus(error.status_code).phrase)
+        return problem(
+            error.status_code, translate(words(request), sentence), headers=error.headers
+        )
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if part not in ("body", "query", "path"))[:80]
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    if error["type"] == "string_unicode":
+        return "it holds half a character (a lone surrogate)"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")[:300]

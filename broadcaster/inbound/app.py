@@ -1,0 +1,87 @@
+"""What gateways call: verify, store durably, answer; the engine understands it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+from fastapi import FastAPI, Request, Response
+
+from broadcaster.channel import CanReceive, InboundReply, InboundRequest, RefusedRequest
+from broadcaster.service.desk import Desk
+from broadcaster.store import Rank, StoreError, inbox
+
+LONGEST_BODY = 64 * 1024
+LONGEST_HEADERS = 32 * 1024
+log = structlog.get_logger()
+
+
+class _TooLarge(Exception):
+    """The request is larger than any delivery report."""
+
+
+def create_inbound_app(desk: Desk) -> FastAPI:
+    """The listener over one desk; it knows no other path than /in/{channel} and below."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    @app.api_route("/in/{channel}", methods=["GET", "POST"])
+    @app.api_route("/in/{channel}/{below:path}", methods=["GET", "POST"])
+    async def take(channel: str, request: Request) -> Response:
+        adapter = desk.configuration.adapters.get(channel)
+        if not isinstance(adapter, CanReceive):
+            return Response(status_code=404)
+        try:
+            came = await _read(request, desk)
+            reply = await asyncio.to_thread(adapter.verify, came)
+            await asyncio.wrap_future(
+                desk.store.write(
+                    lambda connection: inbox.keep(connection, channel, came), Rank.OUTCOME
+                )
+            )
+        except _TooLarge:
+            return Response(status_code=413, headers={"Connection": "close"})
+        except RefusedRequest as refused:
+            log.warning("inbound request refused", channel=channel, reason=str(refused))
+            return Response(status_code=refused.status)
+        except StoreError as error:
+            # The gateway asks again: a report is not answered for before it is durable.
+            log.error("inbound request not stored", channel=channel, reason=str(error))
+            return Response(status_code=503, headers={"Retry-After": "30"})
+        except Exception as error:
+            log.error("inbound request failed", channel=channel, exc_info=error)
+            return Response(status_code=500)
+        return _answer(reply)
+
+    return app
+
+
+async def _read(request: Request, desk: Desk) -> InboundRequest:
+    headers = _headers(request)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise _TooLarge
+    return InboundRequest(
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        headers=headers,
+        body=body,
+        received_at=desk.clock(),
+    )
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    """Names in lower case; a header that comes twice is joined as RFC 9110 §5.2 says."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    if sum(len(name) + len(value) for name, value in found.items()) > LONGEST_HEADERS:
+        raise _TooLarge
+    return found
+
+
+def _answer(reply: InboundReply) -> Response:
+    return Response(reply.body, reply.status, media_type=reply.media_type)

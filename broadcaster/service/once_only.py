@@ -1,0 +1,39 @@
+"""A request that came before gets the answer it got before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broadcaster.service.commands import Command, Operator, Refused
+from broadcaster.service.desk import Desk
+from broadcaster.service.saying import say
+from broadcaster.store import once
+
+
+def say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+    """Accept a command, or repeat the answer when this very request was accepted before.
+
+    It is looked up before it is planned: what was done meanwhile would have the same retraction refused the second time.
+
+    Raises:
+        Refused, StoreError, OtherBody: as `say`.
+    """
+    known = _known(desk, command)
+    if known is not None:
+        return known
+    try:
+        return say(desk, operator, command)
+    except Refused:
+        # The same request may have been accepted by another thread since we looked.
+        known = _known(desk, command)
+        if known is not None:
+            return known
+        raise
+
+
+def _known(desk: Desk, command: Command) -> dict[str, Any] | None:
+    asked = command.once
+    if asked is None:
+        return None
+    found = desk.read(lambda connection: once.recall(connection, asked))
+    return None if found is None else dict(found[1])

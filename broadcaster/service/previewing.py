@@ -1,0 +1,157 @@
+"""What an update would say on every channel, to how many people and at what cost; nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from broadcaster.domain.delivery import Shape, Variant
+from broadcaster.domain.incident import Kind, Severity
+from broadcaster.service.commands import Command, Operator, Refused, Role
+from broadcaster.service.desk import Desk, permit
+from broadcaster.service.notices import Saying, iso
+from broadcaster.service.planning import ChannelText
+from broadcaster.service.saying import Prepared, prepare
+from broadcaster.store import subscribers
+
+Reached = Mapping[tuple[str, str, str], int]
+"""How many addresses by (channel, variant, language of the text they get)."""
+
+
+def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+    """Draft, render and count without storing. A channel that cannot say it has its reason in `error`.
+
+    Raises:
+        Refused: it could not be said at all.
+    """
+    permit(operator, Role.VIEWER)
+    if command.incident is None and command.kind is not Kind.REPORT:
+        raise Refused("Say which incident this is about, such as A7.", at="incident")
+    prepared = prepare(desk, operator, command)
+    reached = _reached(desk, prepared)
+    update = prepared.drafted.update
+    languages = prepared.configuration.languages
+    saying = Saying(
+        update=replace(update, released_at=command.at or update.accepted_at),
+        configuration=prepared.configuration,
+    )
+    letters = any(delivery.shape is Shape.LETTER for delivery in prepared.plan.deliveries)
+    return {
+        "mode": str(update.mode),
+        "name": update.name,
+        "kind": str(update.kind),
+        "severity": str(update.severity),
+        "headline": saying.notice(languages[0], Variant.NEWS).headline,
+        "areas": list(update.areas),
+        "ended": list(update.ended),
+        "since": iso(update.since),
+        "etr": iso(update.etr),
+        "promise": iso(update.promise),
+        "recipients": _recipients(reached, prepared),
+        "cost": _cost(reached, prepared.plan.texts),
+        "asks": letters or update.severity.at_least(Severity.SEVERE),
+        "channels": list(_channels(reached, prepared)),
+    }
+
+
+def _reached(desk: Desk, prepared: Prepared) -> Reached:
+    """Who would get which text: a subscriber's language, or the organisation's first where there is no such text."""
+    incident_id = prepared.record.id if prepared.record else 0
+    languages = prepared.configuration.languages
+    found: dict[tuple[str, str, str], int] = {}
+    for delivery in prepared.plan.deliveries:
+        for group in delivery.audiences:
+            counted = desk.read(
+                lambda connection, name=delivery.channel, group=group: subscribers.reached(
+                    connection, name, group, incident_id
+                )
+            )
+            for language, number in counted.items():
+                said = language if language in languages else languages[0]
+                place = (delivery.channel, str(group.variant), said)
+                found[place] = found.get(place, 0) + number
+    return found
+
+
+def _recipients(reached: Reached, prepared: Prepared) -> dict[str, int]:
+    totals = {
+        delivery.channel: 0
+        for delivery in prepared.plan.deliveries
+        if delivery.shape is Shape.LETTER
+    }
+    for (channel, _, _), number in reached.items():
+        totals[channel] += number
+    return totals
+
+
+def _cost(reached: Reached, texts: list[ChannelText]) -> dict[str, Any] | None:
+    """What the letters cost together; null when no supplier names a price, or they name several currencies."""
+    sums: dict[str, float] = {}
+    for text in texts:
+        number = reached.get((text.channel, str(text.variant), text.language), 0)
+        if text.rendered is not None and text.rendered.cost_per_address:
+            currency = text.rendered.currency
+            sums[currency] = sums.get(currency, 0.0) + number * text.rendered.cost_per_address
+    if len(sums) != 1:
+        return None
+    ((currency, amount),) = sums.items()
+    return {"amount": round(amount, 2), "currency": currency}
+
+
+def _channels(reached: Reached, prepared: Prepared) -> Iterator[dict[str, Any]]:
+    """Boards first, then every text of every other channel, also those that only take over when another fails."""
+    adapters = prepared.configuration.adapters
+    carries = {delivery.channel for delivery in prepared.plan.deliveries}
+    for delivery in prepared.plan.deliveries:
+        if delivery.shape is Shape.BOARD:
+            yield _blank(delivery.channel, adapters[delivery.channel])
+    for text in prepared.plan.texts:
+        line = _blank(text.channel, adapters[text.channel]) | {
+            "language": text.language,
+            "variant": str(text.variant),
+            "fallback": text.channel not in carries,
+            "recipients": reached.get((text.channel, str(text.variant), text.language), 0),
+            "error": text.error,
+        }
+        yield line | (_measured(text) if text.rendered is not None else {})
+
+
+def _blank(name: str, adapter: Any) -> dict[str, Any]:
+    return {
+        "channel": name,
+        "kind": adapter.settings.kind,
+        "shape": str(adapter.shape),
+        "language": "",
+        "variant": "",
+        "fallback": False,
+        "texts": [],
+        "unit": "",
+        "used": 0,
+        "limit": 0,
+        "encoding": "",
+        "parts": 0,
+        "forcing": [],
+        "cost_per_address": 0.0,
+        "currency": "",
+        "recipients": 0,
+        "remarks": [],
+        "error": "",
+    }
+
+
+def _measured(text: ChannelText) -> dict[str, Any]:
+    rendered = text.rendered
+    assert rendered is not None  # noqa: S101 - the caller has looked
+    return {
+        "texts": [one.body for one in rendered.texts],
+        "unit": rendered.unit,
+        "used": rendered.used,
+        "limit": rendered.limit,
+        "encoding": rendered.encoding,
+        "parts": rendered.parts,
+        "forcing": list(rendered.forcing),
+        "cost_per_address": rendered.cost_per_address,
+        "currency": rendered.currency,
+        "remarks": list(rendered.remarks),
+    }

@@ -102,15 +102,14 @@ class SmsHttpAdapter(LetterAdapter):
     # ------------------------------------------------------------------------------------------------------- the text
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         """Arrange the notice as one text; see `LetterAdapter.render`."""
+        _ = self._say
         body = compose(notice, self.context.phrases.get(notice.language, {}))
         written = plain(body)
         remarks: list[str] = []
         if self.settings.plain:
             body = written.text
             remarks += [
-                self._say(
-                    '"{found}" is written "{written}".', found=each.found, written=each.written
-                )
+                _('"{found}" is written "{written}".', found=each.found, written=each.written)
                 for each in written.replacements
             ]
         measure = measure_sms(body)
@@ -131,10 +130,10 @@ class SmsHttpAdapter(LetterAdapter):
         )
 
     def _refuse_long(self, measure: SmsMeasure) -> None:
-        most = self.settings.max_parts
+        _, most = self._say, self.settings.max_parts
         if measure.parts > most:
             raise ValueError(
-                self._say(
+                _(
                     "The SMS needs {parts} parts and at most {most} are allowed: shorten it by {over} letters.",
                     parts=measure.parts,
                     most=most,
@@ -144,16 +143,17 @@ class SmsHttpAdapter(LetterAdapter):
 
     def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:
         """Say which letters make the text dearer, and what would make it cheaper."""
+        _ = self._say
         if not measure.forcing:
             return
         letters = " ".join(f'"{letter}"' for letter in measure.forcing)
-        yield self._say(
+        yield _(
             "{letters} makes it UCS-2, which takes {parts} parts.",
             letters=letters,
             parts=measure.parts,
         )
         if without.parts < measure.parts:
-            yield self._say("With plain signs (--plain) it takes {parts}.", parts=without.parts)
+            yield _("With plain signs (--plain) it takes {parts}.", parts=without.parts)
 
     def _say(self, sentence: str, **values: object) -> str:
         languages = self.context.organisation.languages
@@ -162,15 +162,15 @@ class SmsHttpAdapter(LetterAdapter):
     # ---------------------------------------------------------------------------------------------------- the address
     def address(self, raw: str) -> str:
         """Read a number as people of the organisation's country write it; see `LetterAdapter.address`."""
-        country = self.context.organisation.country
+        _, country = self._say, self.context.organisation.country
         try:
             number = phonenumbers.parse(raw, country)
         except phonenumbers.NumberParseException:
-            raise ValueError(self._say("is not a telephone number")) from None
+            raise ValueError(_("is not a telephone number")) from None
         if not phonenumbers.is_valid_number(number):
-            raise ValueError(self._say("is not a number that exists"))
+            raise ValueError(_("is not a number that exists"))
         if phonenumbers.number_type(number) not in _MOBILE:
-            raise ValueError(self._say("is not a mobile number"))
+            raise ValueError(_("is not a mobile number"))
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     # -------------------------------------------------------------------------------------------------------- sending

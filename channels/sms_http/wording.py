@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import partial
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -27,14 +28,13 @@ _ENDS = (".", "!", "?")
 
 def compose(notice: Notice, phrases: Phrases) -> str:
     """Arrange the notice on one line, in NFC; `phrases` is its language's catalogue."""
+    _ = partial(say, phrases)
     correcting = notice.variant is Variant.CORRECTION and notice.kind is not Kind.RETRACTION
     text = _TEMPLATES.get_template("sms.j2").render(
         mode_label=notice.mode_label,
         organisation=notice.organisation,
         correcting=correcting,
-        correction_from=say(
-            phrases, "CORRECTION from {organisation}", organisation=notice.organisation
-        ),
+        correction_from=_("CORRECTION from {organisation}", organisation=notice.organisation),
         label=notice.label,
         place=", ".join(notice.areas),
         since="" if _is_said(notice.since, notice.text) else notice.since,
@@ -47,6 +47,7 @@ def compose(notice: Notice, phrases: Phrases) -> str:
 
 def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterator[str]:
     """What is to be said between opening and ending; what the operator's words already hold is not said twice."""
+    _ = partial(say, phrases)
     told = notice.text.casefold()
     if correcting and not any(area.casefold() in told for area in notice.areas):
         yield ", ".join(notice.areas)
@@ -54,7 +55,7 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
         yield notice.etr
     yield notice.text
     if notice.cause.casefold() not in told:
-        yield say(phrases, "Cause: {cause}", cause=notice.cause)
+        yield _("Cause: {cause}", cause=notice.cause)
     if notice.instruction.casefold() not in told:
         yield notice.instruction
 

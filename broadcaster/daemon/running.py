@@ -19,6 +19,7 @@ from broadcaster.api import create_app
 from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
+from broadcaster.daemon.publicserver import PublicServer
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
@@ -92,7 +93,7 @@ class Daemon:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._listeners: list[Listener] = []
-        self._public: asyncio.subprocess.Process | None = None
+        self._public: PublicServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # ------------------------------------------------------------------------------------------------------- running
@@ -116,7 +117,11 @@ class Daemon:
             await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
         await self.engine.start(self.desk.configuration.adapters, self.desk.configuration.digest)
         if settings.public.listen is not None:
-            self._spawn(self._keep_public(settings.public.directory, settings.public.listen))
+            https = settings.public.url.startswith("https:")
+            self._public = PublicServer(
+                settings.public.directory, settings.public.listen, https=https
+            )
+            self._spawn(self._public.keep())
         self._spawn(self._watching())
         log.info(
             "daemon ready",
@@ -149,28 +154,8 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._public is not None and self._public.returncode is None:
-            self._public.terminate()
-            await self._public.wait()
-
-    # ----------------------------------------------------------------------------------------------- the page's server
-    async def _keep_public(self, directory: Path, listen: Listen) -> None:
-        """The public server is a process of its own, started again when it ends."""
-        await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
-        command = (
-            sys.executable,
-            "-m",
-            "broadcaster.public",
-            "--directory",
-            str(directory),
-            "--listen",
-            str(listen),
-        )
-        while True:
-            self._public = await asyncio.create_subprocess_exec(*command)
-            code = await self._public.wait()
-            log.error("the public server ended and is started again", code=code)
-            await asyncio.sleep(2)
+        if self._public is not None:
+            await self._public.stop()
 
     # --------------------------------------------------------------------------------------------------------- reload
     async def reload(self) -> None:

@@ -9,11 +9,20 @@ from typing import TextIO
 
 from typer import Typer
 
-from broadcaster.cli import looking, speaking
+from broadcaster.cli import (
+    channels,
+    keeping,
+    looking,
+    running,
+    scheduling,
+    speaking,
+    subscribers,
+    tokens,
+)
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.saying import note
 
-_GROUPS = (speaking, looking)
+_GROUPS = (running, speaking, looking, scheduling, channels, subscribers, tokens, keeping)
 
 
 def build() -> Typer:

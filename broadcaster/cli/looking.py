@@ -63,7 +63,7 @@ def resend(
     reach: Reach,
     channel: Annotated[str, Option("--channel", metavar="NAME", help="Where it failed.")],
 ) -> None:
-    """Send an update once more on one channel, where it failed or is uncertain."""
+    """Send an update once more by one channel, where it failed."""
     talk = begin(reach)
     _ = talk.voice.say
     incident, number = _parsed(talk, name)

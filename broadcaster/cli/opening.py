@@ -16,7 +16,7 @@ from broadcaster.cli import finding
 from broadcaster.cli.client import Client, Problem, Unreachable
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.finding import Found, find
-from broadcaster.cli.saying import Voice, note, out, out_json, own_language
+from broadcaster.cli.saying import Voice, out, out_json, own_language
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def spell_languages(arguments: list[str]) -> list[str]:
     spelled, waiting = [], ""
     for argument in arguments[:end]:
         match = re.fullmatch(
-            r"--text-([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(=(.*))?", argument, re.S
+            r"--text-([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(=(.*))?", argument, re.DOTALL
         )
         if waiting:
             spelled += ["--text", f"{waiting}={argument}"]

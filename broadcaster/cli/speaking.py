@@ -59,7 +59,7 @@ def update(
 def correct(
     name: UpdateName, said: Said, manner: Manner, text: Text = None, without_area: Without = None
 ) -> None:
-    """Say that an update was wrong when it was written, and what is right."""
+    """Say that an update was wrong, and what is right."""
     _go_on("correction", name, said, manner, text, without_area=without_area)
 
 
@@ -101,7 +101,10 @@ def preview(
     ] = None,
     without_area: Without = None,
 ) -> None:
-    """Show for every channel what would be sent: the text, its length, parts and cost. Nothing is sent."""
+    """Show what every channel would say. Nothing is sent.
+
+    With the text of each, its length in that channel's own units, parts and cost.
+    """
     from broadcaster.cli.previewing import whole
 
     talk = begin(reach)

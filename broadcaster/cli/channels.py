@@ -1,0 +1,122 @@
+"""channels list|probe|pause|resume|drop|reroute: how each way out stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typer import Argument, Option, Typer
+
+from broadcaster.cli.asking import need_yes
+from broadcaster.cli.opening import Talk, asking_of, now
+from broadcaster.cli.options import Reach, Yes, grouped
+from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.sending import begin
+from broadcaster.cli.table import state_word
+from broadcaster.cli.watching import show_columns
+
+Name = Annotated[str, Argument(metavar="NAME", help="The channel.")]
+
+
+@grouped
+def list_channels(reach: Reach) -> None:
+    """List the channels: how they stand, and what waits in them."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    with asking_of(talk) as client:
+        answer = client.get("channels")
+    if talk.as_json:
+        out_json(answer)
+        return
+    items = answer["items"]
+    wrong = [item["channel"] for item in items if item["state"] != "good"]
+    said = _("Not in order: {channels}", channels=", ".join(wrong)) if wrong else _("All in order.")
+    out(f"{talk.mode} · {said}")
+    show_columns(_line(talk, item) for item in items)
+
+
+@grouped
+def probe(name: Name, reach: Reach) -> None:
+    """Ask the far side now whether it would take something; nothing is sent."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    answer = _act(talk, name, "probe")
+    found = (answer or {}).get("probe") or answer or {}
+    sentence = str(found.get("sentence") or "")
+    good = _("good") if found.get("good") else _("not good")
+    talk.answer(
+        answer, f"{name}: {good}. {sentence}".rstrip() if "good" in found else _asked(talk, name)
+    )
+
+
+@grouped
+def pause(name: Name, reach: Reach) -> None:
+    """Hold a channel: what comes waits until it is resumed or expires."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    said = _("{channel} is paused. Go on: broadcaster channels resume {channel}", channel=name)
+    talk.answer(_act(talk, name, "pause"), said)
+
+
+@grouped
+def resume(name: Name, reach: Reach) -> None:
+    """Let a paused or parked channel go on."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    talk.answer(_act(talk, name, "resume"), _("{channel} goes on.", channel=name))
+
+
+@grouped
+def drop(name: Name, reach: Reach, yes: Yes = False) -> None:
+    """Give up what waits in a channel: it is never sent."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    need_yes(talk.voice, _("Give up all that waits in {channel}?", channel=name), yes=yes)
+    talk.answer(_act(talk, name, "drop"), _("What waited in {channel} is given up.", channel=name))
+
+
+@grouped
+def reroute(
+    name: Name,
+    reach: Reach,
+    to: Annotated[str, Option("--to", metavar="NAME", help="The channel that takes over.")],
+) -> None:
+    """Send what waits in a channel by another one."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    answer = _act(talk, name, "reroute", {"to": to})
+    talk.answer(answer, _("What waited in {channel} goes by {to}.", channel=name, to=to))
+
+
+def _act(talk: Talk, name: str, act: str, body: dict[str, str] | None = None) -> Any:
+    with asking_of(talk) as client:
+        return client.post("channels", name, act, body=body)
+
+
+def _asked(talk: Talk, name: str) -> str:
+    _ = talk.voice.say
+    return _("{channel} is being asked. See: broadcaster channels list", channel=name)
+
+
+def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
+    _ = talk.voice.say
+    probed = item.get("probe") or {}
+    detail = str(item.get("because") or probed.get("sentence") or "")
+    if probed.get("at"):
+        detail += f" ({talk.voice.clock(probed['at'], near=now())})" if detail else ""
+    queued = _("{count} waiting", count=item["queued"]) if item.get("queued") else ""
+    return (
+        f"  {item['channel']}",
+        item["kind"],
+        state_word(talk.voice, item["state"]),
+        queued,
+        detail,
+    )
+
+
+def add_to(app: Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    channels = Typer(help="The ways out.", no_args_is_help=True)
+    channels.command("list")(list_channels)
+    for verb in (probe, pause, resume, drop, reroute):
+        channels.command()(verb)
+    app.add_typer(channels, name="channels")

@@ -1,0 +1,159 @@
+"""subscribers import|export|count|remove|erase: who gets letters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option, Typer
+
+from broadcaster.cli.asking import need_yes
+from broadcaster.cli.client import address as resource
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk, asking_of
+from broadcaster.cli.options import Reach, Yes, grouped
+from broadcaster.cli.saying import note, out, out_json
+from broadcaster.cli.sending import begin
+from broadcaster.cli.watching import show_columns
+
+_TOLD = 20
+"""How many refused rows are told one by one."""
+
+Channel = Annotated[str, Option("--channel", metavar="NAME", help="The channel of the addresses.")]
+Address = Annotated[str, Argument(metavar="ADDRESS", help="The number or address.")]
+
+
+@grouped
+def import_file(
+    file: Annotated[Path, Argument(metavar="FILE", help="CSV: address,area,language.")],
+    channel: Channel,
+    source: Annotated[
+        str, Option("--source", metavar="TEXT", help="Where the addresses come from.")
+    ],
+    legal_basis: Annotated[
+        str, Option("--legal-basis", metavar="TEXT", help="Why they may be used.")
+    ],
+    reach: Reach,
+) -> None:
+    """Take subscribers from a CSV file of any size; rows that cannot be used are named."""
+    talk = begin(reach)
+    query = {"channel": channel, "source": source, "legal_basis": legal_basis}
+    try:
+        last = _last(talk, file, resource("subscribers", "import", **query))
+    except OSError as error:
+        raise End(Code.USAGE, f"{file}: {error.strerror}") from error
+    if talk.as_json:
+        out_json(last)
+    else:
+        _tell_import(talk, last)
+    if last.get("refused") and not last.get("added") and not last.get("changed"):
+        _ = talk.voice.say
+        raise End(Code.REFUSED, _("No row could be used."))
+
+
+@grouped
+def export(reach: Reach) -> None:
+    """Write all subscribers as CSV: handle the output as you handle the addresses."""
+    talk = begin(reach)
+    with asking_of(talk) as client:
+        for line in client.lines(resource("subscribers", "export")):
+            sys.stdout.write(line.decode("utf-8", errors="replace"))
+
+
+@grouped
+def count(
+    reach: Reach,
+    area: Annotated[list[str] | None, Option("--area", metavar="KEY", help="Only there.")] = None,
+) -> None:
+    """Count subscribers by channel and area."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    with asking_of(talk) as client:
+        answer = client.ask("GET", resource("subscribers", "count", area=area))
+    if talk.as_json:
+        out_json(answer)
+        return
+    items = answer["items"]
+    total = talk.voice.number(sum(item["count"] for item in items))
+    out(f"{talk.mode} · " + _("{count} subscribers", count=total))
+    show_columns(
+        (
+            f"  {item['channel']}",
+            ", ".join(talk.area_names([item["area"]])) if item.get("area") else "",
+            talk.voice.number(item["count"]),
+        )
+        for item in items
+    )
+
+
+@grouped
+def remove(given: Address, channel: Channel, reach: Reach) -> None:
+    """Send an address nothing more; that it said no is remembered."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    with asking_of(talk) as client:
+        answer = client.post("subscribers", "remove", body={"channel": channel, "address": given})
+    talk.answer(answer, _("The address gets nothing more by {channel}.", channel=channel))
+
+
+@grouped
+def erase(given: Address, channel: Channel, reach: Reach, yes: Yes = False) -> None:
+    """Forget an address entirely, in restored backups too."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    need_yes(talk.voice, _("Erase the address for good?"), yes=yes)
+    with asking_of(talk) as client:
+        answer = client.post("subscribers", "erase", body={"channel": channel, "address": given})
+    talk.answer(answer, _("The address is erased."))
+
+
+def _last(talk: Talk, file: Path, path: str) -> dict[str, Any]:
+    """The final line of the daemon's answer; the lines before it say how far it is."""
+    last: dict[str, Any] = {}
+    with asking_of(talk) as client:
+        for line in _shown(talk, client.upload(path, file, "text/csv")):
+            last = line
+    if "total" not in last:
+        _ = talk.voice.say
+        sentence = _("The import broke off: import the same file again, nothing is taken twice.")
+        raise End(Code.UNKNOWN, sentence)
+    return last
+
+
+def _shown(talk: Talk, lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Show progress in one line of a terminal; a pipe gets none."""
+    _ = talk.voice.say
+    on_terminal = sys.stderr.isatty()
+    for line in lines:
+        if "done" in line and on_terminal:
+            sys.stderr.write("\r" + _("{count} rows", count=talk.voice.number(line["done"])))
+            sys.stderr.flush()
+        yield line
+    if on_terminal:
+        sys.stderr.write("\r\x1b[K")
+
+
+def _tell_import(talk: Talk, last: dict[str, Any]) -> None:
+    _ = talk.voice.say
+    number = talk.voice.number
+    said = _(
+        "{added} added, {changed} changed, {refused} refused, of {total} rows",
+        **{name: number(last.get(name) or 0) for name in ("added", "changed", "refused", "total")},
+    )
+    out(f"{talk.mode} · {said}")
+    errors = last.get("errors") or []
+    for error in errors[:_TOLD]:
+        note(_("line {line}: {reason}", line=error["line"], reason=error["reason"]))
+    if len(errors) > _TOLD:
+        note(_("… and {count} more: --json lists them", count=len(errors) - _TOLD))
+
+
+def add_to(app: Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    subscribers = Typer(help="Who gets letters.", no_args_is_help=True)
+    subscribers.command("import")(import_file)
+    for verb in (export, count, remove, erase):
+        subscribers.command()(verb)
+    app.add_typer(subscribers, name="subscribers")

@@ -1,0 +1,132 @@
+"""tokens add|list|revoke, login: who may speak, and from where."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from getpass import getpass
+from typing import Annotated, Any
+
+from typer import Argument, Option, Typer
+
+from broadcaster.cli import finding
+from broadcaster.cli.asking import ask, can_ask
+from broadcaster.cli.body import time_ahead
+from broadcaster.cli.client import BadAddress, Client, address, normal
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.opening import Talk, answered, asking_of, now
+from broadcaster.cli.options import Reach, Server, grouped
+from broadcaster.cli.saying import Voice, out, out_json, own_language
+from broadcaster.cli.sending import begin
+from broadcaster.cli.watching import show_columns
+
+
+@grouped
+def add(
+    name: Annotated[str, Argument(metavar="NAME", help="The person.")],
+    reach: Reach,
+    role: Annotated[
+        str, Option("--role", metavar="ROLE", help="viewer, author or admin.")
+    ] = "author",
+    area: Annotated[
+        list[str] | None, Option("--area", metavar="KEY", help="Only about these areas.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        Option("--expires", metavar="TIME", help="Until then: 30d, 2026-12-31 or a time."),
+    ] = None,
+) -> None:
+    """Give a person a token. It is shown this one time."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    body: dict[str, Any] = {"name": name, "role": role, "area": area or []}
+    if expires is not None:
+        body["expires"] = _expiry(talk, expires)
+    with asking_of(talk) as client:
+        answer = client.post("tokens", body=body)
+    lines = [_("The token of {name}, shown only now:", name=name), "", str(answer["secret"]), ""]
+    if expires is not None:
+        lines.append(_("It ends {moment}.", moment=talk.voice.moment(body["expires"], near=now())))
+    talk.answer(answer, *lines)
+
+
+@grouped
+def list_tokens(reach: Reach) -> None:
+    """List the tokens; never their secrets."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    with asking_of(talk) as client:
+        answer = client.get("tokens")
+    if talk.as_json:
+        out_json(answer)
+        return
+    items = answer["items"]
+    out(f"{talk.mode} · " + _("{count} tokens", count=len(items)))
+    show_columns(_line(talk, item) for item in items)
+
+
+@grouped
+def revoke(
+    given: Annotated[str, Argument(metavar="ID", help="The token's id, from `tokens list`.")],
+    reach: Reach,
+) -> None:
+    """End a token; within 5 seconds it opens nothing."""
+    talk = begin(reach)
+    _ = talk.voice.say
+    with asking_of(talk) as client:
+        answer = client.ask("DELETE", address("tokens", given))
+    talk.answer(answer, _("The token is revoked."))
+
+
+def login(server: Server = None) -> None:
+    """Keep server and token for the commands that follow."""
+    voice = Voice(own_language())
+    _ = voice.say
+    if not can_ask():
+        sentence = _("login asks for the token: run it at a terminal, or set BROADCASTER_TOKEN.")
+        raise End(Code.USAGE, sentence)
+    written = server or ask(voice, _("The address of the daemon (https://host:port):"))
+    try:
+        url = normal(written)
+    except BadAddress as error:
+        raise End(Code.USAGE, str(error)) from error
+    token = getpass(_("Token (not shown):") + " ").strip()
+    with answered(voice, url):
+        organisation = Client(url, token, own_language()).get("organisation")
+    finding.write_private(finding.login_file(), {"server": url, "token": token})
+    mode = voice.mode(str(organisation["mode"]))
+    out(f"{mode} · {organisation['name']}")
+    out(_("Kept in {file}. Commands go there from now on.", file=finding.login_file()))
+
+
+def _expiry(talk: Talk, written: str) -> str:
+    """A time, or a date: then to the end of that day."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", written):
+        try:
+            day = date.fromisoformat(written) + timedelta(days=1)
+        except (ValueError, OverflowError) as error:
+            raise End(Code.USAGE, f"--expires: {error}") from error
+        return datetime.combine(day, time(), tzinfo=talk.voice.zone).isoformat()
+    return time_ahead("expires", written, voice=talk.voice, now=now())
+
+
+def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
+    _ = talk.voice.say
+    if item.get("revoked_at"):
+        ends = _("revoked")
+    elif item.get("expires_at"):
+        ends = _("ends {moment}", moment=talk.voice.clock(item["expires_at"], near=now()))
+    else:
+        ends = ""
+    areas = ", ".join(talk.area_names(list(item.get("areas") or ())))
+    return (f"  {item['id']}", str(item["name"]), str(item["role"]), areas, ends)
+
+
+def add_to(app: Typer) -> None:
+    """Put the verbs of this file on the command line."""
+    tokens = Typer(help="Who may speak.", no_args_is_help=True)
+    tokens.command("list")(list_tokens)
+    for verb in (add, revoke):
+        tokens.command()(verb)
+    app.add_typer(tokens, name="tokens")
+    app.command()(login)

@@ -124,14 +124,15 @@ def listing(connection: Connection, after: int = 0, limit: int = 100) -> tuple[A
     return tuple(_rows(connection, audit.c.id > after, limit=limit))
 
 
-def verify(connection: Connection, anchors: Sequence[Head] = ()) -> list[str]:
+def verify(connection: Connection, anchors: Sequence[Head] | None = None) -> list[str]:
     """A sentence for everything that is wrong with the trail; [] when it is whole.
 
     Args:
         anchors: heads exported before (`read_heads`): only they show that the end was cut off, or the whole made anew.
+            That there are none is a sentence too, unless None says that they are not asked for.
     """
     wrong: list[str] = []
-    expected = {anchor.id: anchor.seal for anchor in _still_valid(connection, anchors)}
+    expected = {anchor.id: anchor.seal for anchor in _still_valid(connection, anchors or ())}
     last, newest = GENESIS, 0
     unsealed: list[int] = []
     for row in _rows(connection, audit.c.id > 0, limit=None):
@@ -147,6 +148,8 @@ def verify(connection: Connection, anchors: Sequence[Head] = ()) -> list[str]:
         if expected.pop(row.id, row.seal) != row.seal:
             wrong.append(f"Row {row.id} of the audit trail is not the one whose seal was exported.")
         last, newest = row.seal, row.id
+    if newest and anchors is not None and not anchors:
+        wrong.append("No exported head was found: had the end been cut off, nothing would show it.")
     missing = sorted(expected)
     if missing and missing[-1] > newest:
         wrong.append(
@@ -181,11 +184,13 @@ def export_head(path: Path, head: Head) -> None:
 
 
 def read_heads(path: Path) -> tuple[Head, ...]:
-    """Every exported head, oldest first; a line that a crash cut short is passed over.
+    """Every exported head, oldest first, () where none was exported; a line that a crash cut short is passed over.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file is there and cannot be read.
     """
+    if not path.exists():
+        return ()
     heads = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -54,7 +54,7 @@ class Store:
         self._lock_file: int | None = None
         self._listener: _Listener | None = None
         if self.is_sqlite and lock:
-            self._lock_file = _take_lock(Path(str(self.url.database)))
+            self._lock_file = take_lock(Path(str(self.url.database)))
         self._engines: list[Engine] = []
         try:
             self._open()
@@ -144,7 +144,7 @@ class Store:
             self._lock_file = None
 
 
-def _take_lock(database: Path) -> int:
+def take_lock(database: Path) -> int:
     """Hold `<database>.lock` while the process lives: the kernel lets go of it however the process ends."""
     database.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

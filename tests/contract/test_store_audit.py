@@ -173,6 +173,15 @@ def test_rows_are_listed_page_by_page_oldest_first(store: Store, ids: list[int])
     assert (first[0].at, first[0].actor, first[0].detail) == (NOON, "Kim", {"hold": "", "n": 1})
 
 
+def test_a_trail_without_any_exported_head_says_so(store: Store, tmp_path: Path) -> None:
+    anchors = audit.read_heads(tmp_path / "audit.head")
+    assert store.read(partial(audit.verify, anchors=anchors)) == []
+    note(store, "a")
+    seal(store)
+    (sentence,) = store.read(partial(audit.verify, anchors=anchors))
+    assert "No exported head was found" in sentence
+
+
 def test_an_exported_head_comes_back_and_a_line_cut_short_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "audit.head"
     heads = (Head(1, 5, "a" * 64), Head(1, 9, "b" * 64))

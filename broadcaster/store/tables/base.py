@@ -17,6 +17,11 @@ def microseconds(value: datetime) -> int:
     return (value - _EPOCH) // timedelta(microseconds=1)
 
 
+def moment(value: int) -> datetime:
+    """What `microseconds` was made from: an aware UTC time."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware datetime, stored as microseconds since 1970 UTC."""
 
@@ -29,7 +34,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Microseconds → aware UTC datetime."""
-        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+        return None if value is None else moment(int(value))
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")

@@ -1,0 +1,142 @@
+"""What a restored backup must forget and what it must know, so that nothing goes out twice and no name is used twice.
+
+* The epoch goes up: public revisions of the time that was lost and those to come cannot be confused.
+* Incident ids go on after the last one used in public. Where the store that is replaced can still be read, that is known;
+  where it cannot, 1,000 ids are left out.
+* Whatever waited, was under way or uncertain is withdrawn: it may have gone since the backup was made. Boards alone go on,
+  because they show what stands and showing it again does no harm.
+* What was to happen at a time is cancelled; who was erased since is erased again; what tokens were revoked stays revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.store import audit, tables as t
+from broadcaster.store.accepting import incident_name
+from broadcaster.store.erasures import Erasure, replay
+from broadcaster.store.putting import put
+
+LEFT_OUT = 1_000
+_BECAUSE = "a backup was restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What the replaced store had used: the highest epoch, the next incident id, digests of revoked tokens.
+
+    `certain` says that it was read from the store itself; otherwise it may have used more.
+    """
+
+    epoch: int = 0
+    next_incident: int = 1
+    revoked: tuple[str, ...] = ()
+    certain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """What restoring did, in numbers; `cancelled` names the updates that waited for their time."""
+
+    epoch: int
+    next_incident: int
+    withdrawn: int
+    erased: int
+    cancelled: tuple[str, ...]
+
+
+def used_by(connection: Connection) -> Used:
+    """What a store that can be read has used."""
+    facts = {row.name: row.value for row in connection.execute(select(t.meta))}
+    revoked = connection.scalars(select(t.token.c.digest).where(t.token.c.revoked_at.is_not(None)))
+    return Used(
+        int(facts.get("epoch", 1)), int(facts.get("next_incident", 1)), tuple(revoked), certain=True
+    )
+
+
+def revive(
+    connection: Connection, used: Used, erasures: Sequence[Erasure], now: datetime
+) -> Revived:
+    """Make a store that was just read from a backup fit to go on, in one transaction."""
+    own = used_by(connection)
+    epoch = max(own.epoch, used.epoch) + 1
+    next_incident = max(own.next_incident, used.next_incident)
+    if not used.certain:
+        next_incident += LEFT_OUT
+    put(connection, t.meta, {"name": "epoch"}, {"value": str(epoch)})
+    put(connection, t.meta, {"name": "next_incident"}, {"value": str(next_incident)})
+    revived = Revived(
+        epoch,
+        next_incident,
+        _withdraw(connection, now),
+        replay(connection, erasures),
+        _cancel(connection, now),
+    )
+    connection.execute(
+        sql_update(t.token)
+        .where(t.token.c.digest.in_(used.revoked), t.token.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    last = connection.scalar(select(func.max(t.audit.c.id))) or 0
+    audit.note(
+        connection,
+        now,
+        "restore",
+        audit.RESTORED,
+        "",
+        epoch=epoch,
+        after=last,
+        withdrawn=revived.withdrawn,
+        erased=revived.erased,
+    )
+    return revived
+
+
+def _withdraw(connection: Connection, now: datetime) -> int:
+    """Withdraw what is open. Not by the table of transitions: that is for one history, and this one is broken off."""
+    still_open = (
+        t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+        t.delivery.c.shape != Shape.BOARD,
+    )
+    letters = select(t.delivery.c.id).where(*still_open)
+    connection.execute(
+        sql_update(t.job).where(t.job.c.delivery_id.in_(letters)).values(state="done")
+    )
+    return connection.execute(
+        sql_update(t.delivery)
+        .where(*still_open)
+        .values(
+            state=State.WITHDRAWN,
+            ended_at=now,
+            detail=_BECAUSE,
+            fallback=[],
+            lease_node=None,
+            lease_token=None,
+            lease_until=None,
+        )
+    ).rowcount
+
+
+def _cancel(connection: Connection, now: datetime) -> tuple[str, ...]:
+    connection.execute(
+        sql_update(t.due)
+        .where(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
+        .values(cancelled_at=now, outcome=_BECAUSE)
+    )
+    held = connection.execute(
+        select(t.update.c.id, t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
+        .join(t.incident, t.incident.c.id == t.update.c.incident_id)
+        .where(t.update.c.hold.is_not(None), t.update.c.cancelled_at.is_(None))
+        .order_by(t.update.c.id)
+    ).all()
+    connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id.in_([row.id for row in held]))
+        .values(cancelled_at=now)
+    )
+    return tuple(f"{incident_name(row.incident_id, row.staff)}-{row.number}" for row in held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from broadcaster.daemon import starting
@@ -18,6 +19,7 @@ def init(directory: Path) -> Path:
         AlreadyThereError: something stands there already; nothing was written.
         StoreError: the store cannot be made.
     """
+    os.umask(0o077)
     return write_configuration(directory, first_token=_first_token)
 
 

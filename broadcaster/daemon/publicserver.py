@@ -42,7 +42,6 @@ class PublicServer:
 
     async def keep(self) -> None:
         """Run until cancelled."""
-        await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
         await self._end_orphan()
         while True:
             self._process = await asyncio.create_subprocess_exec(*self._command)

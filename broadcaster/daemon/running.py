@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import signal
 import sys
@@ -28,7 +29,7 @@ from broadcaster.inbound import create_inbound_app
 from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_foreign_owners
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
-from broadcaster.settings import ConfigErrors, Listen, Loaded
+from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
 from broadcaster.store import Store, StoreError
 from broadcaster.store.tables import meta
 from broadcaster.telemetry import Metrics, Redaction, begin_logging
@@ -41,6 +42,7 @@ EXIT_FAILED = 1
 
 def serve(config_path: Path) -> int:
     """Run until a signal ends it. Returns the exit code: 0 stopped, 1 store or network, 2 configuration."""
+    os.umask(0o077)  # what residents read is given its mode where it is written
     try:
         refuse_foreign_owners()
         loaded, configuration = starting.configure(config_path)
@@ -112,6 +114,7 @@ class Daemon:
 
     async def _start(self) -> None:
         settings = self._loaded.settings
+        await asyncio.to_thread(starting.make_readable, settings.public.directory)
         await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
         if settings.inbound is not None:
             await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
@@ -172,6 +175,8 @@ class Daemon:
             name: old.adapters[name] if name not in (*added, *changed) else adapter
             for name, adapter in configuration.adapters.items()
         }
+        for key in _needs_restart(self._loaded.settings, loaded.settings):
+            log.warning("this takes effect after a restart only", key=key)
         self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
         self.desk.configuration = Configuration(loaded.settings, kept, configuration.digest)
         self._loaded = loaded
@@ -210,6 +215,12 @@ class Daemon:
         while True:
             await asyncio.to_thread(self._watch.look)
             await asyncio.sleep(WATCH_SECONDS)
+
+
+def _needs_restart(old: Settings, new: Settings) -> list[str]:
+    """The keys that differ and that only a new process can honour."""
+    fixed = ("mode", "store", "api", "inbound", "public", "node", "log", "audit_head")
+    return [key for key in fixed if getattr(old, key) != getattr(new, key)]
 
 
 def _epoch(connection: Connection) -> int:

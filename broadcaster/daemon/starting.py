@@ -53,3 +53,10 @@ def secrets_of(settings: Settings, adapters: dict[str, Adapter]) -> Iterator[str
 def node_name(settings: Settings) -> str:
     """This node's name: the same over restarts."""
     return settings.node or socket.gethostname()
+
+
+def make_readable(directory: Path) -> None:
+    """The public directory is for every reader, also for another web server's user, whatever our umask is."""
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)

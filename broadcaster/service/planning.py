@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from broadcaster.channel import CanAmend, CanWithdraw, Rendered
 from broadcaster.domain.delivery import Shape, StepKind, Variant
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.plan import routed
+from broadcaster.domain.text import plain
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Command, Refused
 from broadcaster.service.desk import Configuration
@@ -66,7 +67,7 @@ def plan(
         limits: what each channel's last probe said.
         sent: where the text that is corrected or retracted has been, by channel.
     """
-    planner = _Planner(drafted, saying, configuration, limits, sent)
+    planner = _Planner(drafted, saying, configuration, limits, sent, command.plain)
     for name in channels_for(command, drafted, configuration, sent):
         planner.add(name)
     return planner.plan
@@ -126,6 +127,7 @@ class _Planner:
     configuration: Configuration
     limits: Mapping[str, Mapping[str, Any]]
     sent: SentSteps
+    plainly: bool
     plan: Plan = field(default_factory=Plan)
 
     @property
@@ -240,6 +242,9 @@ class _Planner:
 
     def _render(self, name: str, adapter: Any, variant: Variant, language: str) -> list[NewMessage]:
         notice = self.saying.notice(language, variant)
+        if self.plainly and adapter.shape is Shape.LETTER:
+            # Only where a letter outside GSM 03.38 costs: everywhere else the operator's own signs stand.
+            notice = replace(notice, text=plain(notice.text).text)
         try:
             rendered: Rendered = adapter.render(notice, self.limits.get(name, {}))
         except ValueError as error:

@@ -22,7 +22,7 @@ from broadcaster.store.intents import Once
 
 def _instant(value: object) -> datetime:
     if not isinstance(value, str):
-        raise ValueError("write a time as text: 2026-11-22T15:30:00+01:00")
+        raise ValueError("write a time as text: 2026-11-22T15:30:00+01:00")  # noqa: TRY004 - pydantic takes a ValueError
     try:
         read = datetime.fromisoformat(value)
     except ValueError:

@@ -50,15 +50,15 @@ _BROKEN = "Something went wrong in the daemon. Its log says what, under {mark}."
 
 def spoken(request: Request, desk: Desk) -> str:
     """The language to answer in: the first of Accept-Language (RFC 9110 §12.5.4) that we speak, else the organisation's."""
-    wanted = []
+    wanted: list[tuple[float, str]] = []
     for part in request.headers.get("accept-language", "")[:200].split(","):
         tag, _, weight = part.strip().partition(";q=")
         try:
-            wanted.append((-float(weight or 1), len(wanted), tag))
+            wanted.append((float(weight or 1), tag))
         except ValueError:
             continue
-    for weight, _, tag in sorted(wanted):
-        if weight < 0 and tag.partition("-")[0].lower() in languages():
+    for weighed, tag in sorted(wanted, key=lambda one: -one[0]):
+        if weighed > 0 and tag.partition("-")[0].lower() in languages():
             return tag
     return desk.configuration.languages[0]
 

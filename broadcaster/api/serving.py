@@ -1,6 +1,7 @@
 """Listening: uvicorn with the deadlines and caps it lacks, for the operators' API and the inbound listener.
 
-uvicorn never closes a connection whose headers trickle in, nor one whose body does; each would hold a socket for ever.
+uvicorn never closes a connection whose headers trickle in, nor one that does not read its answer; each would hold a
+socket for ever. What a request's body may do is in `bounds`.
 """
 
 from __future__ import annotations
@@ -13,114 +14,167 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from broadcaster.api.bounds import Bounds
+
 HEADER_SECONDS = 10.0
-BODY_SECONDS = 60.0
+UNREAD_SECONDS = 60.0
 MOST_CONNECTIONS = 500
 MOST_HEADER_BYTES = 32 * 1024
+HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+"""On every answer, also on those that uvicorn makes itself."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose headers must be complete in ten seconds and no larger than 32 KiB."""
+    """HTTP/1.1 whose headers come complete in ten seconds and within 32 KiB, and whose answers are read."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
-    _in_headers = True
+    _awaiting_headers = True
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """A client has connected: it has a few seconds to say what it wants."""
         super().connection_made(transport)
         self._begin_deadline()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._end_deadline()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    # ------------------------------------------------------------------------------------------------------- headers
     def _begin_deadline(self) -> None:
-        self._in_headers, self._header_bytes = True, 0
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+
+    def _end_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+            self._deadline = None
 
     def _too_slow(self) -> None:
-        if self._in_headers and self.transport is not None and not self.transport.is_closing():
+        self._deadline = None
+        if not getattr(self.cycle, "response_complete", True):
+            self._begin_deadline()  # an earlier request of this connection is still being answered
+        else:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Count header bytes before they are parsed."""
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES and b"\r\n\r\n" not in data:
-                self.transport.abort()
-                return
+        """Bytes of a next request begin its deadline: uvicorn lets each of them reset the keep-alive time."""
+        if self._awaiting_headers:
+            self._begin_deadline()
         super().data_received(data)
+        if self._awaiting_headers:
+            self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """A request begins, maybe in the same bytes in which the one before ended."""
+        self._begin_deadline()
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count what was parsed: a whole block of headers may come in one piece."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MOST_HEADER_BYTES:
+            raise ValueError("the headers are too large")  # uvicorn answers 400 and closes
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Headers are there: the deadline has done its work."""
-        self._in_headers = False
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._awaiting_headers, self._header_bytes = False, 0
+        self._end_deadline()
         super().on_headers_complete()
 
-    def on_response_complete(self) -> None:
-        """The next request of a kept connection begins."""
-        super().on_response_complete()
-        if not self.transport.is_closing():
-            self._in_headers, self._header_bytes = True, 0
+    def on_message_complete(self) -> None:
+        """The request is there: what comes now is the next one."""
+        super().on_message_complete()
+        self._awaiting_headers = True
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        super().connection_lost(exc)
+    # ------------------------------------------------------------------------------------------------------- answers
+    def pause_writing(self) -> None:
+        """The client does not read as fast as we answer."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
 
 
 class Listener:
-    """One listening address of the daemon. It installs no signal handlers: the daemon decides when it ends."""
+    """One listening address of the daemon. It installs no signal handlers: the daemon decides when it ends.
+
+    Args:
+        app: an ASGI application; paths in its `state.streams` take a body of any size.
+    """
 
     def __init__(self, app: Any, host: str, port: int) -> None:
-        self._host, self._port = host, port
+        self._host, self._port = host.strip("[]"), port
+        streams = frozenset(getattr(app.state, "streams", ()))
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                Bounds(app, streams, self._is_crowded),
                 http=DeadlineProtocol,
+                ws="none",
                 loop="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                date_header=True,
-                limit_concurrency=MOST_CONNECTIONS,
+                headers=list(HEADERS),
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=5,
             )
         )
         self._task: asyncio.Task[None] | None = None
-        self._socket: socket.socket | None = None
+        self.port = port
 
-    @property
-    def port(self) -> int:
-        """The port that is listened on, also when 0 was asked for."""
-        assert self._socket is not None  # noqa: S101 - only asked after start
-        return int(self._socket.getsockname()[1])
+    def _is_crowded(self) -> bool:
+        return len(self._server.server_state.connections) > MOST_CONNECTIONS
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the address is taken or not ours."""
+        """Listen; `port` is then the one that is listened on, also when 0 was asked for.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._socket.bind((self._host.strip("[]"), self._port))
+            listening.bind((self._host, self._port))
+            listening.listen()
         except OSError:
-            self._socket.close()
+            listening.close()
             raise
-        self._server.config.load()
-        self._task = asyncio.create_task(self._serve())
-        while not self._server.started and not self._task.done():
+        self.port = int(listening.getsockname()[1])
+        self._task = asyncio.create_task(self._serve(listening))
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
 
-    async def _serve(self) -> None:
-        # `serve` would install signal handlers; the daemon has its own.
+    async def _serve(self, listening: socket.socket) -> None:
         with contextlib.suppress(asyncio.CancelledError):
-            await self._server._serve([self._socket])  # noqa: SLF001 - uvicorn offers no public way without signal handlers
+            # `serve` would install signal handlers; the daemon has its own.
+            await self._server._serve([listening])  # noqa: SLF001 - uvicorn offers no public way without them
 
     async def stop(self) -> None:
-        """Take no more connections and let running requests end."""
+        """Take no more connections and let running requests end, at most five seconds."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

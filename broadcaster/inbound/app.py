@@ -29,7 +29,7 @@ def create_inbound_app(desk: Desk) -> FastAPI:
     @app.api_route("/in/{channel}/{below:path}", methods=["GET", "POST"])
     async def take(channel: str, request: Request) -> Response:
         adapter = desk.configuration.adapters.get(channel)
-        if not isinstance(adapter, CanReceive):
+        if adapter is None or not isinstance(adapter, CanReceive):
             return Response(status_code=404)
         try:
             came = await _read(request, desk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Shape, Variant
@@ -63,8 +64,11 @@ def _reached(desk: Desk, prepared: Prepared) -> Reached:
     for delivery in prepared.plan.deliveries:
         for group in delivery.audiences:
             counted = desk.read(
-                lambda connection, name=delivery.channel, group=group: subscribers.reached(
-                    connection, name, group, incident_id
+                partial(
+                    subscribers.reached,
+                    channel=delivery.channel,
+                    group=group,
+                    incident_id=incident_id,
                 )
             )
             for language, number in counted.items():

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from broadcaster.daemon import starting
-from broadcaster.service.commands import Role
+from broadcaster.domain.role import Role
 from broadcaster.settings import load
 from broadcaster.settings.starter import init as write_configuration, write_private
 from broadcaster.store import Rank, audit, backups, tokens

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
 
 from broadcaster import locale
 from broadcaster.api import create_app
@@ -30,8 +29,7 @@ from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_for
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
-from broadcaster.store import Store, StoreError
-from broadcaster.store.tables import meta
+from broadcaster.store import Store, StoreError, releasing
 from broadcaster.telemetry import Metrics, Redaction, begin_logging
 
 log = structlog.get_logger()
@@ -87,7 +85,7 @@ class Daemon:
         self.desk = Desk(store=store, clock=starting.now, configuration=configuration)
         around = Surroundings(store, starting.now, self._node, self._metrics.observe)
         settings = loaded.settings
-        epoch = int(store.read(_epoch))
+        epoch = store.read(releasing.epoch)
         self.engine = Engine(
             around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
         )
@@ -221,7 +219,3 @@ def _needs_restart(old: Settings, new: Settings) -> list[str]:
     """The keys that differ and that only a new process can honour."""
     fixed = ("mode", "store", "api", "inbound", "public", "node", "log", "audit_head")
     return [key for key in fixed if getattr(old, key) != getattr(new, key)]
-
-
-def _epoch(connection: Connection) -> int:
-    return int(connection.scalar(select(meta.c.value).where(meta.c.name == "epoch")) or 1)

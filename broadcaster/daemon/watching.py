@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
 from broadcaster.domain.incident import Audience
 from broadcaster.engine.boards import BoardLane
@@ -18,7 +17,7 @@ from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
-from broadcaster.store import StoreError, boards, channels, incidents, nodes
+from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
 from broadcaster.telemetry import Metrics
 
 log = structlog.get_logger()

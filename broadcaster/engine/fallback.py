@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from broadcaster.domain.delivery import Shape
 from broadcaster.engine.lane import Lane
-from broadcaster.store import fallbacks
+from broadcaster.store import Connection, fallbacks
 
 PATIENCE = timedelta(seconds=15)
 

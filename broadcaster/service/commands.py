@@ -8,20 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from broadcaster.domain.incident import Audience, Kind, Planned, Severity
+from broadcaster.domain.role import Role
 from broadcaster.store.intents import Once
 
-
-class Role(StrEnum):
-    """What a token may do: read, say, or also change who may and how."""
-
-    VIEWER = "viewer"
-    AUTHOR = "author"
-    ADMIN = "admin"
-
-    def covers(self, needed: Role) -> bool:
-        """Whether this role may do what `needed` may."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+__all__ = ["Command", "Operator", "Refused", "Role", "Why"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from broadcaster.domain.incident import parse_name
 from broadcaster.service.commands import Refused, Why
-from broadcaster.store import incidents
+from broadcaster.store import Connection, incidents
 from broadcaster.store.incidents import IncidentRecord
 
 

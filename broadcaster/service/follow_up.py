@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from broadcaster.domain.incident import Audience, Kind
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
@@ -18,7 +16,7 @@ from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.service.saying import say
-from broadcaster.store import audit, incidents, releasing
+from broadcaster.store import Connection, audit, incidents, releasing
 from broadcaster.store.dues import Due
 from broadcaster.store.incidents import IncidentRecord
 

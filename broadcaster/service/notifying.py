@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.locale import phrases, translate
@@ -19,7 +18,7 @@ from broadcaster.service.desk import Desk
 from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import plan
-from broadcaster.store import Conflict, accepting, channels, incidents
+from broadcaster.store import Conflict, Connection, accepting, channels, incidents
 from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 from broadcaster.store.incidents import IncidentRecord
 from broadcaster.store.intents import Acceptance

@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
@@ -16,7 +14,7 @@ from broadcaster.service.finding import load_named
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import CORRECTING, Plan, plan
 from broadcaster.service.status import update_answer
-from broadcaster.store import Conflict, accepting, channels, incidents, once, sent
+from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once, sent
 from broadcaster.store.accepting import incident_name, next_incident_id
 from broadcaster.store.incidents import IncidentRecord
 from broadcaster.store.intents import Acceptance

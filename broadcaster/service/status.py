@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
-from broadcaster.store import channels, incidents, outcomes
+from broadcaster.store import Connection, channels, incidents, outcomes
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 

@@ -4,6 +4,8 @@
 `Store.write` run.
 """
 
+from sqlalchemy import Connection
+
 from broadcaster.store.database import Store
 from broadcaster.store.errors import (
     Conflict,
@@ -20,6 +22,7 @@ from broadcaster.store.writer import Rank, wake
 
 __all__ = [
     "Conflict",
+    "Connection",
     "Rank",
     "Store",
     "StoreBroken",

@@ -145,13 +145,17 @@ def reschedule(
     return True
 
 
+def epoch(connection: Connection) -> int:
+    """The store's epoch: 1, and one more with every restored backup."""
+    return int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
+
+
 def _next_revision(connection: Connection) -> Revision:
-    epoch = int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
     # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
     last = connection.scalar(
         select(t.meta.c.value).where(t.meta.c.name == "revision").with_for_update()
     )
-    revision = Revision(epoch, int(last or 0) + 1)
+    revision = Revision(epoch(connection), int(last or 0) + 1)
     set_meta(connection, "revision", str(revision.n))
     return revision
 

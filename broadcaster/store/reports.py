@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.exchange import Report
 from broadcaster.store import tables as t
+from broadcaster.store.releasing import epoch
 
 
 def match(connection: Connection, channel: str, report: Report) -> bool:
@@ -53,9 +54,11 @@ def _letter(connection: Connection, channel: str, report: Report) -> Any:
         .join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id)
         .where(t.delivery.c.channel == channel)
     )
-    _, _, place = report.key.partition(".")
+    known_epoch, _, place = report.key.partition(".")
     job_id, _, position = place.partition(".")
     if job_id.isdecimal() and position.isdecimal():
+        if known_epoch != str(epoch(connection)):
+            return None  # about a letter sent before a backup was restored: its job's number means another now
         query = query.where(t.letter.c.job_id == int(job_id), t.letter.c.position == int(position))
     elif report.handle:
         query = query.where(t.letter.c.handle == report.handle)

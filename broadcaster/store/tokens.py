@@ -12,20 +12,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, or_, select, update as sql_update
 
+from broadcaster.domain.role import Role
 from broadcaster.store import audit, tables as t
 from broadcaster.store.errors import StoreError
 
 _MARK = "bc_"
 _PREFIX_LENGTH = len(_MARK) + 8
 _COARSE = timedelta(minutes=1)
-
-
-class Role(StrEnum):
-    """What a token may do: read, speak, or also administer."""
-
-    VIEWER = "viewer"
-    AUTHOR = "author"
-    ADMIN = "admin"
 
 
 class Refusal(StrEnum):

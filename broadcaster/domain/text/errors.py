@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class TextTooLong(ValueError):  # noqa: N818 -- reads as the sentence it raises
+class TextTooLong(ValueError):
     """The text cannot be made to fit.
 
     `limit` and `used` are counted in `unit` (a plural noun: "characters", "bytes", "parts").
@@ -18,7 +18,7 @@ class TextTooLong(ValueError):  # noqa: N818 -- reads as the sentence it raises
         self.unit = unit
 
 
-class BadText(ValueError):  # noqa: N818 -- reads as the sentence it raises
+class BadText(ValueError):
     """The text holds something that must not reach a reader.
 
     `reason` is the whole sentence; `position` counts characters (code points) from 0 in the text as given.

@@ -226,7 +226,7 @@ def flush_rows(
     """Write outcomes and add them to the counts of their deliveries. A final outcome is never overwritten."""
     if not rows:
         return
-    at = t.letter.c.at.type.process_bind_param(now, connection.dialect)  # type: ignore[attr-defined]
+    at = t.microseconds(now)
     values = [
         (
             row.job_id,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from uniseg.graphemecluster import grapheme_clusters  # type: ignore[import-untyped]
+from hypothesis import example, given, settings, strategies as st
+from uniseg.graphemecluster import grapheme_clusters  # type: ignore[import-untyped]  # the reference has no types
 
 from broadcaster.domain.text import cut_graphemes, grapheme_length, graphemes, utf8_length
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-import gsm0338  # type: ignore[import-untyped]
+import gsm0338  # type: ignore[import-untyped]  # the reference has no types
 import pytest
-import smsutil  # type: ignore[import-untyped]
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+import smsutil  # type: ignore[import-untyped]  # the reference has no types
+from hypothesis import example, given, settings, strategies as st
 
 from broadcaster.domain.text import TextTooLong, measure_sms, plain, split_sms
 from broadcaster.domain.text.gsm import BASIC, EXTENSION

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,8 @@ CONNECT = 4.0
 """Seconds to reach the daemon."""
 ANSWER = 30.0
 """Seconds without a byte of the answer."""
+WHOLE = 60.0
+"""Seconds for a whole request, but not for an import or export."""
 LONGEST = 64_000_000
 """Bytes an answer may have."""
 PORT = 8070
@@ -74,7 +76,7 @@ class Client:
         named = {name.replace("_", "-").title(): value for name, value in (headers or {}).items()}
         if content is not None:
             named["Content-Type"] = "application/json"
-        with self._connected() as connection:
+        with self._connected() as connection, _deadline(connection, WHOLE):
             response = _exchange(connection, method, path, content, self._headers() | named)
             return _read(response)
 
@@ -161,6 +163,23 @@ def _is_near(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_private
     return "." not in host or host.endswith((".localhost", ".local", ".internal"))
+
+
+@contextmanager
+def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """Break off after `seconds`: a time-out of the socket alone lets an answer drip for ever."""
+    watch = threading.Timer(seconds, _break_off, [connection.sock])
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def _break_off(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _exchange(

@@ -11,6 +11,7 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import Reach, UpdateName, grouped
 from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
 from broadcaster.cli.table import at_rest, standing
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
@@ -99,6 +100,7 @@ def _incident(talk: Talk, name: str) -> Incident:
     incident, _number = _parsed(talk, name)
     with asking_of(talk) as client:
         found: Incident = client.get("incidents", incident)
+    saw(talk.client.server, incident, int(found["update"]))
     return found
 
 

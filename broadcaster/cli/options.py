@@ -13,6 +13,13 @@ from typing import Annotated, Any, get_type_hints
 from typer import Argument, Option
 from typer.core import TyperCommand
 
+from broadcaster.cli.ending import Code, End
+from broadcaster.cli.saying import Voice, own_language
+
+_IN_LANGUAGE = re.compile(
+    r"--text-(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(?:=(?P<text>.*))?", re.DOTALL
+)
+
 Server = Annotated[
     str | None, Option("--server", metavar="URL", help="The daemon, such as https://host:port.")
 ]
@@ -131,23 +138,26 @@ class SpeakingCommand(TyperCommand):
 
 
 def spell_languages(arguments: list[str]) -> list[str]:
-    """Write every `--text-sv TEXT` and `--text-sv=TEXT` as `--text sv=TEXT`; after `--` all is text."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    spelled, waiting = [], ""
-    for argument in arguments[:end]:
-        match = re.fullmatch(
-            r"--text-([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(=(.*))?", argument, re.DOTALL
-        )
-        if waiting:
-            spelled += ["--text", f"{waiting}={argument}"]
-            waiting = ""
-        elif match and match[2] is None:
-            waiting = match[1]
-        elif match:
-            spelled += ["--text", f"{match[1]}={match[3]}"]
+    """Write every `--text-sv TEXT` and `--text-sv=TEXT` as `--text sv=TEXT`; after `--` all is text.
+
+    Raises:
+        End: an option without its text (code 2).
+    """
+    spelled = []
+    rest = iter(arguments)
+    for argument in rest:
+        match = _IN_LANGUAGE.fullmatch(argument)
+        if match:
+            text = next(rest, "--") if match["text"] is None else match["text"]
+            if match["text"] is None and text.startswith("--"):
+                _ = Voice(own_language()).say
+                raise End(Code.USAGE, _("{option} lacks its text.", option=argument))
+            spelled += ["--text", f"{match['language']}={text}"]
         else:
             spelled.append(argument)
-    return [*spelled, *([f"--text-{waiting}"] if waiting else []), *arguments[end:]]
+        if argument == "--":
+            break
+    return [*spelled, *rest]
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

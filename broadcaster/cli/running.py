@@ -25,7 +25,7 @@ def init(
     directory: Annotated[Path, Argument(metavar="DIR", help="Where the configuration will stand.")],
     as_json: Json = False,
 ) -> None:
-    """Write a configuration, the key of the store and the first token."""
+    """Write a configuration, a key and the first token."""
     from broadcaster import daemon
 
     _ = Voice(own_language()).say

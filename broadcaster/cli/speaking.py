@@ -22,6 +22,7 @@ from broadcaster.cli.options import (
     grouped,
 )
 from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.seen import last_seen, saw
 from broadcaster.cli.sending import begin, entry_of, submit
 from broadcaster.cli.table import everywhere, standing
 from broadcaster.cli.watching import looking_at, on_terminal, show, view_of, watch
@@ -138,8 +139,13 @@ def _go_on(
     body |= {"without_area": without_area} if without_area else {}
     body |= {"all": True} if whole else {}
     body |= {"corrects": number} if number is not None else {}
-    last = _last_number(talk, incident) if kind != "retraction" else ""
-    _speak(talk, ["incidents", incident, "updates"], body, manner, if_match=last)
+    last = _last_number(talk, incident, manner) if kind != "retraction" else ""
+    try:
+        _speak(talk, ["incidents", incident, "updates"], body, manner, if_match=last)
+    except End as end:
+        if end.problem.get("status") == 412:  # he has been told what changed: said again, it goes
+            saw(talk.client.server, incident, int(_current_number(talk, incident)))
+        raise
 
 
 def _asked(talk: Talk, said: Said, manner: Manner) -> str:
@@ -158,10 +164,15 @@ def _named(talk: Talk, name: str) -> tuple[str, int | None]:
         raise End(Code.USAGE, sentence) from error
 
 
-def _last_number(talk: Talk, incident: str) -> str:
-    """The number of the newest update, so that two who speak at once do not speak past each other."""
+def _last_number(talk: Talk, incident: str, manner: Manner) -> str:
+    """The update the operator saw last; for a script, or where he saw none, the newest there is."""
     if not talk.reached:
         return ""
+    known = None if manner.yes or not can_ask() else last_seen(talk.client.server, incident)
+    return str(known) if known is not None else _current_number(talk, incident)
+
+
+def _current_number(talk: Talk, incident: str) -> str:
     with asking_of(talk) as client:
         return str(client.get("incidents", incident)["update"])
 
@@ -177,6 +188,7 @@ def _speak(
 ) -> None:
     entry = entry_of(talk, path, body, if_match=if_match, at=now())
     answer = submit(talk, entry, yes=manner.yes, ask_anyway=ask_anyway)
+    saw(talk.client.server, str(answer["incident"]), int(answer["update"]))
     _follow(talk, answer, manner)
 
 

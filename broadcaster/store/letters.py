@@ -223,7 +223,8 @@ def abandon_job(connection: Connection, job: Job) -> None:
 def flush_rows(
     connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime
 ) -> None:
-    """Write outcomes and add them to the counts of their deliveries. A final outcome is never overwritten."""
+    """Write outcomes and add them to their deliveries' counts; one that is there already changes nothing."""
+    rows = _unwritten(connection, rows)
     if not rows:
         return
     at = t.microseconds(now)
@@ -258,6 +259,20 @@ def flush_rows(
             .where(t.delivery.c.id == delivery_id)
             .values({name: t.delivery.c[name] + number for name, number in counts.items()})
         )
+
+
+def _unwritten(connection: Connection, rows: Sequence[LetterRow]) -> list[LetterRow]:
+    """The first outcome of each letter: an adapter may yield one twice."""
+    jobs = {row.job_id for row in rows}
+    query = select(t.letter.c.job_id, t.letter.c.position).where(t.letter.c.job_id.in_(jobs))
+    known = (
+        {(job_id, position) for job_id, position in connection.execute(query)} if jobs else set()
+    )
+    fresh: dict[tuple[int, int], LetterRow] = {}
+    for row in rows:
+        if (row.job_id, row.position) not in known:
+            fresh.setdefault((row.job_id, row.position), row)
+    return list(fresh.values())
 
 
 def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:

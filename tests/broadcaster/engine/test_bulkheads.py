@@ -1,0 +1,120 @@
+"""No channel can delay or silence another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from broadcaster.channel import Attempt, Message, Receipt
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind
+from broadcaster.service.notifying import tell_staff
+from broadcaster.testing.peers import free_port
+from broadcaster.testing.rig import Rig, mastodon, webhook
+from broadcaster.testing.servers import MastodonServer, WebhookReceiver, hang, unavailable
+from channels.webhook import WebhookAdapter
+
+MakeRig = Callable[..., Rig]
+
+
+def test_a_slow_channel_delays_no_other(rig: MakeRig) -> None:
+    with WebhookReceiver() as slow, WebhookReceiver() as quick:
+        slow.always(hang(), method="POST")
+        engine: Rig = rig({"slow": webhook(slow), "quick": webhook(quick)})
+        engine.say("Strömmen är borta.")
+        slow.wait_for(lambda far: any(r.method == "POST" for r in far.requests))
+        engine.accepted("quick")
+        for number in range(2, 6):
+            engine.say(f"Läge {number}.", Kind.UPDATE)
+            engine.accepted("quick", number)
+        assert engine.state("slow") == State.SENDING
+        slow.heal()
+        slow.release()
+        engine.accepted("slow", 5)
+
+
+def test_each_lane_has_slots_and_threads_of_its_own(rig: MakeRig) -> None:
+    with WebhookReceiver() as one, WebhookReceiver() as other:
+        engine: Rig = rig({"one": webhook(one), "other": webhook(other)})
+        lanes = [engine.lane("one"), engine.lane("other")]
+    threads = [lane.slots._threads for lane in lanes]
+    assert threads[0] is not threads[1]
+    assert lanes[0].slots is not lanes[1].slots
+    assert lanes[0].breaker is not lanes[1].breaker
+
+
+def test_a_channel_that_is_down_silences_no_other(rig: MakeRig) -> None:
+    down = MastodonServer(port=free_port())
+    with WebhookReceiver() as up:
+        engine: Rig = rig({"social": mastodon(down), "hook": webhook(up)})
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        engine.until(lambda: engine.delivery("social")["attempts"] >= 2)
+        with down:
+            engine.pass_by(seconds=12)
+            engine.accepted("social")
+            engine.stop()
+    assert len(down.texts("status")) == 1
+
+
+class Broken(WebhookAdapter):
+    """An adapter with a defect."""
+
+    error: type[Exception] = ValueError
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        raise self.error("a secret of the defect")
+
+
+class MissingKey(Broken):
+    error = KeyError
+
+
+class Async(WebhookAdapter):
+    """An adapter written for the loop."""
+
+    async def post(self, message: Message, attempt: Attempt) -> Receipt:  # type: ignore[override]  # the adapter API takes both
+        return Receipt(handle="from the loop")
+
+
+def test_a_defect_of_an_adapter_fails_its_own_delivery_and_no_other(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(
+            {name: webhook(far) for name in ("value", "key", "good")},
+            swap={
+                "value": lambda built: Broken(built.settings, built.context),
+                "key": lambda built: MissingKey(built.settings, built.context),
+            },
+        )
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="value")
+        engine.reached(State.FAILED, channel="key")
+        engine.accepted("good")
+        for name, error in (("value", "ValueError"), ("key", "KeyError")):
+            assert "defect of the adapter" in engine.delivery(name)["detail"]
+            assert error in engine.delivery(name)["detail"]
+            assert not engine.is_parked(name)
+
+
+def test_an_async_adapter_works_like_a_plain_one(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(
+            {"hook": webhook(far)},
+            swap={"hook": lambda built: Async(built.settings, built.context)},
+        )
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+    assert far.texts("webhook") == []
+
+
+def test_a_sick_lane_leaves_the_notice_of_staff_its_way(rig: MakeRig) -> None:
+    with WebhookReceiver() as sick, WebhookReceiver() as staff:
+        sick.always(unavailable(), method="POST")
+        engine: Rig = rig({"hook": webhook(sick), "duty": webhook(staff, audience="staff")})
+        engine.say("Strömmen är borta.")
+        first = tell_staff(engine.desk, "{channel} is stopped.", "parked hook", channel="hook")
+        again = tell_staff(engine.desk, "{channel} is stopped.", "parked hook", channel="hook")
+        staff.wait_for(lambda far: far.texts("webhook") != [])
+        engine.until(lambda: engine.state("duty", 1, "S0") == State.ACCEPTED)
+    assert first == again == "S0-1"
+    assert len(staff.texts("webhook")) == 1
+    assert "hook" in staff.texts("webhook")[0]

@@ -6,7 +6,14 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from broadcaster import __version__
-from broadcaster.api import incidents, problems, watching
+from broadcaster.api import (
+    administering,
+    incidents,
+    problems,
+    steering,
+    subscribing,
+    watching,
+)
 from broadcaster.api.asking import Control
 from broadcaster.api.guard import Guard
 from broadcaster.service.desk import Desk
@@ -27,8 +34,9 @@ def create_app(desk: Desk, control: Control, registry: CollectorRegistry) -> Fas
     )
     app.state.desk, app.state.control, app.state.registry = desk, control, registry
     problems.install(app, desk)
-    for router in (incidents.routes,):
-        app.include_router(router, prefix=PREFIX)
+    app.state.streams = tuple(PREFIX + path for path in subscribing.STREAMS)
+    for part in (incidents, steering, subscribing, administering):
+        app.include_router(part.routes, prefix=PREFIX)
     app.include_router(watching.routes)
     app.add_middleware(Guard, desk=desk)
     return app

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from broadcaster.service.commands import Operator, Role
+from broadcaster.service.commands import Operator
 from broadcaster.service.desk import Desk
 from broadcaster.store import Rank, tokens
 
@@ -67,9 +67,7 @@ class Doorkeeper:
                     tokens.Refusal.REVOKED: "The token was revoked. Ask your administrator for another.",
                 }[found.refusal or tokens.Refusal.UNKNOWN]
             )
-        return Operator(
-            name=token.name, role=Role(token.role), token_id=token.id, areas=token.areas
-        )
+        return Operator(name=token.name, role=token.role, token_id=token.id, areas=token.areas)
 
     def _note_used(self, operator: Operator, now: float) -> None:
         with self._lock:

@@ -27,7 +27,7 @@ def read_organisation(ask: Ask) -> Json:
 @routes.post("/incidents", status_code=201, summary="Report an incident")
 def report(ask: Ask, body: ReportBody, once: AskedOnce, response: Response) -> Json:
     """Accepted durably when this answers; then it goes out."""
-    return _accepted(response, say_once(ask.desk, ask.operator, body.command(Kind.REPORT, once)))
+    return accepted(response, say_once(ask.desk, ask.operator, body.command(Kind.REPORT, once)))
 
 
 @routes.post("/incidents/{incident}/updates", status_code=201, summary="Say a further word")
@@ -36,10 +36,11 @@ def further(
 ) -> Json:
     """Update, correct, retract, hold or restore."""
     command = body.further(incident[:80], seen, once)
-    return _accepted(response, say_once(ask.desk, ask.operator, command))
+    return accepted(response, say_once(ask.desk, ask.operator, command))
 
 
-def _accepted(response: Response, answer: Json) -> Json:
+def accepted(response: Response, answer: Json) -> Json:
+    """The answer to something that was accepted, with where it is and which number it has."""
     response.headers["Location"] = f"/api/v1/incidents/{answer['incident']}"
     response.headers["ETag"] = f'"{answer["update"]}"'
     return answer

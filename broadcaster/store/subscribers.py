@@ -1,18 +1,235 @@
-"""Who is written to: addresses as ciphertext, found by their digest, subscribed to areas."""
+"""Who is written to: addresses as ciphertext, found by their digest, subscribed to areas.
+
+A subscriber without any subscription has said no: the row stays, so that an old list does not bring him back.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from types import SimpleNamespace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import (
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update as sql_update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store import tables as t
+from broadcaster.store import audit, tables as t
 from broadcaster.store.expanding import _members
 from broadcaster.store.intents import NewAudience
 
 _NEWEST = 2**62
+_PAGE = 1_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubscriber:
+    """One address to be written to about some areas; `address` is sealed, `digest` finds it."""
+
+    digest: bytes
+    address: bytes
+    language: str
+    areas: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a batch: how many were new, how many known ones changed, and who had said no."""
+
+    added: int
+    changed: int
+    declined: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One subscriber as kept."""
+
+    id: int
+    channel: str
+    address: bytes
+    language: str
+    areas: tuple[str, ...]
+
+
+# ----------------------------------------------------------------------------------------------------------- taking an import
+def begin_import(
+    connection: Connection, now: datetime, actor: str, channel: str, source: str, legal_basis: str
+) -> int:
+    """Note where addresses come from and why they may be used. Returns the import's id."""
+    key = connection.execute(
+        insert(t.import_run).values(
+            at=now,
+            actor=actor,
+            channel=channel,
+            source=source,
+            legal_basis=legal_basis,
+            added=0,
+            changed=0,
+            refused=0,
+        )
+    ).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has one generated key
+    return int(key[0])
+
+
+def end_import(
+    connection: Connection, import_id: int, now: datetime, actor: str, counts: Mapping[str, int]
+) -> None:
+    """Note what came of an import."""
+    connection.execute(
+        sql_update(t.import_run).where(t.import_run.c.id == import_id).values(**counts)
+    )
+    audit.note(connection, now, actor, "import subscribers", str(import_id), **counts)
+
+
+def take(
+    connection: Connection,
+    import_id: int,
+    channel: str,
+    key_id: str,
+    rows: Sequence[NewSubscriber],
+    *,
+    again: bool,
+) -> Taken:
+    """Take a batch of at most some thousands, each address once. Known ones get what they lack and lose nothing.
+
+    Args:
+        again: also take who had said no.
+    """
+    known = _known(connection, channel, rows)
+    areas = _areas_of(connection, [found[0] for found in known.values()])
+    declined = frozenset(
+        digest for digest, found in known.items() if not again and not areas.get(found[0])
+    )
+    wanted = [row for row in rows if row.digest not in declined]
+    fresh = [row for row in wanted if row.digest not in known]
+    _insert(
+        connection,
+        t.subscriber,
+        [
+            {
+                "channel": channel,
+                "address": row.address,
+                "key_id": key_id,
+                "digest": row.digest,
+                "language": row.language,
+                "import_id": import_id,
+            }
+            for row in fresh
+        ],
+    )
+    ids = {
+        digest: found[0] for digest, found in (known | _known(connection, channel, fresh)).items()
+    }
+    respoken = [
+        row for row in wanted if row.digest in known and known[row.digest][1] != row.language
+    ]
+    _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
+    missing = [
+        (ids[row.digest], area)
+        for row in wanted
+        for area in sorted(row.areas - areas.get(ids[row.digest], set()))
+    ]
+    _insert(
+        connection,
+        t.subscription,
+        [{"subscriber_id": key, "channel": channel, "area": area} for key, area in missing],
+    )
+    old = {found[0] for found in known.values()}
+    changed = {ids[row.digest] for row in respoken} | {key for key, _ in missing if key in old}
+    return Taken(len(fresh), len(changed), declined)
+
+
+def _known(
+    connection: Connection, channel: str, rows: Sequence[NewSubscriber]
+) -> dict[bytes, tuple[int, str]]:
+    found = connection.execute(
+        select(t.subscriber.c.digest, t.subscriber.c.id, t.subscriber.c.language).where(
+            t.subscriber.c.channel == channel,
+            t.subscriber.c.digest.in_([row.digest for row in rows]),
+        )
+    ).all()
+    return {row.digest: (row.id, row.language) for row in found}
+
+
+def _areas_of(connection: Connection, ids: Sequence[int]) -> dict[int, set[str]]:
+    areas: dict[int, set[str]] = {}
+    for row in connection.execute(
+        select(t.subscription.c.subscriber_id, t.subscription.c.area).where(
+            t.subscription.c.subscriber_id.in_(ids)
+        )
+    ):
+        areas.setdefault(row.subscriber_id, set()).add(row.area)
+    return areas
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert what another import has not inserted meanwhile."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    if rows:
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _respeak(connection: Connection, languages: Sequence[tuple[int, str]]) -> None:
+    if languages:
+        connection.execute(
+            sql_update(t.subscriber)
+            .where(t.subscriber.c.id == bindparam("which"))
+            .values(language=bindparam("spoken")),
+            [{"which": key, "spoken": language} for key, language in languages],
+        )
+
+
+# ------------------------------------------------------------------------------------------------- leaving and going
+def remove(
+    connection: Connection,
+    channel: str,
+    digest: bytes,
+    areas: Sequence[str] | None,
+    now: datetime,
+    actor: str,
+) -> int | None:
+    """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address."""
+    key = connection.scalar(
+        select(t.subscriber.c.id).where(
+            t.subscriber.c.channel == channel, t.subscriber.c.digest == digest
+        )
+    )
+    if key is None:
+        return None
+    query = delete(t.subscription).where(t.subscription.c.subscriber_id == key)
+    if areas is not None:
+        query = query.where(t.subscription.c.area.in_(areas))
+    ended = connection.execute(query).rowcount
+    audit.note(connection, now, actor, "remove subscriber", str(key), subscriptions=ended)
+    return ended
+
+
+def erase(connection: Connection, channel: str, digest: bytes, now: datetime, actor: str) -> bool:
+    """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log."""
+    key = connection.scalar(
+        select(t.subscriber.c.id).where(
+            t.subscriber.c.channel == channel, t.subscriber.c.digest == digest
+        )
+    )
+    if key is not None:
+        connection.execute(delete(t.subscription).where(t.subscription.c.subscriber_id == key))
+        connection.execute(delete(t.subscriber).where(t.subscriber.c.id == key))
+    audit.note(connection, now, actor, "erase subscriber", str(key or ""))
+    connection.info["checkpoint"] = True
+    return key is not None
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
 def reached(
     connection: Connection, channel: str, group: NewAudience, incident_id: int
 ) -> dict[str, int]:
@@ -31,3 +248,36 @@ def reached(
         .group_by(t.subscriber.c.language)
     ).all()
     return {row[0]: int(row[1]) for row in rows}
+
+
+def count(connection: Connection, areas: Iterable[str] | None = None) -> list[tuple[str, str, int]]:
+    """(channel, area, how many), by channel and area; only of `areas` when they are named."""
+    query = (
+        select(t.subscription.c.channel, t.subscription.c.area, func.count())
+        .group_by(t.subscription.c.channel, t.subscription.c.area)
+        .order_by(t.subscription.c.channel, t.subscription.c.area)
+    )
+    if areas is not None:
+        query = query.where(t.subscription.c.area.in_(list(areas)))
+    return [(row[0], row[1], int(row[2])) for row in connection.execute(query)]
+
+
+def page(connection: Connection, after: int, areas: Iterable[str] | None) -> list[Kept]:
+    """The next thousand subscribers with ids above `after`, with their areas among `areas` (None: all); [] at the end."""
+    allowed = None if areas is None else list(areas)
+    rows = connection.execute(
+        select(t.subscriber)
+        .where(t.subscriber.c.id > after)
+        .order_by(t.subscriber.c.id)
+        .limit(_PAGE)
+    ).all()
+    found = _areas_of(connection, [row.id for row in rows])
+    return [
+        Kept(row.id, row.channel, row.address, row.language, mine)
+        for row in rows
+        for mine in [_among(found.get(row.id, set()), allowed)]
+    ]
+
+
+def _among(areas: set[str], allowed: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(sorted(areas if allowed is None else areas & set(allowed)))

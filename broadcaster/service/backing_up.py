@@ -1,0 +1,73 @@
+"""Backups made while the daemon runs."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from broadcaster.service.commands import Operator, Refused, Role
+from broadcaster.service.desk import Configuration, Desk, permit
+from broadcaster.service.everywhere import permit_everywhere
+from broadcaster.service.notices import iso
+from broadcaster.store import Connection, audit, backups, upkeep
+
+SUFFIXES = frozenset({"", ".backup", ".bak", ".db", ".dump", ".sqlite", ".sqlite3"})
+
+
+def create(desk: Desk, operator: Operator, path: str) -> dict[str, Any]:
+    """Write a backup and check it. `path` is absolute, or a name in the folder of backups.
+
+    Outside of that folder only a new file is written, with a name that nothing would read or run by itself: the token
+    of an administrator is not the login of the daemon's user.
+    """
+    permit(operator, Role.ADMIN)
+    permit_everywhere(operator)
+    now, configuration = desk.clock(), desk.configuration
+    target = _place(configuration, path)
+    report = backups.create(desk.store, target, now)
+    desk.write(lambda connection: _note(connection, operator, now, report.size))
+    return {"path": str(report.path), "size": report.size, "at": iso(report.at)}
+
+
+def folder(configuration: Configuration) -> Path:
+    """Where backups go when nothing else is said: beside the list of erasures, which is never in one."""
+    return configuration.settings.erasures.parent / "backups"
+
+
+def _place(configuration: Configuration, written: str) -> Path:
+    usual = folder(configuration)
+    named = Path(written)
+    if not named.is_absolute():
+        if named.name != written or written.startswith("."):
+            raise _refused("write an absolute path, or a name without a folder")
+        usual.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return usual / named
+    parent = named.parent.resolve()
+    target = parent / named.name
+    if not parent.is_dir():
+        raise _refused("there is no such folder")
+    if parent == usual.resolve():
+        return target
+    public = configuration.settings.public.directory.resolve()
+    if parent == public or public in parent.parents:
+        raise _refused("residents can read that folder")
+    if os.path.lexists(target):
+        raise _refused("there is something of this name already")
+    if parent.stat().st_uid != os.geteuid():
+        raise _refused("that folder is not the daemon's own")
+    hidden = any(part.startswith(".") for part in target.parts[1:])
+    if hidden or target.suffix not in SUFFIXES:
+        raise _refused("name it without a dot at the beginning, ending in .backup")
+    return target
+
+
+def _refused(reason: str) -> Refused:
+    return Refused(
+        "A backup cannot be written there: {reason}. There is no backup.", at="path", reason=reason
+    )
+
+
+def _note(connection: Connection, operator: Operator, now: datetime, size: int) -> None:
+    audit.note(connection, now, operator.name, upkeep.BACKED_UP, "", size=size)

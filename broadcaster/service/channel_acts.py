@@ -1,0 +1,164 @@
+"""Channels as an operator sees and steers them: list, probe, pause, resume, drop, reroute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from broadcaster.domain.delivery import Shape
+from broadcaster.registry import Adapter
+from broadcaster.service.commands import Operator, Refused, Role, Why
+from broadcaster.service.desk import Configuration, Desk, permit
+from broadcaster.service.everywhere import permit_everywhere
+from broadcaster.service.notices import iso
+from broadcaster.store import channels, rerouting
+from broadcaster.store.channels import ChannelState
+
+
+def listing(desk: Desk, operator: Operator, resting: Mapping[str, str]) -> dict[str, Any]:
+    """Every configured channel, and those that are gone from the configuration while something waits on them.
+
+    Args:
+        resting: channel → sentence, of those that do not answer at present.
+    """
+    permit(operator, Role.VIEWER)
+    configuration = desk.configuration
+    states, queued = desk.read(channels.states), desk.read(channels.queued)
+    names = dict.fromkeys((*configuration.adapters, *queued))
+    return {
+        "items": [
+            _line(name, configuration, states.get(name), queued.get(name, 0), resting)
+            for name in names
+        ]
+    }
+
+
+def _line(
+    name: str,
+    configuration: Configuration,
+    known: ChannelState | None,
+    queued: int,
+    resting: Mapping[str, str],
+) -> dict[str, Any]:
+    adapter = configuration.adapters.get(name)
+    state = known or ChannelState(channel=name)
+    word, because = _word(name, adapter, state, resting)
+    return {
+        "channel": name,
+        "kind": adapter.settings.kind if adapter else "",
+        "shape": str(adapter.shape) if adapter else "",
+        "audience": str(adapter.settings.audience) if adapter else "",
+        "state": word,
+        "because": because,
+        "queued": queued,
+        "probe": {
+            "at": iso(state.probed_at),
+            "good": state.probe_good,
+            "sentence": state.probe_sentence,
+        }
+        if state.probed_at
+        else None,
+        "depends_on": list(adapter.settings.depends_on) if adapter else [],
+    }
+
+
+def _word(
+    name: str, adapter: Adapter | None, state: ChannelState, resting: Mapping[str, str]
+) -> tuple[str, str]:
+    if adapter is None:
+        return "gone", ""
+    if state.parked_at is not None:
+        return "parked", state.parked_because
+    if state.paused_at is not None:
+        return "paused", ""
+    if name in resting:
+        return "resting", resting[name]
+    return "good", ""
+
+
+def may_probe(desk: Desk, operator: Operator, name: str) -> None:
+    """Refuse a probe: it calls the far side, so that only who may send may ask."""
+    permit(operator, Role.AUTHOR)
+    _configured(desk.configuration, name)
+
+
+def pause(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
+    """Let everything of a channel wait."""
+    return _arm(desk, operator, name, channels.pause)
+
+
+def resume(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
+    """Let a paused or parked channel go on."""
+    return _arm(desk, operator, name, channels.resume)
+
+
+def _arm(desk: Desk, operator: Operator, name: str, act: Any) -> dict[str, Any]:
+    permit(operator, Role.AUTHOR)
+    permit_everywhere(operator)
+    _configured(desk.configuration, name)
+    now = desk.clock()
+    desk.write(lambda connection: act(connection, name, now, operator.name))
+    return _one(desk, name)
+
+
+def drop(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
+    """Give up what waits on a channel, also on one that is gone from the configuration."""
+    permit(operator, Role.ADMIN)
+    permit_everywhere(operator)
+    _known(desk, name)
+    now = desk.clock()
+    dropped = desk.write(lambda connection: channels.drop(connection, name, now, operator.name))
+    return _one(desk, name) | {"deliveries": dropped}
+
+
+def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any]:
+    """Hand what waits on a channel to another one, with the texts rendered for that one."""
+    permit(operator, Role.ADMIN)
+    permit_everywhere(operator)
+    _known(desk, name)
+    configuration = desk.configuration
+    target = _configured(configuration, to, at="to")
+    if to == name or target.shape is Shape.BOARD:
+        raise Refused("{channel} cannot take over: name another channel.", at="to", channel=to)
+    kinds = {key: adapter.settings.kind for key, adapter in configuration.adapters.items()}
+    now = desk.clock()
+    try:
+        handed = desk.write(
+            lambda connection: rerouting.reroute(
+                connection, name, to, target.shape, kinds, now, operator.name
+            )
+        )
+    except rerouting.NotRendered as error:
+        raise Refused(
+            "Nothing was written for {channel} when {names} was accepted, so it cannot take over. Say it anew, or: "
+            "broadcaster channels drop {name}",
+            Why.CONFLICT,
+            channel=to,
+            names=", ".join(error.names),
+            name=name,
+        ) from error
+    return _one(desk, name) | {"deliveries": handed, "to": to}
+
+
+def _configured(configuration: Configuration, name: str, at: str = "channel") -> Adapter:
+    adapter = configuration.adapters.get(name)
+    if adapter is None:
+        raise Refused(
+            'There is no channel "{channel}". There are {channels}.',
+            Why.NOT_FOUND if at == "channel" else Why.INVALID,
+            at=at,
+            channel=name[:80],
+            channels=", ".join(configuration.adapters),
+        )
+    return adapter
+
+
+def _known(desk: Desk, name: str) -> None:
+    """Refuse a channel that is neither configured nor has anything waiting."""
+    if name not in desk.read(channels.queued):
+        _configured(desk.configuration, name)
+
+
+def _one(desk: Desk, name: str) -> dict[str, Any]:
+    states, queued = desk.read(channels.states), desk.read(channels.queued)
+    return _line(name, desk.configuration, states.get(name), queued.get(name, 0), {})

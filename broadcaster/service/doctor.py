@@ -1,0 +1,209 @@
+"""Whether everything a message needs is there, each with what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from broadcaster.channel import Probe
+from broadcaster.domain.incident import Audience
+from broadcaster.domain.wording import Wording
+from broadcaster.locale import phrases, translate
+from broadcaster.service.commands import Operator, Role
+from broadcaster.service.desk import Desk, permit
+from broadcaster.store import Store, StoreError, boards, channels, incidents, nodes, upkeep
+
+BACKUP_AGE = timedelta(days=1)
+SEEN = timedelta(seconds=60)
+CLOCK_SLACK = timedelta(minutes=1)
+LEAST_DISK = 1 * 2**30
+_OPEN = 100
+
+
+class Verdict(StrEnum):
+    """Good, to be mended, or to be kept an eye on."""
+
+    GOOD = "good"
+    MEND = "mend"
+    WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `sentence` is English with placeholders for `values`."""
+
+    what: str
+    verdict: Verdict
+    sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def examine(
+    desk: Desk,
+    operator: Operator,
+    health: Mapping[str, Any],
+    probes: Mapping[str, Probe | None],
+    language: str,
+) -> dict[str, Any]:
+    """Look at everything.
+
+    Args:
+        health: what the daemon says of itself: `{"ready": bool, "degraded": [...]}`.
+        probes: what each channel answered just now; None where it cannot be asked.
+    """
+    permit(operator, Role.VIEWER)
+    words = phrases(language)
+    found = list(_look(desk, probes, Wording(words, desk.configuration.zone, desk.clock())))
+    ready = bool(health["ready"]) and not any(
+        one.what == "store" and one.verdict is Verdict.MEND for one in found
+    )
+    return {
+        "items": [
+            {
+                "what": one.what,
+                "verdict": str(one.verdict),
+                "sentence": translate(words, one.sentence, **one.values),
+            }
+            for one in found
+        ],
+        "ready": ready,
+    }
+
+
+def _look(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:
+    settings = desk.configuration.settings
+    yield Finding(
+        "configuration",
+        Verdict.GOOD,
+        "{channels} channels, {languages} languages, {areas} areas",
+        {
+            "channels": len(desk.configuration.adapters),
+            "languages": len(desk.configuration.languages),
+            "areas": len(settings.areas),
+        },
+    )
+    now = desk.clock()
+    try:
+        yield from _store(desk.store, now, words)
+        yield from _disk(desk)
+        yield from _nodes(desk, now)
+        yield from _promises(desk, now)
+        yield from _channels(desk, probes, words)
+    except StoreError as error:
+        yield Finding("store", Verdict.MEND, "{reason}", {"reason": error})
+
+
+def _store(store: Store, now: datetime, words: Wording) -> Iterator[Finding]:
+    if store.broken is not None:
+        yield Finding("store", Verdict.MEND, "{reason}", {"reason": store.broken})
+        return
+    facts = store.read(upkeep.facts)
+    values = {
+        "engine": facts.engine,
+        "version": facts.version,
+        "size": round(facts.size / 2**20, 1),
+    }
+    sentence = (
+        "SQLite {version}, {size} MB, one writer: one daemon at a time"
+        if store.is_sqlite
+        else "{engine} {version}, {size} MB"
+    )
+    yield Finding("store", Verdict.GOOD, sentence, values)
+    yield _backup(facts.backed_up_at, now, words)
+    if facts.newest_at is not None and facts.newest_at > now + CLOCK_SLACK:
+        yield Finding(
+            "clock",
+            Verdict.MEND,
+            "The clock is behind what was written before ({time}): set it, by NTP.",
+            {"time": words.time(facts.newest_at)},
+        )
+    else:
+        yield Finding("clock", Verdict.GOOD, "it is {time}", {"time": words.time(now)})
+
+
+def _backup(at: datetime | None, now: datetime, words: Wording) -> Finding:
+    if at is None:
+        return Finding("backup", Verdict.WATCH, "there is none yet: broadcaster backup create NAME")
+    verdict = Verdict.GOOD if now - at < BACKUP_AGE else Verdict.WATCH
+    return Finding("backup", verdict, "the last was made {time}", {"time": words.time(at)})
+
+
+def _disk(desk: Desk) -> Iterator[Finding]:
+    settings = desk.configuration.settings
+    places = {settings.public.directory, settings.erasures.parent}
+    free = min(
+        (shutil.disk_usage(place).free for place in places if place.is_dir()), default=LEAST_DISK
+    )
+    verdict = Verdict.GOOD if free >= LEAST_DISK else Verdict.MEND
+    yield Finding("disk", verdict, "{free} GB are free", {"free": round(free / 2**30, 1)})
+
+
+def _nodes(desk: Desk, now: datetime) -> Iterator[Finding]:
+    alive = [node for node in desk.read(nodes.listing) if now - node.seen_at < SEEN]
+    names = {"names": ", ".join(node.name for node in alive) or "–"}
+    if len({node.config_digest for node in alive}) > 1:
+        yield Finding(
+            "nodes", Verdict.MEND, "The machines {names} run different configurations.", names
+        )
+    else:
+        yield Finding("nodes", Verdict.GOOD, "running: {names}", names)
+
+
+def _promises(desk: Desk, now: datetime) -> Iterator[Finding]:
+    open_now = desk.read(
+        lambda connection: incidents.page(connection, before=None, limit=_OPEN, only_open=True)
+    )
+    for record in open_now:
+        newest = record.newest_standing(Audience.PUBLIC)
+        if newest is not None and newest.said.promise is not None and newest.said.promise < now:
+            yield Finding(
+                "promise",
+                Verdict.MEND,
+                "{incident}: the promised word has not come. Write it: broadcaster update {incident}",
+                {"incident": record.name},
+            )
+
+
+def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:
+    states = desk.read(channels.states)
+    newest = desk.read(boards.newest_revision)
+    shown = {one.channel: one for one in desk.read(nodes.progress)}
+    for name in desk.configuration.adapters:
+        state, probe = states.get(name), probes.get(name)
+        progress = shown.get(name)
+        if state is not None and state.parked_at is not None:
+            yield Finding(
+                name,
+                Verdict.MEND,
+                "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
+                {"channel": name, "because": state.parked_because},
+            )
+        elif state is not None and state.paused_at is not None:
+            yield Finding(
+                name,
+                Verdict.WATCH,
+                "paused; go on: broadcaster channels resume {channel}",
+                {"channel": name},
+            )
+        elif probe is not None:
+            verdict = Verdict.GOOD if probe.good else Verdict.MEND
+            yield Finding(name, verdict, "{sentence}", {"sentence": probe.sentence})
+        elif progress is not None and newest is not None:
+            yield _board(name, progress, newest, words)
+        else:
+            yield Finding(name, Verdict.GOOD, "configured; it cannot be asked")
+
+
+def _board(name: str, progress: nodes.Progress, newest: Any, words: Wording) -> Finding:
+    if progress.revision < newest:
+        return Finding(name, Verdict.WATCH, "it does not show the newest update yet")
+    return Finding(
+        name,
+        Verdict.GOOD,
+        "it shows the newest update, since {time}",
+        {"time": words.time(progress.shown_at)},
+    )

@@ -1,0 +1,100 @@
+"""Handing what waits on one channel to another, with the texts that were rendered for that one when it was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, exists, insert, select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.store import audit, tables as t
+from broadcaster.store.accepting import delivery_row, incident_name
+from broadcaster.store.errors import StoreError
+from broadcaster.store.fallbacks import _audiences, _steps
+from broadcaster.store.writer import wake
+
+
+class NotRendered(StoreError):
+    """Nothing was rendered for the other channel; `names` are the updates concerned."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(f"Nothing was rendered of {', '.join(names)}.")
+        self.names = names
+
+
+def reroute(
+    connection: Connection,
+    channel: str,
+    target: str,
+    shape: Shape,
+    kinds: Mapping[str, str],
+    now: datetime,
+    actor: str,
+) -> int:
+    """Hand every waiting delivery of `channel` to `target`. Returns how many.
+
+    What the target carries already is only withdrawn here.
+
+    Raises:
+        NotRendered: nothing was changed.
+    """
+    rows = connection.execute(
+        select(t.delivery, t.incident.c.staff)
+        .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
+        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING)
+        .order_by(t.delivery.c.id)
+        .with_for_update(of=t.delivery)
+    ).all()
+    carried = [row for row in rows if _carries(connection, row.update_id, target)]
+    fresh = [row for row in rows if row not in carried]
+    lacking = [row for row in fresh if not _rendered(connection, row.update_id, target)]
+    if lacking:
+        names = (f"{incident_name(row.incident_id, row.staff)}-{row.number}" for row in lacking)
+        raise NotRendered(tuple(dict.fromkeys(names)))
+    for row in fresh:
+        _hand(connection, row, target, shape, kinds, now)
+    connection.execute(
+        sql_update(t.delivery)
+        .where(t.delivery.c.id.in_([row.id for row in rows]))
+        .values(state=State.WITHDRAWN, ended_at=now, detail=f"taken over by {target}", fallback=[])
+    )
+    audit.note(connection, now, actor, "reroute channel", channel, to=target, deliveries=len(rows))
+    wake(connection)
+    return len(rows)
+
+
+def _carries(connection: Connection, update_id: int, channel: str) -> bool:
+    same = exists().where(t.delivery.c.update_id == update_id, t.delivery.c.channel == channel)
+    return bool(connection.scalar(select(same)))
+
+
+def _rendered(connection: Connection, update_id: int, channel: str) -> bool:
+    same = exists().where(t.message.c.update_id == update_id, t.message.c.channel == channel)
+    return bool(connection.scalar(select(same)))
+
+
+def _hand(
+    connection: Connection,
+    row: Any,
+    target: str,
+    shape: Shape,
+    kinds: Mapping[str, str],
+    now: datetime,
+) -> None:
+    new = delivery_row(row.update_id, row.incident_id, row.number, target, shape) | {
+        "priority": row.priority,
+        "life_safety": row.life_safety,
+        "released": row.released,
+        "due_at": now,
+        "not_after": row.not_after,
+        "fallback": [],
+        "detail": f"in place of {row.channel}",
+    }
+    key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has one generated key
+    if shape is Shape.LETTER:
+        _audiences(connection, row, int(key[0]), target, kinds)
+    else:
+        _steps(connection, row.update_id, int(key[0]), target)

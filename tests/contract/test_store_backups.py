@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +16,7 @@ import pytest
 from sqlalchemy import MetaData, create_engine, func, inspect, select
 
 from broadcaster.domain.delivery import State
+from broadcaster.domain.role import Role
 from broadcaster.store import (
     Store,
     StoreCorrupt,
@@ -26,10 +30,10 @@ from broadcaster.store import (
     erasures,
     incidents,
     moving,
+    snapshots,
     tables as t,
     tokens,
 )
-from broadcaster.store.tokens import Role
 from broadcaster.testing.builders import KEY, board, letters, post, subscribe, tell
 from broadcaster.testing.clock import Clock
 
@@ -348,6 +352,59 @@ def test_the_progress_of_a_long_backup_can_be_shown(tmp_path: Path) -> None:
     site.use(act)
     assert seen == sorted(seen)
     assert seen[-1][0] == seen[-1][1]
+
+
+def test_a_backup_comes_to_its_end_however_much_is_written_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_PAGES", 4)
+    site, left = Site(f"sqlite:///{tmp_path}/broadcaster.db", tmp_path), []
+
+    def act(store: Store) -> None:
+        tell(store, board("page"), now=NOW)
+
+        def speak(done: int, total: int) -> None:
+            left.append(total - done)
+            tell(store, board("page"), now=NOW)
+
+        backups.create(store, site.backup, NOW, speak)
+
+    site.use(act)
+    assert len(left) > 5
+    assert left == sorted(left, reverse=True)  # it never began anew
+    site.url = f"sqlite:///{tmp_path}/new/broadcaster.db"
+    site.restore()
+    (found,) = site.use(
+        lambda store: store.read(partial(incidents.page, before=None, limit=99, only_open=False))
+    )
+    assert [record.name for record in found] == ["A1"]
+
+
+def test_what_a_killed_daemon_left_in_its_log_does_not_get_into_the_restored_store(
+    tmp_path: Path,
+) -> None:
+    site = Site(f"sqlite:///{tmp_path}/broadcaster.db", tmp_path)
+    site.use(lambda store: tell(store, board("page"), now=NOW), site.back_up)
+    script = f"""
+        import os
+        from broadcaster.store import Store
+        from broadcaster.testing.builders import board, tell
+        store = Store({site.url!r}, {KEY!r})
+        for _ in range(3):
+            tell(store, board("page"))
+        os.kill(os.getpid(), 9)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert done.returncode == -9
+    assert (tmp_path / "broadcaster.db-wal").stat().st_size > 0
+    site.restore()
+    read = partial(incidents.page, before=None, limit=99, only_open=False)
+    (found,) = site.use(lambda store: store.read(read))
+    assert [record.name for record in found] == ["A1"]
+    (aside,) = tmp_path.glob("broadcaster.db.before-*Z")
+    site.url = f"sqlite:///{aside}"
+    (found,) = site.use(lambda store: store.read(read))
+    assert [record.name for record in found] == ["A4", "A3", "A2", "A1"]
 
 
 def test_a_backup_never_overwrites_the_store_it_is_made_of(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ def test_corrections_and_retractions_are_claimed_first(store: Store) -> None:
 
 def test_what_is_not_due_or_not_released_waits(store: Store) -> None:
     tell(store, post("mastodon"), rest={"hold": "scheduled"})
+    assert claim(store) == ()
     tell(store, post("mastodon"))
     change(store, due_at=NOW + timedelta(minutes=1))
     assert claim(store) == ()

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
+from broadcaster.domain.role import Role
 from broadcaster.store import Store, tables as t, tokens
-from broadcaster.store.tokens import Refusal, Role, TokenRecord
+from broadcaster.store.tokens import Refusal, TokenRecord
 from broadcaster.testing.clock import NOON
 
 Issue = Callable[..., tuple[str, TokenRecord]]

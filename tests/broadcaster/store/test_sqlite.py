@@ -73,7 +73,7 @@ def test_the_lock_ends_with_the_process_however_it_ends(tmp_path: Path) -> None:
     Store(url(tmp_path), KEY).close()
 
 
-@pytest.mark.parametrize("damage", ["page", "header", "cut"])
+@pytest.mark.parametrize("damage", ["page", "leaf", "header", "cut"])
 def test_a_damaged_file_is_refused_and_kept_byte_for_byte(tmp_path: Path, damage: str) -> None:
     store = Store(url(tmp_path), KEY)
     subscribe(store, "sms", (f"+4670{number:07}" for number in range(200)))
@@ -82,6 +82,8 @@ def test_a_damaged_file_is_refused_and_kept_byte_for_byte(tmp_path: Path, damage
     content = bytearray(path.read_bytes())
     if damage == "page":
         content[4096 * 6 : 4096 * 12] = os.urandom(4096 * 6)
+    elif damage == "leaf":  # nothing that opening alone would read
+        content[-4096:] = bytes(4096)
     elif damage == "header":
         content[:100] = bytes(100)
     else:

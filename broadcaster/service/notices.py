@@ -9,7 +9,7 @@ from typing import Any
 from broadcaster.channel import Notice
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Kind, Update
-from broadcaster.domain.wording import Wording
+from broadcaster.domain.wording import Wording, power_cuts, spoken
 from broadcaster.locale import phrases
 from broadcaster.service.desk import Configuration
 
@@ -58,7 +58,8 @@ class Saying:
 
     def _wording(self, language: str) -> Wording:
         near = self.update.released_at or self.update.accepted_at
-        return Wording(phrases(language), self.configuration.zone, near)
+        known = power_cuts(phrases(tag) for tag in self.configuration.languages)
+        return Wording(phrases(language), self.configuration.zone, near, known)
 
     def _label(self, words: Wording, variant: Variant) -> str:
         update = self.update
@@ -82,13 +83,8 @@ class Saying:
 
     def _text(self, language: str) -> tuple[str, str]:
         """The operator's words, and the language they are in when that is another."""
-        texts = self.update.texts
-        if language in texts:
-            return texts[language], language
-        for other in self.configuration.languages:
-            if other in texts:
-                return texts[other], other
-        return "", language
+        text, spoken_in = spoken(self.update.texts, language, *self.configuration.languages)
+        return text, spoken_in or language
 
     def link(self, language: str) -> str:
         """The incident's page in this language."""

@@ -37,11 +37,23 @@ def phrases(language: str) -> Mapping[str, str]:
         raise LookupError(f'There are no phrases in "{language}". Choose among {spoken}.')
     merged: dict[str, str] = {}
     for path in sorted((_ROOT / primary).glob("*.po")):
-        merged.update(_catalogue(path))
+        merged.update(_read(path))
     return MappingProxyType(merged)
 
 
-def _catalogue(path: Path) -> dict[str, str]:
+@cache
+def catalogue(language: str, part: str) -> Mapping[str, str]:
+    """Return one part of a language alone, such as "failures"; empty for the source language or a part it lacks.
+
+    Raises:
+        LookupError: nobody has translated into that language.
+    """
+    phrases(language)
+    path = _ROOT / language.partition("-")[0].lower() / f"{part}.po"
+    return MappingProxyType(_read(path) if path.is_file() else {})
+
+
+def _read(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         messages = read_po(file, abort_invalid=True)
     return {str(m.id): str(m.string) for m in messages if m.id and m.string and not m.fuzzy}

@@ -1,0 +1,226 @@
+"""What an operator reads about failures is known to the Swedish catalogue, also what is written far from it.
+
+Adapters, the engine and the store write English with values filled in. Here their source is read: every full sentence,
+and every shorter remark that becomes a delivery's detail, must be one that `retell` can find.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+from broadcaster import store
+from broadcaster.channel import Failure
+from broadcaster.locale import catalogue, languages
+from broadcaster.store import StoreError
+
+LOOKED_AT = ("httpclient", "bulkhttp", "engine", "store", "bundle", "daemon")
+TRANSLATED = [language for language in languages() if language != "en"]
+BLANK = re.compile(r"\{[^{}]*\}")
+WORDS = re.compile(r"[^\W\d_]{2,}")
+
+
+for part in iter_modules(store.__path__):  # so that every kind of StoreError is known
+    import_module(f"{store.__name__}.{part.name}")
+
+
+def kinds(base: type) -> set[str]:
+    """The names of a class and all that inherit from it."""
+    return {base.__name__}.union(*map(kinds, base.__subclasses__()))
+
+
+# Calls whose short remarks an operator reads, besides full sentences.
+TELLING = {"put_back", "end", "move", "values", "_row", "park", "note_detail", "LetterRow"}
+TELLING |= {"Degraded", "Receipt", "Probe", "Report"} | kinds(Failure) | kinds(StoreError)
+# What is for the log, for the configuration's schema or SQL, or goes through `_("…")`, which another test looks after.
+ELSEWHERE = {"text", "exec_driver_sql", "Field", "_", "say", "_say", "note", "opt", "observe"}
+FOR_THE_LOG = {"reply", "url", "handle", "description"}
+
+
+def template(node: ast.expr) -> str | None:
+    """A string with every value it is filled with as {}, or None for what is no string."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return BLANK.sub("{}", node.value).strip()
+    if isinstance(node, ast.JoinedStr):
+        parts = [p.value if isinstance(p, ast.Constant) else "{}" for p in node.values]
+        # A blank after the full stop holds a sentence of its own (what the platform says), or nothing.
+        return re.sub(r"\.\{\}$", ".", "".join(map(str, parts)).strip())
+    return None
+
+
+def name_of(call: ast.Call) -> str:
+    called = call.func
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def is_logged(call: ast.Call) -> bool:
+    called = call.func
+    return isinstance(called, ast.Attribute) and getattr(called.value, "id", "") == "log"
+
+
+class Sentences(ast.NodeVisitor):
+    """Collects (line, template) of what an operator may read."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, str]] = []
+        self._assigned: list[dict[str, list[ast.expr]]] = [{}]
+        self._telling = False
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):  # a docstring
+            self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        assigned: dict[str, list[ast.expr]] = {}
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Assign) and isinstance(inner.targets[0], ast.Name):
+                assigned.setdefault(inner.targets[0].id, []).append(inner.value)
+        self._assigned.append(assigned)
+        self.generic_visit(node)
+        self._assigned.pop()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if is_logged(node) or name_of(node) in ELSEWHERE:
+            return
+        before, self._telling = self._telling, name_of(node) in TELLING
+        self.visit(node.func)
+        for argument in node.args:
+            self.visit(argument)
+        for keyword in node.keywords:
+            if keyword.arg not in FOR_THE_LOG:
+                self.visit(keyword.value)
+        self._telling = before
+
+    def visit_Dict(self, node: ast.Dict) -> None:
+        before = self._telling
+        for key, value in zip(node.keys, node.values, strict=True):
+            self._telling = before or (isinstance(key, ast.Constant) and key.value == "detail")
+            self.visit(value)
+        self._telling = before
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        self._note(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        if not self._note(node):
+            return
+        for part in node.values:  # what a sentence is made of: `several`, `how`
+            if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name):
+                for value in self._assigned[-1].get(part.value.id, []):
+                    self._note_either(value)
+
+    def _note_either(self, value: ast.expr) -> None:
+        if isinstance(value, ast.IfExp):
+            self._note_either(value.body)
+            self._note_either(value.orelse)
+        elif (said := template(value)) is not None and WORDS.search(said) and " " in said:
+            self.found.append((value.lineno, said))
+
+    def _note(self, node: ast.expr) -> bool:
+        said = template(node)
+        if said is None or not WORDS.search(BLANK.sub("", said)):
+            return False
+        full = said.endswith((".", "?")) and " " in said
+        if full or (self._telling and " " in said):
+            self.found.append((node.lineno, said))
+            return True
+        return False
+
+
+def sources(root: Path) -> list[Path]:
+    core = [
+        path
+        for part in LOOKED_AT
+        for path in sorted((root / "broadcaster" / part).rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
+    # A channel's settings are read by `config check`, its pages by residents: other sentences.
+    channels = [
+        path for path in sorted((root / "channels").rglob("*.py")) if path.stem != "settings"
+    ]
+    return core + channels
+
+
+def written(root: Path) -> Iterator[tuple[str, str]]:
+    """Every (place, template) in the source."""
+    for path in sources(root):
+        visitor = Sentences()
+        visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+        for line, said in visitor.found:
+            yield f"{path.relative_to(root)}:{line}", said
+
+
+def literals(root: Path) -> str:
+    """All text between quotes in the core and the channels."""
+    trees = (
+        ast.parse(path.read_text(encoding="utf-8"))
+        for part in ("broadcaster", "channels")
+        for path in sorted((root / part).rglob("*.py"))
+    )
+    return "\n".join(
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def known(language: str) -> set[str]:
+    return {BLANK.sub("{}", sentence) for sentence in catalogue(language, "failures")}
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_failure_and_remark_can_be_retold(root: Path, language: str) -> None:
+    can = known(language)
+    missing = [f"{place}: {said}" for place, said in written(root) if said not in can]
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_nothing_is_kept_that_nobody_says_any_more(root: Path, language: str) -> None:
+    said, anywhere = {said for _, said in written(root)}, literals(root)
+    stale = [
+        sentence
+        for sentence in known(language) - said
+        if not all(piece.rstrip(".") in anywhere for piece in sentence.split("{}"))
+    ]
+    assert stale == []
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ('raise Transient(f"{host} is {how}.")', "{} is {}."),
+        ('put_back(connection, claim, now, now, "not yet there")', "not yet there"),
+        ('x = {"detail": f"in place of {row.channel}: {why}"}', "in place of {}: {}"),
+        ('S = {1: "{host} is gone."}', "{} is gone."),
+        ('raise StoreFull("Full: run this --now")', "Full: run this --now"),
+        ('Receipt(detail=f"It is taken.{words}")', "It is taken."),
+        ('def f():\n    how = "in time" if a else "at all"\n    return f"It is {how}."', "at all"),
+    ],
+)
+def test_a_sentence_is_found_however_it_is_written(source: str, sentence: str) -> None:
+    visitor = Sentences()
+    visitor.visit(ast.parse(source))
+    assert sentence in [said for _, said in visitor.found]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A docstring ends with a stop."""',
+        'log.info("lane stumbled badly.", reason="it is so.")',
+        'Field("", description="Where it is reached.")',
+        'Permanent("", reply="curl said this.")',
+    ],
+)
+def test_what_only_log_and_schema_say_is_left_out(source: str) -> None:
+    visitor = Sentences()
+    visitor.visit(ast.parse(source))
+    assert visitor.found == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from broadcaster.channel import CanConfirm, Failure, Receipt
+from broadcaster.channel import Failure, Receipt
 from broadcaster.domain.delivery import Outcome
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.engine.lane import Lane, Surroundings
@@ -17,7 +17,6 @@ from broadcaster.engine.pacing import pause
 from broadcaster.store import boards, deliveries, nodes
 
 log = structlog.get_logger()
-CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
 
 
 class BoardLane(Lane):
@@ -101,22 +100,4 @@ class BoardLane(Lane):
         for _ in accepted:
             self.around.observe("accepted", self.name)
         if accepted:
-            # Confirming goes over the public address and may be slow: it holds no turn of the lane.
-            self.aside(self._confirm(accepted, receipt))
-
-    async def _confirm(self, delivery_ids: Any, receipt: Receipt) -> None:
-        if not isinstance(self.adapter, CanConfirm):
-            return
-        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
-            await asyncio.sleep(wait)
-            attempt = self.attempt(number, self.later(60))
-            try:
-                seen = await self.slots.call(
-                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
-                )
-            except Failure as failure:
-                log.info("not confirmed", channel=self.name, reason=failure.sentence)
-                continue
-            if seen:
-                await self.write(lambda connection: deliveries.confirm(connection, delivery_ids))
-                return
+            self.aside(self.confirm(accepted, receipt))

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from broadcaster.channel import Attempt, Failure
+from broadcaster.channel import Attempt, CanConfirm, Failure, Receipt
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.pacing import Breaker
-from broadcaster.store import Store, StoreError, channels
+from broadcaster.store import Store, StoreError, channels, deliveries
 from broadcaster.store.writer import Rank, Work
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 SLOW_POLL = 5.0
 HUNG_LIMIT = 3
+CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,27 @@ class Lane(ABC):
         self.around.observe(
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
+
+    async def confirm(self, delivery_ids: Sequence[int], receipt: Receipt) -> None:
+        """See from outside that what was accepted is there; nothing is lost when it cannot be seen.
+
+        It goes over the public address and may be slow: run it aside, it holds no turn of the lane.
+        """
+        if not isinstance(self.adapter, CanConfirm):
+            return
+        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
+            await asyncio.sleep(wait)
+            attempt = self.attempt(number, self.later(60))
+            try:
+                seen = await self.slots.call(
+                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
+                )
+            except Failure as failure:
+                log.info("not confirmed", channel=self.name, reason=failure.sentence)
+                continue
+            if seen:
+                await self.write(lambda connection: deliveries.confirm(connection, delivery_ids))
+                return
 
     async def park(self, because: str) -> None:
         """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""

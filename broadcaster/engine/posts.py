@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from broadcaster.channel import CanConfirm, CanFind, Failure, Receipt, Uncertain
+from broadcaster.channel import CanFind, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
@@ -20,7 +20,6 @@ from broadcaster.store.claiming import Claim, Step
 log = structlog.get_logger()
 RENEW = 2.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
-CONFIRM_PAUSES = (0.0, 1.0, 4.0)
 
 
 class PostLane(Lane):
@@ -254,22 +253,3 @@ class PostLane(Lane):
         await self.write(work)
         if receipt is not None and last:
             await self._end_accepted(claim, receipt)
-
-    async def _confirm(self, claim: Claim, receipt: Receipt) -> None:
-        if not isinstance(self.adapter, CanConfirm):
-            return
-        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
-            await asyncio.sleep(wait)
-            attempt = self.attempt(number, self.later(60))
-            try:
-                seen = await self.slots.call(
-                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
-                )
-            except Failure as failure:
-                log.info("not confirmed", channel=self.name, reason=failure.sentence)
-                continue
-            if seen:
-                await self.write(
-                    lambda connection: moving.move(connection, claim.id, State.CONFIRMED)
-                )
-                return

@@ -1,0 +1,120 @@
+"""What was written down in English is told in the operator's language, values and all."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, strategies as st
+
+from broadcaster.locale import catalogue
+from broadcaster.locale.retelling import LONGEST, retell
+
+NOT_FOUND = "The name {} was not found: nothing was sent."
+INTE_FUNNET = "Namnet {} hittades inte: inget skickades."
+SENTENCES = sorted(catalogue("sv", "failures"))
+
+
+def sv(sentence: str) -> str:
+    return retell("sv", sentence)
+
+
+@pytest.mark.parametrize(
+    ("english", "swedish"),
+    [
+        ("nobody to write to", "ingen att skriva till"),
+        (NOT_FOUND.format("gw.example"), INTE_FUNNET.format("gw.example")),
+        ("taken over by email", "övertaget av email"),
+        ("social.example asks us to wait (429).", "social.example ber oss vänta (429)."),
+    ],
+)
+def test_a_known_sentence_keeps_its_values(english: str, swedish: str) -> None:
+    assert sv(english) == swedish
+
+
+def test_a_value_that_is_a_sentence_is_retold_too() -> None:
+    because = NOT_FOUND.format("gw.example")
+    assert (
+        sv(f"in place of sms: {because}")
+        == f"i stället för sms: {INTE_FUNNET.format('gw.example')}"
+    )
+    assert sv("h cannot be reached in 5 s: nothing was sent.") == (
+        "h kan inte nås inom 5 s: inget skickades."
+    )
+
+
+def test_sentences_in_a_row_are_each_retold() -> None:
+    said = f"elks: {NOT_FOUND.format('a.example')} twilio: {NOT_FOUND.format('b.example')}"
+    told = f"elks: {INTE_FUNNET.format('a.example')} twilio: {INTE_FUNNET.format('b.example')}"
+    assert sv(said) == told
+
+
+def test_the_platforms_own_words_stay_as_they_are() -> None:
+    told = sv('h.example refuses this text. It says: "Bad. Too: bad".')
+    assert told == "h.example godtar inte den här texten. Den säger: ”Bad. Too: bad”."
+
+
+@pytest.mark.parametrize(
+    "unknown", ["", "May", "Update", "good", "Something else: went wrong. Look.", "Åäö {x}"]
+)
+def test_what_is_not_ours_stays_as_it_is(unknown: str) -> None:
+    assert sv(unknown) == unknown
+
+
+def test_one_unknown_sentence_among_known_ones_mixes_no_languages() -> None:
+    said = f"Who knows. {NOT_FOUND.format('a.example')}"
+    assert sv(said) == said
+
+
+def test_a_value_with_braces_is_said_as_it_is() -> None:
+    assert sv("taken over by {target}{0!r}") == "övertaget av {target}{0!r}"
+
+
+def test_a_value_said_twice_must_be_the_same_both_times() -> None:
+    said = "{0} is stopped: not answering Mend it, then: broadcaster channels resume {1}"
+    assert sv(said.format("sms", "sms")).startswith("sms är stoppad: svarar inte")
+    assert sv(said.format("sms", "email")) == said.format("sms", "email")
+
+
+def test_english_stays_english_and_a_regional_tag_reads_its_language() -> None:
+    assert retell("en", "nobody to write to") == "nobody to write to"
+    assert retell("sv-FI", "nobody to write to") == "ingen att skriva till"
+
+
+def test_a_language_nobody_speaks_is_refused_by_name() -> None:
+    with pytest.raises(LookupError, match='"xx"'):
+        retell("xx", "nobody to write to")
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_every_sentence_of_the_catalogue_finds_its_own_translation(sentence: str) -> None:
+    said = catalogue("sv", "failures")[sentence]
+    values = Values()
+    assert sv(sentence.format_map(values)) == said.format_map(values)
+
+
+class Values(dict[str, str]):
+    """Every blank is filled with its own name, marked so that it is like no other."""
+
+    def __missing__(self, name: str) -> str:
+        return f"<{name}>"
+
+
+pieces = st.sampled_from([part for sentence in SENTENCES for part in sentence.split("{")])
+hostile = st.lists(pieces | st.text(max_size=20) | st.just(". "), max_size=200).map("".join)
+
+
+@given(hostile | st.text(max_size=LONGEST + 10))
+def test_no_input_makes_it_fail(text: str) -> None:
+    assert isinstance(sv(text), str)
+
+
+@pytest.mark.parametrize(
+    "unit", [": ", ". ", "a: b. ", ' It says: "a. ', "in place of a: ", "x answered 1. ", "as {"]
+)
+def test_no_input_takes_long(unit: str) -> None:
+    text = (unit * LONGEST)[:LONGEST]
+    sv("warm")
+    began = time.process_time()
+    sv(text)
+    assert time.process_time() - began < 0.1  # milliseconds; a backtracking search takes hours

@@ -94,12 +94,14 @@ TEXT
 
 type_in subscribers import deploy/demo-subscribers.csv --channel sms \
     --source "Påhittade abonnenter" --legal-basis "Numren är reserverade för fiktion"
-type_in report --area norra-ekbyn --since "$(date -u -d '-12 minutes' +%Y-%m-%dT%H:%MZ)" --etr 3h --next 45m \
-    --instruction "Håll kyl och frys stängda." --yes --wait 60 \
-    "Strömmen är borta i Norra Ekbyn. Orsaken är okänd, en montör är på väg."
+type_in report --area norra-ekbyn --since "$(date -u -d '-12 minutes' +%Y-%m-%dT%H:%MZ)" --etr 3h --next 45m --yes --wait 60 \
+    --text-en "The power is out in Norra Ekbyn. The cause is unknown, an engineer is on the way. Keep fridge and freezer shut." \
+    "Strömmen är borta i Norra Ekbyn. Orsaken är okänd, en montör är på väg. Håll kyl och frys stängda."
 type_in update A1 --etr 5h --next 45m --yes --wait 60 \
+    --text-en "It takes longer than we thought: a digger has torn a cable that must be replaced, not mended." \
     "Det tar längre tid än vi trodde: en grävmaskin har slitit av en kabel som måste bytas, inte lagas."
 type_in correct A1 --yes --wait 60 \
+    --text-en "We wrote that a digger tore the cable. In fact a tree fell on the line. We are sorry for the mistake." \
     "Vi skrev att en grävmaskin slet av kabeln. Rätt är att ett träd föll över ledningen. Vi beklagar felet."
 type_in status A1
 

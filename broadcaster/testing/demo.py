@@ -50,7 +50,7 @@ def refuse_taken_ports(listeners: Iterable[Listen]) -> None:
     taken = [str(listen) for listen in listeners if _is_taken(listen)]
     if taken:
         raise DemoError(
-            f"{' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} taken by another program. Is another demo "
+            f"{', '.join(taken)} {'is' if len(taken) == 1 else 'are'} taken by another program. Is another demo "
             "running? Stop it, then try again."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,7 +37,7 @@ class DueClaimer:
     def look(self) -> None:
         """Look for due rows now; afterwards the scheduler is set to the next one."""
         self._scheduler.add_job(
-            self._turn,
+            unless_stopped(self._turn),
             "date",
             id="due",
             replace_existing=True,
@@ -79,7 +80,7 @@ class DueClaimer:
             max(next_at or now + LATEST_LOOK, now + timedelta(milliseconds=200)), now + LATEST_LOOK
         )
         self._scheduler.add_job(
-            self._turn,
+            unless_stopped(self._turn),
             "date",
             id="due",
             replace_existing=True,
@@ -88,12 +89,22 @@ class DueClaimer:
         )
 
 
+def unless_stopped(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
+    """The scheduler's end cancels what runs; that is no error to be logged."""
+
+    async def turn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await work()
+
+    return turn
+
+
 def every(
     scheduler: AsyncIOScheduler, name: str, seconds: float, work: Callable[[], Awaitable[Any]]
 ) -> None:
     """Housekeeping at a steady pace; a turn that is still running is not started twice."""
     scheduler.add_job(
-        work,
+        unless_stopped(work),
         "interval",
         id=name,
         seconds=seconds,

@@ -14,7 +14,7 @@ from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
 from broadcaster.engine import fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
-from broadcaster.engine.due import Act, DueClaimer, every
+from broadcaster.engine.due import Act, DueClaimer, every, unless_stopped
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
@@ -69,7 +69,9 @@ class Engine:
         every(self._scheduler, "sweep", 2.0, self._sweep)
         every(self._scheduler, "forget", 3600.0, self._forget)
         every(self._scheduler, "probe", 300.0, self.probe)
-        self._scheduler.add_job(self.probe, "date", id="first probe", misfire_grace_time=None)
+        self._scheduler.add_job(
+            unless_stopped(self.probe), "date", id="first probe", misfire_grace_time=None
+        )
 
     def _open(self, name: str, adapter: Any) -> None:
         shape = adapter.shape

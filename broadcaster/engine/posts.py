@@ -69,7 +69,7 @@ class PostLane(Lane):
         )
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
-        self.aside(self._confirm(claim, receipt))
+        self.aside(self.confirm([claim.id], receipt))
 
     # --------------------------------------------------------------------------------------------------- one step
     async def _step(self, claim: Claim, step: Step) -> Receipt | None:

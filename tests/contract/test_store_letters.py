@@ -206,10 +206,10 @@ def test_what_was_refused_for_now_is_tried_again_and_nothing_else(store: Store) 
     job = taken(store)
     advance(store, job, 4)
     flush(store, job, {0: "accepted", 1: "transient", 2: "failed", 3: "transient"})
-    assert end_job(store, job, retry_at=NOW + timedelta(seconds=30))
+    assert end_job(store, job, retry_at=NOW + timedelta(hours=1))
     assert take(store) is None
     due_at = store.read(partial(letters.next_job_due, channel="sms"))
-    assert due_at == NOW + timedelta(seconds=30)
+    assert due_at == NOW + timedelta(hours=1)
     assert finish(store) == []
     store.write(lambda c: c.execute(sql_update(t.job).values(due_at=NOW)).close()).result()
     again = taken(store)

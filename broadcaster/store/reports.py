@@ -64,4 +64,5 @@ def _letter(connection: Connection, channel: str, report: Report) -> Any:
         query = query.where(t.letter.c.handle == report.handle)
     else:
         return None
-    return connection.execute(query.limit(1)).first()
+    # The row is held, so that two nodes that take the same report count it once.
+    return connection.execute(query.limit(1).with_for_update(of=t.letter)).first()

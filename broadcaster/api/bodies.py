@@ -30,9 +30,10 @@ def _instant(value: object) -> datetime:
     if read.tzinfo is None:
         raise ValueError("the time lacks its offset: write 2026-11-22T15:30:00+01:00")
     try:
-        return read.astimezone(UTC)
+        read.astimezone(UTC)
     except OverflowError:
         raise ValueError("the time is outside of what a calendar holds") from None
+    return read
 
 
 def _inert(value: object) -> object:
@@ -49,7 +50,7 @@ Instant = Annotated[
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""An ISO 8601 time with its offset; kept as UTC."""
+"""An ISO 8601 time with its offset, in which a refusal echoes it; the store keeps UTC."""
 Key = Annotated[str, StringConstraints(max_length=80)]
 Line = Annotated[
     str, BeforeValidator(_inert), StringConstraints(strip_whitespace=True, max_length=300)
@@ -157,7 +158,7 @@ class UpdateBody(ReportBody):
 class PreviewBody(ReportBody):
     """What would be said: a report, or, with `incident`, a further word about it (`kind`: update when left out)."""
 
-    incident: Key | None = None
+    incident: Annotated[str, StringConstraints(max_length=18)] | None = None
     kind: Literal[Kind.REPORT] | FurtherKind | None = None
     corrects: Number | None = None
     all: Flag = False

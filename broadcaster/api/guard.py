@@ -28,7 +28,8 @@ class Guard:
         if scope["type"] != "http":
             return
         request = Request(scope)
-        words = phrases(spoken(request, self._desk))
+        language = spoken(request, self._desk)
+        words = phrases(language)
         begun = False
 
         async def noted(message: Message) -> None:
@@ -45,7 +46,7 @@ class Guard:
         except Unauthorized as error:
             await unauthorized(error, words)(scope, receive, send)
         except StoreError as error:
-            await store_problem(error, words)(scope, receive, send)
+            await store_problem(error, language)(scope, receive, send)
         except Exception as error:
             answer = unexpected(error, words, scope["path"])
             if begun:

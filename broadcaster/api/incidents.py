@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from broadcaster.api.asking import Ask, AskedOnce, Expected
 from broadcaster.api.bodies import PreviewBody, ReportBody, UpdateBody
@@ -13,6 +13,7 @@ from broadcaster.service import looking, organisation, previewing, status
 from broadcaster.service.once_only import say_once
 
 routes = APIRouter()
+Name = Annotated[str, Path(max_length=18)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(max_length=40)]
 Json = dict[str, Any]
@@ -32,10 +33,10 @@ def report(ask: Ask, body: ReportBody, once: AskedOnce, response: Response) -> J
 
 @routes.post("/incidents/{incident}/updates", status_code=201, summary="Say a further word")
 def further(
-    ask: Ask, incident: str, body: UpdateBody, once: AskedOnce, seen: Expected, response: Response
+    ask: Ask, incident: Name, body: UpdateBody, once: AskedOnce, seen: Expected, response: Response
 ) -> Json:
     """Update, correct, retract, hold or restore."""
-    command = body.further(incident[:80], seen, once)
+    command = body.further(incident, seen, once)
     return accepted(response, say_once(ask.desk, ask.operator, command))
 
 
@@ -58,17 +59,17 @@ def read_incidents(
 
 
 @routes.get("/incidents/{incident}", summary="Show an incident")
-def read_incident(ask: Ask, incident: str, response: Response) -> Json:
+def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
     """What was said, how it went out, and what is to be done now."""
-    answer = looking.incident(ask.desk, ask.operator, incident[:80], ask.language)
+    answer = looking.incident(ask.desk, ask.operator, incident, ask.language)
     response.headers["ETag"] = f'"{answer["update"]}"'
     return answer
 
 
 @routes.get("/incidents/{incident}/deliveries", summary="List the deliveries of an incident")
-def read_deliveries(ask: Ask, incident: str) -> Json:
+def read_deliveries(ask: Ask, incident: Name) -> Json:
     """Of every update, oldest first."""
-    return status.all_deliveries(ask.desk, ask.operator, incident[:80])
+    return status.all_deliveries(ask.desk, ask.operator, incident)
 
 
 @routes.post("/preview", summary="Show what would be said, to whom, at what cost")

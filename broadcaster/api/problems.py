@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from broadcaster.api.identity import Unauthorized
 from broadcaster.locale import languages, phrases, translate
+from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.desk import Desk
 from broadcaster.store import Conflict, StoreBusy, StoreError, StoreFull
@@ -85,9 +86,9 @@ def unauthorized(error: Unauthorized, words: Mapping[str, str]) -> Response:
     return problem(401, translate(words, str(error)), headers=challenge)
 
 
-def store_problem(error: StoreError, words: Mapping[str, str]) -> Response:
+def store_problem(error: StoreError, language: str) -> Response:
     """What the store could not do. Its sentences end with what became of the request."""
-    sentence = translate_as_is(words, str(error))
+    sentence = retell(language, str(error))
     for kind, status in _STORE_STATUS:
         if isinstance(error, kind):
             return problem(status, sentence)
@@ -95,9 +96,14 @@ def store_problem(error: StoreError, words: Mapping[str, str]) -> Response:
     return problem(503, sentence, headers=wait)
 
 
-def translate_as_is(words: Mapping[str, str], sentence: str) -> str:
-    """A sentence without blanks to fill, whatever braces are in it."""
-    return words.get(sentence, sentence)
+def said(refused: Refused, language: str) -> str:
+    """A refusal in a language, also the reason in it when an adapter gave that in English."""
+    values = {name: str(value) for name, value in refused.values.items()}
+    if "reason" in values:
+        values["reason"] = retell(
+            language, phrases(language).get(values["reason"], values["reason"])
+        )
+    return translate(phrases(language), refused.sentence, **values)
 
 
 def unexpected(error: Exception, words: Mapping[str, str], path: str) -> Response:
@@ -115,18 +121,21 @@ def install(app: FastAPI, desk: Desk) -> None:
 
     @app.exception_handler(Refused)
     def _refused(request: Request, error: Refused) -> Response:
-        return problem(_STATUS[error.why], desk.say(error, spoken(request, desk)), error.at)
+        return problem(_STATUS[error.why], said(error, spoken(request, desk)), error.at)
 
     @app.exception_handler(StoreError)
     def _store(request: Request, error: StoreError) -> Response:
-        return store_problem(error, words(request))
+        return store_problem(error, spoken(request, desk))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()[:20]
-        wrong = [(_place(one["loc"]), _reason(one)) for one in found]
+        known = words(request)
+        wrong = [
+            (_place(one["loc"]), known.get(why, why)) for one in found for why in [_reason(one)]
+        ]
         at, reason = wrong[0]
-        detail = translate(words(request), _NOT_UNDERSTOOD, at=at or "body", reason=reason)
+        detail = translate(known, _NOT_UNDERSTOOD, at=at or "body", reason=reason)
         errors = [{"at": place, "reason": why} for place, why in wrong]
         return problem(422, detail, at, errors=errors)
 

@@ -36,6 +36,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _requests = 0
     _awaiting_headers = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -68,10 +69,11 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a next request begin its deadline: uvicorn lets each of them reset the keep-alive time."""
-        if self._awaiting_headers:
+        awaited, begun = self._awaiting_headers, self._requests
+        if awaited:
             self._begin_deadline()
         super().data_received(data)
-        if self._awaiting_headers:
+        if awaited and self._requests == begun:
             self._count(len(data))
 
     def _count(self, size: int) -> None:
@@ -94,6 +96,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Headers are there: the deadline has done its work."""
         self._awaiting_headers, self._header_bytes = False, 0
+        self._requests += 1
         self._end_deadline()
         super().on_headers_complete()
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from broadcaster.api.asking import Ask, AskedOnce
 from broadcaster.api.bodies import PreviewBody, RerouteBody, TimeBody
 from broadcaster.api.incidents import accepted
+from broadcaster.locale.retelling import retell
 from broadcaster.service import channel_acts, resending, scheduling
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.once_only import say_once
@@ -17,6 +18,7 @@ from broadcaster.service.once_only import say_once
 routes = APIRouter()
 Json = dict[str, Any]
 Name = Annotated[str, Path(max_length=80)]
+UpdateName = Annotated[str, Path(max_length=18)]
 
 
 @routes.get("/channels", summary="List the channels and how they stand")
@@ -24,7 +26,7 @@ def read_channels(ask: Ask) -> Json:
     """Also those that are gone from the configuration while something waits on them."""
     degraded = ask.control.health()["degraded"]
     resting = {one["where"]: one["sentence"] for one in degraded if one["what"] == "resting"}
-    return channel_acts.listing(ask.desk, ask.operator, resting)
+    return channel_acts.listing(ask.desk, ask.operator, resting, ask.language)
 
 
 @routes.post("/channels/{name}/probe", summary="Ask a channel whether it would work now")
@@ -34,7 +36,7 @@ async def probe(ask: Ask, name: Name) -> Json:
     said = await ask.control.probe(name)
     if said is None:
         raise Refused("{channel} cannot be asked.", Why.CONFLICT, channel=name)
-    return {"channel": name, "good": said.good, "sentence": said.sentence}
+    return {"channel": name, "good": said.good, "sentence": retell(ask.language, said.sentence)}
 
 
 @routes.post("/channels/{name}/pause", summary="Let everything of a channel wait")
@@ -77,13 +79,13 @@ def schedule(ask: Ask, body: PreviewBody, once: AskedOnce, response: Response) -
 
 
 @routes.patch("/scheduled/{name}", summary="Move a scheduled update")
-def reschedule(ask: Ask, name: Name, body: TimeBody) -> Json:
+def reschedule(ask: Ask, name: UpdateName, body: TimeBody) -> Json:
     """To another time of the same day."""
     return scheduling.change(ask.desk, ask.operator, name, body.at)
 
 
 @routes.delete("/scheduled/{name}", summary="Take back a scheduled update")
-def cancel(ask: Ask, name: Name) -> Json:
+def cancel(ask: Ask, name: UpdateName) -> Json:
     """Nobody gets it."""
     return scheduling.cancel(ask.desk, ask.operator, name)
 

@@ -36,4 +36,5 @@ def verify(desk: Desk, operator: Operator) -> dict[str, Any]:
     anchors = audit.read_heads(path) if path.exists() else ()
     problems = desk.read(lambda connection: audit.verify(connection, anchors))
     head = desk.read(audit.head)
-    return {"problems": problems, "sealed": head.id, "head": head.seal}
+    told = [desk.configuration.retell(problem) for problem in problems]
+    return {"problems": told, "sealed": head.id, "head": head.seal}

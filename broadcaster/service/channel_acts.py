@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
+from broadcaster.locale.retelling import retell
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit
@@ -15,7 +16,9 @@ from broadcaster.store import channels, rerouting
 from broadcaster.store.channels import ChannelState
 
 
-def listing(desk: Desk, operator: Operator, resting: Mapping[str, str]) -> dict[str, Any]:
+def listing(
+    desk: Desk, operator: Operator, resting: Mapping[str, str], language: str
+) -> dict[str, Any]:
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
@@ -27,7 +30,7 @@ def listing(desk: Desk, operator: Operator, resting: Mapping[str, str]) -> dict[
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
-            _line(name, configuration, states.get(name), queued.get(name, 0), resting)
+            _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
             for name in names
         ]
     }
@@ -39,6 +42,7 @@ def _line(
     known: ChannelState | None,
     queued: int,
     resting: Mapping[str, str],
+    language: str,
 ) -> dict[str, Any]:
     adapter = configuration.adapters.get(name)
     state = known or ChannelState(channel=name)
@@ -49,12 +53,12 @@ def _line(
         "shape": str(adapter.shape) if adapter else "",
         "audience": str(adapter.settings.audience) if adapter else "",
         "state": word,
-        "because": because,
+        "because": retell(language, because),
         "queued": queued,
         "probe": {
             "at": iso(state.probed_at),
             "good": state.probe_good,
-            "sentence": state.probe_sentence,
+            "sentence": retell(language, state.probe_sentence),
         }
         if state.probed_at
         else None,
@@ -161,4 +165,6 @@ def _known(desk: Desk, name: str) -> None:
 
 def _one(desk: Desk, name: str) -> dict[str, Any]:
     states, queued = desk.read(channels.states), desk.read(channels.queued)
-    return _line(name, desk.configuration, states.get(name), queued.get(name, 0), {})
+    configuration = desk.configuration
+    language = configuration.languages[0]
+    return _line(name, configuration, states.get(name), queued.get(name, 0), {}, language)

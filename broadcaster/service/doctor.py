@@ -13,6 +13,7 @@ from broadcaster.channel import Probe
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
+from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.store import Store, StoreError, boards, channels, incidents, nodes, upkeep
@@ -66,12 +67,19 @@ def examine(
             {
                 "what": one.what,
                 "verdict": str(one.verdict),
-                "sentence": translate(words, one.sentence, **one.values),
+                "sentence": translate(words, one.sentence, **_retold(one.values, language)),
             }
             for one in found
         ],
         "ready": ready,
     }
+
+
+def _retold(values: Mapping[str, object], language: str) -> dict[str, object]:
+    """What adapters and the store said in English, in the operator's language."""
+    theirs = ("because", "reason", "sentence")
+    told = {name: retell(language, str(values[name])) for name in theirs if name in values}
+    return dict(values) | told
 
 
 def _look(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from broadcaster.locale import phrases, translate
+from broadcaster.locale.retelling import retell
 from broadcaster.service import status
 from broadcaster.service.commands import Operator
 from broadcaster.service.desk import Desk
@@ -13,18 +15,19 @@ from broadcaster.store import channels
 
 def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[str, Any]:
     """One incident as JSON, its advice said in `language`."""
-    answer = status.show(desk, operator, name)
+    answer = status.show(desk, operator, name, language)
     words = phrases(language)
     concerned = dict.fromkeys(delivery["channel"] for delivery in answer["deliveries"])
     states = desk.read(channels.states)
     queued = desk.read(channels.queued)
     answer["advice"] = [
-        translate(words, advice["sentence"], **advice["values"]) for advice in answer["advice"]
+        translate(words, advice["sentence"], **_retold(advice["values"], language))
+        for advice in answer["advice"]
     ]
     answer["channels"] = [
         {
             "channel": channel,
-            "parked_because": state.parked_because if state.parked_at else "",
+            "parked_because": retell(language, state.parked_because) if state.parked_at else "",
             "paused": state.paused_at is not None,
             "queued": queued.get(channel, 0),
         }
@@ -32,3 +35,9 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
         for state in [states.get(channel, channels.ChannelState(channel=channel))]
     ]
     return answer
+
+
+def _retold(values: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """What a far side was said to have done, in the language of the advice."""
+    because = values.get("because")
+    return dict(values) | ({"because": retell(language, because)} if because else {})

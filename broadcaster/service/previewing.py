@@ -116,9 +116,9 @@ def _channels(reached: Reached, prepared: Prepared) -> Iterator[dict[str, Any]]:
             "variant": str(text.variant),
             "fallback": text.channel not in carries,
             "recipients": reached.get((text.channel, str(text.variant), text.language), 0),
-            "error": text.error,
+            "error": prepared.configuration.retell(text.error),
         }
-        yield line | (_measured(text) if text.rendered is not None else {})
+        yield line | (_measured(text, prepared) if text.rendered is not None else {})
 
 
 def _blank(name: str, adapter: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _blank(name: str, adapter: Any) -> dict[str, Any]:
     }
 
 
-def _measured(text: ChannelText) -> dict[str, Any]:
+def _measured(text: ChannelText, prepared: Prepared) -> dict[str, Any]:
     rendered = text.rendered
     assert rendered is not None  # noqa: S101 - the caller has looked
     return {
@@ -157,5 +157,5 @@ def _measured(text: ChannelText) -> dict[str, Any]:
         "forcing": list(rendered.forcing),
         "cost_per_address": rendered.cost_per_address,
         "currency": rendered.currency,
-        "remarks": list(rendered.remarks),
+        "remarks": [prepared.configuration.retell(remark) for remark in rendered.remarks],
     }

@@ -16,7 +16,7 @@ from broadcaster.store import Connection, incidents, outcomes
 AGAIN = frozenset({State.FAILED, State.UNCERTAIN})
 
 
-def resend(desk: Desk, operator: Operator, delivery_id: int) -> dict[str, Any]:
+def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "") -> dict[str, Any]:
     """Let a failed or uncertain delivery be tried again, as long as what it says still holds.
 
     Raises:
@@ -35,7 +35,8 @@ def resend(desk: Desk, operator: Operator, delivery_id: int) -> dict[str, Any]:
         until = resent_until(now, said.promise)
         if not outcomes.resend(connection, delivery_id, now, until, operator.name):
             raise _not_failed(row)
-        return delivery_answer(outcomes.one(connection, delivery_id))
+        spoken = language or desk.configuration.languages[0]
+        return delivery_answer(outcomes.one(connection, delivery_id), spoken)
 
     answer: dict[str, Any] = desk.write(work)
     return answer

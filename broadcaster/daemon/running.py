@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 
-from broadcaster import locale
 from broadcaster.api import create_app
 from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
@@ -25,6 +24,7 @@ from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Surroundings
 from broadcaster.inbound import create_inbound_app
+from broadcaster.locale.retelling import tell
 from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_foreign_owners
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
@@ -190,14 +190,13 @@ class Daemon:
     def health(self) -> Mapping[str, Any]:
         """What is degraded, as the last look saw it."""
         language = self.desk.configuration.languages[0]
-        words = locale.phrases(language)
         return {
             "ready": self._store.broken is None and bool(self.engine.lanes),
             "degraded": [
                 {
                     "what": state.what,
                     "where": state.where,
-                    "sentence": locale.translate(words, state.sentence, **state.values),
+                    "sentence": tell(language, state.sentence, **state.values),
                 }
                 for state in self._watch.last
             ],

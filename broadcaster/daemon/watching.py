@@ -15,6 +15,7 @@ from broadcaster.domain.incident import Audience
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
+from broadcaster.locale.retelling import tell
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
@@ -183,7 +184,8 @@ class Watch:
 
     def _tell_one(self, state: Degraded) -> None:
         if state.what == "store":
-            self._alarm(state.sentence.format(**state.values))
+            language = self._desk.configuration.languages[0]
+            self._alarm(tell(language, state.sentence, **state.values))
         else:
             tell_staff(
                 self._desk,

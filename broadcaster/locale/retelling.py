@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from string import Formatter
 
-from broadcaster.locale import catalogue
+from broadcaster.locale import catalogue, phrases, translate
 
 LONGEST = 4_000
 """Characters of a sentence that is looked at; a longer one is none of ours."""
@@ -31,6 +31,20 @@ def retell(language: str, sentence: str) -> str:
     if len(sentence) > LONGEST:
         return sentence
     return _Retelling(known).say(sentence) or sentence
+
+
+def tell(language: str, sentence: str, **values: object) -> str:
+    """Say a sentence of ours in `language`, its `{placeholders}` filled with `values`; those that are text are retold.
+
+    Raises:
+        LookupError: nobody has translated into that language.
+        KeyError: a placeholder has no value.
+    """
+    told = {
+        name: retell(language, value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return translate(phrases(language), sentence, **told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from broadcaster.domain.plan import Route
-from broadcaster.locale import phrases, translate
+from broadcaster.locale.retelling import retell, tell
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.settings.model import Settings
@@ -38,6 +38,10 @@ class Configuration:
         """The organisation's languages, the default first."""
         return self.settings.organisation.languages
 
+    def retell(self, sentence: str, language: str = "") -> str:
+        """What adapter, engine or store wrote in English, in `language` or the organisation's first."""
+        return retell(language or self.languages[0], sentence)
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone in which times are said."""
@@ -55,9 +59,7 @@ class Desk:
     def say(self, refused: Refused, language: str = "") -> str:
         """A refusal in the organisation's first language, or in `language`."""
         values = {name: str(value) for name, value in refused.values.items()}
-        return translate(
-            phrases(language or self.configuration.languages[0]), refused.sentence, **values
-        )
+        return tell(language or self.configuration.languages[0], refused.sentence, **values)
 
     def read(self, work: Work[Any]) -> Any:
         """Run a read."""

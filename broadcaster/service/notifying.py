@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
-from broadcaster.locale import phrases, translate
+from broadcaster.locale.retelling import tell
 from broadcaster.service.commands import Command
 from broadcaster.service.desk import Desk
 from broadcaster.service.drafting import Draft
@@ -45,7 +45,7 @@ def tell_staff(
         if adapter.settings.audience is Audience.STAFF and name not in avoid
     )
     language = configuration.languages[0]
-    text = translate(phrases(language), sentence, **values)
+    text = tell(language, sentence, **values)
     log.warning("notice to staff", text=text, channels=staff)
     if not staff:
         return ""

@@ -58,7 +58,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any
                 return dict(known[1]), False
         _refuse_repetition(connection, command, update, now)
         accepted = accepting.accept(connection, acceptance, now)
-        answer = update_answer(connection, accepted.update_id)
+        answer = update_answer(connection, accepted.update_id, desk.configuration.languages[0])
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True

@@ -8,6 +8,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience
+from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
@@ -16,8 +17,8 @@ from broadcaster.store import Connection, channels, incidents, outcomes
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 
-def update_answer(connection: Connection, update_id: int) -> dict[str, Any]:
-    """The answer to an accepted command: the update and its deliveries as they stand."""
+def update_answer(connection: Connection, update_id: int, language: str) -> dict[str, Any]:
+    """The answer to an accepted command: the update and its deliveries as they stand, told in `language`."""
     row = outcomes.update_row(connection, update_id)
     record = incidents.load(connection, row.incident_id)
     assert record is not None  # noqa: S101 - the update's foreign key says so
@@ -38,12 +39,14 @@ def update_answer(connection: Connection, update_id: int) -> dict[str, Any]:
         "ended": list(said.ended),
         "promise": iso(said.promise),
         "etr": iso(said.etr),
-        "deliveries": [delivery_answer(row) for row in outcomes.of_update(connection, update_id)],
+        "deliveries": [
+            delivery_answer(row, language) for row in outcomes.of_update(connection, update_id)
+        ],
     }
 
 
-def delivery_answer(row: Any) -> dict[str, Any]:
-    """One delivery; `counts` is null for boards and posts."""
+def delivery_answer(row: Any, language: str) -> dict[str, Any]:
+    """One delivery, its `detail` in `language`; `counts` is null for boards and posts."""
     counts = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
     return {
         "id": row.id,
@@ -52,7 +55,7 @@ def delivery_answer(row: Any) -> dict[str, Any]:
         "shape": row.shape,
         "state": row.state,
         "attempts": row.attempts,
-        "detail": row.detail,
+        "detail": retell(language, row.detail),
         "url": row.url,
         "due_at": iso(row.due_at) if row.state == State.WAITING else None,
         "not_after": iso(row.not_after),
@@ -65,25 +68,33 @@ def delivery_answer(row: Any) -> dict[str, Any]:
     }
 
 
-def show(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
-    """One incident with its updates, the deliveries of its newest update, and what is to be done now."""
+def show(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[str, Any]:
+    """One incident with its updates, the deliveries of its newest update, and what is to be done now.
+
+    Args:
+        language: of the details; "" is the organisation's first.
+    """
     permit(operator, Role.VIEWER)
+    spoken = language or desk.configuration.languages[0]
 
     def look(connection: Connection) -> dict[str, Any]:
-        return incident_answer(connection, load_named(connection, name), desk.clock())
+        record = load_named(connection, name)
+        return incident_answer(connection, record, desk.clock(), spoken)
 
     answer: dict[str, Any] = desk.read(look)
     return answer
 
 
 def incident_answer(
-    connection: Connection, record: IncidentRecord, now: datetime
+    connection: Connection, record: IncidentRecord, now: datetime, language: str
 ) -> dict[str, Any]:
     """One incident as JSON."""
     newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
     last = next((update for update in reversed(record.updates) if update.said.released_at), None)
     deliveries = (
-        [delivery_answer(row) for row in outcomes.of_update(connection, last.id)] if last else []
+        [delivery_answer(row, language) for row in outcomes.of_update(connection, last.id)]
+        if last
+        else []
     )
     states = channels.states(connection)
     return line_answer(record, now) | {
@@ -187,15 +198,15 @@ def listing(
     }
 
 
-def all_deliveries(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
-    """Every delivery of an incident, oldest first."""
+def all_deliveries(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[str, Any]:
+    """Every delivery of an incident, oldest first; `language` as for `show`."""
     permit(operator, Role.VIEWER)
+    spoken = language or desk.configuration.languages[0]
 
     def look(connection: Connection) -> dict[str, Any]:
         record = load_named(connection, name)
-        return {
-            "items": [delivery_answer(row) for row in outcomes.of_incident(connection, record.id)]
-        }
+        rows = outcomes.of_incident(connection, record.id)
+        return {"items": [delivery_answer(row, spoken) for row in rows]}
 
     answer: dict[str, Any] = desk.read(look)
     return answer

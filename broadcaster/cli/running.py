@@ -110,12 +110,12 @@ def check(
     file: Annotated[Path | None, Argument(metavar="FILE", help="The configuration.")] = None,
 ) -> None:
     """Say everything that is wrong with a configuration: file, line, place, and what to write instead."""
-    from broadcaster.registry import check_file
+    from broadcaster.daemon import check_configuration
 
     _ = Voice(own_language()).say
     path = configuration(file or config)
     try:
-        found = check_file(path, os.environ)
+        found = check_configuration(path)
     except OSError as error:
         raise End(Code.USAGE, f"{path}: {error.strerror}") from error
     errors = [one for one in found if not one.warning]
@@ -138,9 +138,9 @@ def check(
 
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    from broadcaster.registry import json_schema, kinds
+    from broadcaster.daemon import configuration_schema
 
-    sys.stdout.write(json.dumps(json_schema(kinds()), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(configuration_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 def configuration(config: Path | None) -> Path:

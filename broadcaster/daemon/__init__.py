@@ -8,9 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["init", "restore", "serve", "verify_audit"]
+__all__ = [
+    "check_configuration",
+    "configuration_schema",
+    "init",
+    "restore",
+    "serve",
+    "verify_audit",
+]
 
-_HOMES = {"init": "offline", "restore": "offline", "verify_audit": "offline", "serve": "running"}
+_HOMES = dict.fromkeys(__all__, "offline") | {"serve": "running"}
 
 
 def __getattr__(name: str) -> Any:

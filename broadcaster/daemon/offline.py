@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from broadcaster.daemon import starting
 from broadcaster.domain.role import Role
-from broadcaster.settings import load
+from broadcaster.registry import check_file, json_schema, kinds
+from broadcaster.settings import ConfigError, load
 from broadcaster.settings.starter import init as write_configuration, write_private
 from broadcaster.store import Rank, audit, backups, tokens
 
@@ -35,6 +37,16 @@ def _first_token(config_path: Path) -> None:
     finally:
         store.close()
     write_private(config_path.parent / "secrets" / "admin.token", f"{secret}\n")
+
+
+def check_configuration(config_path: Path) -> list[ConfigError]:
+    """Everything that is wrong with a configuration, and what to write instead. Raises OSError: it cannot be read."""
+    return check_file(config_path, starting.environ())
+
+
+def configuration_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration with every installed kind of channel."""
+    return json_schema(kinds())
 
 
 def restore(config_path: Path, backup: Path) -> str:

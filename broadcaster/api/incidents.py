@@ -69,7 +69,7 @@ def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
 @routes.get("/incidents/{incident}/deliveries", summary="List the deliveries of an incident")
 def read_deliveries(ask: Ask, incident: Name) -> Json:
     """Of every update, oldest first."""
-    return status.all_deliveries(ask.desk, ask.operator, incident)
+    return status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
 
 
 @routes.post("/preview", summary="Show what would be said, to whom, at what cost")

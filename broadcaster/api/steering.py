@@ -93,4 +93,4 @@ def cancel(ask: Ask, name: UpdateName) -> Json:
 @routes.post("/deliveries/{delivery}/resend", status_code=202, summary="Send once more")
 def resend(ask: Ask, delivery: Annotated[int, Path(ge=1, le=2**62)]) -> Json:
     """What failed, or what nobody knows of."""
-    return resending.resend(ask.desk, ask.operator, delivery)
+    return resending.resend(ask.desk, ask.operator, delivery, ask.language)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
+from broadcaster.domain.delivery import State
 from broadcaster.locale import catalogue
-from broadcaster.locale.retelling import LONGEST, retell
+from broadcaster.locale.retelling import LONGEST, retell, tell
+from broadcaster.service import looking, status
+from broadcaster.service.commands import Refused
+from broadcaster.testing.rig import OPERATOR, Rig, webhook
+from broadcaster.testing.servers import WebhookReceiver, answers
 
 NOT_FOUND = "The name {} was not found: nothing was sent."
 INTE_FUNNET = "Namnet {} hittades inte: inget skickades."
@@ -118,3 +124,41 @@ def test_no_input_takes_long(unit: str) -> None:
     began = time.process_time()
     sv(text)
     assert time.process_time() - began < 0.1  # milliseconds; a backtracking search takes hours
+
+
+def test_a_sentence_is_said_with_its_values_retold_and_its_numbers_as_they_are() -> None:
+    said = tell(
+        "sv",
+        "{channel} does not answer since {seconds} s: {because}",
+        channel="sms",
+        seconds=20,
+        because=NOT_FOUND.format("gw.example"),
+    )
+    assert said == f"sms svarar inte sedan 20 s: {INTE_FUNNET.format('gw.example')}"
+
+
+def test_an_operator_reads_in_his_language_why_a_channel_is_stopped(tmp_path: Path) -> None:
+    with WebhookReceiver() as far:
+        far.next(answers(401, ""), method="POST")
+        with Rig(tmp_path, {"hook": webhook(far)}) as engine:
+            engine.say("Strömmen är borta.")
+            engine.until(lambda: engine.is_parked("hook"))
+            engine.reached(State.WAITING, channel="hook")
+            swedish = looking.incident(engine.desk, OPERATOR, "A1", "sv")
+            english = looking.incident(engine.desk, OPERATOR, "A1", "en")
+            unasked = status.show(engine.desk, OPERATOR, "A1")
+    because = "127.0.0.1 godtar inte vår signatur (401): se till att båda sidor"
+    assert swedish["channels"][0]["parked_because"].startswith(because)
+    assert swedish["advice"][0].startswith(f"hook är stoppad: {because}")
+    assert swedish["deliveries"][0]["detail"].startswith(because)
+    assert english["deliveries"][0]["detail"].startswith("127.0.0.1 refuses our signature")
+    assert unasked["deliveries"] == swedish["deliveries"]
+
+
+def test_a_refusal_retells_the_reason_in_it(tmp_path: Path) -> None:
+    reason = "The text needs 9 posts and at most 4 are sent for one update. Shorten it."
+    refused = Refused("{channel}: {reason}", channel="hook", reason=reason)
+    with WebhookReceiver() as far, Rig(tmp_path, {"hook": webhook(far)}) as engine:
+        assert engine.desk.say(refused).endswith(sv(reason))
+        assert engine.desk.say(refused, "en").endswith(reason)
+    assert sv(reason) != reason

@@ -42,6 +42,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """A client has connected: it has a few seconds to say what it wants."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # so that every byte that is not taken is noticed
         self._begin_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -236,6 +236,8 @@ def _content(response: http.client.HTTPResponse) -> bytes:
         content = response.read(LONGEST + 1)
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(_cause(error), sent=True) from error
+    if len(content) <= LONGEST and response.length:
+        raise Unreachable("the answer is not whole", sent=True)
     if len(content) > LONGEST:
         raise Problem(502, {"title": f"The answer is longer than {LONGEST} bytes."})
     return content

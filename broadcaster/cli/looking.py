@@ -13,6 +13,7 @@ from broadcaster.cli.options import Reach, UpdateName, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
+from broadcaster.cli.situation import head, times
 from broadcaster.cli.table import at_rest, standing
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
 from broadcaster.domain.incident import parse_name
@@ -163,17 +164,7 @@ def _stopped(incident: Incident) -> dict[str, str]:
 def _head(talk: Talk, incident: Incident) -> Iterator[str]:
     """The answer first: how it stands and what to do; then the facts and what was said."""
     voice, _ = talk.voice, talk.voice.say
-    areas = ", ".join(talk.area_names(list(incident["areas"])))
-    yield " · ".join(
-        str(part)
-        for part in (
-            voice.mode(incident["mode"]),
-            incident["incident"],
-            incident["headline"],
-            areas,
-        )
-        if part
-    )
+    yield head(talk, incident, str(incident["incident"]))
     yield standing(list(incident.get("deliveries") or ()), voice)
     yield from (str(sentence) for sentence in incident.get("advice") or ())
     yield from _facts(talk, incident)
@@ -189,14 +180,7 @@ def _facts(talk: Talk, incident: Incident) -> Iterator[str]:
         yield _("Closed: {moment}", moment=voice.moment(incident["closed_at"], near=now()))
     if incident.get("since"):
         yield _("Since: {moment}", moment=voice.moment(incident["since"], near=now()))
-    if incident.get("etr"):
-        yield _("Expected to be over: {moment}", moment=voice.moment(incident["etr"], near=now()))
-    if incident.get("promise"):
-        moment = voice.moment(incident["promise"], near=now())
-        if incident.get("overdue"):
-            yield _("Next word: {moment} – OVERDUE, say something now", moment=moment)
-        else:
-            yield _("Next word: {moment}", moment=moment)
+    yield from times(talk, incident)
 
 
 def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:

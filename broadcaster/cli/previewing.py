@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broadcaster.cli.opening import Talk, now
+from broadcaster.cli.opening import Talk
 from broadcaster.cli.saying import Voice
+from broadcaster.cli.situation import head, times
 
 Preview = Mapping[str, Any]
 
 
 def summary(talk: Talk, preview: Preview) -> Iterator[str]:
     """Mode, what, where; channels with people, parts and cost; the next word, with its date."""
-    _ = talk.voice.say
-    yield " · ".join(_head(talk, preview))
+    yield head(talk, preview)
     yield _channels(talk.voice, preview)
-    if preview.get("etr"):
-        yield _(
-            "Expected to be over: {moment}", moment=talk.voice.moment(preview["etr"], near=now())
-        )
-    if preview.get("promise"):
-        yield _("Next word: {moment}", moment=talk.voice.moment(preview["promise"], near=now()))
+    yield from times(talk, preview)
 
 
 def whole(talk: Talk, preview: Preview) -> Iterator[str]:
@@ -35,21 +30,15 @@ def whole(talk: Talk, preview: Preview) -> Iterator[str]:
         yield from (f"  {line}" for line in _doubts(talk.voice, channel))
 
 
-def _head(talk: Talk, preview: Preview) -> list[str]:
-    mode = talk.voice.mode(str(preview.get("mode", talk.organisation.get("mode", "live"))))
-    names = ", ".join(talk.area_names(list(preview.get("areas") or ())))
-    return [part for part in (mode, str(preview.get("headline") or ""), names) if part]
-
-
 def _channels(voice: Voice, preview: Preview) -> str:
     """The channels that need no address, then those that do with their people, parts and cost."""
     _ = voice.say
     recipients: Mapping[str, int] = preview.get("recipients") or {}
-    shapes = {str(c["channel"]): c for c in preview.get("channels", ())}
-    open_to_all = [name for name in shapes if name not in recipients]
-    said = [", ".join(open_to_all)] if open_to_all else []
+    carrying = [one for one in preview.get("channels", ()) if not one.get("fallback")]
+    open_to_all = dict.fromkeys(str(one["channel"]) for one in carrying)
+    said = [", ".join(name for name in open_to_all if name not in recipients)]
     for name, people in recipients.items():
-        parts = int(shapes.get(name, {}).get("parts") or 1) * people
+        parts = sum(_parts(one) for one in carrying if one["channel"] == name)
         said.append(
             _(
                 "{channel} to {people} addresses: {parts} parts",
@@ -61,15 +50,21 @@ def _channels(voice: Voice, preview: Preview) -> str:
     cost = preview.get("cost")
     if cost:
         said.append(_("about {sum}", sum=voice.money(float(cost["amount"]), cost["currency"])))
-    return "; ".join(said)
+    return "; ".join(part for part in said if part)
+
+
+def _parts(channel: Mapping[str, Any]) -> int:
+    """The parts of one text for all who get it."""
+    return int(channel.get("recipients") or 0) * int(channel.get("parts") or 1)
 
 
 def _measured(voice: Voice, channel: Mapping[str, Any]) -> str:
     """One line: name, language, length in the channel's own unit, encoding, parts, cost."""
     _ = voice.say
-    name = f"{channel['channel']} ({channel.get('language', '')})"
-    variant = str(channel.get("variant") or "plain")
-    parts = [f"{name} {variant}" if variant not in ("plain", "news") else name]
+    language = f"({channel['language']})" if channel.get("language") else ""
+    fallback = _("only where another fails") if channel.get("fallback") else ""
+    name = (str(channel["channel"]), language, _variant(voice, channel), fallback)
+    parts = [" ".join(word for word in name if word)]
     if channel.get("limit"):
         used, limit = voice.number(channel["used"]), voice.number(channel["limit"])
         said = _("{used} of {limit} {unit}", used=used, limit=limit, unit=_unit(voice, channel))
@@ -87,16 +82,26 @@ def _measured(voice: Voice, channel: Mapping[str, Any]) -> str:
     return "  ".join((parts[0], ", ".join(parts[1:]))).rstrip()
 
 
+def _variant(voice: Voice, channel: Mapping[str, Any]) -> str:
+    """Who reads this text, where it is not for everybody."""
+    _ = voice.say
+    words = {
+        "correction": _("for those who got the wrong text"),
+        "all_clear": _("for those it no longer concerns"),
+        "amended": _("in place of the wrong post"),
+    }
+    return words.get(str(channel.get("variant") or ""), "")
+
+
 def _unit(voice: Voice, channel: Mapping[str, Any]) -> str:
     """The unit a channel counts in; one that we have no word for is shown as the channel names it."""
     _ = voice.say
     unit = str(channel.get("unit") or "")
     words = {
         "characters": _("characters"),
-        "graphemes": _("characters"),
         "bytes": _("bytes"),
-        "septets": _("septets"),
-        "weighted": _("weighted characters"),
+        "units": _("units"),
+        "weighted characters": _("weighted characters"),
     }
     return words.get(unit, unit)
 
@@ -105,7 +110,7 @@ def _doubts(voice: Voice, channel: Mapping[str, Any]) -> Iterator[str]:
     _ = voice.say
     if channel.get("error"):
         yield _("CANNOT BE SENT: {reason}", reason=channel["error"])
-    if channel.get("forcing"):
+    if channel.get("forcing") and not channel.get("remarks"):
         letters = " ".join(f"“{letter}”" for letter in channel["forcing"])
         yield _(
             "{letters} make it UCS-2, 70 letters to a part. With plain letters: add --plain",

@@ -24,6 +24,7 @@ from broadcaster.cli.options import (
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import last_seen, saw
 from broadcaster.cli.sending import begin, entry_of, submit
+from broadcaster.cli.situation import head, times
 from broadcaster.cli.table import everywhere, standing
 from broadcaster.cli.watching import looking_at, on_terminal, show, view_of, watch
 from broadcaster.domain.incident import parse_name
@@ -209,8 +210,8 @@ def _follow(talk: Talk, answer: dict[str, Any], manner: Manner) -> None:
     seconds = manner.wait if manner.wait is not None else _table_seconds(manner)
     if seconds:
         look = looking_at(talk, incident, number, answer["accepted_at"])
-        view = watch(look, view, talk, seconds=seconds, draw=not manner.as_json)
-    elif not manner.as_json:
+        view = watch(look, view, talk, seconds=seconds, draw=on_terminal() and not manner.as_json)
+    if not manner.as_json and not (seconds and on_terminal()):
         show(view)
     if manner.as_json:
         out_json({**answer, "deliveries": list(view.deliveries)})
@@ -231,25 +232,8 @@ def _table_seconds(manner: Manner) -> float:
 def _accepted(talk: Talk, answer: Mapping[str, Any]) -> list[str]:
     _ = talk.voice.say
     name = f"{answer['incident']}-{answer['update']}"
-    clock = talk.voice.second(answer["accepted_at"])
-    areas = ", ".join(talk.area_names(list(answer.get("areas") or ())))
-    mode = talk.voice.mode(str(answer.get("mode", "live")))
-    parts = (
-        mode,
-        _("{name} accepted {clock}", name=name, clock=clock),
-        answer.get("headline"),
-        areas,
-    )
-    lines = [" · ".join(str(part) for part in parts if part)]
-    if answer.get("etr"):
-        lines.append(
-            _("Expected to be over: {moment}", moment=talk.voice.moment(answer["etr"], near=now()))
-        )
-    if answer.get("promise"):
-        lines.append(
-            _("Next word: {moment}", moment=talk.voice.moment(answer["promise"], near=now()))
-        )
-    return lines
+    said = _("{name} accepted {clock}", name=name, clock=talk.voice.second(answer["accepted_at"]))
+    return [head(talk, answer, said), *times(talk, answer), ""]
 
 
 def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:

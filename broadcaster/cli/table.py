@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,7 @@ def state_word(voice: Voice, state: str) -> str:
     return words.get(state, state)
 
 
-def standing(deliveries: list[Delivery], voice: Voice) -> str:
+def standing(deliveries: Sequence[Delivery], voice: Voice) -> str:
     """The answer in one sentence: how far it has come."""
     _ = voice.say
     if not deliveries:

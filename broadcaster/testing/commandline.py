@@ -27,6 +27,7 @@ TOKEN = "bc_secret-of-anna"  # noqa: S105 - it opens nothing
 _RUN = "from broadcaster.cli import main; main()"
 
 Answer = tuple[int, Any]
+"""Status and body; a list is streamed as a line each, status 0 breaks off without an answer."""
 
 
 def organisation(**changes: object) -> dict[str, Any]:
@@ -181,6 +182,7 @@ class _Door(BaseHTTPRequestHandler):
     daemon: StandInDaemon
 
     def _serve(self) -> None:
+        answer: Any
         length = int(self.headers.get("Content-Length") or 0)
         content = self.rfile.read(length)
         kind = self.headers.get("Content-Type", "")
@@ -188,14 +190,14 @@ class _Door(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         route = f"{self.command} {path}"
         self.daemon.asked.append((route, body, dict(self.headers)))
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            status, answer = 401, {"title": "Unauthorized", "status": 401}
-        else:
+        status, answer = 401, {"title": "Unauthorized", "status": 401}
+        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
             status, answer = self.daemon.answer(route, body)
         if status == 0:  # breaks off without an answer
             self.close_connection = True
             return
-        sent = json.dumps(answer).encode()
+        lines = answer if isinstance(answer, list) else [answer]  # a list is streamed, a line each
+        sent = b"\n".join(json.dumps(line).encode() for line in lines)
         self.send_response(status)
         self.send_header("Content-Length", str(len(sent)))
         self.end_headers()
@@ -261,11 +263,11 @@ def run_at_terminal(
     environ: Mapping[str, str],
     directory: Path,
     typed: str = "",
-    columns: int = 80,
+    after: str = "",
 ) -> Ended:
-    """Run `broadcaster …` on a terminal into which `typed` is typed beforehand."""
+    """Run `broadcaster …` on a terminal of 80 columns; `typed` is typed once `after` is shown."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     with subprocess.Popen(
         [sys.executable, "-c", _RUN, *arguments],
         cwd=directory,
@@ -276,16 +278,25 @@ def run_at_terminal(
         start_new_session=True,
     ) as process:
         os.close(theirs)
-        os.write(ours, typed.encode())
-        shown = b"".join(_read_all(ours))
-        os.close(ours)
+        try:
+            shown = _read_all(ours, typed.encode(), after.encode())
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            os.close(ours)
     return Ended(process.returncode, _flat(shown.decode(errors="replace")))
 
 
-def _read_all(terminal: int) -> Iterator[bytes]:
+def _read_all(terminal: int, typed: bytes, after: bytes) -> bytes:
+    shown = b""
     with suppress(OSError):  # Linux says EIO when the other end is closed
+        while part := (b"" if after in shown else os.read(terminal, 4096)):
+            shown += part
+        os.write(terminal, typed)
         while part := os.read(terminal, 4096):
-            yield part
+            shown += part
+    return shown
 
 
 def _flat(shown: str) -> str:

@@ -53,5 +53,5 @@ def run(environ: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
 
 @pytest.fixture
 def at_terminal(environ: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
-    """Run `broadcaster …` on a terminal of 80 columns and type `typed`."""
-    return lambda *arguments, typed="": run_at_terminal(arguments, environ, tmp_path, typed)
+    """Run `broadcaster …` on a terminal of 80 columns and type `typed` once `after` is shown."""
+    return lambda *arguments, **more: run_at_terminal(arguments, environ, tmp_path, **more)

@@ -234,7 +234,7 @@ def test_preview_shows_text_length_parts_and_what_forces_ucs2(daemon: Daemon, ru
         "channel": "sms", "kind": "sms_http", "shape": "letter", "language": "sv",
         "variant": "news", "texts": ["Elen är åter – tack"], "unit": "characters", "used": 19,
         "limit": 70, "encoding": "UCS-2", "parts": 1, "forcing": ["–"], "cost_per_address": 0.5,
-        "currency": "SEK", "recipients": 12430, "remarks": [], "error": "",
+        "currency": "SEK", "recipients": 12430, "remarks": [], "error": "", "fallback": False,
     }  # fmt: skip
     preview = daemon.preview(
         channels=[channel], recipients={"sms": 12430}, cost={"amount": 6215.0, "currency": "SEK"}
@@ -258,12 +258,13 @@ Terminal = Callable[..., Ended]
 
 @pytest.fixture
 def asking(daemon: Daemon) -> Daemon:
-    daemon.answers["POST /api/v1/preview"] = (
-        200,
-        daemon.preview(
-            asks=True, recipients={"sms": 12430}, channels=[{"channel": "sms", "parts": 2}]
-        ),
-    )
+    channels = [
+        {"channel": "sms", "language": "sv", "parts": 2, "recipients": 12000},
+        {"channel": "sms", "language": "en", "parts": 1, "recipients": 430},
+        {"channel": "email", "language": "sv", "parts": 0, "recipients": 12430, "fallback": True},
+    ]
+    preview = daemon.preview(asks=True, recipients={"sms": 12430}, channels=channels)
+    daemon.answers["POST /api/v1/preview"] = (200, preview)
     return daemon
 
 
@@ -271,7 +272,7 @@ def test_severe_asks_for_the_areas_name(asking: Daemon, at_terminal: Terminal) -
     ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed="norra\nNorra ekbyn\n")
     assert ended.code == 0, ended.out
     assert "LIVE · Power cut · Norra Ekbyn" in ended.out
-    assert "sms to 12,430 addresses: 24,860 parts" in ended.out
+    assert "sms to 12,430 addresses: 24,430 parts" in ended.out
     assert '"norra" is not the name.' in ended.out
     assert len(asking.bodies(REPORT)) == 1
 

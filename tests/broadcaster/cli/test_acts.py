@@ -1,0 +1,249 @@
+"""Channels, subscribers, tokens, backups, audit, doctor, configuration: what is asked, and what is answered."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+
+Run = Callable[..., Ended]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "route", "body"),
+    [
+        (["channels", "pause", "x"], "POST /api/v1/channels/x/pause", ""),
+        (["channels", "resume", "x"], "POST /api/v1/channels/x/resume", ""),
+        (["channels", "drop", "x", "--yes"], "POST /api/v1/channels/x/drop", ""),
+        (["channels", "reroute", "x", "--to", "y"], "POST /api/v1/channels/x/reroute", {"to": "y"}),
+        (["channels", "probe", "a/b"], "POST /api/v1/channels/a%2Fb/probe", ""),
+        (["tokens", "revoke", "3"], "DELETE /api/v1/tokens/3", ""),
+        (["scheduled", "cancel", "a7-2", "--yes"], "DELETE /api/v1/scheduled/A7-2", ""),
+        (
+            ["scheduled", "change", "A7-2", "--at", "2027-03-01 22:00"],
+            "PATCH /api/v1/scheduled/A7-2",
+            {"at": "2027-03-01T22:00:00+01:00"},
+        ),
+        (
+            ["subscribers", "remove", "+46701740605", "--channel", "sms"],
+            "POST /api/v1/subscribers/remove",
+            {"channel": "sms", "address": "+46701740605"},
+        ),
+        (
+            ["subscribers", "erase", "+46701740605", "--channel", "sms", "--yes"],
+            "POST /api/v1/subscribers/erase",
+            {"channel": "sms", "address": "+46701740605"},
+        ),
+        (["backup", "create", "today.backup"], "POST /api/v1/backups", {"path": "today.backup"}),
+        (["backup", "create", "/b/x.backup"], "POST /api/v1/backups", {"path": "/b/x.backup"}),
+    ],
+)
+def test_each_act_asks_its_address_and_says_so(
+    daemon: Daemon, run: Run, arguments: list[str], route: str, body: Any
+) -> None:
+    daemon.answers[route] = (200, {"done": True})
+    ended = run(*arguments)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("LIVE · ")
+    assert daemon.bodies(route) == [body]
+    assert run(*arguments, "--json").json == {"done": True}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["channels", "drop", "x"],
+        ["subscribers", "erase", "+46701740605", "--channel", "sms"],
+        ["scheduled", "cancel", "A7-2"],
+    ],
+)
+def test_what_cannot_be_undone_is_refused_when_nobody_can_be_asked(
+    daemon: Daemon, run: Run, at_terminal: Run, arguments: list[str]
+) -> None:
+    asked = len(daemon.asked)
+    ended = run(*arguments)
+    assert (ended.code, "--yes" in ended.err) == (4, True)
+    assert at_terminal(*arguments, typed="n\n").code == 4
+    assert {route for route, _, _ in daemon.asked[asked:]} == {"GET /api/v1/organisation"}
+
+
+def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> None:
+    probe = {"at": "2026-11-22T13:00:00+00:00", "good": True, "sentence": "500 characters"}
+    items = [
+        {"channel": "page", "kind": "page", "state": "good", "queued": 0, "probe": probe},
+        {"channel": "x", "kind": "x", "state": "parked", "because": "token refused", "queued": 3},
+    ]
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
+    out = run("channels", "list").out
+    assert out.startswith("LIVE · Not in order: x\n")
+    assert "parked  3 waiting  token refused" in out
+
+
+def test_a_token_is_shown_once_and_ends_with_its_day(daemon: Daemon, run: Run) -> None:
+    answer = {"secret": "bc_new", "id": 3, "prefix": "bc_ne"}
+    daemon.answers["POST /api/v1/tokens"] = (201, answer)
+    ended = run(
+        *["tokens", "add", "Bo Ek", "--role", "author", "--area", "norra-ekbyn"],
+        *["--expires", "2027-01-31"],
+    )
+    assert ended.code == 0, ended.err
+    assert "\nbc_new\n" in ended.out
+    assert daemon.bodies("POST /api/v1/tokens") == [
+        {
+            "name": "Bo Ek",
+            "role": "author",
+            "area": ["norra-ekbyn"],
+            "expires": "2027-02-01T00:00:00+01:00",
+        }
+    ]
+
+
+def test_an_import_streams_the_file_and_names_the_rows_it_refused(
+    daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    rows = "address,area,language\n" + "0701740605,norra-ekbyn,sv\n" * 50_000
+    (tmp_path / "people.csv").write_text(rows)
+    last = {"added": 49_999, "changed": 0, "refused": 1, "total": 50_000}
+    last["errors"] = [{"line": 7, "reason": "no number"}]  # type: ignore[assignment]
+    daemon.answers["POST /api/v1/subscribers/import"] = (200, [{"done": 1000}, last])
+    ended = run(
+        *["subscribers", "import", "people.csv", "--channel", "sms"],
+        *["--source", "customers å", "--legal-basis", "contract"],
+    )
+    assert ended.code == 0, ended.err
+    assert "49,999 added, 0 changed, 1 refused, of 50,000 rows" in ended.out
+    assert ended.err == "line 7: no number\n"
+    assert daemon.bodies("POST /api/v1/subscribers/import") == [rows]
+
+
+def test_an_import_that_breaks_off_exits_3(daemon: Daemon, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("address,area,language\n")
+    daemon.answers["POST /api/v1/subscribers/import"] = (200, [{"done": 1000}])
+    options = ["--channel", "sms", "--source", "x", "--legal-basis", "y"]
+    assert run("subscribers", "import", "people.csv", *options).code == 3
+    assert run("subscribers", "import", "nowhere.csv", *options).code == 2
+
+
+def test_a_broken_audit_chain_is_no_success(daemon: Daemon, run: Run) -> None:
+    whole = {"problems": [], "sealed": 12, "head": "ab"}
+    daemon.answers["POST /api/v1/audit/verify"] = (200, whole)
+    assert run("audit", "verify").code == 0
+    broken = whole | {"problems": ["Row 4 was changed."]}
+    daemon.answers["POST /api/v1/audit/verify"] = (200, broken)
+    ended = run("audit", "verify")
+    assert (ended.code, "Row 4 was changed." in ended.out) == (1, True)
+
+
+def test_doctor_is_a_verdict_and_a_list(daemon: Daemon, run: Run) -> None:
+    items = [
+        {"what": "store", "verdict": "good", "sentence": "SQLite"},
+        {"what": "sms", "verdict": "mend", "sentence": "credit covers 8000 of 12430 people"},
+    ]
+    daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": True})
+    ended = run("doctor")
+    assert ended.code == 0
+    assert ended.out.startswith("LIVE · Ready. To mend: 1\n")
+    assert "sms    MEND" in ended.out
+    daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": False})
+    assert run("doctor").code == 1
+
+
+def test_config_check_names_every_error_and_exits_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broadcaster.yaml").write_text("mode: lively\nunknown: 1\n")
+    ended = run("config", "check")
+    assert ended.code == 2
+    assert "broadcaster.yaml:1  mode" in ended.out
+    assert "broadcaster.yaml:2  unknown" in ended.out
+    assert "errors. The running daemon keeps its present configuration." in ended.err
+    assert run("config", "check", "--json").json["good"] is False
+
+
+def test_config_schema_is_json(run: Run) -> None:
+    assert json.loads(run("config", "schema").out)["title"] == "broadcaster.yaml"
+
+
+@pytest.mark.parametrize(
+    "verb", [["serve"], ["public"], ["config", "check"], ["backup", "restore", "x"]]
+)
+def test_without_a_configuration_it_is_said_how_to_make_one(run: Run, verb: list[str]) -> None:
+    ended = run(*verb)
+    assert (ended.code, "broadcaster init DIR" in ended.err) == (2, True)
+
+
+def test_every_verb_of_the_contract_has_its_help(run: Run) -> None:
+    verbs = [
+        "init",
+        "serve",
+        "public",
+        "sandbox",
+        "report",
+        "update",
+        "correct",
+        "retract",
+        "holding",
+        "restored",
+        "preview",
+        "status",
+        "incidents:list",
+        "resend",
+        "scheduled:list",
+        "scheduled:change",
+        "scheduled:cancel",
+        "channels:list",
+        "channels:probe",
+        "channels:pause",
+        "channels:resume",
+        "channels:drop",
+        "channels:reroute",
+        "subscribers:import",
+        "subscribers:export",
+        "subscribers:count",
+        "subscribers:remove",
+        "subscribers:erase",
+        "tokens:add",
+        "tokens:list",
+        "tokens:revoke",
+        "login",
+        "backup:create",
+        "backup:restore",
+        "audit:verify",
+        "config:check",
+        "config:schema",
+        "doctor",
+    ]
+    from typer.main import get_command
+
+    from broadcaster.cli import build
+
+    root: Any = get_command(build())
+    offered = set()
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", None)
+        offered |= {f"{name}:{part}" for part in inner} if inner else {name}
+    assert offered == set(verbs)
+
+
+def test_a_reader_that_goes_away_is_no_crash(
+    run: Run, environ: dict[str, str], tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    script = "from broadcaster.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "config", "schema"],
+        env={**environ, "PYTHONPATH": os.environ.get("PYTHONPATH", environ["PYTHONPATH"])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -1,0 +1,123 @@
+"""The right daemon is found, and a token goes to no other."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broadcaster.cli.client import BadAddress, normal
+from broadcaster.testing.commandline import TOKEN, Ended, StandInDaemon as Daemon, standing_in
+
+Run = Callable[..., Ended]
+
+
+def configure(directory: Path, url: str, token: str = TOKEN) -> Path:
+    """The configuration of a daemon, and the token that `init` writes beside it."""
+    listen = url.removeprefix("http://")
+    (directory / "secrets").mkdir(parents=True)
+    (directory / "secrets/admin.token").write_text(f"{token}\n")
+    path = directory / "broadcaster.yaml"
+    path.write_text(f'api: {{listen: "{listen}"}}\nchannels: {{sms: {{token: "${{NOT_SET}}"}}}}\n')
+    return path
+
+
+@pytest.fixture
+def bare(environ: dict[str, str]) -> dict[str, str]:
+    """Nothing in the environment names a daemon."""
+    del environ["BROADCASTER_URL"], environ["BROADCASTER_TOKEN"]
+    return environ
+
+
+def test_no_daemon_named_anywhere_is_said_with_what_to_do(bare: dict[str, str], run: Run) -> None:
+    ended = run("status")
+    assert ended.code == 2
+    assert "broadcaster login" in ended.err
+
+
+def test_the_configuration_here_names_the_daemon_and_needs_no_channel_secret(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    configure(tmp_path, daemon.url)
+    assert run("status").code == 0
+    assert daemon.headers("GET /api/v1/organisation")["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_configuration_written_out_wins_over_what_is_remembered(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    with standing_in() as production:
+        login = Path(bare["HOME"]) / ".config/broadcaster/login.json"
+        login.parent.mkdir(parents=True)
+        login.write_text(json.dumps({"server": production.url, "token": TOKEN}))
+        bare["BROADCASTER_URL"] = production.url
+        path = configure(tmp_path / "demo", daemon.url)
+        assert run("status", "--config", str(path)).code == 0
+        assert production.asked == []
+        assert daemon.asked
+
+
+def test_server_wins_over_everything_and_gets_no_foreign_token(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    with standing_in() as other:
+        login = Path(bare["HOME"]) / ".config/broadcaster/login.json"
+        login.parent.mkdir(parents=True)
+        login.write_text(json.dumps({"server": daemon.url, "token": TOKEN}))
+        configure(tmp_path, daemon.url)
+        assert run("status", "--server", other.url).code == 4
+        assert all("Authorization" not in headers for _, _, headers in other.asked)
+        assert daemon.asked == []
+
+
+def test_login_tries_the_token_and_keeps_it_for_its_owner_only(
+    bare: dict[str, str], daemon: Daemon, run: Run, at_terminal: Run, home: Path
+) -> None:
+    ended = at_terminal("login", "--server", daemon.url, typed=f"{TOKEN}\n", after="shown):")
+    assert ended.code == 0, ended.out
+    assert TOKEN not in ended.out.partition("Token (not shown)")[2]
+    path = home / ".config/broadcaster/login.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert run("status").code == 0
+
+
+def test_login_keeps_no_token_that_opens_nothing(
+    bare: dict[str, str], daemon: Daemon, at_terminal: Run, home: Path
+) -> None:
+    assert at_terminal("login", "--server", daemon.url, typed="wrong\n", after="shown):").code == 4
+    assert not (home / ".config/broadcaster/login.json").exists()
+
+
+def test_login_off_a_terminal_says_what_to_do_instead(bare: dict[str, str], run: Run) -> None:
+    ended = run("login")
+    assert (ended.code, "BROADCASTER_TOKEN" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://drift.example:8443/", "https://drift.example:8443"),
+        ("https://drift.example", "https://drift.example:443"),
+        ("127.0.0.1:8070", "http://127.0.0.1:8070"),
+        ("http://[::1]:8070", "http://[::1]:8070"),
+        ("http://10.0.0.7:8070", "http://10.0.0.7:8070"),
+        ("http://broadcaster:8070", "http://broadcaster:8070"),
+    ],
+)
+def test_an_address_is_kept_in_one_spelling(written: str, read: str) -> None:
+    assert normal(written) == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("http://drift.example", "http://9.9.9.9:8070", "ftp://x", "https://u:p@x"),
+        *("https://x/api", "https://x:port", "https://[", ""),
+    ],
+)
+def test_an_address_that_would_leak_the_token_or_is_none_is_refused(written: str) -> None:
+    with pytest.raises(BadAddress):
+        normal(written)

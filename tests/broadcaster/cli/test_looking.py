@@ -1,0 +1,90 @@
+"""status answers first, says what to do, and follows every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, delivery
+
+Run = Callable[..., Ended]
+A7 = "GET /api/v1/incidents/A7"
+SENTENCE = "x is stopped: its token is refused. Mend it, then: broadcaster channels resume x"
+PARKED = [{"channel": "x", "parked_because": "its token is refused", "paused": False, "queued": 1}]
+
+
+def test_status_gives_the_answer_first_and_the_table_last(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [delivery("page", "confirmed"), delivery("x", "waiting", accepted_at=None)]
+    daemon.answers[A7] = (200, daemon.incident(advice=[SENTENCE], channels=PARKED))
+    lines = run("status", "A7").out.splitlines()
+    assert lines[0] == "LIVE · A7 · Power cut · Norra Ekbyn"
+    assert lines[1] == "Going out: 1 of 2 channels so far."
+    assert lines[2] == SENTENCE
+    assert lines[-1].split() == ["x", "parked", "its", "token", "is", "refused"]
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_status_json_is_the_daemons_answer(daemon: Daemon, run: Run) -> None:
+    assert run("status", "A7", "--json").json["incident"] == "A7"
+
+
+def test_status_without_a_name_shows_the_only_open_incident(daemon: Daemon, run: Run) -> None:
+    assert run("status").out.startswith("LIVE · A7 · Power cut")
+
+
+def test_status_without_a_name_lists_several_and_marks_what_is_overdue(
+    daemon: Daemon, run: Run
+) -> None:
+    items = [
+        daemon.incident(overdue=True),
+        daemon.incident(incident="A8", headline="Water leak"),
+    ]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    out = run("status").out
+    assert out.startswith("LIVE · 2 open\n")
+    assert "OVERDUE since" in out
+    assert "Water leak" in out
+
+
+def test_nothing_open_is_said(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [], "next": ""})
+    assert run("status").out == "LIVE · Nothing is open.\n"
+
+
+def test_the_watch_in_a_pipe_writes_a_line_per_change_and_ends_when_all_rests(
+    daemon: Daemon, run: Run
+) -> None:
+    states = iter(["sending", "sending", "confirmed"])
+
+    def moved(body: Any) -> tuple[int, Any]:
+        daemon.deliveries = [delivery("page", next(states, "confirmed"))]
+        return 200, daemon.incident()
+
+    daemon.answers[A7] = moved
+    ended = run("status", "A7", "--watch")
+    assert ended.code == 0
+    changes = [line for line in ended.out.splitlines() if "  page  " in line]
+    assert ["sending" in line for line in changes] == [True, False]
+
+
+def test_an_unknown_incident_is_refused(run: Run) -> None:
+    assert run("status", "A99").code == 4
+
+
+def test_resend_names_the_newest_delivery_of_the_channel(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [
+        delivery("x", "failed", id=11, update=1),
+        delivery("x", "failed", id=12, update=2),
+        delivery("page", "confirmed", id=13, update=2),
+    ]
+    for number in (11, 12):
+        daemon.answers[f"POST /api/v1/deliveries/{number}/resend"] = (202, {"state": "waiting"})
+    ended = run("resend", "A7", "--channel", "x")
+    assert ended.out == "LIVE · A7-2 is sent once more by x.\n"
+    run("resend", "A7-1", "--channel", "x")
+    assert daemon.bodies("POST /api/v1/deliveries/11/resend") == [""]
+
+
+def test_resend_on_a_channel_it_did_not_use_is_refused(run: Run) -> None:
+    ended = run("resend", "A7", "--channel", "fax")
+    assert (ended.code, ended.err) == (4, "A7 did not go out by fax.\n")

@@ -1,0 +1,181 @@
+"""What nobody answered is kept, offered once, sent once, and never sent late."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+
+Run = Callable[..., Ended]
+REPORT = "POST /api/v1/incidents"
+UPDATES = "POST /api/v1/incidents/A7/updates"
+
+
+@pytest.fixture
+def spool(home: Path) -> Path:
+    return home / ".local/state/broadcaster/spool"
+
+
+def kept(spool: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(spool.glob("*.json"))]
+
+
+def report_into_silence(daemon: Daemon, run: Run) -> Ended:
+    daemon.answers[REPORT] = (0, None)
+    ended = run("report", "Out", "--area", "norra-ekbyn", "--next", "45m", "--yes")
+    del daemon.answers[REPORT]
+    return ended
+
+
+def test_an_answer_that_never_came_exits_3_and_keeps_the_command(
+    daemon: Daemon, run: Run, spool: Path
+) -> None:
+    ended = report_into_silence(daemon, run)
+    assert ended.code == 3
+    assert "kept for 15 minutes" in ended.err
+    [entry] = kept(spool)
+    assert entry["key"] == daemon.headers(REPORT)["Idempotency-Key"]
+    assert datetime.fromisoformat(entry["body"]["next"]).utcoffset() is not None
+    [path] = spool.glob("*.json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(spool.stat().st_mode) == 0o700
+
+
+def test_a_dead_daemon_exits_3_and_local_times_are_read_as_it_last_said(
+    daemon: Daemon, environ: dict[str, str], run: Run, spool: Path, home: Path
+) -> None:
+    assert run("status").code == 0
+    state = home / ".local/state/broadcaster"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    [organisation] = state.glob("organisation-*.json")
+    from broadcaster.cli.finding import Found
+    from broadcaster.cli.opening import _kept
+
+    (state / _kept(Found(dead, "")).name).write_text(organisation.read_text())
+    environ["BROADCASTER_URL"] = dead
+    ended = run("report", "Out", "--area", "norra-ekbyn", "--etr", "2027-03-01 22:00", "--yes")
+    assert ended.code == 3
+    assert "cannot be reached" in ended.err
+    assert [entry["body"]["etr"] for entry in kept(spool)] == ["2027-03-01T22:00:00+01:00"]
+
+
+def test_what_the_daemon_refused_is_not_kept(daemon: Daemon, run: Run, spool: Path) -> None:
+    daemon.answers[REPORT] = (422, {"detail": "No.", "status": 422})
+    assert run("report", "Out", "--yes").code == 4
+    assert kept(spool) == []
+
+
+def test_the_next_command_offers_it_and_it_goes_with_the_same_key(
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path
+) -> None:
+    report_into_silence(daemon, run)
+    key = daemon.headers(REPORT)["Idempotency-Key"]
+    ended = at_terminal("status", typed="y\n")
+    assert ended.code == 0
+    assert "perhaps never sent: report norra-ekbyn “Out”" in ended.out
+    assert "Sent: A7-1." in ended.out
+    assert daemon.headers(REPORT)["Idempotency-Key"] == key
+    assert len(daemon.bodies(REPORT)) == 2
+    assert kept(spool) == []
+
+
+@pytest.mark.parametrize(("typed", "left"), [("n\n", 1), ("\n", 1), ("d\n", 0)])
+def test_a_no_leaves_it_and_a_drop_removes_it(
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path, typed: str, left: int
+) -> None:
+    report_into_silence(daemon, run)
+    at_terminal("status", typed=typed)
+    assert len(daemon.bodies(REPORT)) == 1
+    assert len(kept(spool)) == left
+
+
+def test_off_a_terminal_it_is_told_and_left(daemon: Daemon, run: Run, spool: Path) -> None:
+    report_into_silence(daemon, run)
+    ended = run("status", "--json")
+    assert ended.json["items"]
+    assert "perhaps never sent" in ended.err
+    assert len(daemon.bodies(REPORT)) == 1
+    assert len(kept(spool)) == 1
+
+
+def test_an_expired_one_is_shown_and_never_sent(
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path
+) -> None:
+    report_into_silence(daemon, run)
+    [path] = spool.glob("*.json")
+    entry = json.loads(path.read_text())
+    entry["made_at"] = (datetime.now(UTC) - timedelta(minutes=16)).isoformat()
+    path.write_text(json.dumps(entry))
+    ended = at_terminal("status", typed="y\n")
+    assert "too old to be sent now" in ended.out
+    assert len(daemon.bodies(REPORT)) == 1
+    assert kept(spool) == []
+
+
+def test_what_asks_still_asks_when_it_is_offered(
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path
+) -> None:
+    daemon.answers["POST /api/v1/preview"] = (0, None)
+    assert run("report", "Out", "--area", "norra-ekbyn", "--severity", "severe").code == 3
+    daemon.answers["POST /api/v1/preview"] = (200, daemon.preview(asks=True))
+    ended = at_terminal("status", typed="y\n\n")
+    assert "Type the area's name" in ended.out
+    assert daemon.bodies(REPORT) == []
+
+
+def test_what_is_kept_for_one_daemon_is_not_offered_to_another(
+    daemon: Daemon, run: Run, spool: Path
+) -> None:
+    report_into_silence(daemon, run)
+    [path] = spool.glob("*.json")
+    entry = json.loads(path.read_text()) | {"server": "http://127.0.0.1:1"}
+    path.write_text(json.dumps(entry))
+    assert run("status").err == ""
+
+
+def test_a_torn_file_in_the_spool_stops_nothing(run: Run, spool: Path) -> None:
+    spool.mkdir(parents=True)
+    (spool / "torn.json").write_text('{"key": ')
+    assert run("status").code == 0
+
+
+def test_a_retraction_is_tried_until_it_is_answered(daemon: Daemon, run: Run, spool: Path) -> None:
+    silent = iter([True, True, False])
+
+    def answer(body: Any) -> tuple[int, Any]:
+        return (0, None) if next(silent) else (201, daemon.accepted(update=2))
+
+    daemon.answers[UPDATES] = answer
+    ended = run("retract", "A7", "--yes")
+    assert ended.code == 0
+    assert len(daemon.bodies(UPDATES)) == 3
+    keys = {headers["Idempotency-Key"] for route, _, headers in daemon.asked if route == UPDATES}
+    assert len(keys) == 1
+    assert kept(spool) == []
+
+
+def test_a_retraction_is_kept_while_it_is_tried(daemon: Daemon, run: Run, spool: Path) -> None:
+    daemon.answers[UPDATES] = (0, None)
+    ended: list[Ended] = []
+    trying = threading.Thread(target=lambda: ended.append(run("retract", "A7", "--yes")))
+    trying.start()
+    deadline = time.monotonic() + 20
+    while not kept(spool) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [entry["body"]["kind"] for entry in kept(spool)] == ["retraction"]
+    del daemon.answers[UPDATES]
+    trying.join()
+    assert ended[0].code == 0
+    assert kept(spool) == []

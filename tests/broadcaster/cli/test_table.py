@@ -1,0 +1,122 @@
+"""The table says of every delivery how it stands, in words, in the operator's language."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from broadcaster.cli.saying import Voice, inert, own_language
+from broadcaster.cli.table import at_rest, everywhere, rows, standing, state_word
+from broadcaster.domain.delivery import State
+
+T0 = datetime(2026, 11, 22, 13, 12, 6, tzinfo=UTC)
+ENGLISH = Voice("en", ZoneInfo("Europe/Stockholm"))
+SWEDISH = Voice("sv", ZoneInfo("Europe/Stockholm"))
+
+
+def delivery(state: str, **more: Any) -> dict[str, Any]:
+    return {"channel": "x", "state": state, "attempts": 1, "detail": "", "url": "", **more}
+
+
+def detail(voice: Voice = ENGLISH, **told: Any) -> str:
+    [row] = rows([delivery(**told)], accepted_at=T0.isoformat(), voice=voice, now=T0)
+    return row.detail
+
+
+def test_every_state_has_a_word_in_swedish() -> None:
+    words = {state_word(SWEDISH, str(state)) for state in State}
+    assert len(words) == len(State)
+    assert words.isdisjoint(set(State))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "swedish"),
+    [(0.62, "0.6 s", "0,6 s"), (59.94, "59.9 s", "59,9 s"), (125, "2 min 5 s", "2 min 5 s")],
+)
+def test_times_are_relative_to_the_accept(seconds: float, english: str, swedish: str) -> None:
+    came = (T0 + timedelta(seconds=seconds)).isoformat()
+    for voice, said in ((ENGLISH, english), (SWEDISH, swedish)):
+        told = [delivery("accepted", accepted_at=came)]
+        [row] = rows(told, accepted_at=T0.isoformat(), voice=voice, now=T0)
+        assert row.elapsed == said
+
+
+def test_the_next_attempt_and_the_last_reason_are_said() -> None:
+    due = (T0 + timedelta(seconds=4)).isoformat()
+    said = detail(state="waiting", due_at=due, detail="the far side said 503")
+    assert said == "again in 4 s (attempt 2): the far side said 503"
+
+
+def test_letters_are_counted() -> None:
+    counts = {"total": 12430, "accepted": 8214, "confirmed": 7950, "failed": 3, "uncertain": 1}
+    said = detail(SWEDISH, state="sending", counts=counts)
+    assert said == (
+        "8\xa0214 av 12\xa0430 till operatören, 7\xa0950 nådde telefonen, 3 misslyckade, 1 ovissa"
+    )
+
+
+def test_a_stopped_channel_says_why() -> None:
+    [row] = rows(
+        [delivery("waiting")],
+        accepted_at=T0.isoformat(),
+        voice=ENGLISH,
+        now=T0,
+        stopped={"x": "its token is refused"},
+    )
+    assert (row.word, row.detail) == ("parked", "its token is refused")
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_accepted_and_confirmed_count_as_out(state: State) -> None:
+    told = [delivery(str(state))]
+    out = state in (State.ACCEPTED, State.CONFIRMED)
+    assert everywhere(told) is out
+    assert (standing(told, ENGLISH) == "Everything is out.") is out
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_may_still_change_is_not_at_rest(state: State) -> None:
+    moving = (State.WAITING, State.SENDING, State.UNCERTAIN)
+    assert at_rest([delivery(str(state))]) is (state not in moving)
+
+
+def test_what_did_not_get_out_is_named() -> None:
+    told = [delivery("confirmed", channel="page"), delivery("failed", channel="sms")]
+    assert standing(told, ENGLISH) == "Everything is out but sms."
+
+
+def test_times_carry_weekday_and_date_in_both_languages() -> None:
+    later = "2026-11-23T02:00:00+00:00"
+    assert ENGLISH.moment(later, near=T0) == "Monday 23 November 03:00"
+    assert SWEDISH.moment(later, near=T0) == "måndag 23 november 03.00"
+    assert SWEDISH.second(T0.isoformat()) == "14.12.06"
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({"LANG": "sv_SE.UTF-8"}, "sv"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LC_ALL": "sv_FI", "LANG": "en_US"}, "sv"),
+        ({}, "en"),
+        ({"LANG": "xx_XX"}, "xx"),
+    ],
+)
+def test_before_the_organisation_is_known_the_machine_says_the_language(
+    environ: dict[str, str], language: str
+) -> None:
+    assert own_language(environ) == language
+
+
+def test_a_language_nobody_translated_is_spoken_in_english() -> None:
+    assert Voice("xx").say("Everything is out.") == "Everything is out."
+    assert Voice("xx").number(12430) == "12,430"
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "\x07", "\x9b", "\u202e", "\r", "\x00"])
+def test_nothing_steers_the_terminal(text: str) -> None:
+    assert "?" in inert(text)
+    assert text not in inert(text)

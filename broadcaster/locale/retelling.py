@@ -137,9 +137,8 @@ class _Retelling:
             values = template.values(text)
             told = None if values is None else self._tell(values, strict=strict)
             said = text if told is None else template.said.format(**told)
-            if (
-                said != text
-            ):  # "{channel}: {because}" fits much, and says nothing new of what it does not know
+            # "{channel}: {because}" fits much, and says nothing new of what it does not know.
+            if said != text:
                 return said
         return None
 

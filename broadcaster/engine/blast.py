@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from broadcaster.channel import Attempt, Failure, Letter, LetterAdapter, LetterOutcome, Permanent
 from broadcaster.domain.delivery import Outcome, Scope
-from broadcaster.store import Store, letters
+from broadcaster.store import Store, StoreError, letters
 from broadcaster.store.letters import Hold, Job, LetterRow
 
+log = structlog.get_logger()
 AHEAD = 200
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
@@ -62,7 +65,7 @@ class Blast:
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
-        self._pending: Future[Hold] | None = None
+        self._pending: tuple[Any, Future[Hold]] | None = None
         self._open: dict[str, int] = {}
         self.run = Run()
 
@@ -73,6 +76,9 @@ class Blast:
                 self._note(letter, outcome)
         except Failure as failure:
             self.run.failure = failure
+        except StoreError as error:
+            log.error("a run ends: the store cannot be reached", reason=str(error))
+            self.run.stopped = True
         except Exception as error:  # noqa: BLE001 - a defect of an adapter must not lose outcomes
             self.run.failure = Permanent(
                 f"The adapter failed with {type(error).__name__}: this is a defect of the adapter.",
@@ -104,18 +110,32 @@ class Blast:
 
     def _advance(self, watermark: int) -> bool:
         now = self._clock()
-        held = self._store.write(
+        held: bool = self._settled(
             lambda connection: letters.advance(connection, self._job, watermark, now)
-        ).result()
+        )
         self.extend()
         return held
+
+    def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
+        """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
+        wait = 0.2
+        while True:
+            try:
+                return (pending or self._store.write(work)).result()
+            except StoreError as error:
+                if self._store.broken is not None or self._halted():
+                    raise
+                log.warning("the store did not take letters, trying again", reason=str(error))
+            pending = None
+            time.sleep(wait)
+            wait = min(wait * 2, 5.0)
 
     def _may_go_on(self) -> bool:
         return not self.run.stopped and not self._halted() and self._clock() < self._job.not_after
 
     def _block(self, block: tuple[int, ...]) -> Iterator[Letter]:
         ids = [self._job.subscribers[position] for position in block]
-        known = self._store.read(lambda connection: letters.addresses(connection, ids))
+        known = self._known(ids)
         for position, subscriber_id in zip(block, ids, strict=True):
             sealed = known.get(subscriber_id)
             if sealed is None:
@@ -130,6 +150,17 @@ class Blast:
             self._open[letter.key] = position
             self.run.pulled += 1
             yield letter
+
+    def _known(self, ids: list[int]) -> dict[int, letters.Sealed]:
+        while True:
+            try:
+                return self._store.read(lambda connection: letters.addresses(connection, ids))
+            except StoreError as error:
+                if self._store.broken is not None or not self._may_go_on():
+                    self.run.stopped = True
+                    raise
+                log.warning("addresses cannot be read, trying again", reason=str(error))
+                time.sleep(0.5)
 
     def _letter(self, position: int, sealed: letters.Sealed) -> Letter | None:
         """The letter in the subscriber's language, or None when it cannot be written (noted as failed)."""
@@ -204,12 +235,12 @@ class Blast:
                 letters.flush_rows(connection, rows, supplier, now)
             return hold
 
-        self._pending = self._store.write(work)
+        self._pending = (work, self._store.write(work))
 
     def _await_flush(self) -> None:
         if self._pending is not None:
-            pending, self._pending = self._pending, None
-            if pending.result() is Hold.HELD:
+            (work, pending), self._pending = self._pending, None
+            if self._settled(work, pending) is Hold.HELD:
                 self.extend()
             else:
                 self.stop()

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import structlog
 
-from broadcaster.channel import Failure
-from broadcaster.domain.delivery import Outcome, Scope, State
+from broadcaster.channel import Failure, Transient
+from broadcaster.domain.delivery import Outcome, State
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
@@ -20,6 +20,7 @@ from broadcaster.store.letters import Hold, Job
 
 log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
+SUPPLIER_REST = 60.0  # how long the next supplier is used before the one that failed is tried again
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
@@ -30,16 +31,22 @@ class LetterLane(Lane):
     def __init__(self, name: str, adapter: Any, around: Surroundings, epoch: int) -> None:
         super().__init__(name, adapter, around, slots=2)
         self._prefix = f"{epoch}"
-        self._suppliers = {supplier: Breaker() for supplier in adapter.suppliers()}
+        self._suppliers = {
+            supplier: Breaker(limit=2, rest=SUPPLIER_REST) for supplier in adapter.suppliers()
+        }
         self._refused: dict[str, str] = {}
         self._sending = False
         self._halted = False
 
     async def turn(self) -> datetime | None:
         """Claim deliveries to expand, send one job at a time, end what is through."""
+        now = self.around.clock()
+        # Also while the channel is closed: what was stopped or is past its time must come to an end.
+        ended = await self.write(lambda connection: finishing.finish(connection, self.name, now))
+        for _ in ended:
+            self.around.observe("accepted", self.name)
         if not await self.is_open():
             return self.later(1.0)
-        now = self.around.clock()
         claims = await self.write(
             lambda connection: claiming.claim(connection, self.name, self.around.node, now, 4)
         )
@@ -47,9 +54,6 @@ class LetterLane(Lane):
             self.spawn(self._expand(claim))
         if not self._sending:
             await self._start_job()
-        ended = await self.write(lambda connection: finishing.finish(connection, self.name, now))
-        for _ in ended:
-            self.around.observe("accepted", self.name)
         return await self._next(now, bool(ended))
 
     async def _next(self, now: datetime, ended: bool) -> datetime | None:
@@ -106,12 +110,11 @@ class LetterLane(Lane):
             self.spawn(self._send(job, supplier))
 
     def _supplier(self) -> str | None:
-        """The first supplier that is neither refused for good nor resting, or None."""
+        """The first supplier that has not refused us for good and does not rest; if all rest, the first."""
         now = self.around.clock()
-        for name, breaker in self._suppliers.items():
-            if name not in self._refused and breaker.allows(now):
-                return str(name)
-        return None
+        usable = [name for name in self._suppliers if name not in self._refused]
+        awake = [name for name in usable if self._suppliers[name].allows(now)]
+        return next(iter(awake or usable), None)
 
     async def _send(self, job: Job, supplier: str) -> None:
         try:
@@ -134,15 +137,16 @@ class LetterLane(Lane):
     async def _watched(self, job: Job, blast: Blast) -> Run | None:
         """Await a run while its lease is renewed. A job has no deadline of its own, each call in it has one.
 
-        None: its text was stopped, or its lease lost, and its calls hang; the job was given up.
+        None: its text was stopped, its time is over or its lease lost, and its calls hang; the job was given up.
         """
         task = asyncio.ensure_future(self.slots.call(blast.send, deadline=None))
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
             if done:
                 return cast("Run", task.result())
-            hold = partial(letters.hold, job=job, now=self.around.clock())
-            if await self.write(hold) is Hold.HELD:
+            now = self.around.clock()
+            hold = partial(letters.hold, job=job, now=now)
+            if now < job.not_after and await self.write(hold) is Hold.HELD:
                 blast.extend()
                 continue
             blast.stop()
@@ -155,41 +159,48 @@ class LetterLane(Lane):
     async def _sent(self, job: Job, supplier: str, run: Run) -> None:
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure)
-        unfinished = run.stopped or run.transient or run.failure is not None or run.failures
+        failed = bool(run.transient or failure)
         again = None
-        if unfinished and job.attempts < self.adapter.settings.attempts:
-            another = self._supplier() is not None and failure is not None
-            wait = (
-                0.0
-                if another or run.stopped
-                else pause(job.attempts, self.chance(), run.retry_after)
-            )
-            again = self.later(wait)
-        held = await self.write(lambda connection: letters.end_job(connection, job, again))
+        if failed and job.attempts < self.adapter.settings.attempts:
+            other = self._supplier() not in (supplier, None)
+            wait = pause(job.attempts, self.chance(), run.retry_after)
+            again = self.later(0.0 if other else wait)
+        elif run.stopped and not failed:
+            again = self.later(0.0)  # nothing went wrong: it counts as no attempt
+        now = self.around.clock()
+        held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
         self.around.observe("letters", self.name, accepted=run.accepted, pulled=run.pulled)
 
     async def _judge(self, supplier: str, run: Run, failure: Failure | None) -> None:
         breaker = self._suppliers[supplier]
-        if failure is None:
-            if run.transient and not run.accepted:
-                breaker.failure(self.around.clock())
-            elif run.accepted:
-                breaker.success()
-                self.count(Outcome.ACCEPTED)
+        if failure is None and not run.transient and not run.accepted:
             return
+        if run.accepted and failure is None:
+            breaker.success()
+            self.count(Outcome.ACCEPTED)
+            return
+        failure = failure or Transient(f"{supplier} takes no letter now.")
         log.warning(
             "supplier failed", channel=self.name, supplier=supplier, reason=failure.sentence
         )
+        if self.parks(failure):
+            await self._refuse(supplier, failure)
+            return
+        breaker.failure(self.around.clock())
+        if not breaker.allows(self.around.clock()) and self._supplier() == supplier:
+            self.count(
+                failure.outcome, failure
+            )  # no other is left: now it is the channel that fails
+
+    async def _refuse(self, supplier: str, failure: Failure) -> None:
+        """A supplier refuses us for good: leave it out; without any left, the channel is parked."""
+        self._refused[supplier] = failure.sentence
         self.count(failure.outcome, failure)
-        if failure.outcome is Outcome.PERMANENT and failure.scope is Scope.CHANNEL:
-            self._refused[supplier] = failure.sentence
-            if len(self._refused) == len(self._suppliers):
-                self._refused.clear()
-                await self.park(failure.sentence)
-        else:
-            breaker.failure(self.around.clock())
+        if len(self._refused) == len(self._suppliers):
+            self._refused.clear()
+            await self.park(failure.sentence)
 
     async def stop(self, seconds: float) -> None:
         """Pull no more letters; what is under way ends."""

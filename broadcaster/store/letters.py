@@ -284,8 +284,11 @@ def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:
     return sums
 
 
-def end_job(connection: Connection, job: Job, retry_at: datetime | None) -> bool:
-    """Let go of a job: done, or waiting for those of its letters that have no final outcome. False: lease lost."""
+def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: datetime) -> bool:
+    """Let go of a job: waiting for its letters without a final outcome, or done. False: lease lost.
+
+    Done (without `retry_at`), what has no final outcome by now has failed: no letter ends without being counted.
+    """
     values: dict[str, Any] = {
         "lease_node": None,
         "lease_token": None,
@@ -299,7 +302,28 @@ def end_job(connection: Connection, job: Job, retry_at: datetime | None) -> bool
         .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
         .values(**values)
     )
+    if held.rowcount == 1 and retry_at is None:
+        _fail_rest(connection, job, now)
     return held.rowcount == 1
+
+
+def _fail_rest(connection: Connection, job: Job, now: datetime) -> None:
+    connection.execute(
+        delete(t.letter).where(t.letter.c.job_id == job.id, t.letter.c.outcome == "transient")
+    )
+    row = connection.execute(select(t.job).where(t.job.c.id == job.id)).one()
+    rest = [
+        LetterRow(
+            job.id,
+            position,
+            job.delivery_id,
+            job.subscribers[position],
+            "failed",
+            detail="no gateway took it",
+        )
+        for position in positions_without_outcome(connection, row)
+    ]
+    flush_rows(connection, rows=rest, supplier=row.supplier, now=now)
 
 
 def next_job_due(connection: Connection, channel: str) -> datetime | None:

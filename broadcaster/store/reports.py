@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update as sql_update
 
+from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import tables as t
 from broadcaster.store.releasing import epoch
@@ -34,6 +35,12 @@ def match(connection: Connection, channel: str, report: Report) -> bool:
             sql_update(t.letter)
             .where(t.letter.c.job_id == row.job_id, t.letter.c.position == row.position)
             .values(outcome="accepted")
+        )
+        # It had been accepted when it was tried; the delivery as a whole is no longer in doubt.
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id == row.delivery_id, t.delivery.c.state == State.UNCERTAIN)
+            .values(state=State.ACCEPTED, accepted_at=row.at, ended_at=row.at, detail="")
         )
     return True
 

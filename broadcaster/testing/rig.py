@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from sqlalchemy import Connection, delete
+
 from broadcaster.daemon import starting
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Severity
@@ -27,7 +29,7 @@ from broadcaster.service import follow_up, status
 from broadcaster.service.commands import Command, Operator, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.saying import say
-from broadcaster.store import Rank, Store, channels
+from broadcaster.store import Rank, Store, channels, tables as t
 from broadcaster.store.writer import Work
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.servers import WEBHOOK_SECRET, FarEnd
@@ -234,10 +236,27 @@ class Rig:
         now = self.clock()
         self.store.write(lambda c: channels.resume(c, channel, now, "Eva")).result()
 
+    def pause(self, channel: str) -> None:
+        """Let nothing of a channel be claimed, as `channels pause` does."""
+        now = self.clock()
+        self.store.write(lambda c: channels.pause(c, channel, now, "Eva")).result()
+
+    def erase(self, subscriber_id: int) -> None:
+        """Take a subscriber away."""
+
+        def work(connection: Connection) -> None:
+            mine = t.subscription.c.subscriber_id == subscriber_id
+            connection.execute(delete(t.subscription).where(mine))
+            connection.execute(delete(t.subscriber).where(t.subscriber.c.id == subscriber_id))
+
+        self.store.write(work).result()
+
     # -- what a test sees -------------------------------------------------------------------
     def deliveries(self, incident: str = "A1") -> list[dict[str, Any]]:
         """Every delivery of an incident, oldest first."""
-        found: list[dict[str, Any]] = status.all_deliveries(self.desk, OPERATOR, incident)["items"]
+        found: list[dict[str, Any]] = status.all_deliveries(self.desk, OPERATOR, incident, "en")[
+            "items"
+        ]
         return found
 
     def delivery(self, channel: str, number: int = 1, incident: str = "A1") -> dict[str, Any]:

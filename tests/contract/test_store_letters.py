@@ -73,7 +73,7 @@ def flush(store: Store, job: Job, outcomes: dict[int, str]) -> None:
 
 
 def end_job(store: Store, job: Job, retry_at: datetime | None = None) -> bool:
-    return store.write(partial(letters.end_job, job=job, retry_at=retry_at)).result()
+    return store.write(partial(letters.end_job, job=job, retry_at=retry_at, now=NOW)).result()
 
 
 def finish(store: Store, now: datetime = NOW) -> list[int]:

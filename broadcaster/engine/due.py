@@ -53,6 +53,9 @@ class DueClaimer:
             except StoreError as error:
                 log.error("due rows cannot be read", reason=str(error))
                 next_at = None
+            except Exception:
+                log.exception("looking for due rows stumbled")
+                next_at = None  # the hand must go on: it is looked again in a few seconds
         self._set(next_at)
 
     async def _claim(self) -> None:

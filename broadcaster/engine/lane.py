@@ -50,6 +50,8 @@ class Lane(ABC):
         self.around = around
         self.breaker = Breaker()
         self.slots = Slots(name, slots)
+        # Calls that only look (probes, confirmations) take no slot from what has to go out.
+        self.looks = Slots(name, 2)
         self.parked = False
         self.broken_because = ""
         self._woken = asyncio.Event()
@@ -124,6 +126,7 @@ class Lane(ABC):
         for task in (*self._tasks, *self._asides):
             task.cancel()
         self.slots.close()
+        self.looks.close()
 
     @property
     def busy(self) -> int:
@@ -192,7 +195,7 @@ class Lane(ABC):
             await asyncio.sleep(wait)
             attempt = self.attempt(number, self.later(60))
             try:
-                seen = await self.slots.call(
+                seen = await self.looks.call(
                     self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
                 )
             except Failure as failure:

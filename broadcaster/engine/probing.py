@@ -18,7 +18,7 @@ async def probe(lane: Lane) -> Probe | None:
         return None
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
-        said: Probe = await lane.slots.call(
+        said: Probe = await lane.looks.call(
             lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline)
         )
     except Failure as failure:

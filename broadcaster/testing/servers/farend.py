@@ -147,8 +147,11 @@ class FarEnd:
         ready.set()
         await self._end.wait()
         server.close()
-        for connection in list(self.connections):
-            connection.reset()
+        # More than once: what was being accepted just now is only met in the next turns of the loop.
+        for _ in range(3):
+            for connection in list(self.connections):
+                connection.reset()
+            await asyncio.sleep(0.01)
         await self.on_stop()
 
     def on_start(self) -> None:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from broadcaster.cli.body import time_ahead
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.opening import Talk
+from broadcaster.cli.opening import Talk, now
 from broadcaster.cli.options import Said
 from broadcaster.cli.saying import Voice, inert, note
 
@@ -90,8 +91,7 @@ def ask_four(talk: Talk, said: Said) -> str:
     while not text:
         text = ask(talk.voice, _("What has happened, in one sentence?"))
     if said.etr is None:
-        written = ask(talk.voice, _("Until when (19:00 or 2h; empty: not known)?"))
-        said.etr = written or None
+        said.etr = _ask_time(talk.voice, _("Until when (19:00 or 2h; empty: not known)?"), "etr")
     if said.next is None:
         said.next = _ask_next(talk)
     return text
@@ -131,7 +131,20 @@ def _ask_next(talk: Talk) -> str | None:
     _ = talk.voice.say
     rule = talk.organisation.get("follow_up")
     if rule is None:
-        return ask(talk.voice, _("When comes the next word (45m or 15:30)?")) or None
+        return _ask_time(talk.voice, _("When comes the next word (45m or 15:30)?"), "next")
     minutes = round(float(rule["next"]) / 60)
     question = _("When comes the next word (empty: in {minutes} min)?", minutes=minutes)
-    return ask(talk.voice, question) or None
+    return _ask_time(talk.voice, question, "next")
+
+
+def _ask_time(voice: Voice, question: str, option: str) -> str | None:
+    """A time as written, asked again until it can be read; None for no answer."""
+    while True:
+        written = ask(voice, question)
+        try:
+            if written:
+                time_ahead(option, written, voice=voice, now=now())
+        except End as end:
+            note(end.sentence)
+        else:
+            return written or None

@@ -120,9 +120,10 @@ def _tell_verified(
         out_json(answer)
     else:
         mode = f"{talk.mode} · " if talk else ""
-        sealed = f" {answer['sealed']}" if answer.get("sealed") else ""
         if not problems:
-            out(mode + _("The audit chain is whole.") + sealed)
+            out(mode + _("The audit chain is whole."))
+            if answer.get("sealed"):
+                out(_("Sealed up to act {number}.", number=answer["sealed"]))
         for problem in problems:
             out(str(problem))
     if problems:

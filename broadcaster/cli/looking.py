@@ -237,7 +237,7 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
         last = ""
     opened = voice.clock(item["opened_at"], near=now())
     areas = ", ".join(talk.area_names(list(item["areas"])))
-    return (f"  {item['incident']}", opened, str(item["headline"]), areas, last)
+    return (f"  {item['incident']}", opened, str(item["headline"] or _("Power cut")), areas, last)
 
 
 def add_to(app: Typer) -> None:

@@ -23,6 +23,8 @@ def whole(talk: Talk, preview: Preview) -> Iterator[str]:
     """The summary, then each channel's exact texts with their length, parts and cost."""
     yield from summary(talk, preview)
     for channel in preview.get("channels", ()):
+        if not channel.get("texts") and not channel.get("error"):
+            continue  # a board: it shows the whole record, not one text
         yield ""
         yield _measured(talk.voice, channel)
         for text in channel.get("texts", ()):

@@ -44,13 +44,11 @@ def submit(talk: Talk, entry: Entry, *, yes: bool, ask_anyway: bool = False) -> 
     Raises:
         End: refused (4), failed (1), or kept because nobody answered (3).
     """
-    if yes:
-        entry = replace(entry, confirmed=True)
-    elif talk.reached:
-        entry = _confirmed(talk, entry, ask_anyway=ask_anyway)
+    entry = replace(entry, confirmed=yes)
     if entry.kind == "retraction":
         return _insist(talk, entry)
     try:
+        entry = _confirmed(talk, entry, ask_anyway=ask_anyway)
         return _post(talk, entry)
     except End as end:
         raise _kept(talk, entry, end) from end
@@ -84,9 +82,7 @@ def _send_kept(talk: Talk, entry: Entry) -> None:
     """Send an entry that the operator chose to send; its refusal is told and does not end the present command."""
     _ = talk.voice.say
     try:
-        if not entry.confirmed:
-            entry = _confirmed(talk, entry)
-        answer = _post(talk, entry)
+        answer = _post(talk, _confirmed(talk, entry))
     except End as end:
         note(end.sentence)
         if end.code is not Code.UNKNOWN:
@@ -98,16 +94,15 @@ def _send_kept(talk: Talk, entry: Entry) -> None:
 
 
 def _confirmed(talk: Talk, entry: Entry, *, ask_anyway: bool = False) -> Entry:
-    """Ask what has to be asked; nothing else is asked."""
+    """Ask what has to be asked; nothing else is asked, and nothing twice."""
     _ = talk.voice.say
+    if entry.confirmed:
+        return entry
     body: dict[str, Any] = {**entry.body, "kind": entry.kind}
     if entry.incident:
         body["incident"] = entry.incident
-    try:
-        with asking_of(talk) as client:
-            preview = client.post("preview", body=body)
-    except End as end:
-        raise _kept(talk, entry, end) from end
+    with asking_of(talk) as client:
+        preview = client.post("preview", body=body)
     if not preview["asks"] and not ask_anyway:
         return replace(entry, confirmed=True)
     if not can_ask():
@@ -156,6 +151,7 @@ def _insist(talk: Talk, entry: Entry) -> dict[str, Any]:
     attempt = 0
     while True:
         try:
+            entry = _confirmed(talk, entry)
             answer = _post(talk, entry)
         except End as end:
             if end.code is not Code.UNKNOWN:

@@ -284,10 +284,11 @@ def test_without_the_areas_name_nothing_is_sent(asking: Daemon, at_terminal: Ter
 
 
 def test_four_questions_make_a_report(daemon: Daemon, at_terminal: Terminal) -> None:
-    typed = "nowhere\nnorra, sodra-ekbyn\n\nStrömmen är borta\n2h\n\ny\n"
+    typed = "nowhere\nnorra, sodra-ekbyn\n\nStrömmen är borta\nsoon\n2h\n\ny\n"
     ended = at_terminal("report", typed=typed)
     assert ended.code == 0, ended.out
     assert 'There is no area "nowhere".' in ended.out
+    assert '"soon" is not a time' in ended.out
     assert "empty: in 45 min" in ended.out
     body = daemon.bodies(REPORT)[0]
     assert body["area"] == ["norra-ekbyn", "sodra-ekbyn"]

@@ -179,3 +179,30 @@ def test_a_retraction_is_kept_while_it_is_tried(daemon: Daemon, run: Run, spool:
     trying.join()
     assert ended[0].code == 0
     assert kept(spool) == []
+
+
+def test_a_retraction_that_asks_is_asked_once_the_daemon_is_back(
+    daemon: Daemon, at_terminal: Run, spool: Path
+) -> None:
+    silent = iter([True, False])
+
+    def preview(body: Any) -> tuple[int, Any]:
+        return (0, None) if next(silent) else (200, daemon.preview(asks=True))
+
+    daemon.answers["POST /api/v1/preview"] = preview
+    ended = at_terminal("retract", "A7", typed="norra-ekbyn\n")
+    assert ended.code == 0, ended.out
+    assert "Type the area's name" in ended.out
+    assert len(daemon.bodies(UPDATES)) == 1
+    assert kept(spool) == []
+
+
+def test_what_was_confirmed_is_not_asked_again_when_it_is_offered(
+    daemon: Daemon, at_terminal: Run, spool: Path
+) -> None:
+    daemon.answers["POST /api/v1/preview"] = (200, daemon.preview(asks=True))
+    daemon.answers[REPORT] = (0, None)
+    ended = at_terminal("report", "Out", "--area", "norra-ekbyn", typed="norra-ekbyn\n")
+    assert ended.code == 3
+    del daemon.answers[REPORT]
+    assert "Sent: A7-1." in at_terminal("status", typed="y\n").out

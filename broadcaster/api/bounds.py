@@ -78,7 +78,9 @@ class _Body:
         """`send`, closing the connection when the answer begins before the body has ended."""
 
         async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and not self._complete:
+            begins = message["type"] == "http.response.start"
+            # A good answer to a stream begins while its body is read, and then reads it to its end.
+            if begins and not self._complete and not (self._streamed and message["status"] < 300):
                 if not self._streamed:
                     await self._drain()
                 MutableHeaders(scope=message)["Connection"] = "close"

@@ -105,6 +105,13 @@ class DeadlineProtocol(HttpToolsProtocol):
         """The request is there: what comes now is the next one."""
         super().on_message_complete()
         self._awaiting_headers = True
+        self._end_deadline()
+
+    def on_response_complete(self) -> None:
+        """An answer that did not wait for the end of its request waits for it no longer than for headers."""
+        super().on_response_complete()
+        if not self._awaiting_headers:
+            self._begin_deadline()
 
     # ------------------------------------------------------------------------------------------------------- answers
     def pause_writing(self) -> None:
@@ -141,6 +148,7 @@ class Listener:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 headers=list(HEADERS),
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=5,

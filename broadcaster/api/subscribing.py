@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from broadcaster.api.asking import Ask
 from broadcaster.api.bodies import AddressBody, ErasureBody, Key, Said
 from broadcaster.service import subscribers
-from broadcaster.service.importing import Import
+from broadcaster.service.importing import BATCH, Import
 from broadcaster.store import StoreError
 
 routes = APIRouter()
@@ -73,12 +73,13 @@ _LINES = "application/x-ndjson"
 
 async def _follow(run: Import, pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
     """A line about every batch. A store that fails is said in the last line, which then has no `total`."""
-    told = -1
+    told = run.total // BATCH
+    yield _line({"done": run.total, **run.counts})
     try:
         async for piece in pieces:
             await run_in_threadpool(run.feed, piece)
-            if run.total // 1_000 > told:
-                told = run.total // 1_000
+            if run.total // BATCH > told:
+                told = run.total // BATCH
                 yield _line({"done": run.total, **run.counts})
         yield _line(await run_in_threadpool(run.finish))
     except StoreError as error:

@@ -68,10 +68,8 @@ class Memory:
     said: list[Said] = field(default_factory=list)
 
     def board(self, revision: Revision) -> Board:
-        public = sorted(
-            (each for each in self.said if each.revision),
-            key=lambda each: str(each.revision.n).zfill(9),
-        )
+        public = [each for each in self.said if each.revision]
+        public.sort(key=lambda each: each.revision or Revision(0, 0))
         names = list(dict.fromkeys(each.update.incident for each in public))
         incidents = [
             _incident([each for each in public if each.update.incident == name]) for name in names
@@ -422,7 +420,12 @@ def test_whatever_is_said_a_board_kept_up_to_date_is_the_plain_reading_of_it_all
 def test_after_a_retraction_the_facts_are_those_of_the_update_before(store: Store) -> None:
     first = tell(store, etr=minutes(60), cause="Okänd.")
     wrong = tell(store, after=first, now=minutes(5), etr=minutes(90), cause="Kabelfel.")
-    facts = {"kind": Kind.RETRACTION, "corrects": 2, "etr": minutes(60), "cause": "Fel."}
+    facts: dict[str, Any] = {
+        "kind": Kind.RETRACTION,
+        "corrects": 2,
+        "etr": minutes(60),
+        "cause": "Fel.",
+    }
     tell(store, after=wrong, now=minutes(9), **facts)
     incident = only(store)
     assert (incident.etr, incident.cause) == (minutes(60), "Okänd.")
@@ -437,7 +440,12 @@ def test_after_a_retraction_the_facts_are_those_of_the_update_before(store: Stor
 
 def test_a_retracted_incident_keeps_its_name_and_nothing_it_said(store: Store) -> None:
     first = tell(store, headline="Vattenläcka", etr=minutes(60), cause="Rörbrott.")
-    gone = {"kind": Kind.RETRACTION, "areas": (), "ended": ("norra-ekbyn",), "headline": ""}
+    gone: dict[str, Any] = {
+        "kind": Kind.RETRACTION,
+        "areas": (),
+        "ended": ("norra-ekbyn",),
+        "headline": "",
+    }
     tell(store, after=first, now=minutes(9), rest={"corrects_all": True}, **gone)
     incident = only(store)
     assert (incident.retracted, incident.closed_at) == (True, minutes(9))

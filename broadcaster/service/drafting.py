@@ -46,7 +46,7 @@ def draft(
         Refused: it cannot be said; the sentence tells why and what to do.
     """
     target = _target(command, record)
-    audience = command.audience or _usual_audience(record)
+    audience = _audience(command, record, target)
     base = _base(command, record, target, audience)
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
     said_at = command.at or now
@@ -123,6 +123,23 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
             by=target.struck_by,
         )
     return target
+
+
+def _audience(
+    command: Command, record: IncidentRecord | None, target: UpdateRecord | None
+) -> Audience:
+    """A wrong text is put right before those who were told it: staff's words never become public by a correction."""
+    if command.kind not in (Kind.CORRECTION, Kind.RETRACTION):
+        return command.audience or _usual_audience(record)
+    told = target.said.audience if target else _usual_audience(record)
+    if command.audience not in (None, told):
+        raise Refused(
+            "What is corrected was told to others, and they are told what is right. Leave --audience out. "
+            "Nothing was sent.",
+            Why.CONFLICT,
+            at="audience",
+        )
+    return told
 
 
 def _usual_audience(record: IncidentRecord | None) -> Audience:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from broadcaster.domain.incident import Audience, Kind
+from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Operator, Refused, Role
@@ -143,6 +143,8 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     wanted = newest.said.planned.start if kind is Kind.UPDATE else newest.said.planned.end
     if wanted > desk.clock():
         return "the plan was changed"
+    if kind is Kind.UPDATE and _has_begun(record, newest.said):
+        return "said already"  # the daemon died, or was slow, before it had noted so
     languages = desk.configuration.languages
     texts = {language: translate(phrases(language), sentence) for language in languages}
     command = Command(
@@ -150,6 +152,15 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     )
     answer: dict[str, Any] = say(desk, CLOCK, command)
     return f"{kind} {answer['incident']}-{answer['update']}"
+
+
+def _has_begun(record: IncidentRecord, planned: Update) -> bool:
+    return any(
+        update.said.kind is Kind.UPDATE
+        and update.said.author == CLOCK.name
+        and update.said.planned == planned.planned
+        for update in record.updates
+    )
 
 
 def _planned_end(record: IncidentRecord, kind: Kind, desk: Desk) -> datetime | None:

@@ -88,11 +88,7 @@ def channels_for(
         )
     names = list(routed(configuration.routes, update.severity, (*update.areas, *update.ended)))
     if update.audience is Audience.STAFF:
-        names = [
-            name
-            for name, adapter in adapters.items()
-            if adapter.settings.audience is Audience.STAFF
-        ]
+        names = list(adapters)
     if update.kind in CORRECTING:
         names += [
             name for name in sent.channels if name not in names
@@ -110,7 +106,13 @@ def channels_for(
     return tuple(dict.fromkeys(chosen))
 
 
+def _may_hear(adapter: Adapter, update: Update) -> bool:
+    return update.audience is Audience.PUBLIC or adapter.settings.audience is Audience.STAFF
+
+
 def _wanted(adapter: Adapter, update: Update, command: Command, name: str) -> bool:
+    if not _may_hear(adapter, update):
+        return False  # also where a correction follows the wrong text, also where it was asked for by name
     if adapter.shape is Shape.BOARD:
         return update.audience is Audience.PUBLIC  # a board always shows the whole public record
     if command.quiet:
@@ -147,8 +149,11 @@ class _Planner:
                 self._render_all(name, adapter, variant, self.configuration.languages)
             if not audiences:
                 return
+        adapters = self.configuration.adapters
         fallback = tuple(
-            other for other in adapter.settings.fallback if other in self.configuration.adapters
+            other
+            for other in adapter.settings.fallback
+            if other in adapters and _may_hear(adapters[other], self.update)
         )
         for other in fallback:
             self._render_fallback(other)

@@ -130,9 +130,12 @@ def _refuse_stale(command: Command, record: IncidentRecord | None) -> None:
 
 def _touched(drafted: Draft, record: IncidentRecord | None) -> tuple[str, ...]:
     update = drafted.update
-    retracted = drafted.target.said.areas if drafted.target else ()
-    before = record.updates[-1].said.areas if record and record.updates else ()
-    return tuple(dict.fromkeys((*update.areas, *update.ended, *retracted, *before)))
+    target = drafted.target.said if drafted.target else None
+    corrected = (*target.areas, *target.ended) if target else ()
+    last = record.updates[-1].said if record and record.updates else None
+    # Where it is over, it is opened again where it was: that counts as much as where it still is.
+    before = [said.areas or said.ended for said in (last, drafted.base) if said]
+    return tuple(dict.fromkeys((*update.areas, *update.ended, *corrected, *sum(before, ()))))
 
 
 def _went(desk: Desk, record: IncidentRecord | None, drafted: Draft) -> SentSteps:

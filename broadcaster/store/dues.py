@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update as sq
 from broadcaster.store import tables as t
 
 FOLLOW_UP = ("remind", "due", "grace")
+STAGES = (FOLLOW_UP, ("open", "close"))  # of these only the latest one reached is acted on
 _LEASE = timedelta(seconds=30)
 _OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
 
@@ -87,7 +88,7 @@ def next_due_at(connection: Connection) -> datetime | None:
 
 
 def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
-    """Claim what is due: per incident one follow-up duty (the latest stage reached) and every other row by itself.
+    """Claim what is due: per incident the latest stage reached of follow-up and of planned work, every other row by itself.
 
     A claim that is not settled within half a minute can be claimed again.
     """
@@ -111,7 +112,9 @@ def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
     )
     collapsed: dict[tuple[int, str], list[Any]] = {}
     for row in rows:
-        group = "follow-up" if row.what in FOLLOW_UP else f"{row.what} {row.id}"
+        group = next(
+            (str(stages) for stages in STAGES if row.what in stages), f"{row.what} {row.id}"
+        )
         collapsed.setdefault((row.incident_id, group), []).append(row)
     return tuple(
         Due(

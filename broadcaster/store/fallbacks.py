@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.store import audit, tables as t
@@ -50,7 +50,14 @@ def start(
     ).all()
     done = []
     for row in rows:
-        target = next((name for name in row.fallback if name in shapes and name not in sick), None)
+        target = next(
+            (
+                name
+                for name in row.fallback
+                if name in shapes and name not in sick and not _heard(connection, row, name, kinds)
+            ),
+            None,
+        )
         if target is None:
             continue
         _hand_over(
@@ -60,6 +67,18 @@ def start(
     if done:
         wake(connection)
     return done
+
+
+def _heard(connection: Connection, row: Any, target: str, kinds: Mapping[str, str]) -> bool:
+    """Whether the readers of `target` have it by its own route; letters of one kind have addresses of their own."""
+    same_kind = row.shape == Shape.LETTER and kinds.get(row.channel) == kinds.get(target)
+    return not same_kind and carries(connection, row.update_id, target)
+
+
+def carries(connection: Connection, update_id: int, channel: str) -> bool:
+    """Whether there is a delivery of this update by this channel."""
+    same = exists().where(t.delivery.c.update_id == update_id, t.delivery.c.channel == channel)
+    return bool(connection.scalar(select(same)))
 
 
 def _hand_over(

@@ -60,6 +60,8 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
     )
     _move_incident(connection, row, revision, now)
     stop_what_no_longer_holds(connection, row, now)
+    if row.kind == Kind.RETRACTION and row.corrects_all:
+        _cancel_held(connection, row, now)
     dues.take_effect(connection, row, now)
     audit.note(
         connection,
@@ -86,6 +88,19 @@ def release_held(connection: Connection, update_id: int, now: datetime) -> str:
         cancel(connection, update_id, now, "clock")
         return "too late: its time had passed"
     return f"released {release(connection, update_id, now)}"
+
+
+def _cancel_held(connection: Connection, row: Any, now: datetime) -> None:
+    """What waits for its time goes on from what nobody should have been told."""
+    held = connection.scalars(
+        select(t.update.c.id).where(
+            t.update.c.incident_id == row.incident_id,
+            t.update.c.number < row.number,
+            t.update.c.hold.is_not(None),
+        )
+    )
+    for update_id in held.all():
+        cancel(connection, update_id, now, row.author)
 
 
 def cancel(connection: Connection, update_id: int, now: datetime, actor: str) -> bool:

@@ -12,7 +12,7 @@ from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, incident_name
 from broadcaster.store.errors import StoreError
-from broadcaster.store.fallbacks import _audiences, _steps
+from broadcaster.store.fallbacks import _audiences, _steps, carries
 from broadcaster.store.writer import wake
 
 
@@ -47,7 +47,7 @@ def reroute(
         .order_by(t.delivery.c.id)
         .with_for_update(of=t.delivery)
     ).all()
-    carried = [row for row in rows if _carries(connection, row.update_id, target)]
+    carried = [row for row in rows if carries(connection, row.update_id, target)]
     fresh = [row for row in rows if row not in carried]
     lacking = [row for row in fresh if not _rendered(connection, row.update_id, target)]
     if lacking:
@@ -63,11 +63,6 @@ def reroute(
     audit.note(connection, now, actor, "reroute channel", channel, to=target, deliveries=len(rows))
     wake(connection)
     return len(rows)
-
-
-def _carries(connection: Connection, update_id: int, channel: str) -> bool:
-    same = exists().where(t.delivery.c.update_id == update_id, t.delivery.c.channel == channel)
-    return bool(connection.scalar(select(same)))
 
 
 def _rendered(connection: Connection, update_id: int, channel: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update as sql_update
+from sqlalchemy import Connection, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Severity
@@ -27,11 +27,17 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
             t.delivery.c.update_id != row.id,
             t.delivery.c.shape != Shape.BOARD,
             t.delivery.c.released,
-            t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+            # What failed may still be taken over by another channel.
+            or_(
+                t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+                func.json_array_length(t.delivery.c.fallback) > 0,
+            ),
         )
+        .with_for_update(of=t.delivery)  # nothing may go back to waiting between the updates below
     ).all()
     if row.kind in (Kind.CORRECTION, Kind.RETRACTION):
         wrong = [old.id for old in earlier if row.corrects_all or old.number == row.corrects]
+        _let_nobody_take_over(connection, wrong)
         end = State.WITHDRAWN if row.kind == Kind.RETRACTION else State.SUPERSEDED
         _end_waiting(connection, wrong, end, now, f"{row.kind} {row.number}")
         connection.execute(
@@ -46,6 +52,7 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         return
     new = _reach(row)
     needless = [old.id for old in earlier if supersedes(new, _reach(old), Shape(old.shape))]
+    _let_nobody_take_over(connection, needless)
     _end_waiting(connection, needless, State.SUPERSEDED, now, f"update {row.number}")
 
 
@@ -55,6 +62,12 @@ def _reach(row: Any) -> Reach:
         Audience(row.audience),
         Severity(row.severity),
         frozenset((*row.areas, *row.ended)),
+    )
+
+
+def _let_nobody_take_over(connection: Connection, ids: Iterable[int]) -> None:
+    connection.execute(
+        sql_update(t.delivery).where(t.delivery.c.id.in_(list(ids))).values(fallback=[])
     )
 
 

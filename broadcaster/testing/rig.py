@@ -26,7 +26,7 @@ from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.registry import Adapter
 from broadcaster.service import follow_up, status
-from broadcaster.service.commands import Command, Operator, Role
+from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.saying import say
 from broadcaster.store import Rank, Store, channels, tables as t
@@ -222,6 +222,10 @@ class Rig:
         self.clock.shift += timedelta(**spans)
         self.wake()
 
+    def clock_only(self, **spans: float) -> None:
+        """Let time pass without a look of the engine."""
+        self.clock.shift += timedelta(**spans)
+
     def wake(self) -> None:
         """Let every lane and the claimer of due rows look now."""
         self._loop.call_soon_threadsafe(self.engine.wake)
@@ -253,11 +257,13 @@ class Rig:
 
     # -- what a test sees -------------------------------------------------------------------
     def deliveries(self, incident: str = "A1") -> list[dict[str, Any]]:
-        """Every delivery of an incident, oldest first."""
-        found: list[dict[str, Any]] = status.all_deliveries(self.desk, OPERATOR, incident, "en")[
-            "items"
-        ]
-        return found
+        """Every delivery of an incident, oldest first; none while there is no such incident."""
+        try:
+            found = status.all_deliveries(self.desk, OPERATOR, incident, "en")
+        except Refused:
+            return []
+        items: list[dict[str, Any]] = found["items"]
+        return items
 
     def delivery(self, channel: str, number: int = 1, incident: str = "A1") -> dict[str, Any]:
         """The newest delivery of an update by a channel; ``{}`` when there is none."""

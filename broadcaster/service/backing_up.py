@@ -11,7 +11,7 @@ from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk, permit
 from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
-from broadcaster.store import Connection, audit, backups, upkeep
+from broadcaster.store import Connection, StoreError, audit, backups, upkeep
 
 SUFFIXES = frozenset({"", ".backup", ".bak", ".db", ".dump", ".sqlite", ".sqlite3"})
 
@@ -26,7 +26,12 @@ def create(desk: Desk, operator: Operator, path: str) -> dict[str, Any]:
     permit_everywhere(operator)
     now, configuration = desk.clock(), desk.configuration
     target = _place(configuration, path)
-    report = backups.create(desk.store, target, now)
+    try:
+        report = backups.create(desk.store, target, now)
+    except StoreError as error:
+        if type(error) is StoreError:  # the place is at fault, not the store
+            raise Refused("{reason}", at="path", reason=error) from error
+        raise
     desk.write(lambda connection: _note(connection, operator, now, report.size))
     return {"path": str(report.path), "size": report.size, "at": iso(report.at)}
 

@@ -77,7 +77,7 @@ def examine(
 
 def _retold(values: Mapping[str, object], language: str) -> dict[str, object]:
     """What adapters and the store said in English, in the operator's language."""
-    theirs = ("because", "reason", "sentence")
+    theirs = ("because", "reason", "said")
     told = {name: retell(language, str(values[name])) for name in theirs if name in values}
     return dict(values) | told
 
@@ -199,7 +199,7 @@ def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) ->
             )
         elif probe is not None:
             verdict = Verdict.GOOD if probe.good else Verdict.MEND
-            yield Finding(name, verdict, "{sentence}", {"sentence": probe.sentence})
+            yield Finding(name, verdict, "{said}", {"said": probe.sentence})
         elif progress is not None and newest is not None:
             yield _board(name, progress, newest, words)
         else:

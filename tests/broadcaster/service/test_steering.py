@@ -1,0 +1,381 @@
+"""What waits can be seen, moved, taken back, sent again and handed on; never against what was said since."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.channel import Probe
+from broadcaster.domain.delivery import State
+from broadcaster.store import Rank, channels, outcomes
+from broadcaster.store.moving import end, move
+from broadcaster.testing.clock import NOON
+from broadcaster.testing.operators import Daemonless
+
+REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
+
+
+def report(desk: Daemonless, **more: Any) -> dict[str, Any]:
+    answer = desk.ask("POST", "/api/v1/incidents", REPORT | more)
+    assert answer.status == 201, answer.content
+    return dict(answer.json)
+
+
+def delivery(desk: Daemonless, channel: str, number: int = 1) -> dict[str, Any]:
+    items = desk.ask("GET", "/api/v1/incidents/A1/deliveries").json["items"]
+    return next(i for i in items if i["channel"] == channel and i["update"] == number)
+
+
+def bring_to(desk: Daemonless, delivery_id: int, state: State) -> None:
+    """As the engine does."""
+
+    def work(connection: Any) -> None:
+        assert move(connection, delivery_id, State.SENDING)
+        assert end(connection, delivery_id, state, desk.clock(), "it said 500")
+
+    desk.store.write(work, Rank.OUTCOME).result()
+
+
+# ------------------------------------------------------------------------------------------------------------- resend
+@pytest.mark.parametrize("state", [State.FAILED, State.UNCERTAIN])
+def test_what_failed_or_nobody_knows_of_can_be_sent_again(desk: Daemonless, state: State) -> None:
+    report(desk)
+    hook = delivery(desk, "hook")
+    bring_to(desk, hook["id"], state)
+    answer = desk.ask("POST", f"/api/v1/deliveries/{hook['id']}/resend")
+    assert answer.status == 202
+    assert answer.json["state"] == "waiting"
+    assert answer.json["attempts"] == 0
+
+
+def test_what_is_sent_again_may_leave_for_as_long_as_if_it_were_said_now(desk: Daemonless) -> None:
+    report(desk)
+    hook = delivery(desk, "hook")
+    bring_to(desk, hook["id"], State.FAILED)
+    desk.clock.pass_by(hours=10)  # its promise has long passed
+    answer = desk.ask("POST", f"/api/v1/deliveries/{hook['id']}/resend")
+    assert answer.json["not_after"] == (NOON + timedelta(hours=12)).isoformat()
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.ACCEPTED])
+def test_nothing_else_is_sent_again(desk: Daemonless, state: State) -> None:
+    report(desk)
+    hook = delivery(desk, "hook")
+    if state is not State.WAITING:
+        bring_to(desk, hook["id"], state)
+    answer = desk.ask("POST", f"/api/v1/deliveries/{hook['id']}/resend")
+    assert answer.status == 409
+    assert delivery(desk, "hook")["state"] == state
+
+
+def test_what_is_on_its_way_is_not_sent_again(desk: Daemonless) -> None:
+    report(desk)
+    hook = delivery(desk, "hook")
+    desk.store.write(lambda c: move(c, hook["id"], State.SENDING)).result()
+    assert desk.ask("POST", f"/api/v1/deliveries/{hook['id']}/resend").status == 409
+    assert delivery(desk, "hook")["state"] == "sending"
+
+
+def test_what_was_retracted_is_not_sent_again(desk: Daemonless) -> None:
+    report(desk)
+    hook = delivery(desk, "hook")
+    bring_to(desk, hook["id"], State.FAILED)
+    desk.ask("POST", "/api/v1/incidents/A1/updates", {"kind": "retraction"})
+    answer = desk.ask("POST", f"/api/v1/deliveries/{hook['id']}/resend")
+    assert answer.status == 409
+    assert "A1-2" in answer.detail
+    assert delivery(desk, "hook")["state"] == "failed"
+
+
+def test_a_delivery_that_is_not_there_is_not_found(desk: Daemonless) -> None:
+    assert desk.ask("POST", "/api/v1/deliveries/9/resend").status == 404
+
+
+# ---------------------------------------------------------------------------------------------------------- scheduled
+LATER = "2026-11-22T14:00:00+01:00"
+
+
+def test_what_waits_is_listed_moved_and_taken_back(desk: Daemonless) -> None:
+    answer = desk.ask("POST", "/api/v1/scheduled", REPORT | {"at": LATER})
+    assert answer.status == 201
+    assert answer.json["held"] == "scheduled"
+    (item,) = desk.ask("GET", "/api/v1/scheduled").json["items"]
+    assert (item["name"], item["text"]) == ("A1-1", {"sv": REPORT["text"]})
+    moved = desk.ask("PATCH", "/api/v1/scheduled/A1-1", {"at": "2026-11-22T14:20:00+01:00"})
+    assert moved.json["release_at"] == "2026-11-22T13:20:00+00:00"
+    assert desk.ask("DELETE", "/api/v1/scheduled/A1-1").json["cancelled"] is True
+    assert desk.ask("GET", "/api/v1/scheduled").json["items"] == []
+    assert delivery(desk, "hook")["state"] == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        ("2026-11-22T12:59:00+01:00", 422),  # it has passed
+        ("2026-11-22T14:45:00+01:00", 409),  # the promised word would come first
+        ("2026-11-23T10:00:00+01:00", 409),
+        ("nu", 422),
+    ],
+)
+def test_a_time_at_which_it_would_be_false_is_refused(
+    desk: Daemonless, at: str, status: int
+) -> None:
+    desk.ask("POST", "/api/v1/scheduled", REPORT | {"at": LATER})
+    assert desk.ask("PATCH", "/api/v1/scheduled/A1-1", {"at": at}).status == status
+    (item,) = desk.ask("GET", "/api/v1/scheduled").json["items"]
+    assert item["release_at"] == "2026-11-22T13:00:00+00:00"
+
+
+def test_times_of_one_day_are_not_said_on_another(desk: Daemonless) -> None:
+    body = REPORT | {"at": "2026-11-23T10:00:00+01:00", "next": "2026-11-23T12:00:00+01:00"}
+    desk.ask("POST", "/api/v1/scheduled", body)
+    answer = desk.ask("PATCH", "/api/v1/scheduled/A1-1", {"at": "2026-11-22T23:00:00+01:00"})
+    assert answer.status == 409
+
+
+def test_what_is_out_does_not_wait(desk: Daemonless) -> None:
+    report(desk)
+    assert desk.ask("DELETE", "/api/v1/scheduled/A1-1").status == 409
+    assert desk.ask("PATCH", "/api/v1/scheduled/A1-1", {"at": LATER}).status == 409
+    assert desk.ask("DELETE", "/api/v1/scheduled/A1-7").status == 404
+    assert desk.ask("POST", "/api/v1/scheduled", REPORT).status == 422
+
+
+# ----------------------------------------------------------------------------------------------------------- channels
+def channel(desk: Daemonless, name: str) -> dict[str, Any]:
+    items = desk.ask("GET", "/api/v1/channels").json["items"]
+    return next(item for item in items if item["channel"] == name)
+
+
+def test_a_channel_says_how_it_stands(desk: Daemonless) -> None:
+    assert channel(desk, "hook")["state"] == "good"
+    assert desk.ask("POST", "/api/v1/channels/hook/pause").json["state"] == "paused"
+    assert desk.ask("POST", "/api/v1/channels/hook/resume").json["state"] == "good"
+    now = desk.clock()
+    desk.store.write(lambda c: channels.park(c, "hook", now, "its token is refused")).result()
+    parked = channel(desk, "hook")
+    assert (parked["state"], parked["because"]) == ("parked", "its token is refused")
+    desk.degraded = [{"what": "resting", "where": "sms", "sentence": "it does not answer"}]
+    assert channel(desk, "sms")["state"] == "resting"
+
+
+def test_a_probe_answers_what_the_far_side_said(desk: Daemonless) -> None:
+    desk.probes["hook"] = Probe(good=False, sentence="The secret is refused.")
+    answer = desk.ask("POST", "/api/v1/channels/hook/probe").json
+    assert (answer["good"], answer["channel"]) == (False, "hook")
+    assert desk.ask("POST", "/api/v1/channels/page/probe").status == 409
+    assert desk.ask("POST", "/api/v1/channels/nix/probe").status == 404
+
+
+def test_what_waits_on_a_channel_can_be_given_up(desk: Daemonless) -> None:
+    report(desk)
+    assert desk.ask("POST", "/api/v1/channels/hook/drop").json["deliveries"] == 1
+    assert delivery(desk, "hook")["state"] == "withdrawn"
+    assert delivery(desk, "sms")["state"] == "waiting"
+    for act in ("drop", "pause", "resume"):
+        assert desk.ask("POST", f"/api/v1/channels/nix/{act}").status == 404
+
+
+def test_a_channel_takes_over_with_the_texts_written_for_it(desk: Daemonless) -> None:
+    hook = desk.desk.configuration.adapters["hook"]
+    object.__setattr__(hook.settings, "fallback", ("spare",))
+    report(desk)
+    answer = desk.ask("POST", "/api/v1/channels/hook/reroute", {"to": "spare"})
+    assert answer.json["deliveries"] == 1
+    assert delivery(desk, "hook")["state"] == "withdrawn"
+    taken = delivery(desk, "spare")
+    assert taken["state"] == "waiting"
+    claimable = desk.store.read(lambda c: outcomes.one(c, taken["id"]))
+    assert claimable.released
+
+
+def test_a_channel_for_which_nothing_was_written_takes_nothing_over(desk: Daemonless) -> None:
+    report(desk)
+    answer = desk.ask("POST", "/api/v1/channels/hook/reroute", {"to": "spare"})
+    assert answer.status == 409
+    assert "A1-1" in answer.detail
+    assert delivery(desk, "hook")["state"] == "waiting"
+
+
+def test_what_the_other_channel_carries_already_is_not_sent_by_it_twice(desk: Daemonless) -> None:
+    report(desk)
+    assert desk.ask("POST", "/api/v1/channels/hook/reroute", {"to": "sms"}).json["deliveries"] == 1
+    items = desk.ask("GET", "/api/v1/incidents/A1/deliveries").json["items"]
+    assert [item["state"] for item in items if item["channel"] == "sms"] == ["waiting"]
+
+
+def test_a_channel_that_cannot_take_over_is_refused(desk: Daemonless) -> None:
+    report(desk)
+    for to in ("page", "hook", "nix"):
+        assert desk.ask("POST", "/api/v1/channels/hook/reroute", {"to": to}).status == 422
+
+
+# ------------------------------------------------------------------------------------------------------------ preview
+def test_a_preview_shows_what_will_be_sent_word_for_word_and_stores_nothing(
+    desk: Daemonless,
+) -> None:
+    shown = desk.ask("POST", "/api/v1/preview", REPORT).json
+    assert desk.ask("GET", "/api/v1/incidents").json["items"] == []
+    report(desk)
+    kept = desk.store.read(
+        lambda c: c.exec_driver_sql("SELECT channel, language, body FROM message").fetchall()
+    )
+    previewed = {
+        (one["channel"], one["language"], text)
+        for one in shown["channels"]
+        for text in one["texts"]
+    }
+    assert previewed == {tuple(row) for row in kept}
+    assert (shown["name"], shown["mode"], shown["asks"]) == ("A1-1", "demo", True)
+
+
+def test_a_preview_counts_people_and_money_by_the_language_they_read(desk: Daemonless) -> None:
+    rows = ["0701740635,norra-ekbyn,sv", "0701740636,norra-ekbyn,en", "0701740637,sodra-ekbyn,sv"]
+    path = "/api/v1/subscribers/import?channel=sms&source=x&legal_basis=y"
+    desk.ask("POST", path, "\n".join(["address,area,language", *rows]).encode())
+    shown = desk.ask("POST", "/api/v1/preview", REPORT).json
+    assert shown["recipients"] == {"sms": 2}
+    assert shown["cost"] == {"amount": 1.0, "currency": "SEK"}
+    by_language = {
+        one["language"]: one["recipients"] for one in shown["channels"] if one["channel"] == "sms"
+    }
+    assert by_language == {"sv": 1, "en": 1}
+
+
+def test_a_preview_says_what_a_channel_cannot_say(desk: Daemonless) -> None:
+    shown = desk.ask("POST", "/api/v1/preview", REPORT | {"text": "x" * 5_000})
+    assert shown.status == 200
+    errors = {one["channel"]: one["error"] for one in shown.json["channels"]}
+    assert errors["sms"]
+    assert not errors["hook"]
+
+
+@pytest.mark.parametrize(
+    ("more", "asks"),
+    [
+        ({"quiet": True}, False),
+        ({"quiet": True, "severity": "severe"}, True),
+        ({"channel": ["hook"]}, False),
+        ({}, True),
+    ],
+)
+def test_letters_and_severity_are_asked_about(
+    desk: Daemonless, more: dict[str, Any], asks: bool
+) -> None:
+    assert desk.ask("POST", "/api/v1/preview", REPORT | more).json["asks"] is asks
+
+
+def test_a_further_word_is_previewed_upon_its_incident(desk: Daemonless) -> None:
+    report(desk)
+    body = {"incident": "a1", "text": "Montör på plats."}
+    shown = desk.ask("POST", "/api/v1/preview", body).json
+    assert (shown["name"], shown["kind"], shown["areas"]) == ("A1-2", "update", ["norra-ekbyn"])
+    assert desk.ask("POST", "/api/v1/preview", {"kind": "retraction"}).status == 422
+
+
+# ------------------------------------------------------------------------------------------------------------- backup
+def backup(desk: Daemonless, path: str) -> Any:
+    return desk.ask("POST", "/api/v1/backups", {"path": path})
+
+
+def test_a_backup_is_written_by_name_or_to_a_new_file(desk: Daemonless, tmp_path: Path) -> None:
+    named = backup(desk, "night.backup")
+    assert named.status == 201, named.content
+    assert Path(named.json["path"]) == tmp_path / "keep/backups/night.backup"
+    assert backup(desk, "night.backup").status == 201  # in its folder it is replaced
+    elsewhere = tmp_path / "mounted"
+    elsewhere.mkdir()
+    assert backup(desk, str(elsewhere / "night.db")).status == 201
+    assert (elsewhere / "night.db").stat().st_mode & 0o077 == 0
+
+
+NO_PLACE = (
+    *("", "\x00", ".hidden", "../x.backup", "a/b.backup", "/proc/x.backup", "{tmp}/there"),
+    *("{tmp}/nowhere/x.backup", "{tmp}/page.html", "{tmp}/.ssh/authorized_keys"),
+    *("{tmp}/public/x.backup", "{tmp}/link.backup", "{tmp}/broadcaster.db"),
+)
+
+
+def test_a_backup_overwrites_nothing_and_lies_where_nobody_reads_it(
+    desk: Daemonless, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_text("precious")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "public").mkdir()
+    (tmp_path / "link.backup").symlink_to(tmp_path / "nowhere")
+    before = {str(path) for path in tmp_path.rglob("*")}
+    statuses = {
+        path: backup(desk, path.replace("{tmp}", str(tmp_path))).status for path in NO_PLACE
+    }
+    assert statuses == dict.fromkeys(NO_PLACE, 422)
+    assert (tmp_path / "there").read_text() == "precious"
+    new = {str(path) for path in tmp_path.rglob("*")} - before
+    assert all(name.endswith(("-wal", "-shm", "keep/backups")) for name in new)
+
+
+def test_a_folder_of_another_user_takes_no_backup(
+    desk: Daemonless, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: foreign.stat().st_uid + 1)
+    assert backup(desk, str(foreign / "x.backup")).status == 422
+
+
+# ---------------------------------------------------------------------------------------------------- audit and doctor
+def test_the_audit_trail_is_read_in_pages_and_checked(desk: Daemonless) -> None:
+    report(desk)
+    first = desk.ask("GET", "/api/v1/audit?limit=2").json
+    rest = desk.ask("GET", f"/api/v1/audit?after={first['next']}").json
+    acts = [row["act"] for row in first["items"] + rest["items"]]
+    assert "accept report" in acts
+    assert rest["next"] is None
+    assert desk.ask("POST", "/api/v1/audit/verify").json["problems"] == []
+
+
+def test_the_doctor_says_what_to_mend(desk: Daemonless) -> None:
+    desk.probes["hook"] = Probe(good=False, sentence="The secret is refused.")
+    report(desk)
+    desk.clock.pass_by(hours=1)
+    found = {one["what"]: one for one in desk.ask("GET", "/api/v1/doctor").json["items"]}
+    assert found["configuration"]["verdict"] == "good"
+    assert found["store"]["sentence"].startswith("SQLite 3.")
+    assert found["backup"]["verdict"] == "watch"
+    assert found["hook"]["verdict"] == "mend"
+    assert "A1" in found["promise"]["sentence"]
+    desk.ask("POST", "/api/v1/backups", {"path": "night.backup"})
+    found = {one["what"]: one for one in desk.ask("GET", "/api/v1/doctor").json["items"]}
+    assert found["backup"]["verdict"] == "good"
+
+
+def test_the_doctor_sees_a_clock_that_went_back(desk: Daemonless) -> None:
+    report(desk)
+    desk.clock.pass_by(hours=-2)
+    found = {one["what"]: one for one in desk.ask("GET", "/api/v1/doctor").json["items"]}
+    assert found["clock"]["verdict"] == "mend"
+
+
+def test_what_is_not_ready_is_said(desk: Daemonless) -> None:
+    assert desk.ask("GET", "/api/v1/doctor").json["ready"] is True
+    desk.ready = False
+    assert desk.ask("GET", "/api/v1/doctor").json["ready"] is False
+
+
+def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:
+    said = desk.ask("GET", "/api/v1/organisation").json
+    assert said["areas"][0] == {
+        "key": "norra-ekbyn",
+        "name": "Norra Ekbyn",
+        "codes": {"scb": "0139"},
+    }
+    assert said["follow_up"] == {"next": 2700.0, "remind": 600.0, "grace": 300.0, "holding": False}
+    assert said["channels"][0] == {
+        "name": "page",
+        "kind": "page",
+        "shape": "board",
+        "audience": "public",
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from broadcaster.daemon import starting
 from broadcaster.service.commands import Role
-from broadcaster.settings import Listen, Settings, load
+from broadcaster.settings import ConfigErrors, Listen, Settings, load
 from broadcaster.settings.starter import write_private
 from broadcaster.store import Rank, tokens
 
@@ -87,5 +87,5 @@ if __name__ == "__main__":
     _host, _, _port = sys.argv[3].rpartition(":")
     try:
         prepare(Path(sys.argv[1]), Path(sys.argv[2]), Listen(_host, int(_port)))
-    except DemoError as error:
+    except (DemoError, ConfigErrors) as error:
         sys.exit(f"demo: {error}")

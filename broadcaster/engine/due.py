@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import wraps
 from typing import Any
 
 import structlog
@@ -17,7 +18,8 @@ from broadcaster.store.dues import Due
 
 log = structlog.get_logger()
 Act = Callable[[Due], str]
-LATEST_LOOK = timedelta(seconds=5)
+SOONEST_LOOK = 0.2
+LATEST_LOOK = 5.0
 
 
 class DueClaimer:
@@ -32,31 +34,36 @@ class DueClaimer:
         self, around: Surroundings, scheduler: AsyncIOScheduler, acts: Mapping[str, Act]
     ) -> None:
         self._around, self._scheduler, self._acts = around, scheduler, acts
-        self._lock = asyncio.Lock()
+        self._looking = self._again = False
 
     def look(self) -> None:
         """Look for due rows now; afterwards the scheduler is set to the next one."""
-        self._scheduler.add_job(
-            unless_stopped(self._turn),
-            "date",
-            id="due",
-            replace_existing=True,
-            misfire_grace_time=None,
-            run_date=None,
-        )
+        if self._looking:
+            self._again = True  # what is being looked at now may have been read before this came
+        else:
+            self._set(0)
 
     async def _turn(self) -> None:
-        async with self._lock:
-            try:
-                await self._claim()
-                next_at = await asyncio.to_thread(self._around.store.read, dues.next_due_at)
-            except StoreError as error:
-                log.error("due rows cannot be read", reason=str(error))
-                next_at = None
-            except Exception:
-                log.exception("looking for due rows stumbled")
-                next_at = None  # the hand must go on: it is looked again in a few seconds
-        self._set(next_at)
+        self._looking, self._again = True, False
+        next_at = None
+        try:
+            await self._claim()
+            next_at = await asyncio.to_thread(self._around.store.read, dues.next_due_at)
+        except StoreError as error:
+            log.error("due rows cannot be read", reason=str(error))
+        except Exception:
+            # The hand must go on: it is looked again in a few seconds.
+            log.exception("looking for due rows stumbled")
+        finally:
+            self._looking = False
+        self._set(0 if self._again else self._wait(next_at))
+
+    def _wait(self, next_at: datetime | None) -> float:
+        """Seconds until the next look."""
+        if next_at is None:
+            return LATEST_LOOK
+        seconds = (next_at - self._around.clock()).total_seconds()
+        return min(max(seconds, SOONEST_LOOK), LATEST_LOOK)
 
     async def _claim(self) -> None:
         now = self._around.clock()
@@ -77,24 +84,23 @@ class DueClaimer:
             self._around.store.write(lambda connection: dues.settle(connection, due, now, outcome))
         )
 
-    def _set(self, next_at: datetime | None) -> None:
-        now = self._around.clock()
-        at = min(
-            max(next_at or now + LATEST_LOOK, now + timedelta(milliseconds=200)), now + LATEST_LOOK
-        )
+    def _set(self, seconds: float) -> None:
+        """Turn in so many seconds; should a turn ever fail to set the next one, it comes again by itself."""
+        when: dict[str, Any] = {"trigger": "interval", "seconds": seconds} if seconds else {}
         self._scheduler.add_job(
             unless_stopped(self._turn),
-            "date",
             id="due",
             replace_existing=True,
             misfire_grace_time=None,
-            run_date=at,
+            max_instances=2,  # a turn sets the next one before it has quite ended
+            **when,
         )
 
 
 def unless_stopped(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
     """The scheduler's end cancels what runs; that is no error to be logged."""
 
+    @wraps(work)
     async def turn() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await work()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from broadcaster.cli.client import BadAddress, normal
+from broadcaster.cli.addressing import normal
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.failing import BadAddress
 from broadcaster.cli.saying import Voice, own_language
 
 NAME = "broadcaster.yaml"

@@ -55,7 +55,7 @@ def list_incidents(
     """List incidents, newest first."""
     talk = begin(reach)
     with asking_of(talk) as client:
-        found = client.ask("GET", _path("incidents", open=only_open, limit=limit))
+        found = client.get("incidents", open=only_open, limit=limit)
     _show_list(talk, found)
 
 
@@ -83,12 +83,6 @@ def resend(
         answer = client.post("deliveries", str(chosen["id"]), "resend")
     said = f"{incident}-{chosen['update']}"
     talk.answer(answer, _("{name} is sent once more by {channel}.", name=said, channel=channel))
-
-
-def _path(*parts: str, **query: object) -> str:
-    from broadcaster.cli.client import address
-
-    return address(*parts, **query)
 
 
 def _open(talk: Talk) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from broadcaster.cli import finding
-from broadcaster.cli.client import Client, Problem, Unreachable
+from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.failing import Problem, Unreachable
 from broadcaster.cli.finding import Found, find
 from broadcaster.cli.saying import Voice, out, out_json, own_language
 

@@ -187,6 +187,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+@functools.cache
 def _options(kind: type) -> list[inspect.Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from broadcaster.cli.addressing import address
 from broadcaster.cli.asking import need_yes
 from broadcaster.cli.body import time_ahead
-from broadcaster.cli.client import address
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.cli import spool
+from broadcaster.cli.addressing import address
 from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name
-from broadcaster.cli.client import address
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now, open_talk
 from broadcaster.cli.options import Manner, Reach

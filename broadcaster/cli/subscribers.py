@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
 
+from broadcaster.cli.addressing import address as resource
 from broadcaster.cli.asking import need_yes
-from broadcaster.cli.client import address as resource
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of
 from broadcaster.cli.options import Reach, Yes, grouped

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
-from getpass import getpass
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
 
 from broadcaster.cli import finding
+from broadcaster.cli.addressing import address, normal
 from broadcaster.cli.asking import ask, can_ask
 from broadcaster.cli.body import time_ahead
-from broadcaster.cli.client import BadAddress, Client, address, normal
+from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.failing import BadAddress
 from broadcaster.cli.opening import Talk, answered, asking_of, now
 from broadcaster.cli.options import Reach, Server, grouped
 from broadcaster.cli.saying import Voice, out, out_json, own_language
@@ -90,6 +91,8 @@ def login(server: Server = None) -> None:
         url = normal(written)
     except BadAddress as error:
         raise End(Code.USAGE, str(error)) from error
+    from getpass import getpass
+
     token = getpass(_("Token (not shown):") + " ").strip()
     with answered(voice, url):
         organisation = Client(url, token, own_language()).get("organisation")

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
 
-from broadcaster.cli import client
-from broadcaster.cli.client import Client, Problem, Unreachable
+from broadcaster.cli import wire
+from broadcaster.cli.client import Client
+from broadcaster.cli.failing import Problem, Unreachable
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def sending(answer: bytes) -> AbstractContextManager[str]:
 
 
 def test_an_answer_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "WHOLE", 0.3)
+    monkeypatch.setattr(wire, "WHOLE", 0.3)
     over = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -52,7 +53,7 @@ def test_an_answer_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_answer_without_end_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LONGEST", 1000)
+    monkeypatch.setattr(wire, "LONGEST", 1000)
 
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"1" * 5000)

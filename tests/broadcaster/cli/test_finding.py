@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster.cli.client import BadAddress, normal
+from broadcaster.cli.addressing import normal
+from broadcaster.cli.failing import BadAddress
 from broadcaster.testing.commandline import TOKEN, Ended, StandInDaemon as Daemon, standing_in
 
 Run = Callable[..., Ended]

@@ -206,3 +206,10 @@ def test_what_was_confirmed_is_not_asked_again_when_it_is_offered(
     assert ended.code == 3
     del daemon.answers[REPORT]
     assert "Sent: A7-1." in at_terminal("status", typed="y\n").out
+
+
+def test_two_commands_never_share_a_key(daemon: Daemon, run: Run) -> None:
+    for _ in range(2):
+        run("report", "Out", "--area", "norra-ekbyn", "--yes")
+    keys = {headers["Idempotency-Key"] for route, _, headers in daemon.asked if route == REPORT}
+    assert len(keys) == 2

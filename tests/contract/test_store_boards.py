@@ -537,3 +537,26 @@ def test_what_is_released_while_a_board_is_read_waits_for_the_next(store: Store)
 
     assert store.read(read) == before
     assert only(store).closed_at == NOON
+
+
+def test_the_end_of_an_incident_is_no_change_of_its_estimate(store: Store) -> None:
+    first = tell(store, etr=minutes(60))
+    end: dict[str, Any] = {"kind": Kind.RESTORED, "areas": (), "ended": ("norra-ekbyn",)}
+    over = tell(store, after=first, now=minutes(50), etr=minutes(60), **end)
+    incident = only(store)
+    assert incident.etr_history == (EtrChange(NOON, minutes(60), 1),)
+    assert (incident.etr, incident.updates[0].etr, incident.updates[0].etr_before) == (
+        None,
+        None,
+        minutes(60),
+    )
+    tell(store, after=over, now=minutes(55), etr=minutes(60))
+    assert only(store).updates[0].etr_before is None
+
+
+def test_what_was_closed_last_is_the_first_of_the_recent(store: Store) -> None:
+    told = [tell(store, now=minutes(count)) for count in range(12)]
+    end: dict[str, Any] = {"kind": Kind.RESTORED, "areas": (), "ended": ("norra-ekbyn",)}
+    for place, each in enumerate(reversed(told)):
+        tell(store, after=each, now=minutes(60 + place), **end)
+    assert [line.id for line in board_of(store).recent] == [f"A{count}" for count in range(1, 11)]

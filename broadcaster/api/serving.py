@@ -146,6 +146,7 @@ class Listener:
                 loop="none",
                 lifespan="off",
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

@@ -38,7 +38,7 @@ def create(desk: Desk, operator: Operator, path: str) -> dict[str, Any]:
 
 def folder(configuration: Configuration) -> Path:
     """Where backups go when nothing else is said: beside the list of erasures, which is never in one."""
-    return configuration.settings.erasures.parent / "backups"
+    return configuration.settings.erasures.parent.resolve() / "backups"
 
 
 def _place(configuration: Configuration, written: str) -> Path:
@@ -53,7 +53,7 @@ def _place(configuration: Configuration, written: str) -> Path:
     target = parent / named.name
     if not parent.is_dir():
         raise _refused("there is no such folder")
-    if parent == usual.resolve():
+    if parent == usual:
         return target
     public = configuration.settings.public.directory.resolve()
     if parent == public or public in parent.parents:

@@ -50,6 +50,7 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         "etr": iso(update.etr),
         "promise": iso(update.promise),
         "recipients": _recipients(reached, prepared),
+        "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),
         "asks": letters or update.severity.at_least(Severity.SEVERE),
         "channels": list(_channels(reached, prepared)),
@@ -87,6 +88,16 @@ def _recipients(reached: Reached, prepared: Prepared) -> dict[str, int]:
     for (channel, _, _), number in reached.items():
         totals[channel] += number
     return totals
+
+
+def _parts(reached: Reached, texts: list[ChannelText]) -> dict[str, int]:
+    """How many parts all addresses of a channel get together."""
+    sums: dict[str, int] = {}
+    for text in texts:
+        number = reached.get((text.channel, str(text.variant), text.language), 0)
+        if text.rendered is not None and number:
+            sums[text.channel] = sums.get(text.channel, 0) + number * text.rendered.parts
+    return sums
 
 
 def _cost(reached: Reached, texts: list[ChannelText]) -> dict[str, Any] | None:

@@ -239,6 +239,7 @@ def test_a_preview_counts_people_and_money_by_the_language_they_read(desk: Daemo
     desk.ask("POST", path, "\n".join(["address,area,language", *rows]).encode())
     shown = desk.ask("POST", "/api/v1/preview", REPORT).json
     assert shown["recipients"] == {"sms": 2}
+    assert shown["parts"] == {"sms": 2}
     assert shown["cost"] == {"amount": 1.0, "currency": "SEK"}
     by_language = {
         one["language"]: one["recipients"] for one in shown["channels"] if one["channel"] == "sms"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.options import Said
 from broadcaster.cli.saying import Voice
-from broadcaster.domain.readtime import BadTime, Unreadable, read_past_time, read_time
 
 AHEAD = ("etr", "next", "at", "until")
 AS_WRITTEN = (
@@ -77,7 +75,9 @@ def _planned(written: str, voice: Voice, now: datetime) -> dict[str, str]:
 
 
 def _read(option: str, written: str, voice: Voice, now: datetime, *, past: bool) -> str:
-    zone = voice.zone or ZoneInfo("UTC")
+    from broadcaster.domain.readtime import BadTime, Unreadable, read_past_time, read_time
+
+    zone = voice.known_zone()
     reader = read_past_time if past else read_time
     try:
         read = reader(written, now=now, zone=zone, phrases=voice.phrases)

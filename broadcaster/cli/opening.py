@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from urllib.parse import quote
 
 from broadcaster.cli import finding
 from broadcaster.cli.client import Client
@@ -85,6 +84,8 @@ def open_talk(
 def _talk(
     found: Found, organisation: Mapping[str, Any], *, as_json: bool, reached: bool = True
 ) -> Talk:
+    from zoneinfo import ZoneInfo
+
     language = str(next(iter(organisation.get("languages") or ()), own_language()))
     voice = Voice(language, ZoneInfo(str(organisation["timezone"])))
     client = Client(found.server, found.token, language)
@@ -129,8 +130,7 @@ def asking_of(talk: Talk) -> Iterator[Client]:
 
 
 def _kept(found: Found) -> Path:
-    digest = hashlib.sha256(found.server.encode()).hexdigest()[:16]
-    return finding.state_directory() / f"organisation-{digest}.json"
+    return finding.state_directory() / f"organisation-{quote(found.server, safe='')}.json"
 
 
 def _remember(found: Found, organisation: Mapping[str, Any]) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TextIO
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _MODES = {"live": "LIVE", "drill": "DRILL", "demo": "DEMO"}
 
@@ -53,7 +55,7 @@ class Voice:
         from broadcaster.domain.localtime import say_moment
 
         return say_moment(
-            datetime.fromisoformat(when), near=near, zone=self._zone(), phrases=self.phrases
+            datetime.fromisoformat(when), near=near, zone=self.known_zone(), phrases=self.phrases
         )
 
     def clock(self, when: str, *, near: datetime) -> str:
@@ -61,12 +63,12 @@ class Voice:
         from broadcaster.domain.localtime import say_time
 
         return say_time(
-            datetime.fromisoformat(when), near=near, zone=self._zone(), phrases=self.phrases
+            datetime.fromisoformat(when), near=near, zone=self.known_zone(), phrases=self.phrases
         )
 
     def second(self, when: str) -> str:
         """Say an ISO time to the second: "14.12.06"."""
-        local = datetime.fromisoformat(when).astimezone(self._zone())
+        local = datetime.fromisoformat(when).astimezone(self.known_zone())
         _ = self.say
         return _("{clock}:{second}", clock=self.clock(when, near=local), second=f"{local:%S}")
 
@@ -103,7 +105,10 @@ class Voice:
             return f"{minutes} min {seconds} s"
         return f"{minutes // 60} h {minutes % 60} min"
 
-    def _zone(self) -> ZoneInfo:
+    def known_zone(self) -> ZoneInfo:
+        """The zone of the organisation; UTC before it is known."""
+        from zoneinfo import ZoneInfo
+
         return self.zone or ZoneInfo("UTC")
 
 

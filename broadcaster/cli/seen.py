@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from broadcaster.cli import finding
 
@@ -35,5 +35,4 @@ def _read(server: str) -> dict[str, int]:
 
 
 def _file(server: str) -> Path:
-    digest = hashlib.sha256(server.encode()).hexdigest()[:16]
-    return finding.state_directory() / f"seen-{digest}.json"
+    return finding.state_directory() / f"seen-{quote(server, safe='')}.json"

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from broadcaster.channel import CanFind, Failure, Receipt, Uncertain
+from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
-from broadcaster.store import claiming, deliveries, moving
+from broadcaster.store import claiming, deliveries, moving, withdrawing
 from broadcaster.store.claiming import Claim, Step
 
 log = structlog.get_logger()
@@ -62,11 +62,12 @@ class PostLane(Lane):
 
     async def _end_accepted(self, claim: Claim, receipt: Receipt) -> None:
         now = self.around.clock()
-        await self.write(
-            lambda connection: moving.end(
-                connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url
-            )
-        )
+
+        def work(connection: Any) -> None:
+            moving.end(connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url)
+            withdrawing.note_withdrawn(connection, claim.id)
+
+        await self.write(work)
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
         self.aside(self.confirm([claim.id], receipt))
@@ -101,7 +102,20 @@ class PostLane(Lane):
                 lambda connection: deliveries.put_back(connection, claim, now, now, "")
             )
             return None
+        if self.around.clock() >= claim.not_after:
+            await self._too_late(claim, attempt_id)
+            return None
         return await self._try(claim, step, attempt_id)
+
+    async def _too_late(self, claim: Claim, attempt_id: int) -> None:
+        """The store took so long that its time is over: nothing was called, and nothing may leave any more."""
+        now = self.around.clock()
+
+        def work(connection: Any) -> None:
+            deliveries.end_attempt(connection, attempt_id, now, Outcome.TRANSIENT, None, "")
+            deliveries.put_back(connection, claim, now, now, "")
+
+        await self.write(work)
 
     async def _try(self, claim: Claim, step: Step, attempt_id: int) -> Receipt | None:
         attempt = self.attempt(step.attempts + 1, claim.not_after, first=step.first_tried_at)
@@ -123,7 +137,7 @@ class PostLane(Lane):
                 connection, step.id, "accepted", receipt.handle or step.message.target, receipt.url
             )
             if step.kind is StepKind.WITHDRAW:
-                deliveries.note_withdrawn(connection, step.id)
+                withdrawing.note_taken(connection, step.id)
 
         await self.write(work)
         self.count(Outcome.ACCEPTED)
@@ -242,14 +256,18 @@ class PostLane(Lane):
         now = self.around.clock()
         last = step.id == claim.steps[-1].id
 
-        def work(connection: Any) -> None:
+        def work(connection: Any) -> bool:
             if receipt is None:
                 deliveries.reopen_step(connection, step.id)
             else:
                 deliveries.end_step(connection, step.id, "accepted", receipt.handle, receipt.url)
-            if receipt is None or not last:
+            again = receipt is None or not last
+            if receipt is not None and isinstance(self.adapter, CanWithdraw):
+                again = withdrawing.take_away_found(connection, claim.id, step.id) or again
+            if again:
                 deliveries.put_back(connection, claim, now, now, "")
+            return again
 
-        await self.write(work)
-        if receipt is not None and last:
+        again = await self.write(work)
+        if receipt is not None and not again:
             await self._end_accepted(claim, receipt)

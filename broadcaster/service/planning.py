@@ -188,14 +188,23 @@ class _Planner:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""
         wrong = self.sent.posts(name)
         if self.update.kind is Kind.RETRACTION and isinstance(adapter, CanWithdraw):
-            for step_id in wrong:
+            for step_id, _ in wrong:
                 yield NewStep(kind=StepKind.WITHDRAW, target_step=step_id)
         elif isinstance(adapter, CanAmend) and wrong:
-            amended = self._render_all(
-                name, adapter, Variant.AMENDED, self.configuration.languages[:1]
-            )
-            for step_id, message in zip(wrong, amended * len(wrong), strict=False):
-                yield NewStep(kind=StepKind.AMEND, target_step=step_id, message=message.place)
+            yield from self._amended(name, adapter, wrong)
+
+    def _amended(
+        self, name: str, adapter: Adapter, wrong: tuple[tuple[int, str], ...]
+    ) -> Iterator[NewStep]:
+        """Each wrong post becomes the right text in its own language; of a thread, the first post alone."""
+        languages = tuple(dict.fromkeys(language for _, language in wrong))
+        amended = self._render_all(name, adapter, Variant.AMENDED, languages)
+        first = {text.language: text for text in reversed(amended)}
+        for step_id, language in wrong:
+            if language in first:
+                yield NewStep(
+                    kind=StepKind.AMEND, target_step=step_id, message=first[language].place
+                )
 
     # -------------------------------------------------------------------------------------------------------- letters
     def _audiences(self) -> tuple[NewAudience, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from broadcaster.domain.delivery import State
+from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Update
 from broadcaster.domain.plan import LIFE_PAST_PROMISE, lifetime
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.status import delivery_answer
-from broadcaster.store import Connection, incidents, outcomes
+from broadcaster.store import Connection, incidents, outcomes, stopping
 
 AGAIN = frozenset({State.FAILED, State.UNCERTAIN})
 
@@ -61,6 +61,17 @@ def _still_said(connection: Connection, row: Any) -> Update:
             name=update.said.name,
             incident=record.name,
             by=update.struck_by,
+        )
+    newer = stopping.overtaken_by(
+        connection, outcomes.update_row(connection, update.id), Shape(row.shape)
+    )
+    if newer is not None:
+        raise Refused(
+            "{name} is out of date: {incident}-{number} tells the whole situation. Nothing was sent.",
+            Why.CONFLICT,
+            name=update.said.name,
+            incident=record.name,
+            number=newer,
         )
     return update.said
 

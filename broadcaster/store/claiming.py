@@ -210,7 +210,9 @@ def step(
             body=row.body or "",
             subject=row.subject or "",
             payload=row.payload or "",
-            in_reply_to=_thread_end(connection, delivery, row),
+            in_reply_to=row.reply_to
+            if row.reply_to is not None
+            else _thread_end(connection, delivery, row),
             target=target,
         ),
     )
@@ -228,7 +230,7 @@ def _broken_off(connection: Connection, step_id: int) -> bool:
 
 
 def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
-    """The far side's handle of the newest post of this incident on this channel that still stands."""
+    """The far side's handle of the newest post of this incident, channel and language that still stands."""
     taken = select(t.step.c.target_step).where(
         t.step.c.kind == StepKind.WITHDRAW, t.step.c.outcome == "accepted"
     )
@@ -236,7 +238,9 @@ def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
         connection.scalar(
             select(t.step.c.handle)
             .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
+            .join(t.message, t.message.c.id == t.step.c.message_id)
             .where(
+                t.message.c.language == row.language,
                 t.delivery.c.channel == delivery.channel,
                 t.delivery.c.incident_id == delivery.incident_id,
                 t.step.c.kind == StepKind.POST,

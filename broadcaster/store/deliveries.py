@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
 
-from broadcaster.domain.delivery import Outcome, Scope, State, StepKind
+from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.domain.incident import Revision
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, Claim, Step, database_now
@@ -27,7 +27,11 @@ def begin_attempt(
     connection.execute(
         sql_update(t.step)
         .where(t.step.c.id == step.id)
-        .values(attempts=t.step.c.attempts + 1, first_tried_at=step.first_tried_at or now)
+        .values(
+            attempts=t.step.c.attempts + 1,
+            first_tried_at=step.first_tried_at or now,
+            reply_to=step.message.in_reply_to,
+        )
     )
     return _insert_attempt(
         connection, delivery_id=claim.id, step_id=step.id, node=node, started_at=now
@@ -82,33 +86,6 @@ def end_step(
         .where(t.step.c.id == step_id)
         .values(outcome=outcome, handle=handle, url=url)
     )
-
-
-def note_withdrawn(connection: Connection, step_id: int) -> None:
-    """A post was taken away: when none of its delivery is left at the far side, that delivery is withdrawn."""
-    post = t.step.alias("post")
-    target = connection.execute(
-        select(post.c.id, post.c.delivery_id)
-        .join(t.step, t.step.c.target_step == post.c.id)
-        .where(t.step.c.id == step_id)
-    ).one()
-    taken = select(t.step.c.target_step).where(
-        t.step.c.kind == StepKind.WITHDRAW,
-        t.step.c.outcome == "accepted",
-        t.step.c.target_step.is_not(None),
-    )
-    left = connection.scalar(
-        select(func.count())
-        .select_from(post)
-        .where(
-            post.c.delivery_id == target.delivery_id,
-            post.c.kind == StepKind.POST,
-            post.c.outcome == "accepted",
-            post.c.id.not_in(taken),
-        )
-    )
-    if not left:
-        move(connection, target.delivery_id, State.WITHDRAWN)
 
 
 def end_open_attempts(connection: Connection, step_id: int, now: datetime) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, insert, literal, select, update as sql_update
 
+from broadcaster.domain.delivery import Shape
 from broadcaster.store import tables as t
 
 CHUNK = 500
@@ -101,20 +102,24 @@ def _members(delivery: Any, audience: Any, cursor: int) -> Any:
     if audience.areas is not None:
         query = query.where(member.c.area.in_(audience.areas))
     if audience.had:
-        query = query.where(_got(delivery.incident_id, audience.members_of, audience.had))
+        query = query.where(_got(delivery.incident_id, audience.had, _HAD))
     if audience.had_not:
-        query = query.where(~_got(delivery.incident_id, audience.members_of, audience.had_not))
+        # Where life depends on it, another channel also writes to those who only may have it.
+        sure = _HAD[:1] if delivery.fallback_for and delivery.life_safety else _HAD
+        query = query.where(~_got(delivery.incident_id, audience.had_not, sure))
     return query
 
 
-def _got(incident_id: int, channel: str, numbers: list[int]) -> Any:
-    """Whether the subscriber has a letter of one of these updates, from the channel whose subscribers are asked."""
+def _got(incident_id: int, numbers: list[int], outcomes: tuple[str, ...]) -> Any:
+    """Whether the subscriber has a letter of one of these updates, by this channel or by one that stood in for it."""
     earlier = t.delivery.alias("earlier")
+    said = select(t.update.c.id).where(
+        t.update.c.incident_id == literal(incident_id), t.update.c.number.in_(numbers)
+    )
     return exists().where(
-        earlier.c.incident_id == literal(incident_id),
-        earlier.c.channel == literal(channel),
-        earlier.c.number.in_(numbers),
+        earlier.c.update_id.in_(said),
+        earlier.c.shape == Shape.LETTER,
         t.letter.c.delivery_id == earlier.c.id,
         t.letter.c.subscriber_id == t.subscription.c.subscriber_id,
-        t.letter.c.outcome.in_(_HAD),
+        t.letter.c.outcome.in_(outcomes),
     )

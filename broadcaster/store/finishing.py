@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update as sql_update
+from sqlalchemy import Connection, delete, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, Shape, State
 from broadcaster.store import tables as t
@@ -35,7 +35,7 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
             continue
         if over:
             _abandon(connection, row, now)
-        _end_letters(connection, row.id, now, bool(row.stopped))
+        _end_letters(connection, row, now)
         ended.append(int(row.id))
     return ended
 
@@ -70,9 +70,17 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
     for row in connection.execute(
         select(t.job).where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
     ).all():
+        tried_before = False
+        if delivery.stopped and delivery.life_safety:
+            # What is tried again when life depends on it may have gone each time: they get the correction.
+            mine = (t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
+            connection.execute(delete(t.letter).where(*mine))
+            tried_before = row.attempts > int(row.state == "sending")
         left = positions_without_outcome(connection, row)
         in_flight = [
-            position for position in left if row.state == "sending" and position < row.watermark
+            position
+            for position in left
+            if tried_before or (row.state == "sending" and position < row.watermark)
         ]
         flush_rows(
             connection,
@@ -103,9 +111,10 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
     )
 
 
-def _end_letters(connection: Connection, delivery_id: int, now: datetime, stopped: bool) -> None:
+def _end_letters(connection: Connection, delivery: Any, now: datetime) -> None:
+    delivery_id, stopped = delivery.id, delivery.stopped
     counts = read_counts(connection, delivery_id)
-    if counts.accepted or counts.total == 0:
+    if counts.accepted or (counts.total == 0 and delivery.expanded):
         end(
             connection,
             delivery_id,
@@ -115,7 +124,7 @@ def _end_letters(connection: Connection, delivery_id: int, now: datetime, stoppe
         )
     elif counts.uncertain:
         move(connection, delivery_id, State.UNCERTAIN, detail="it may have gone; nobody said so")
-    elif stopped or counts.skipped:
+    elif stopped or counts.skipped or not delivery.expanded:
         move(connection, delivery_id, State.WAITING)
         end(
             connection,

@@ -167,14 +167,18 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
 
 
 def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int, Sealed]:
-    """The addresses of those who still are subscribers: read just before sending, who is gone is skipped."""
+    """The addresses of those who still subscribe to anything: read just before sending, who is gone is skipped."""
+    still = select(t.subscription.c.subscriber_id)
     rows = connection.execute(
         select(
             t.subscriber.c.id,
             t.subscriber.c.channel,
             t.subscriber.c.address,
             t.subscriber.c.language,
-        ).where(t.subscriber.c.id.in_(subscriber_ids))
+        ).where(
+            t.subscriber.c.id.in_(subscriber_ids),
+            t.subscriber.c.id.in_(still.where(t.subscription.c.subscriber_id.in_(subscriber_ids))),
+        )
     ).all()
     return {row.id: Sealed(row.id, row.channel, row.address, row.language) for row in rows}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update as sql_update
+from sqlalchemy import Connection, delete, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
@@ -55,13 +55,26 @@ def resend(
     connection.execute(
         sql_update(t.step)
         .where(t.step.c.delivery_id == delivery_id, t.step.c.outcome.in_(["failed", "uncertain"]))
-        .values(outcome=None, attempts=0, first_tried_at=None)
+        .values(outcome=None, attempts=0, first_tried_at=None, reply_to=None)
     )
-    connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.delivery_id == delivery_id, t.job.c.state != "done")
-        .values(state="waiting", due_at=now)
-    )
+    _letters_again(connection, delivery_id, now)
     audit.note(connection, now, actor, "resend", str(delivery_id))
     wake(connection)
     return True
+
+
+def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> None:
+    """Letters that failed, or that nobody knows of, are to be sent once more; the others are through."""
+    again = t.letter.c.delivery_id == delivery_id, t.letter.c.outcome.in_(["failed", "uncertain"])
+    jobs = set(connection.scalars(select(t.letter.c.job_id).where(*again).distinct()))
+    connection.execute(delete(t.letter).where(*again))
+    connection.execute(
+        sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(failed=0, uncertain=0)
+    )
+    connection.execute(
+        sql_update(t.job)
+        .where(
+            t.job.c.delivery_id == delivery_id, or_(t.job.c.id.in_(jobs), t.job.c.state != "done")
+        )
+        .values(state="waiting", due_at=now, attempts=0, watermark=0)
+    )

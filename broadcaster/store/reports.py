@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, select, update as sql_update
@@ -10,6 +11,9 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import tables as t
 from broadcaster.store.releasing import epoch
+
+# No longer than the database can count: a report that cannot be looked up must not hold up the others.
+_KEY = re.compile(r"(?P<epoch>[0-9]{1,9})\.(?P<job>[0-9]{1,18})\.(?P<position>[0-9]{1,9})")
 
 
 def match(connection: Connection, channel: str, report: Report) -> bool:
@@ -61,12 +65,12 @@ def _letter(connection: Connection, channel: str, report: Report) -> Any:
         .join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id)
         .where(t.delivery.c.channel == channel)
     )
-    known_epoch, _, place = report.key.partition(".")
-    job_id, _, position = place.partition(".")
-    if job_id.isdecimal() and position.isdecimal():
-        if known_epoch != str(epoch(connection)):
+    if place := _KEY.fullmatch(report.key):
+        if place["epoch"] != str(epoch(connection)):
             return None  # about a letter sent before a backup was restored: its job's number means another now
-        query = query.where(t.letter.c.job_id == int(job_id), t.letter.c.position == int(position))
+        query = query.where(
+            t.letter.c.job_id == int(place["job"]), t.letter.c.position == int(place["position"])
+        )
     elif report.handle:
         query = query.where(t.letter.c.handle == report.handle)
     else:

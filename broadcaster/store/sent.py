@@ -15,18 +15,18 @@ _WENT = frozenset({State.SENDING, State.UNCERTAIN, State.ACCEPTED, State.CONFIRM
 
 @dataclass(frozen=True, slots=True)
 class SentSteps:
-    """`steps` are the post steps of the wrong texts by channel, in order; `went` the channels that may have them."""
+    """`went` are the channels that may have the wrong texts, `steps` the posts of them there: step id and language."""
 
     channels: tuple[str, ...] = ()
     went: frozenset[str] = frozenset()
-    steps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    steps: Mapping[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
 
     def may_have(self, channel: str) -> bool:
         """Whether somebody may have read the wrong text there."""
         return channel in self.went
 
-    def posts(self, channel: str) -> tuple[int, ...]:
-        """The steps whose posts are to be changed or taken away."""
+    def posts(self, channel: str) -> tuple[tuple[int, str], ...]:
+        """The posts that are to be changed or taken away, in order: step id and language."""
         return self.steps.get(channel, ())
 
 
@@ -52,9 +52,10 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
         for row in deliveries
         if row.state in _WENT or row.attempts or row.accepted
     }
-    steps: dict[str, tuple[int, ...]] = {}
+    steps: dict[str, tuple[tuple[int, str], ...]] = {}
     for row in connection.execute(
-        select(t.step.c.id, t.step.c.delivery_id)
+        select(t.step.c.id, t.step.c.delivery_id, t.message.c.language)
+        .join(t.message, t.message.c.id == t.step.c.message_id)
         .where(
             t.step.c.delivery_id.in_(went),
             t.step.c.kind == StepKind.POST,
@@ -63,7 +64,7 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
         .order_by(t.step.c.id)
     ).all():
         channel = went[row.delivery_id]
-        steps[channel] = (*steps.get(channel, ()), row.id)
+        steps[channel] = (*steps.get(channel, ()), (row.id, row.language))
     return SentSteps(
         tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps
     )

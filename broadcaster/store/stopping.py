@@ -56,6 +56,22 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
     _end_waiting(connection, needless, State.SUPERSEDED, now, f"update {row.number}")
 
 
+def overtaken_by(connection: Connection, row: Any, shape: Shape) -> int | None:
+    """The number of a later released update that makes this one needless, or None."""
+    for later in connection.execute(
+        select(t.update)
+        .where(
+            t.update.c.incident_id == row.incident_id,
+            t.update.c.number > row.number,
+            t.update.c.released_at.is_not(None),
+        )
+        .order_by(t.update.c.number.desc())
+    ):
+        if supersedes(_reach(later), _reach(row), shape):
+            return int(later.number)
+    return None
+
+
 def _reach(row: Any) -> Reach:
     return Reach(
         Kind(row.kind),

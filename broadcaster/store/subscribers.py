@@ -241,7 +241,9 @@ def reached(
         had=list(group.had),
         had_not=list(group.had_not),
     )
-    members = _members(SimpleNamespace(incident_id=incident_id), audience, 0).order_by(None)
+    members = _members(
+        SimpleNamespace(incident_id=incident_id, fallback_for=None), audience, 0
+    ).order_by(None)
     rows = connection.execute(
         select(t.subscriber.c.language, func.count())
         .where(t.subscriber.c.id.in_(members))

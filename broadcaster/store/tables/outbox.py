@@ -186,6 +186,9 @@ step = Table(
     Column("key", String(64), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("first_tried_at", UtcTime),
+    Column(
+        "reply_to", Text
+    ),  # what it answered when it was first tried: every later try and look-up says the same
     UniqueConstraint("delivery_id", "position"),
     Index("ix_step_target", "target_step"),
 )

@@ -176,7 +176,7 @@ def test_a_connection_that_is_never_answered_by_the_network_has_sent_nothing() -
 def test_a_call_ends_at_its_total_deadline_and_may_have_gone(
     far: SmsGateway, client: BulkClient, fault: object
 ) -> None:
-    far.always(fault)  # type: ignore[arg-type]
+    far.always(fault)  # type: ignore[arg-type]  # parametrised: pytest hands in a fault
     begun = time.monotonic()
     outcome = problem(only(client, far.url, deadline=0.5))
     assert outcome.may_have_gone
@@ -200,7 +200,7 @@ def test_a_named_time_to_wait_is_told(far: SmsGateway, client: BulkClient) -> No
 # -------------------------------------------------------------------------------------------------- untrusted answers
 @pytest.mark.parametrize("fault", [oversized(), gzip_bomb()], ids=["huge", "gzip bomb"])
 def test_an_endless_answer_is_cut_off(far: SmsGateway, client: BulkClient, fault: object) -> None:
-    far.next(fault)  # type: ignore[arg-type]
+    far.next(fault)  # type: ignore[arg-type]  # parametrised: pytest hands in a fault
     outcome = problem(only(client, far.url))
     assert outcome.may_have_gone
     assert "more than is read" in outcome.sentence
@@ -268,7 +268,7 @@ def test_closing_the_generator_breaks_off_what_is_open(far: SmsGateway, client: 
     run = client.run(ask(far.url, 2))
     next(run)
     begun = time.monotonic()
-    run.close()  # type: ignore[attr-defined]
+    run.close()  # type: ignore[attr-defined]  # an iterator that is a generator
     assert time.monotonic() - begun < 1
     assert isinstance(only(client, far.url), Answer)
     far.wait_for(lambda end: len(end.connections) == 1, seconds=2)

@@ -110,7 +110,7 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
     rows = "address,area,language\n" + "0701740605,norra-ekbyn,sv\n" * 50_000
     (tmp_path / "people.csv").write_text(rows)
     last = {"added": 49_999, "changed": 0, "refused": 1, "total": 50_000}
-    last["errors"] = [{"line": 7, "reason": "no number"}]  # type: ignore[assignment]
+    last["errors"] = [{"line": 7, "reason": "no number"}]  # type: ignore[assignment]  # a scripted answer
     daemon.answers["POST /api/v1/subscribers/import"] = (200, [{"done": 1000}, last])
     ended = run(
         *["subscribers", "import", "people.csv", "--channel", "sms"],

@@ -10,11 +10,14 @@ import resource
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from broadcaster.api import bounds, serving
 from broadcaster.api.serving import Listener
+from broadcaster.service.importing import BATCH
+from broadcaster.store import StoreBusy, subscribers
 from broadcaster.testing.operators import Daemonless
 
 REPORT = json.dumps({"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}).encode()
@@ -38,6 +41,11 @@ def head(
 ) -> bytes:
     named = (f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {desk.admin}", *lines)
     return "\r\n".join((*named, "", "")).encode()
+
+
+def connections(desk: Daemonless) -> list[Any]:
+    """The server's side of every connection: uvicorn shows it nowhere else."""
+    return list(desk.api._server.server_state.connections)
 
 
 def healthy(client: socket.socket) -> None:
@@ -190,6 +198,41 @@ def test_answers_nobody_reads_are_given_up(
             except (ConnectionResetError, BrokenPipeError):
                 return
     pytest.fail("the connection was held open")
+
+
+def test_a_little_that_nobody_reads_is_given_up_too(hurried: None, idle_desk: Daemonless) -> None:
+    ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", idle_desk.api.port))
+        healthy(client)
+        (served,) = [one for one in connections(idle_desk) if one.client == client.getsockname()]
+        until = time.monotonic() + 15
+        while not served.transport.get_write_buffer_size():  # only the server knows what is unread
+            assert time.monotonic() < until
+            client.sendall(ask)
+            time.sleep(0.005)
+        while served in connections(idle_desk):
+            assert time.monotonic() < until, "the connection was held open"
+            time.sleep(0.05)
+
+
+def test_a_stream_that_goes_on_after_its_answer_is_cut_off(
+    client: socket.socket, idle_desk: Daemonless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusy("Another program holds the database file. Nothing was stored.")
+
+    monkeypatch.setattr(subscribers, "take", busy)
+    path = "/api/v1/subscribers/import?channel=sms&source=x&legal_basis=y"
+    client.sendall(head(idle_desk, "Content-Length: 100000000", path=path))
+    numbers = b"".join(b"+4673%07d,norra-ekbyn,sv\n" % n for n in range(BATCH))
+    client.sendall(b"address,area,language\n")
+    read = b""
+    while b'"done"' not in read:
+        read += client.recv(65_536)
+    client.sendall(numbers)
+    assert b'"broken"' in trickle(client, b"x")
 
 
 def test_more_connections_than_there_is_room_for_are_told_to_come_again(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import TRANSITIONS, Outcome, State, StepKind
 from broadcaster.domain.incident import Kind, Revision, Severity
-from broadcaster.store import Store, claiming, deliveries, moving, tables as t
+from broadcaster.store import Store, claiming, deliveries, moving, tables as t, withdrawing
 from broadcaster.store.claiming import Claim
 from broadcaster.store.intents import Accepted, NewDelivery, NewStep
 from broadcaster.testing.builders import KEY, board, letters, post, tell as tell_at
@@ -249,7 +249,7 @@ def test_what_is_withdrawn_is_the_post_as_it_was_made_and_no_answer_to_it(store:
     store.write(
         partial(deliveries.end_step, step_id=withdraw.id, outcome="accepted", handle="first.0")
     ).result()
-    store.write(partial(deliveries.note_withdrawn, step_id=withdraw.id)).result()
+    store.write(partial(withdrawing.note_taken, step_id=withdraw.id)).result()
     assert states(store) == ["withdrawn", "sending"]
 
 

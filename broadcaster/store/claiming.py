@@ -78,6 +78,16 @@ def heads(channel: str, at: datetime) -> Any:
                 earlier.c.state.in_([State.WAITING, State.SENDING]),
             ),
             and_(earlier.c.number > mine.c.number, earlier.c.state == State.SENDING),
+            # A post that may have gone is looked for before the next goes, or it might be posted after it. It holds
+            # the next up for that one look only, and a correction or retraction not at all.
+            and_(
+                earlier.c.number < mine.c.number,
+                earlier.c.state == State.UNCERTAIN,
+                earlier.c.shape == Shape.POST,
+                earlier.c.due_at <= at,
+                ~earlier.c.stopped,
+                mine.c.priority > 0,
+            ),
         ),
     )
     # Whom a fallback writes to is known only when the channel it stands in for has stopped.

@@ -6,24 +6,22 @@ survives it. Nothing in the product knows of this: crash points are functions wr
 
     with Lives(folder, configuration) as lives:
         lives.live(orders, seconds=0.3)  # killed after 0.3 s
-        lives.live(orders, point="call made", count=4)  # dies when the fourth call has been made
+        lives.live(
+            orders, point="post made, nothing written", count=4
+        )  # dies when the fourth post has been made
         final = lives.live(orders, seconds=60.0, to_the_end=True)
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import importlib
-import inspect
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,83 +38,9 @@ from broadcaster.service.desk import Desk
 from broadcaster.service.once_only import say_once
 from broadcaster.store import StoreError
 from broadcaster.store.intents import Once
+from broadcaster.testing.crashpoints import install
 
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
-
-POINTS: Mapping[str, tuple[str, str, bool]] = {
-    "accept written, not committed": ("broadcaster.store.accepting", "accept", True),
-    "committed on SQLite, not answered": ("broadcaster.store.writer", "SqliteWriter._commit", True),
-    "committed on PostgreSQL, not answered": (
-        "broadcaster.store.writer",
-        "PostgresWriter._run",
-        True,
-    ),
-    "claim written": ("broadcaster.store.claiming", "claim", True),
-    "attempt written": ("broadcaster.store.deliveries", "begin_attempt", True),
-    "call about to be made": ("broadcaster.engine.calls", "Slots.call", False),
-    "call made": ("broadcaster.engine.calls", "Slots.call", True),
-    "outcome about to be written": ("broadcaster.store.deliveries", "end_attempt", False),
-    "outcome written, not committed": ("broadcaster.store.deliveries", "end_step", True),
-    "delivery ended, not committed": ("broadcaster.store.moving", "end", True),
-    "audience expanded": ("broadcaster.store.expanding", "expand", True),
-    "watermark written": ("broadcaster.store.letters", "advance", True),
-    "letters about to be flushed": ("broadcaster.store.letters", "flush_rows", False),
-    "letters flushed, not committed": ("broadcaster.store.letters", "flush_rows", True),
-    "job ended, not committed": ("broadcaster.store.letters", "end_job", True),
-    "blast finished, not committed": ("broadcaster.store.finishing", "finish", True),
-    "taken back after a crash": ("broadcaster.store.deliveries", "take_back_own", True),
-}
-"""Where a life can end: the module, the function, and whether it dies after it (or before)."""
-
-
-def die() -> None:
-    """End this process as a power cut would: no handler, no flush, no answer."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def install(point: str, count: int) -> None:
-    """Let this process die the ``count``-th time it passes ``point``. Raises KeyError for an unknown one."""
-    module_name, path, after = POINTS[point]
-    owner: Any = importlib.import_module(module_name)
-    *inside, name = path.split(".")
-    for part in inside:
-        owner = getattr(owner, part)
-    passed = itertools.count(1)
-
-    def pass_by() -> None:
-        if next(passed) == count:
-            die()
-
-    setattr(owner, name, _wrapped(getattr(owner, name), pass_by, after=after))
-
-
-def _wrapped(
-    function: Callable[..., Any], pass_by: Callable[[], None], *, after: bool
-) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def awaited(*args: Any, **rest: Any) -> Any:
-            if not after:
-                pass_by()
-            try:
-                return await function(*args, **rest)
-            finally:
-                if after:
-                    pass_by()
-
-        return awaited
-
-    @functools.wraps(function)
-    def called(*args: Any, **rest: Any) -> Any:
-        if not after:
-            pass_by()
-        answer = function(*args, **rest)
-        if after:
-            pass_by()
-        return answer
-
-    return called
 
 
 # ------------------------------------------------------------------------------------------------- what is said

@@ -13,7 +13,8 @@ import pytest
 from broadcaster.engine.blast import AHEAD
 from broadcaster.store import Store
 from broadcaster.testing.builders import KEY, subscribe
-from broadcaster.testing.crashing import POINTS, Lives, Order
+from broadcaster.testing.crashing import Lives, Order
+from broadcaster.testing.crashpoints import POINTS
 from broadcaster.testing.peers import PostgresServer
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
@@ -35,7 +36,7 @@ from broadcaster.testing.verdict import (
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(3600)]
 SOAK = bool(os.environ.get("SOAK"))
 INCIDENTS = 60 if SOAK else 8
-RANDOM_KILLS = 400 if SOAK else 10
+RANDOM_KILLS = 400 if SOAK else 6
 ROUNDS = 12 if SOAK else 1
 READERS = 120
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))]
@@ -71,9 +72,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def plan(dice: random.Random, names: list[str]) -> list[dict[str, Any]]:
-    """The lives: each point some times, early and later, and kills by the clock between them."""
+    """The lives: each point, soon or a little later, and kills by the clock between them."""
     lives: list[dict[str, Any]] = [
-        {"point": name, "count": dice.randint(1, 6), "seconds": 2.0} for name in names * ROUNDS
+        {"point": name, "count": dice.randint(1, 3), "seconds": 1.5} for name in names * ROUNDS
+    ]
+    # After a post is made and before it is written down is where duplicates are born.
+    lives += [
+        {"point": "post made, nothing written", "count": count, "seconds": 1.5}
+        for count in (1, 2, 3, 4) * ROUNDS
     ]
     lives += [{"seconds": dice.uniform(0.25, 1.2)} for _ in range(RANDOM_KILLS)]
     dice.shuffle(lives)
@@ -100,8 +106,10 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_comes_twice(
         store.close()
         said = orders()
         with Lives(tmp_path, configuration(tmp_path, channels, url=store_url)) as lives:
-            for life in plan(dice, [name for name in POINTS if other not in name]):
-                lives.live(said, **life)
+            planned = plan(dice, [name for name in POINTS if other not in name])
+            for number, life in enumerate(planned, start=1):
+                # In every life there is something new to say, down to the last.
+                lives.live(said[: number * len(said) // len(planned)], **life)
             ending = lives.live(said, seconds=120.0, to_the_end=True)
         told, final = lives.told(), lives.final() if ending == "ended" else []
         posts = arrivals(list(social.effects), "status")
@@ -138,3 +146,40 @@ def _flagged(final: list[dict[str, Any]], labels: dict[tuple[str, int], str]) ->
         for row in final
         if row["channel"] == "sms" and (row["incident"], row["update"]) in labels
     }
+
+
+def test_a_post_made_and_not_written_down_is_found_and_not_made_again(tmp_path: Path) -> None:
+    said = [Order(f"i{number}u1", "report", "severe") for number in range(1, 7)]
+    with MastodonServer(honours_idempotency=False) as social:
+        document = configuration(tmp_path, {"social": mastodon(social)})
+        with Lives(tmp_path, document) as lives:
+            for number in range(1, len(said) + 1):
+                lives.live(said[:number], seconds=3.0, point="post made, nothing written")
+            ending = lives.live(said, seconds=60.0, to_the_end=True)
+        posts = arrivals(list(social.effects), "status")
+        told = lives.told()
+    assert lives.endings == ["killed at its point"] * len(said) + ["ended"], ending
+    assert lost(told, posts) == []
+    assert duplicates(posts) == {}
+
+
+def test_a_letter_sent_and_not_written_down_is_sent_again_only_where_life_depends_on_it(
+    tmp_path: Path,
+) -> None:
+    with SmsGateway(preset="kannel") as phones:
+        document = configuration(tmp_path, {"sms": sms(phones)})
+        store = Store(document["store"]["url"], KEY)
+        subscribe(store, "sms", numbers(20))
+        store.close()
+        said = [Order("i1u1", "report", "extreme"), Order("i2u1", "report", "severe")]
+        with Lives(tmp_path, document) as lives:
+            for number in (1, 2):
+                lives.live(said[:number], seconds=3.0, point="letters about to be flushed")
+            ending = lives.live(said, seconds=60.0, to_the_end=True)
+        letters = arrivals(list(phones.effects), "sms")
+        told, final = lives.told(), lives.final()
+    assert ending == "ended"
+    flagged = _flagged(final, {(one.incident, one.number): one.label for one in told})
+    assert flagged["i1u1"] == 0
+    assert lost(told, letters, numbers(20), flagged) == []
+    assert set(duplicates(letters)) == {"i1u1"}

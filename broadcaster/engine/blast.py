@@ -188,7 +188,6 @@ class Blast:
         failure = outcome.failure
         assert failure is not None  # noqa: S101 - the adapter contract: exactly one of the two is set
         if failure.outcome is Outcome.TRANSIENT:
-            self.run.transient += 1
             self.run.retry_after = (
                 max(self.run.retry_after or 0.0, failure.retry_after or 0.0) or None
             )
@@ -206,6 +205,7 @@ class Blast:
 
     def _row(self, position: int, outcome: str, handle: str, detail: str) -> None:
         job = self._job
+        self.run.transient += outcome == "transient"  # whatever the reason, it is to be tried again
         self._rows.append(
             LetterRow(
                 job.id,

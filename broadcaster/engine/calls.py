@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from broadcaster.channel import Failure, Permanent, Uncertain
+from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
 
 GRACE = 1.0  # the adapter's own deadline comes first: it can say more about what happened
 
@@ -35,24 +35,34 @@ class Slots:
         """Call `method` and return what it returns; without `deadline` the caller watches it.
 
         Raises:
-            Failure: what the adapter raised; `Uncertain` at the deadline; `Permanent` for an error of the adapter's own.
+            Failure: what the adapter raised; `Uncertain` at the deadline, `Transient` when it had not begun by then;
+                `Permanent` for an error of the adapter's own.
         """
         self.running += 1
+        queued: Future[Any] | None = None
         if inspect.iscoroutinefunction(method):
             call: asyncio.Future[Any] = asyncio.ensure_future(method(*args))
         else:
-            call = asyncio.get_running_loop().run_in_executor(self._threads, method, *args)
+            queued = self._threads.submit(method, *args)
+            call = asyncio.wrap_future(queued)
         call.add_done_callback(self._ended)
-        return await self._wait(call, deadline)
+        return await self._wait(call, queued, deadline)
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.running -= 1
         if not call.cancelled():
             call.exception()  # seen here, so that a late error of a hung call is not reported as never retrieved
 
-    async def _wait(self, call: asyncio.Future[Any], deadline: float | None) -> Any:
+    async def _wait(
+        self, call: asyncio.Future[Any], queued: Future[Any] | None, deadline: float | None
+    ) -> Any:
         done, _ = await asyncio.wait({call}, timeout=None if deadline is None else deadline + GRACE)
         if not done:
+            if queued is not None and queued.cancel():
+                # It must not be made later, when a thread comes free and the text may be retracted.
+                raise Transient(
+                    "Other calls of this channel are still under way.", scope=Scope.CHANNEL
+                )
             self.hung += 1
             call.add_done_callback(self._unhung)
             call.cancel() if isinstance(call, asyncio.Task) else None

@@ -34,9 +34,9 @@ def say(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         OtherBody: the idempotency key came before with another body.
     """
     permit(operator, Role.AUTHOR)
-    for _ in range(_PLANS):
+    for left in reversed(range(_PLANS)):
         try:
-            return _say_once(desk, operator, command)
+            return _say_once(desk, operator, command, last=not left)
         except Conflict:
             continue
     raise Refused(
@@ -44,7 +44,7 @@ def say(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
     )
 
 
-def _say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -> dict[str, Any]:
     prepared = prepare(desk, operator, command)
     now, update = prepared.now, prepared.drafted.update
     if prepared.plan is not None:
@@ -57,6 +57,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any
             if known is not None:
                 return dict(known[1]), False
         _refuse_repetition(connection, command, update, now)
+        if not last and prepared.went != _went(connection, prepared.record, prepared.drafted):
+            raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
         answer = update_answer(connection, accepted.update_id, desk.configuration.languages[0])
         if command.once is not None:
@@ -78,9 +80,10 @@ class Prepared:
         record: IncidentRecord | None,
         drafted: Draft,
         laid_out: Plan,
+        went: SentSteps,
     ) -> None:
         self.now, self.configuration, self.record = now, configuration, record
-        self.drafted, self.plan = drafted, laid_out
+        self.drafted, self.plan, self.went = drafted, laid_out, went
 
 
 def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
@@ -97,7 +100,7 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     _refuse_stale(command, record)
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     permit_areas(operator, _touched(drafted, record))
-    went = _went(desk, record, drafted)
+    went: SentSteps = desk.read(lambda connection: _went(connection, record, drafted))
     saying = _saying(drafted, configuration, command)
     return Prepared(
         now,
@@ -105,6 +108,7 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
         record,
         drafted,
         plan(command, drafted, saying, configuration, limits, went),
+        went,
     )
 
 
@@ -138,15 +142,14 @@ def _touched(drafted: Draft, record: IncidentRecord | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*update.areas, *update.ended, *corrected, *sum(before, ()))))
 
 
-def _went(desk: Desk, record: IncidentRecord | None, drafted: Draft) -> SentSteps:
+def _went(connection: Connection, record: IncidentRecord | None, drafted: Draft) -> SentSteps:
     if record is None or drafted.update.kind not in CORRECTING:
         return SentSteps()
     if drafted.target is not None and not drafted.whole:
         numbers = [drafted.target.said.number]
     else:
         numbers = [update.said.number for update in record.updates]
-    found: SentSteps = desk.read(lambda connection: sent.of_updates(connection, record.id, numbers))
-    return found
+    return sent.of_updates(connection, record.id, numbers)
 
 
 def _saying(drafted: Draft, configuration: Configuration, command: Command) -> Saying:

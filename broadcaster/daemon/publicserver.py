@@ -47,8 +47,10 @@ class PublicServer:
             self._process = await asyncio.create_subprocess_exec(*self._command)
             await asyncio.to_thread(self._pid_file.write_text, str(self._process.pid))
             code = await self._process.wait()
+            await asyncio.sleep(
+                PAUSE
+            )  # when the daemon ends as well, this is where it is cancelled
             log.error("the public server ended and is started again", code=code)
-            await asyncio.sleep(PAUSE)
 
     async def stop(self) -> None:
         """End it in order."""

@@ -7,6 +7,8 @@ from broadcaster.service.commands import Refused, Why
 from broadcaster.store import Connection, incidents
 from broadcaster.store.incidents import IncidentRecord
 
+LONGEST_NAME = 18  # a longer number fits no database
+
 
 def load_named(connection: Connection, written: str) -> IncidentRecord:
     """The incident of this name; refuses one that is not there."""
@@ -14,7 +16,8 @@ def load_named(connection: Connection, written: str) -> IncidentRecord:
         name, _ = parse_name(written)
     except ValueError as error:
         raise Refused("{reason}", Why.NOT_FOUND, reason=str(error)) from None
-    record = incidents.load(connection, int(name.lstrip("AS") or 0)) if name[0] in "AS" else None
+    known = name[0] in "AS" and name[1:].isdecimal() and len(name) <= LONGEST_NAME
+    record = incidents.load(connection, int(name[1:])) if known else None
     if record is None or record.name != name:
         raise Refused("There is no incident {incident}.", Why.NOT_FOUND, incident=name)
     return record

@@ -104,7 +104,7 @@ def incident_answer(
         "instruction": newest.said.instruction if newest else "",
         "updates": [update_line(update) for update in record.updates],
         "deliveries": deliveries,
-        "advice": list(_advice(deliveries, states)),
+        "advice": list(_advice(record.name, deliveries, states)),
     }
 
 
@@ -151,7 +151,9 @@ def update_line(record: UpdateRecord) -> dict[str, Any]:
     }
 
 
-def _advice(deliveries: list[dict[str, Any]], states: Mapping[str, channels.ChannelState]) -> Any:
+def _advice(
+    name: str, deliveries: list[dict[str, Any]], states: Mapping[str, channels.ChannelState]
+) -> Any:
     """What somebody should do now: sentences with placeholders already filled, in English for the caller to translate."""
     for delivery in deliveries:
         state = states.get(delivery["channel"])
@@ -166,7 +168,7 @@ def _advice(deliveries: list[dict[str, Any]], states: Mapping[str, channels.Chan
                 "values": {
                     "channel": delivery["channel"],
                     "because": delivery["detail"],
-                    "update": delivery["update"],
+                    "update": f"{name}-{delivery['update']}",
                 },
             }
         elif delivery["state"] == State.UNCERTAIN:

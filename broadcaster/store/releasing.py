@@ -126,8 +126,25 @@ def cancel(connection: Connection, update_id: int, now: datetime, actor: str) ->
         .where(t.due.c.update_id == update_id, t.due.c.done_at.is_(None))
         .values(cancelled_at=now, outcome=f"cancelled by {actor}")
     )
+    _close_if_nothing_was_said(connection, update_id, now)
     audit.note(connection, now, actor, "cancel", str(update_id))
     return True
+
+
+def _close_if_nothing_was_said(connection: Connection, update_id: int, now: datetime) -> None:
+    """An incident of which no update was released, and none is to come, is no incident any more."""
+    incident_id = connection.scalar(
+        select(t.update.c.incident_id).where(t.update.c.id == update_id)
+    )
+    alive = connection.scalar(
+        select(func.count())
+        .select_from(t.update)
+        .where(t.update.c.incident_id == incident_id, t.update.c.cancelled_at.is_(None))
+    )
+    if not alive:
+        connection.execute(
+            sql_update(t.incident).where(t.incident.c.id == incident_id).values(closed_at=now)
+        )
 
 
 def reschedule(

@@ -140,9 +140,11 @@ class SqliteWriter(Writer):
             with connection.begin():
                 for work, future in batch:
                     self._run_one(connection, work, future, answers)
-        except DBAPIError as error:
+        except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
             self._fail(error, batch)
             return
+        if connection.info.pop("checkpoint", False):
+            self._empty_log(connection)
         for future, answer in answers:
             future.set_result(answer)
         if connection.info.pop("wake", False):
@@ -170,8 +172,16 @@ class SqliteWriter(Writer):
             savepoint.commit()
             answers.append((future, answer))
 
-    def _fail(self, error: DBAPIError, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        reason = explain(error) or StoreBusy("The database refused the write. Nothing was stored.")
+    @staticmethod
+    def _empty_log(connection: Connection) -> None:
+        """What was erased must not live on in the write-ahead log: bring it home and cut the log."""
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - the pool has just used it
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _fail(self, error: Exception, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+        known = explain(error) if isinstance(error, DBAPIError) else None
+        reason = known or StoreBusy("The database refused the write. Nothing was stored.")
         reason.__cause__ = error
         if isinstance(reason, StoreBroken | StoreCorrupt):
             self.broken = reason

@@ -1,0 +1,55 @@
+"""What may have gone is looked for: the next word waits for one look, a correction or retraction for none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind, Severity
+from broadcaster.testing.rig import Rig, mastodon
+from broadcaster.testing.servers import MastodonServer, answers, hang
+
+MakeRig = Callable[..., Rig]
+LOOK = "/api/v1/accounts/verify_credentials"
+
+
+def in_doubt(rig: MakeRig, far: MastodonServer) -> Rig:
+    """A first post in doubt, and the look for it hanging."""
+    engine = rig({"social": mastodon(far)})
+    engine.until(lambda: any(event == "probe" for event, _, _ in engine.events))
+    far.next(answers(500, "oops"), method="POST")
+    far.always(hang(), path=LOOK)
+    engine.say("Läge 1.")
+    looks = sum(request.path == LOOK for request in far.requests)
+    far.wait_for(lambda far: sum(request.path == LOOK for request in far.requests) > looks)
+    assert engine.state("social") == State.UNCERTAIN
+    return engine
+
+
+def posts(far: MastodonServer) -> int:
+    return sum(request.method == "POST" for request in far.requests)
+
+
+def test_the_next_word_waits_while_one_that_may_have_gone_is_looked_for(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = in_doubt(rig, far)
+        engine.say("Läge 2.", Kind.UPDATE, severity=Severity.MINOR)
+        engine.call(engine.lane("social").turn())
+        assert engine.state("social", 2) == State.WAITING
+        assert posts(far) == 1
+        far.heal()
+        far.release()
+        engine.accepted("social", 1)
+        engine.accepted("social", 2)
+
+
+@pytest.mark.parametrize("kind", [Kind.CORRECTION, Kind.RETRACTION])
+def test_a_correction_or_retraction_waits_for_no_look(rig: MakeRig, kind: Kind) -> None:
+    with MastodonServer() as far:
+        engine = in_doubt(rig, far)
+        engine.say("Det var fel.", kind)
+        engine.until(lambda: posts(far) >= 2 and engine.state("social", 2) != State.WAITING)
+        far.heal()
+        far.release()

@@ -167,6 +167,12 @@ class Daemon:
             log.error("configuration refused, the present one stays in force", reason=str(error))
             return
         old = self.desk.configuration
+        if loaded.settings.mode is not old.settings.mode:
+            # What a message says of its mode and how far its channel may reach must never disagree.
+            log.error(
+                "configuration refused: another mode takes a restart", mode=loaded.settings.mode
+            )
+            return
         added, removed, changed = changed_channels(old.adapters, configuration.adapters)
         # Adapters that did not change keep their connections and their lanes.
         kept = {
@@ -178,7 +184,8 @@ class Daemon:
         self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
         self.desk.configuration = Configuration(loaded.settings, kept, configuration.digest)
         self._loaded = loaded
-        await self.engine.swap(kept, frozenset(removed), frozenset(changed))
+        digest = configuration.digest
+        await self.engine.swap(kept, frozenset(removed), frozenset(changed), digest)
         log.info("configuration reloaded", added=added, removed=removed, changed=changed)
 
     # ------------------------------------------------------------------------------------------- what the API may ask
@@ -216,5 +223,5 @@ class Daemon:
 
 def _needs_restart(old: Settings, new: Settings) -> list[str]:
     """The keys that differ and that only a new process can honour."""
-    fixed = ("mode", "store", "api", "inbound", "public", "node", "log", "audit_head")
+    fixed = ("store", "api", "inbound", "public", "node", "log", "audit_head")
     return [key for key in fixed if getattr(old, key) != getattr(new, key)]

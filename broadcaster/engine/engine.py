@@ -97,9 +97,15 @@ class Engine:
             self._due.look()
 
     async def swap(
-        self, adapters: Mapping[str, Any], gone: frozenset[str], changed: frozenset[str]
+        self,
+        adapters: Mapping[str, Any],
+        gone: frozenset[str],
+        changed: frozenset[str],
+        config_digest: str,
     ) -> None:
         """After a reload: lanes that are gone or changed end with their running calls, new ones are opened."""
+        now, node = self.around.clock(), self.around.node
+        await self._write(lambda connection: nodes.register(connection, node, config_digest, now))
         ending = [self.lanes.pop(name) for name in gone | changed if name in self.lanes]
         for name, adapter in adapters.items():
             if name not in self.lanes:

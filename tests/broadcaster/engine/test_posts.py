@@ -359,7 +359,8 @@ def test_calls_under_way_end_on_the_old_lane_while_the_new_one_takes_over(rig: M
         )
         with ThreadPoolExecutor(1) as pool:
             swapped = pool.submit(
-                engine.call, engine.engine.swap({"hook": new}, frozenset(), frozenset({"hook"}))
+                engine.call,
+                engine.engine.swap({"hook": new}, frozenset(), frozenset({"hook"}), "new"),
             )
             engine.say("Söder.", area=("sodra-ekbyn",))
             engine.accepted("hook", incident="A2")

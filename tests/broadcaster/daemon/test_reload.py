@@ -1,0 +1,61 @@
+"""SIGHUP: what a new configuration changes at once, and what it may not change without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from broadcaster.daemon import starting
+from broadcaster.daemon.running import Daemon
+from broadcaster.store import Store, nodes
+from broadcaster.telemetry import Redaction
+from broadcaster.testing.rig import configuration, webhook
+from broadcaster.testing.servers import WebhookReceiver
+
+
+def write(folder: Path, channels: dict[str, Any], **further: Any) -> Path:
+    path = folder / "broadcaster.yaml"
+    path.write_text(json.dumps(configuration(folder, channels, **further)), "utf-8")
+    return path
+
+
+def reloaded(path: Path, change: Any) -> tuple[Daemon, Store]:
+    """A daemon whose configuration is changed and read again; its listeners were never opened."""
+    loaded, configured = starting.configure(path)
+    store = starting.open_store(loaded.settings)
+    daemon = Daemon(loaded, configured, store, Redaction())
+
+    async def run() -> None:
+        change()
+        await daemon.reload()
+        await daemon.engine.stop()
+
+    asyncio.run(run())
+    return daemon, store
+
+
+def test_another_mode_takes_a_restart(tmp_path: Path) -> None:
+    with WebhookReceiver() as far:
+        channels = {"hook": webhook(far)}
+        path = write(tmp_path, channels, mode="demo")
+        before = starting.configure(path)[1]
+        drill = {**channels, "second": webhook(far)}
+        daemon, store = reloaded(path, lambda: write(tmp_path, drill, mode="drill"))
+        assert daemon.desk.configuration.settings.mode == "demo"
+        assert daemon.desk.configuration.adapters.keys() == before.adapters.keys()
+        store.close()
+
+
+def test_the_other_nodes_learn_which_configuration_is_in_force_after_a_reload(
+    tmp_path: Path,
+) -> None:
+    with WebhookReceiver() as far:
+        path = write(tmp_path, {"hook": webhook(far)})
+        wider = {"hook": webhook(far), "second": webhook(far)}
+        daemon, store = reloaded(path, lambda: write(tmp_path, wider))
+        (known,) = store.read(nodes.listing)
+        assert known.config_digest == daemon.desk.configuration.digest
+        assert known.config_digest == starting.configure(path)[1].digest
+        store.close()

@@ -16,8 +16,12 @@ from broadcaster.testing.servers import WebhookReceiver
 
 
 def write(folder: Path, channels: dict[str, Any], **further: Any) -> Path:
-    path = folder / "broadcaster.yaml"
-    path.write_text(json.dumps(configuration(folder, channels, **further)), "utf-8")
+    path, key = folder / "broadcaster.yaml", folder / "store.key"
+    document = configuration(folder, channels, **further)
+    key.write_text(document["store"]["key"], "utf-8")
+    key.chmod(0o600)
+    document["store"]["key"] = f"file:{key}"
+    path.write_text(json.dumps(document), "utf-8")
     return path
 
 
@@ -43,6 +47,7 @@ def test_another_mode_takes_a_restart(tmp_path: Path) -> None:
         before = starting.configure(path)[1]
         drill = {**channels, "second": webhook(far)}
         daemon, store = reloaded(path, lambda: write(tmp_path, drill, mode="drill"))
+        assert starting.configure(path)[1].settings.mode == "drill"  # it is a good file
         assert daemon.desk.configuration.settings.mode == "demo"
         assert daemon.desk.configuration.adapters.keys() == before.adapters.keys()
         store.close()

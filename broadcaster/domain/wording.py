@@ -91,10 +91,12 @@ class Wording:
         _ = self.say
         return headline.casefold() in {*self.power_cuts, "power cut", _("Power cut").casefold()}
 
-    def hazard(self, headline: str) -> str:
-        """Return the headline, "Strömavbrott" when it is the default."""
+    def hazard(self, headline: str, *, to_come: bool = False) -> str:
+        """Return the headline, "Strömavbrott" when it is the default, "Planerat strömavbrott" when it is `to_come`."""
         _ = self.say
-        return _("Power cut") if self.is_power_cut(headline) else headline
+        if not self.is_power_cut(headline):
+            return headline
+        return _("Planned power cut") if to_come else _("Power cut")
 
     def listing(self, names: Sequence[str]) -> str:
         """Join names: "Norra Ekbyn, Västerby och Sjövik"."""
@@ -110,15 +112,28 @@ class Wording:
             return self.listing(names)
         return _("{first} and {count} other areas", first=names[0], count=len(names) - 1)
 
-    def title(self, headline: str, names: Sequence[str]) -> str:
+    def title(self, headline: str, names: Sequence[str], *, to_come: bool = False) -> str:
         """Say what has happened where: "Strömavbrott i Norra Ekbyn"."""
         _ = self.say
-        hazard, place = self.hazard(headline), self.place(names)
+        hazard, place = self.hazard(headline, to_come=to_come), self.place(names)
         if not place or place.casefold() in hazard.casefold():
             return hazard
         if self.is_power_cut(headline):
             return _("{hazard} in {place}", hazard=hazard, place=place)
         return f"{hazard} · {place}"  # the operator's own headline may end in a place already
+
+    def restored_title(self, headline: str, names: Sequence[str]) -> str:
+        """Say what is over where: "Strömmen är åter i Norra Ekbyn", "Avhjälpt: Vattenläcka · Centrum"."""
+        _ = self.say
+        label = self.restored_label(headline)
+        if not self.is_power_cut(headline):
+            return f"{label}: {self.title(headline, names)}"
+        return _("{hazard} in {place}", hazard=label, place=self.place(names)) if names else label
+
+    def still_affected(self, names: Sequence[str]) -> str:
+        """Say "Fortfarande berört: Södra Ekbyn"; "" when nothing is."""
+        _ = self.say
+        return _("Still affected: {place}", place=self.listing(names)) if names else ""
 
     # ------------------------------------------------------------------------------------------------- what it is
     def label(
@@ -128,19 +143,20 @@ class Wording:
         headline: str,
         corrects_at: datetime | None = None,
         variant: Variant = Variant.NEWS,
+        to_come: bool = False,
     ) -> str:
         """Name an update where it stands alone, as the first words of a message.
 
         `corrects_at` is when the update that it corrects or retracts was released (None: the whole incident).
         """
         _ = self.say
+        if kind is Kind.RESTORED:
+            return self.restored_label(headline)
         if variant is Variant.ALL_CLEAR:
             return _("No longer affected")
         if kind in {Kind.CORRECTION, Kind.RETRACTION}:
             return self.corrected_label(kind, corrects_at)
-        if kind is Kind.RESTORED:
-            return self.restored_label(headline)
-        return self.hazard(headline)
+        return self.hazard(headline, to_come=to_come)
 
     def tag(
         self,
@@ -187,6 +203,18 @@ class Wording:
         """Say "sedan 14.05"; "" when not known."""
         _ = self.say
         return _("since {time}", time=self.time(since)) if since else ""
+
+    def to_come(self, planned: Planned | None) -> bool:
+        """Whether planned work begins after this text is dated."""
+        return planned is not None and planned.start > self.near
+
+    def when_phrase(self, since: datetime | None, planned: Planned | None, *, headline: str) -> str:
+        """Say "sedan 14.05"; of planned work that is to come, from when till when; "" when neither is known."""
+        _ = self.say
+        if planned is None or not self.to_come(planned):
+            return self.since_phrase(since or (planned.start if planned else None))
+        period = self.planned_phrase(planned)
+        return period if self.is_power_cut(headline) else _("planned {period}", period=period)
 
     def planned_phrase(self, planned: Planned) -> str:
         """Say "söndag 22 november 14.00 till 16.00"."""

@@ -28,9 +28,9 @@ class Saying:
         update, settings = self.update, self.configuration.settings
         words = self._wording(language)
         text, text_language = self._text(language)
-        all_clear = variant is Variant.ALL_CLEAR
-        keys = update.ended if all_clear or not update.areas else update.areas
-        names = tuple(settings.areas[key].name for key in keys if key in settings.areas)
+        restored = update.kind is Kind.RESTORED
+        over = restored or variant is Variant.ALL_CLEAR
+        names = self._names(update.ended if over or not update.areas else update.areas)
         return Notice(
             incident=update.incident,
             number=update.number,
@@ -44,14 +44,14 @@ class Saying:
             phone=settings.organisation.phone,
             mode_label=words.mode_label(update.mode),
             label=self._label(words, variant),
-            headline=words.title(update.headline, names),
+            headline=self._headline(words, names),
             areas=names,
-            text="" if all_clear else text,
-            since="" if all_clear else words.since_phrase(update.since),
-            etr="" if all_clear or not update.areas else self._etr(words),
-            next_word="" if all_clear else words.next_word_phrase(update.promise),
-            cause="" if all_clear else update.cause,
-            instruction="" if all_clear else update.instruction,
+            text=text if restored or not over else "",
+            since="" if over else self._when(words),
+            etr="" if over or not update.areas else self._etr(words),
+            next_word="" if variant is Variant.ALL_CLEAR else self._next_word(words),
+            cause="" if over else update.cause,
+            instruction="" if over else update.instruction,
             link=self.link(language),
             facts=self.facts(variant),
         )
@@ -60,6 +60,29 @@ class Saying:
         near = self.update.released_at or self.update.accepted_at
         known = power_cuts(phrases(tag) for tag in self.configuration.languages)
         return Wording(phrases(language), self.configuration.zone, near, known)
+
+    def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        areas = self.configuration.settings.areas
+        return tuple(areas[key].name for key in keys if key in areas)
+
+    def _headline(self, words: Wording, names: tuple[str, ...]) -> str:
+        update = self.update
+        if update.kind is Kind.RESTORED:
+            return words.restored_title(update.headline, names)
+        return words.title(update.headline, names, to_come=words.to_come(update.planned))
+
+    def _when(self, words: Wording) -> str:
+        update = self.update
+        return words.when_phrase(update.since, update.planned, headline=update.headline)
+
+    def _next_word(self, words: Wording) -> str:
+        """Where it is not over yet, for whom the next word is, and when that comes."""
+        update = self.update
+        promise = words.next_word_phrase(update.promise)
+        if update.kind is not Kind.RESTORED or not update.areas:
+            return promise
+        still = words.still_affected(self._names(update.areas))
+        return ". ".join(filter(None, (still, promise)))
 
     def _label(self, words: Wording, variant: Variant) -> str:
         update = self.update
@@ -71,13 +94,15 @@ class Saying:
                 Kind.UPDATE
             )  # who never had the wrong text is told how it stands, not what was wrong
         return words.label(
-            kind, headline=update.headline, corrects_at=self.corrects_at, variant=variant
+            kind,
+            headline=update.headline,
+            corrects_at=self.corrects_at,
+            variant=variant,
+            to_come=words.to_come(update.planned),
         )
 
     def _etr(self, words: Wording) -> str:
         update = self.update
-        if update.kind is Kind.RESTORED:
-            return ""
         before = self.etr_before if self.etr_before != update.etr else None
         return words.etr_phrase(update.etr, before, headline=update.headline)
 

@@ -217,7 +217,8 @@ class _Planner:
                 return (had,)
             return (had, NewAudience(variant=Variant.NEWS, areas=update.areas, had_not=wrong))
         if update.kind is Kind.RESTORED:
-            return (NewAudience(variant=Variant.NEWS, areas=update.ended),)
+            variant = Variant.ALL_CLEAR if update.areas else Variant.NEWS
+            return (NewAudience(variant=variant, areas=update.ended),)
         groups = []
         if update.areas:
             groups.append(NewAudience(variant=Variant.NEWS, areas=update.areas))

@@ -97,12 +97,15 @@ class WebhookAdapter(PostAdapter):
             "language": notice.language,
             "label": notice.label,
             "headline": notice.headline,
+            "since": notice.since,
             "text": notice.text,
+            "next_word": notice.next_word,
             "link": notice.link,
             "data": dict(notice.facts),
         }
         payload = json.dumps(document, ensure_ascii=False, sort_keys=True)
-        said = [notice.mode_label, notice.label, notice.headline, notice.text]
+        what = f"{notice.headline} {notice.since}".strip()
+        said = [notice.mode_label, notice.label, what, notice.text, notice.next_word]
         text = Text(body=" · ".join(filter(None, said)), payload=payload)
         return Rendered(texts=(text,), unit="bytes", used=len(payload.encode()), limit=0)
 

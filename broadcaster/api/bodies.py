@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -36,6 +38,10 @@ def _instant(value: object) -> datetime:
     return read
 
 
+def _estimate(value: object) -> object:
+    return value if value in (None, "none") else _instant(value)
+
+
 def _inert(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -51,6 +57,36 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An ISO 8601 time with its offset, in which a refusal echoes it; the store keeps UTC."""
+
+
+def _one_of(choices: Iterable[StrEnum], sentence: str) -> BeforeValidator:
+    """Says what may be written in a sentence that the catalogue knows; pydantic's own is English for programmers."""
+    known = list(choices)
+
+    def read(value: object) -> object:
+        if value is not None and value not in known:
+            raise ValueError(sentence)
+        return value
+
+    return BeforeValidator(read)
+
+
+def _whole_number(value: object) -> object:
+    if value is not None and (type(value) is not int or not 0 <= value <= _MOST):
+        raise ValueError("write a whole number from 0 to 1000000000")
+    return value
+
+
+_MOST = 1_000_000_000
+_FURTHER = (Kind.UPDATE, Kind.CORRECTION, Kind.RETRACTION, Kind.HOLDING, Kind.RESTORED)
+_SEVERITY = _one_of(Severity, "write minor, moderate, severe or extreme")
+_AUDIENCE = _one_of(Audience, "write public or staff")
+_ROLE = _one_of(Role, "write viewer, author or admin")
+_FURTHER_KIND = _one_of(_FURTHER, "write update, correction, retraction, holding or restored")
+_KIND = _one_of(
+    (Kind.REPORT, *_FURTHER),
+    "write report, update, correction, retraction, holding or restored",
+)
 Key = Annotated[str, StringConstraints(max_length=80)]
 Line = Annotated[
     str, BeforeValidator(_inert), StringConstraints(strip_whitespace=True, max_length=300)
@@ -82,19 +118,19 @@ class ReportBody(_Closed):
         default_factory=list, max_length=1_000, description="Area keys or official codes."
     )
     since: Instant | None = None
-    etr: Literal["none"] | Instant | None = Field(
+    etr: Annotated[datetime | Literal["none"] | None, BeforeValidator(_estimate)] = Field(
         None, description='When most have power again; "none" withdraws the estimate.'
     )
     next: Instant | None = Field(None, description="When the next word comes.")
     at: Instant | None = Field(None, description="Release it then, not now.")
     until: Instant | None = Field(None, description="Nothing of it leaves after this.")
     planned: PlannedSpan | None = None
-    severity: Severity | None = None
-    affected: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)] | None = None
+    severity: Annotated[Severity | None, _SEVERITY] = None
+    affected: Annotated[int | None, Field(ge=0, le=_MOST), BeforeValidator(_whole_number)] = None
     cause: str | None = None
     instruction: str | None = None
     headline: str | None = None
-    audience: Audience | None = None
+    audience: Annotated[Audience | None, _AUDIENCE] = None
     channel: list[Key] = Field(
         default_factory=list, max_length=200, description="Only these, besides the page."
     )
@@ -135,7 +171,7 @@ FurtherKind = Literal[Kind.UPDATE, Kind.CORRECTION, Kind.RETRACTION, Kind.HOLDIN
 class UpdateBody(ReportBody):
     """A further word about an incident that is there."""
 
-    kind: FurtherKind = Kind.UPDATE
+    kind: Annotated[FurtherKind, _FURTHER_KIND] = Kind.UPDATE
     corrects: Number | None = Field(
         None, description="The number of the update meant; left out: the newest that stands."
     )
@@ -159,7 +195,7 @@ class PreviewBody(ReportBody):
     """What would be said: a report, or, with `incident`, a further word about it (`kind`: update when left out)."""
 
     incident: Annotated[str, StringConstraints(max_length=18)] | None = None
-    kind: Literal[Kind.REPORT] | FurtherKind | None = None
+    kind: Annotated[Literal[Kind.REPORT] | FurtherKind | None, _KIND] = None
     corrects: Number | None = None
     all: Flag = False
     without_area: list[Key] = Field(default_factory=list, max_length=1_000)
@@ -193,7 +229,7 @@ class TokenBody(_Closed):
     """A token to be made. `name` is a person's."""
 
     name: Said
-    role: Role
+    role: Annotated[Role, _ROLE]
     area: list[Key] = Field(
         default_factory=list, max_length=1_000, description="Only these areas; none named: all."
     )

@@ -51,10 +51,11 @@ def _place(configuration: Configuration, written: str) -> Path:
         return usual / named
     parent = named.parent.resolve()
     target = parent / named.name
-    if not parent.is_dir():
-        raise _refused("there is no such folder")
     if parent == usual:
+        usual.mkdir(mode=0o700, parents=True, exist_ok=True)
         return target
+    if not parent.is_dir():
+        raise _refused("there is no such folder; it has to be made first")
     public = configuration.settings.public.directory.resolve()
     if parent == public or public in parent.parents:
         raise _refused("residents can read that folder")

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from babel.numbers import format_decimal
+
 from broadcaster.channel import Probe
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.wording import Wording
@@ -58,7 +60,8 @@ def examine(
     """
     permit(operator, Role.VIEWER)
     words = phrases(language)
-    found = list(_look(desk, probes, Wording(words, desk.configuration.zone, desk.clock())))
+    wording = Wording(words, desk.configuration.zone, desk.clock())
+    found = list(_look(desk, probes, wording, language))
     ready = bool(health["ready"]) and not any(
         one.what == "store" and one.verdict is Verdict.MEND for one in found
     )
@@ -82,12 +85,14 @@ def _retold(values: Mapping[str, object], language: str) -> dict[str, object]:
     return dict(values) | told
 
 
-def _look(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:
+def _look(
+    desk: Desk, probes: Mapping[str, Probe | None], words: Wording, language: str
+) -> Iterator[Finding]:
     settings = desk.configuration.settings
     yield Finding(
         "configuration",
         Verdict.GOOD,
-        "{channels} channels, {languages} languages, {areas} areas",
+        "channels: {channels}, languages: {languages}, areas: {areas}",
         {
             "channels": len(desk.configuration.adapters),
             "languages": len(desk.configuration.languages),
@@ -96,8 +101,8 @@ def _look(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Ite
     )
     now = desk.clock()
     try:
-        yield from _store(desk.store, now, words)
-        yield from _disk(desk)
+        yield from _store(desk.store, now, words, language)
+        yield from _disk(desk, language)
         yield from _nodes(desk, now)
         yield from _promises(desk, now)
         yield from _channels(desk, probes, words)
@@ -105,7 +110,7 @@ def _look(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Ite
         yield Finding("store", Verdict.MEND, "{reason}", {"reason": error})
 
 
-def _store(store: Store, now: datetime, words: Wording) -> Iterator[Finding]:
+def _store(store: Store, now: datetime, words: Wording, language: str) -> Iterator[Finding]:
     if store.broken is not None:
         yield Finding("store", Verdict.MEND, "{reason}", {"reason": store.broken})
         return
@@ -113,7 +118,7 @@ def _store(store: Store, now: datetime, words: Wording) -> Iterator[Finding]:
     values = {
         "engine": facts.engine,
         "version": facts.version,
-        "size": round(facts.size / 2**20, 1),
+        "size": _decimal(facts.size / 2**20, language),
     }
     sentence = (
         "SQLite {version}, {size} MB, one writer: one daemon at a time"
@@ -140,14 +145,19 @@ def _backup(at: datetime | None, now: datetime, words: Wording) -> Finding:
     return Finding("backup", verdict, "the last was made {time}", {"time": words.time(at)})
 
 
-def _disk(desk: Desk) -> Iterator[Finding]:
+def _disk(desk: Desk, language: str) -> Iterator[Finding]:
     settings = desk.configuration.settings
     places = {settings.public.directory, settings.erasures.parent}
     free = min(
         (shutil.disk_usage(place).free for place in places if place.is_dir()), default=LEAST_DISK
     )
     verdict = Verdict.GOOD if free >= LEAST_DISK else Verdict.MEND
-    yield Finding("disk", verdict, "{free} GB are free", {"free": round(free / 2**30, 1)})
+    yield Finding("disk", verdict, "{free} GB are free", {"free": _decimal(free / 2**30, language)})
+
+
+def _decimal(value: float, language: str) -> str:
+    """A number with one decimal as the language writes it: "0,4"."""
+    return str(format_decimal(value, format="0.0", locale=language.replace("-", "_")))
 
 
 def _nodes(desk: Desk, now: datetime) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ BATCH = 1_000
 MOST_ERRORS = 1_000
 LONGEST_LINE = 10_000
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Row(Exception):
@@ -132,6 +133,10 @@ class Import:
 
     def _begin(self, line: bytes) -> None:
         """The first line names the columns."""
+        if line.startswith(_UTF16) or b"\x00" in line:
+            raise Refused(
+                "The file is not UTF-8 text. Save it as CSV UTF-8. Nothing was taken.", at="1"
+            )
         header = line.removeprefix(_BOM).decode("utf-8", "replace").strip()
         self._delimiter = ";" if ";" in header else ","
         names = [

@@ -10,8 +10,12 @@ from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.drafting import area_key
 from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
+from broadcaster.settings import Settings
 from broadcaster.store import Connection, tokens
 from broadcaster.store.tokens import NoSuchToken, TokenRecord
+
+_BEGINS = "bc_"
+"""How the secret of every token begins."""
 
 
 def issue(
@@ -25,13 +29,13 @@ def issue(
     """Make a token. `secret` is in this answer and nowhere else."""
     permit(operator, Role.ADMIN)
     now, settings = desk.clock(), desk.configuration.settings
-    keys = tuple(dict.fromkeys(area_key(area, settings) for area in areas))
+    keys = tuple(dict.fromkeys(_area(area, settings) for area in areas))
     if not keys:
         permit_everywhere(operator)
     permit_areas(operator, keys)
     if expires is not None and expires <= now:
         raise Refused(
-            "{option} {time} is in the past. Nothing was sent.",
+            "{option} {time} is in the past. No token was made.",
             at="expires",
             option="--expires",
             time=expires.astimezone(desk.configuration.zone).isoformat(timespec="minutes"),
@@ -48,8 +52,17 @@ def listing(desk: Desk, operator: Operator) -> dict[str, Any]:
     return {"items": [_line(record) for record in desk.read(tokens.listing)]}
 
 
+def _area(written: str, settings: Settings) -> str:
+    """As `area_key`; a token is no message, of which something might have been sent."""
+    try:
+        return area_key(written, settings)
+    except Refused as error:
+        sentence = error.sentence.replace("Nothing was sent.", "No token was made.")
+        raise Refused(sentence, error.why, at=error.at, **error.values) from error
+
+
 def revoke(desk: Desk, operator: Operator, named: str) -> dict[str, Any]:
-    """End a token by its id or by the first letters of its secret; it opens nothing more within two seconds.
+    """End a token by its number or by the first letters of its secret; it opens nothing more within two seconds.
 
     Raises:
         Refused, NoSuchToken, LastAdmin: nothing was revoked.
@@ -57,6 +70,13 @@ def revoke(desk: Desk, operator: Operator, named: str) -> dict[str, Any]:
     permit(operator, Role.ADMIN)
     now = desk.clock()
     which = int(named) if named.isascii() and named.isdecimal() and len(named) < 16 else named
+    if isinstance(which, str) and not which.startswith(_BEGINS):
+        raise Refused(
+            'No token is called "{token}" here. Write its number: broadcaster tokens list shows it.',
+            Why.NOT_FOUND,
+            at="token",
+            token=named[:40],
+        )
 
     def work(connection: Connection) -> TokenRecord:
         _refuse_foreign(connection, operator, which)

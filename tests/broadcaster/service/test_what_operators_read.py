@@ -1,0 +1,91 @@
+"""What is refused, counted and looked at is said in the operator's language, and says only what is true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.operators import Daemonless
+
+REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
+IMPORT = "/api/v1/subscribers/import?channel=sms&source=x&legal_basis=y"
+
+
+def refused(desk: Daemonless, path: str, body: Any) -> str:
+    answer = desk.ask("POST", path, body)
+    assert 400 <= answer.status < 500, answer.content
+    return answer.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"severity": "värst"}, "skriv minor, moderate, severe eller extreme"),
+        ({"audience": "alla"}, "skriv public eller staff"),
+        ({"affected": -3}, "skriv ett heltal från 0"),
+        ({"affected": []}, "skriv ett heltal från 0"),
+        ({"etr": "2026-11-22T19:00:00"}, "tiden saknar offset"),
+        ({"quiet": "ja"}, "skriv true eller false"),
+        ({"text": "a\x07b"}, "Tecken 2 i texten (U+0007) är ett styrtecken. Ta bort det."),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_the_operators_language(
+    idle_desk: Daemonless, change: dict[str, Any], said: str
+) -> None:
+    assert said in refused(idle_desk, "/api/v1/incidents", REPORT | change)
+
+
+@pytest.mark.parametrize("kind", ["notice", "report", ["update"]])
+def test_a_kind_that_nobody_may_say_is_refused_by_naming_those_he_may(
+    idle_desk: Daemonless, kind: Any
+) -> None:
+    said = refused(idle_desk, "/api/v1/incidents/A1/updates", {"text": "x", "kind": kind})
+    assert "skriv update, correction, retraction, holding eller restored" in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"area": ["nora-ekbyn"]}, {"area": ["x"]}, {"expires": "2020-01-01T00:00:00+01:00"}],
+)
+def test_a_token_that_is_refused_speaks_of_no_message(
+    idle_desk: Daemonless, change: dict[str, Any]
+) -> None:
+    said = refused(idle_desk, "/api/v1/tokens", {"name": "Eva", "role": "author"} | change)
+    assert said.endswith("Ingen åtkomstnyckel skapades.")
+
+
+def test_a_role_that_is_none_names_those_there_are(idle_desk: Daemonless) -> None:
+    said = refused(idle_desk, "/api/v1/tokens", {"name": "Eva", "role": "boss"})
+    assert "skriv viewer, author eller admin" in said
+
+
+def test_a_token_named_by_its_person_says_to_write_its_number(idle_desk: Daemonless) -> None:
+    answer = idle_desk.ask("DELETE", "/api/v1/tokens/Eva%20Ek")
+    assert answer.status == 404
+    assert "Skriv dess nummer: broadcaster tokens list" in answer.detail
+
+
+def test_a_file_in_another_encoding_is_named_so(idle_desk: Daemonless) -> None:
+    content = "address;area;language\n0701740605;norra-ekbyn;sv\n".encode("utf-16")
+    answer = idle_desk.ask("POST", IMPORT, content, content_type="text/csv")
+    assert (answer.status, "CSV UTF-8" in answer.detail) == (422, True)
+
+
+def test_the_first_backup_makes_the_folder_of_backups(desk: Daemonless, tmp_path: Path) -> None:
+    folder = tmp_path / "keep" / "backups"
+    assert not folder.exists()
+    answer = desk.ask("POST", "/api/v1/backups", {"path": str(folder / "ett")})
+    assert answer.status == 201, answer.content
+    assert (folder / "ett").is_file()
+
+
+def test_the_doctor_writes_numbers_as_the_language_does(idle_desk: Daemonless) -> None:
+    items = idle_desk.ask("GET", "/api/v1/doctor").json["items"]
+    found = {one["what"]: one["sentence"] for one in items}
+    assert found["configuration"] == "kanaler: 4, språk: 2, områden: 2"
+    assert "," in found["disk"]
+    assert "." not in found["disk"]
+    assert json.dumps(found).count(" MB") == 1

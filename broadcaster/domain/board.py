@@ -47,6 +47,7 @@ class BoardUpdate:
     etr: datetime | None = None
     etr_before: datetime | None = None
     promise: datetime | None = None
+    planned: Planned | None = None
     affected: int | None = None
     cause: str = ""
     instruction: str = ""
@@ -114,6 +115,7 @@ class IncidentLine:
     opened_at: datetime
     closed_at: datetime | None
     retracted: bool
+    planned: Planned | None = None
 
     @property
     def slug(self) -> str:

@@ -299,6 +299,7 @@ def _update(
         etr=word.etr,
         etr_before=etr_before,
         promise=said.promise,
+        planned=said.planned,
         affected=said.affected,
         cause=said.cause,
         instruction=said.instruction,
@@ -318,4 +319,5 @@ def _line(incident: BoardIncident) -> IncidentLine:
         opened_at=incident.opened_at,
         closed_at=incident.closed_at,
         retracted=incident.retracted,
+        planned=incident.planned,
     )

@@ -100,6 +100,7 @@ def line(of: BoardIncident) -> IncidentLine:
         opened_at=of.opened_at,
         closed_at=of.closed_at,
         retracted=of.retracted,
+        planned=of.planned,
     )
 
 
@@ -192,8 +193,8 @@ def water_leak() -> BoardIncident:
 def planned_cut() -> BoardIncident:
     """Return A9: a planned cut of the coming night."""
     text = "Vi byter en transformator. Strömmen bryts i Sjövik under natten."
-    told = update(1, Kind.REPORT, minutes(-120), text, areas=("sjovik",))
     period = Planned(minutes(8 * 60 - 5), minutes(12 * 60 - 5))
+    told = update(1, Kind.REPORT, minutes(-120), text, areas=("sjovik",), planned=period)
     return incident("A9", (told,), planned=period, severity=Severity.MINOR)
 
 
@@ -255,6 +256,50 @@ def retracted_cut() -> BoardIncident:
     )
 
 
+def partly_restored_cut() -> BoardIncident:
+    """Return A7 in two areas, over in one of them at 16.05."""
+    told = power_cut()
+    both = ("norra-ekbyn", "ostra-ekbyn")
+    back = update(
+        4,
+        Kind.RESTORED,
+        minutes(60),
+        "Tack för tålamodet.",
+        ended=("ostra-ekbyn",),
+        etr=minutes(235),
+        etr_before=minutes(235),
+        promise=minutes(105),
+    )
+    before = (replace(each, areas=both) for each in told.updates)
+    facts: dict[str, Any] = {"areas_ever": both, "promise": minutes(105)}
+    return replace(told, updates=(back, *before), **facts)
+
+
+def withdrawn_estimate() -> BoardIncident:
+    """Return A7 with its estimate withdrawn at 15.20, without a word about why; by then more are without power."""
+    told = power_cut(affected=770)
+    unsure = update(
+        4,
+        Kind.UPDATE,
+        minutes(15),
+        areas=("norra-ekbyn", "ostra-ekbyn"),
+        etr_before=minutes(235),
+        promise=minutes(60),
+        affected=770,
+    )
+    before = (replace(each, affected=430) for each in told.updates)
+    gone = EtrChange(minutes(15), None, 4)
+    return replace(
+        told,
+        updates=(unsure, *before),
+        areas=unsure.areas,
+        areas_ever=unsure.areas,
+        etr=None,
+        etr_history=(*told.etr_history, gone),
+        promise=minutes(60),
+    )
+
+
 def restored_cut() -> BoardIncident:
     """Return A7 restored at 18.40, before its estimate."""
     told = power_cut()
@@ -289,6 +334,9 @@ def states() -> Mapping[str, Board]:
         "three-overdue": board(power_cut(), water_leak(), planned_cut(), at=minutes(50)),
         "corrected": board(corrected_cut()),
         "retracted": board(retracted_cut()),
+        "planned": board(planned_cut()),
+        "partly-restored": board(partly_restored_cut(), at=minutes(60)),
+        "withdrawn-estimate": board(withdrawn_estimate(), at=minutes(15)),
         "restored": board(restored_cut(), at=RESTORED_AT),
         "drill": board(drill, mode=Mode.DRILL),
     }

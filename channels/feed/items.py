@@ -117,7 +117,7 @@ class Teller:
         incident, update = entry.incident, entry.update
         words = self._wording(update.at)
         said = self._struck(words, entry) if update.struck else self._said(words, entry)
-        keys = update.areas or update.ended or incident.areas_ever
+        keys = _concerned(update) or incident.areas_ever
         return Item(
             id=self._address(incident, update.number),
             incident=incident.id,
@@ -146,10 +146,10 @@ class Teller:
     def _title(
         self, words: Wording, incident: IncidentLine, update: BoardUpdate, names: tuple[str, ...]
     ) -> str:
-        what = words.title(incident.headline, names)
+        what = _what(words, incident.headline, update, names)
         if update.struck:
             what = f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
-        elif update.kind is not Kind.REPORT:
+        elif update.kind not in (Kind.REPORT, Kind.RESTORED):
             new_etr = update.etr != update.etr_before
             tag = words.tag(
                 update.kind,
@@ -184,11 +184,13 @@ class Teller:
             place = words.listing(self._names(update.ended))
             yield Paragraph(_("{label}: {place}", label=label, place=place))
         if update.kind is Kind.RESTORED:
+            yield Paragraph(words.still_affected(self._names(update.areas)))
+            yield Paragraph(words.next_word_phrase(update.promise))
             return
         if update.areas:
             place = words.listing(self._names(update.areas))
-            since = words.since_phrase(update.since)
-            yield Paragraph(_("Where: {place}", place=f"{place}, {since}" if since else place))
+            when = words.when_phrase(update.since, update.planned, headline="")
+            yield Paragraph(_("Where: {place}", place=f"{place}, {when}" if when else place))
         yield Paragraph(words.etr_phrase(update.etr, update.etr_before, headline=headline))
         own = self._foreign(self._organisation.languages[0])
         yield Paragraph(update.cause, own)
@@ -197,6 +199,23 @@ class Teller:
 
     def _foreign(self, language: str) -> str:
         return "" if language == self._language else language
+
+
+def _concerned(update: BoardUpdate) -> tuple[str, ...]:
+    """The areas an entry is about: of a return of power those that have it again, not those that still wait."""
+    if update.kind is Kind.RESTORED:
+        return update.ended
+    return update.areas or update.ended
+
+
+def _what(words: Wording, headline: str, update: BoardUpdate, names: tuple[str, ...]) -> str:
+    """Say what the entry is about and where; planned work that is to come says when, for titles are read alone."""
+    if update.kind is Kind.RESTORED:
+        return words.restored_title(headline, names)
+    to_come = words.to_come(update.planned)
+    title = words.title(headline, names, to_come=to_come)
+    when = words.when_phrase(None, update.planned, headline=headline)
+    return f"{title}, {when}" if to_come else title
 
 
 def _html(paragraph: Paragraph) -> Markup:

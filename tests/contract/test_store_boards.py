@@ -176,6 +176,7 @@ def _update(said: Sequence[Said], place: int) -> BoardUpdate:
         etr=each.etr,
         etr_before=said[place - 1].etr if place else None,
         promise=update.promise,
+        planned=update.planned,
         affected=update.affected,
         cause=update.cause,
         instruction=update.instruction,
@@ -195,6 +196,7 @@ def _line(incident: BoardIncident) -> IncidentLine:
         "opened_at",
         "closed_at",
         "retracted",
+        "planned",
     )
     return IncidentLine(**{name: getattr(incident, name) for name in kept})
 

@@ -28,6 +28,7 @@ from broadcaster.testing.boards import (
     context,
     corrected_cut,
     minutes,
+    planned_cut,
     power_cut,
     retracted_cut,
     states,
@@ -277,6 +278,47 @@ def test_every_state_is_read_without_complaint(state: str) -> None:
             assert json.loads(file.body)["version"] == "https://jsonfeed.org/version/1.1"
         else:
             assert not feedparser.parse(file.body).bozo
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_planned_work_is_called_so_with_start_and_end_in_title_and_text(form: str) -> None:
+    (entry,) = entries(states()["planned"], form)
+    period = "söndag 22 november 23.00 till mån 23 nov 03.00"
+    assert entry["title"] == f"Planerat strömavbrott i Sjövik, {period}"
+    assert f"Sjövik, {period}" in entry["text"]
+    assert "sedan" not in entry["text"]
+
+
+def test_planned_work_that_has_begun_goes_on_since_its_start() -> None:
+    (plan,) = planned_cut().updates
+    begun = update(
+        2,
+        Kind.UPDATE,
+        minutes(8 * 60),
+        "Arbetet har börjat.",
+        areas=("sjovik",),
+        planned=plan.planned,
+    )
+    shown = board(replace(planned_cut(), updates=(begun, plan)))
+    newest, announced = entries(shown, "feed.atom")
+    assert newest["title"] == "Nytt besked: Strömavbrott i Sjövik"
+    assert "Sjövik, sedan 23.00" in newest["text"]
+    assert announced["title"].startswith("Planerat strömavbrott")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_power_back_in_one_area_is_told_of_that_area_and_never_of_the_other(form: str) -> None:
+    newest, *_ = entries(states()["partly-restored"], form)
+    assert newest["title"] == "Strömmen är åter i Östra Ekbyn"
+    assert "Strömmen är åter: Östra Ekbyn" in newest["text"]
+    assert "Fortfarande berört: Norra Ekbyn" in newest["text"]
+    assert "Nästa besked senast 16.50" in newest["text"]
+    assert "Håll kyl" not in newest["text"]
+
+
+def test_who_sorts_by_area_finds_the_end_only_where_it_is_over() -> None:
+    item = json.loads(written(states()["partly-restored"])["feed.json"].body)["items"][0]
+    assert item["_broadcaster"]["areas"] == ["ostra-ekbyn"]
 
 
 def test_a_leak_is_told_by_its_headline() -> None:

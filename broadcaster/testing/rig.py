@@ -167,11 +167,20 @@ class Rig:
         if self._running:
             self._running = False
             self.call(self.engine.stop())
+            self.call(self._cancel_rest())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
         if not self._loop.is_running():
             self._loop.close()
         self.store.close()
+
+    @staticmethod
+    async def _cancel_rest() -> None:
+        """As `asyncio.run` does at the daemon's end."""
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -53,3 +53,18 @@ def test_a_correction_or_retraction_waits_for_no_look(rig: MakeRig, kind: Kind) 
         engine.until(lambda: posts(far) >= 2 and engine.state("social", 2) != State.WAITING)
         far.heal()
         far.release()
+
+
+def test_nor_does_a_correction_of_another_update(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        engine.say("Läge 1.")
+        engine.accepted("social")
+        far.next(answers(500, "oops"), method="POST")
+        far.always(hang(), path=LOOK)
+        engine.say("Läge 2.", Kind.UPDATE, severity=Severity.MINOR)
+        engine.reached(State.UNCERTAIN, channel="social", number=2)
+        engine.say("Det första var fel.", Kind.CORRECTION, number=1)
+        engine.until(lambda: engine.state("social", 3) not in ("", State.WAITING))
+        far.heal()
+        far.release()

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TextIO
+from urllib.parse import quote, quote_plus
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -27,7 +28,11 @@ class Redaction:
 
     def know(self, secrets: Iterable[str]) -> None:
         """Secrets of the configuration in force; those of an earlier one stay known."""
-        found = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        plain = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        # As they stand in an address that a library names when a call fails.
+        found = {
+            form for secret in plain for form in (secret, quote(secret, ""), quote_plus(secret))
+        }
         self._known = tuple(sorted(found | set(self._known), key=len, reverse=True))
 
     def text(self, value: str) -> str:

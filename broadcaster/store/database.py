@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -127,7 +128,9 @@ class Store:
 
     def _wake(self) -> None:
         for call in self._wake_calls:
-            call()
+            # Whoever is woken may have ended meanwhile; the one thread that writes must not end with him.
+            with contextlib.suppress(RuntimeError):
+                call()
 
     def close(self) -> None:
         """Finish queued writes and let go of everything. Readers close first: the last to close checkpoints."""

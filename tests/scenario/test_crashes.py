@@ -154,7 +154,7 @@ def test_a_post_made_and_not_written_down_is_found_and_not_made_again(tmp_path: 
         document = configuration(tmp_path, {"social": mastodon(social)})
         with Lives(tmp_path, document) as lives:
             for number in range(1, len(said) + 1):
-                lives.live(said[:number], seconds=3.0, point="post made, nothing written")
+                lives.live(said[:number], seconds=30.0, point="post made, nothing written")
             ending = lives.live(said, seconds=60.0, to_the_end=True)
         posts = arrivals(list(social.effects), "status")
         told = lives.told()
@@ -174,7 +174,7 @@ def test_a_letter_sent_and_not_written_down_is_sent_again_only_where_life_depend
         said = [Order("i1u1", "report", "extreme"), Order("i2u1", "report", "severe")]
         with Lives(tmp_path, document) as lives:
             for number in (1, 2):
-                lives.live(said[:number], seconds=3.0, point="letters about to be flushed")
+                lives.live(said[:number], seconds=30.0, point="letters about to be flushed")
             ending = lives.live(said, seconds=60.0, to_the_end=True)
         letters = arrivals(list(phones.effects), "sms")
         told, final = lives.told(), lives.final()

@@ -156,13 +156,17 @@ class Frame:
         _ = self._words.say
         if len(incidents) == 1:
             return self._title_of(incidents[0])
-        if area is None:
-            if not incidents:
-                return _("No known disruptions")
-            return _("{count} disruptions", count=len(incidents))
+        planned = sum(incident.state == "planned" for incident in incidents)
+        now = len(incidents) - planned
         if not incidents:
-            return _("No known disruptions in {name}", name=area.name)
-        return _("{count} disruptions in {name}", count=len(incidents), name=area.name)
+            what = _("No known disruptions")
+        elif not planned:
+            what = _("{count} disruptions", count=now)
+        elif not now:
+            what = _("{count} planned disruptions", count=planned)
+        else:
+            what = _("Disruptions: {count} now, {planned} planned", count=now, planned=planned)
+        return _("{title} in {name}", title=what, name=area.name) if area else what
 
     def _title_of(self, one: IncidentView) -> str:
         _ = self._words.say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from broadcaster.bundle import File, Overdue
@@ -36,9 +37,12 @@ class _Site:
         self._say = self._teller.wording(board.at).say
         self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
-        self._open = sorted(
-            board.open, key=lambda i: (i.severity.rank, i.updates[0].at), reverse=True
-        )
+        self._open = sorted(board.open, key=self._urgency, reverse=True)
+
+    def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:
+        """What goes on before what is planned, then the severest, then the newest."""
+        begun = incident.planned is None or incident.planned.start <= self._board.at
+        return begun, incident.severity.rank, incident.updates[0].at
 
     def files(self) -> Iterator[File]:
         """Yield the index first, then what changed."""
@@ -113,7 +117,7 @@ class _Site:
     def _lines_beside(self, shown: list[BoardIncident], area: str | None = None) -> list[LineView]:
         known = {incident.id for incident in shown}
         return [
-            self._teller.line(line)
+            self._teller.line(line, at=self._board.at)
             for line in self._board.recent
             if line.id not in known and (area is None or area in line.areas_ever)
         ]
@@ -131,7 +135,7 @@ class _Site:
         months: dict[str, list[LineView]] = {}
         for line in sorted(page.lines, key=lambda line: line.opened_at, reverse=True):
             month = self._teller.wording(line.opened_at).month(line.opened_at)
-            months.setdefault(month, []).append(self._teller.line(line))
+            months.setdefault(month, []).append(self._teller.line(line, at=self._board.at))
         return months
 
     def _told(self, incidents: Iterable[BoardIncident]) -> list[IncidentView]:

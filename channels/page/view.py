@@ -16,6 +16,7 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.wording import Wording, power_cuts, spoken
+from channels.page.changes import Changes, households
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ class EtrView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateView:
-    """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or ""."""
+    """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or "".
+
+    `facts` still stand, also where the update was struck; `fallen` do not.
+    """
 
     anchor: str
     kind: Kind
@@ -52,7 +56,8 @@ class UpdateView:
     tag: str
     about: str
     text: Said | None
-    facts: tuple[str, ...]
+    facts: tuple[Said, ...]
+    fallen: tuple[Said, ...]
     struck: str
     struck_by: str
 
@@ -89,6 +94,7 @@ class IncidentView:
     areas: tuple[str, ...]
     affected: str
     etr: str
+    etr_withdrawn: bool
     etr_history: tuple[EtrView, ...]
     promise: str
     promise_moment: str
@@ -133,12 +139,15 @@ class Teller:
         """Join a time in words with the same for machines."""
         return Stamp(text, when.astimezone(self.zone).isoformat(timespec="minutes"))
 
-    def line(self, line: IncidentLine) -> LineView:
-        """Tell an incident in one line that can be read in years."""
+    def line(self, line: IncidentLine, *, at: datetime) -> LineView:
+        """Tell an incident in one line that can be read in years; `at` decides whether planned work has begun."""
         words = self.wording(line.opened_at)
         _ = words.say
         if line.retracted:
             state, status = "retracted", _("Retracted, it was not so")
+        elif line.closed_at is None and line.planned and line.planned.start > at:
+            period = words.planned_phrase(line.planned)
+            state, status = "planned", _("Planned: {period}", period=period)
         elif line.closed_at is None:
             state, status = (
                 "open",
@@ -152,7 +161,7 @@ class Teller:
             slug=line.slug,
             state=state,
             status=status,
-            title=self._title(words, line.headline, line.areas_ever),
+            title=self._title(words, line.headline, line.areas_ever, to_come=state == "planned"),
             mode_label=words.mode_label(line.mode),
         )
 
@@ -161,21 +170,21 @@ class Teller:
         words = self.wording(incident.updates[0].at)
         promise = incident.promise if incident.is_open else None
         state, status = self._status(words, incident, at)
-        began = incident.since or incident.opened_at
-        _ = words.say
+        areas = incident.areas or incident.areas_ever
         return IncidentView(
             id=incident.id,
             slug=incident.slug,
             state=state,
             status=status,
             mode_label=words.mode_label(incident.mode),
-            title=self._title(words, incident.headline, incident.areas or incident.areas_ever),
+            title=self._title(words, incident.headline, areas, to_come=state == "planned"),
             updated=self.stamp(words.near, words.moment(words.near)),
             power=words.is_power_cut(incident.headline),
-            began=words.dated(began) if state == "restored" else "",
-            areas=self.names(incident.areas or incident.areas_ever),
-            affected=_number(words, incident.affected),
+            began=words.dated(_began(incident)) if state == "restored" else "",
+            areas=self.names(areas),
+            affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
+            etr_withdrawn=incident.etr is None and any(u.etr for u in incident.updates),
             etr_history=self._etr_history(words, incident),
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
@@ -187,8 +196,10 @@ class Teller:
         )
 
     # ----------------------------------------------------------------------------------------------- the incident
-    def _title(self, words: Wording, headline: str, areas: tuple[str, ...]) -> Said:
-        title = words.title(headline, self.names(areas))
+    def _title(
+        self, words: Wording, headline: str, areas: tuple[str, ...], *, to_come: bool
+    ) -> Said:
+        title = words.title(headline, self.names(areas), to_come=to_come)
         return Said(title, "" if words.is_power_cut(headline) else self._foreign(self.default))
 
     def _own(self, text: str) -> Said | None:
@@ -209,8 +220,7 @@ class Teller:
         if incident.planned is not None and incident.planned.start > at:
             period = words.planned_phrase(incident.planned)
             return "planned", _("Planned: {period}", period=period)
-        began = words.moment(incident.since or incident.opened_at)
-        return "open", _("Ongoing since {moment}", moment=began)
+        return "open", _("Ongoing since {moment}", moment=words.moment(_began(incident)))
 
     def _etr_history(self, words: Wording, incident: BoardIncident) -> tuple[EtrView, ...]:
         """Return the estimates that no longer hold, newest first."""
@@ -232,36 +242,35 @@ class Teller:
     # ----------------------------------------------------------------------------------------------- the timeline
     def _days(self, words: Wording, incident: BoardIncident) -> Iterator[DayView]:
         today = words.near.astimezone(self.zone).date()
-        numbers = {update.number for update in incident.updates}
         for day, updates in groupby(incident.updates, lambda u: u.at.astimezone(self.zone).date()):
             held = tuple(updates)
             yield DayView(
                 date="" if day == today else words.date(held[0].at),
-                updates=tuple(self._update(u, incident, numbers) for u in held),
+                updates=tuple(self._update(update, incident) for update in held),
             )
 
-    def _update(
-        self, update: BoardUpdate, incident: BoardIncident, numbers: set[int]
-    ) -> UpdateView:
+    def _update(self, update: BoardUpdate, incident: BoardIncident) -> UpdateView:
         words = self.wording(update.at)
         struck = update.struck
+        numbers = {other.number for other in incident.updates}
+        changes = self._changes(words, update, incident)
+        facts: dict[bool, list[Said]] = {True: [], False: []}
+        for fact in changes.facts():
+            language = self._foreign(self.default) if fact.own else ""
+            facts[fact.stands and not incident.retracted].append(Said(fact.text, language))
         return UpdateView(
             anchor=update_anchor(incident.slug, update.number),
             kind=update.kind,
             clock=self.stamp(update.at, words.clock(update.at)),
-            tag=words.tag(
-                update.kind,
-                headline=incident.headline,
-                corrects_at=update.corrects_at,
-                new_etr=_new_etr(update),
-            ),
+            tag=self._tag(words, update, incident.headline, new_etr=changes.new_etr),
             about=(
                 update_anchor(incident.slug, update.corrects)
                 if update.corrects and update.corrects in numbers
                 else ""
             ),
             text=self._text(update.texts),
-            facts=tuple(self._facts(words, update, incident.headline)),
+            facts=tuple(facts[True]),
+            fallen=tuple(facts[False]),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
             struck_by=update_anchor(incident.slug, struck.by)
             if struck and struck.by in numbers
@@ -273,26 +282,34 @@ class Teller:
         text, language = spoken(texts, self.language, self.default)
         return Said(text, self._foreign(language)) if text else None
 
-    def _says_etr(self, words: Wording, update: BoardUpdate) -> bool:
-        """Whether the operator's own words name the new estimate already."""
-        said = update.texts.get(self.language, "")
-        return update.etr is not None and words.time(update.etr) in said
+    def _tag(self, words: Wording, update: BoardUpdate, headline: str, *, new_etr: bool) -> str:
+        if update.kind is Kind.RESTORED and update.areas:
+            return words.restored_title(headline, self.names(update.ended))
+        return words.tag(
+            update.kind, headline=headline, corrects_at=update.corrects_at, new_etr=new_etr
+        )
 
-    def _facts(self, words: Wording, update: BoardUpdate, headline: str) -> Iterator[str]:
-        """Say what the update changed, which stays readable where its text is in another language."""
-        _ = words.say
-        if update.ended and (update.areas or update.kind is not Kind.RESTORED):
-            over = update.kind is Kind.RESTORED
-            label = words.restored_label(headline) if over else _("No longer affected")
-            yield _("{label}: {place}", label=label, place=words.listing(self.names(update.ended)))
-        if _new_etr(update) and not self._says_etr(words, update):
-            yield words.etr_phrase(update.etr, update.etr_before, headline=headline)
-        if update.kind is Kind.HOLDING:
-            yield words.next_word_phrase(update.promise)
+    def _changes(self, words: Wording, update: BoardUpdate, incident: BoardIncident) -> Changes:
+        """Set the update beside its neighbours in the timeline."""
+        others = {other.number: other for other in incident.updates}
+        older = [other for other in incident.updates if other.revision < update.revision]
+        said, language = spoken(update.texts, self.language, self.default)
+        return Changes(
+            words=words,
+            headline=incident.headline,
+            names=self.names,
+            text=said if language == self.language else "",
+            silent=not said,
+            update=update,
+            before=older[0] if older else None,
+            by=others.get(update.struck.by) if update.struck else None,
+        )
 
 
-def _new_etr(update: BoardUpdate) -> bool:
-    return update.etr != update.etr_before and update.kind is not Kind.RESTORED
+def _began(incident: BoardIncident) -> datetime:
+    """When it began: planned work that nobody gave another beginning, when it was planned to."""
+    planned = incident.planned.start if incident.planned else None
+    return incident.since or planned or incident.opened_at
 
 
 def _summary(words: Wording, incident: BoardIncident, status: str) -> str:
@@ -306,8 +323,3 @@ def _summary(words: Wording, incident: BoardIncident, status: str) -> str:
     )
     said = "".join(f" {fact}." for fact in facts if fact)
     return _("{moment}:", moment=words.moment(words.near)) + said
-
-
-def _number(words: Wording, number: int | None) -> str:
-    _ = words.say
-    return "" if number is None else f"{number:,}".replace(",", _(","))

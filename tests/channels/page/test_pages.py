@@ -82,6 +82,77 @@ def test_a_planned_cut_is_not_said_to_be_going_on_before_it_begins() -> None:
     assert "Pågår" not in said
 
 
+def test_a_planned_cut_is_called_so_wherever_it_is_named() -> None:
+    files = written(states()["three"])
+    assert "Planerat strömavbrott i Sjövik" in text_of(files["incidents/a9/index.html"].body)
+    assert "Planned power cut in Sjövik" in text_of(files["en/incidents/a9/index.html"].body)
+    line = text_of(files["archive/index.html"].body)
+    assert "Planerat strömavbrott i Sjövik◷ Planerat: söndag 22 november 23.00 till" in line
+
+
+def test_what_goes_on_stands_before_what_is_planned_and_is_counted_apart() -> None:
+    severe = replace(boards.planned_cut(), severity=Severity.EXTREME)
+    body = written(board(severe, power_cut(), boards.water_leak()))["index.html"].body
+    tree = parsed(body)
+    assert tree.xpath("//section[contains(@class,'now')]/@id") == ["a7", "a8", "a9"]
+    assert tree.xpath("//h1")[0].text == "Störningar: 2 pågår, 1 planeras"
+
+
+def test_planned_work_that_has_begun_goes_on_since_its_start() -> None:
+    begun = board(boards.planned_cut(), at=minutes(8 * 60))
+    said = text_of(written(begun)["incidents/a9/index.html"].body, "//section")
+    assert "Pågår sedan söndag 22 november 23.00 Strömavbrott i Sjövik" in said
+
+
+def test_power_back_in_one_area_is_told_of_that_area_and_never_of_the_other() -> None:
+    tree = parsed(written(states()["partly-restored"])["index.html"].body)
+    (back,) = tree.xpath("//li[@id='a7-4']")
+    assert back.xpath(".//p[@class='tag']")[0].text == "Strömmen är åter i Östra Ekbyn"
+    assert [fact.text for fact in back.xpath(".//p[@class='fact']")] == [
+        "Fortfarande berört: Norra Ekbyn"
+    ]
+    assert tree.xpath("//h1")[0].text == "Strömavbrott i Norra Ekbyn"
+
+
+def test_an_estimate_that_was_withdrawn_is_not_one_that_is_yet_to_come() -> None:
+    files = written(states()["withdrawn-estimate"])
+    said = text_of(files["index.html"].body)
+    assert "De flesta har ström bedömningen är återtagen ändrat 15.20, var 19.00" in said
+    assert "ingen bedömning än" not in said
+    assert "the estimate is withdrawn" in text_of(files["en/index.html"].body)
+
+
+def facts_of(shown: Board, anchor: str, within: str = "") -> list[str]:
+    tree = parsed(written(shown)["index.html"].body)
+    return tree.xpath(f"//li[@id='{anchor}']/div{within}/p[@class='fact']/text()")
+
+
+def test_an_update_without_a_word_says_what_it_changed() -> None:
+    assert facts_of(states()["withdrawn-estimate"], "a7-4") == [
+        "Berörs också: Östra Ekbyn",
+        "Bedömningen 19.00 gäller inte längre",
+        "cirka 770 hushåll",
+    ]
+
+
+def test_an_update_that_only_renews_the_promise_says_so() -> None:
+    told = power_cut()
+    newest, *before = told.updates
+    silent = replace(newest, texts={}, etr_before=newest.etr)
+    assert facts_of(board(replace(told, updates=(silent, *before))), "a7-3") == [
+        "Nästa besked senast 15.50"
+    ]
+
+
+def test_an_update_that_only_gives_advice_shows_it_in_its_language() -> None:
+    told = power_cut()
+    newest, *before = told.updates
+    silent = replace(newest, texts={}, etr_before=newest.etr, instruction="Koka vattnet.")
+    files = written(board(replace(told, updates=(silent, *before))))
+    (fact,) = parsed(files["en/index.html"].body).xpath("//li[@id='a7-3']//p[@class='fact']/span")
+    assert (fact.text, fact.get("lang")) == ("Koka vattnet.", "sv")
+
+
 def test_nothing_known_is_calm_and_says_whom_to_ring_and_since_when() -> None:
     said = front(states()["nothing-known"])
     assert "Inga kända störningar" in said
@@ -105,6 +176,25 @@ def test_a_corrected_text_is_struck_dated_and_leads_to_the_right_one() -> None:
     assert (link.text, link.get("href")) == ("Rättat 14.52", "#a7-3")
     (back,) = tree.xpath("//li[@id='a7-3']//p[@class='tag']/a")
     assert (back.text, back.get("href")) == ("Rättelse av 14.40", "#a7-2")
+
+
+def test_what_still_holds_of_a_corrected_update_is_not_struck_and_the_correction_repeats_it() -> (
+    None
+):
+    shown = states()["corrected"]
+    stands = ["De flesta har ström senast 17.00"]
+    assert facts_of(shown, "a7-2") == stands
+    assert facts_of(shown, "a7-2", "/del") == ["Berörs också: Östra Ekbyn"]
+    assert facts_of(shown, "a7-3") == ["Berörs inte längre: Östra Ekbyn", *stands]
+
+
+def test_an_estimate_that_the_correction_changed_is_struck_with_the_text() -> None:
+    told = boards.corrected_cut()
+    newest, right, *before = told.updates
+    moved = replace(right, etr=minutes(175))
+    shown = board(replace(told, updates=(newest, moved, *before)))
+    assert facts_of(shown, "a7-2") == []
+    assert "De flesta har ström senast 17.00" in facts_of(shown, "a7-2", "/del")
 
 
 def test_a_retracted_incident_is_struck_and_none_of_its_facts_is_repeated() -> None:

@@ -82,9 +82,10 @@ def draft(
 
 
 def digest(update: Update) -> str:
-    """What finds the same report sent twice: kind, areas and texts."""
+    """What finds the same report sent twice: kind, audience, areas and texts."""
     parts = [
         update.kind,
+        update.audience,
         *sorted(update.areas),
         *(f"{key}={text}" for key, text in sorted(update.texts.items())),
     ]

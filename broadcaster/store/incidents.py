@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, desc, select
+from sqlalchemy import Connection, desc, exists, or_, select
 
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
 from broadcaster.store import tables as t
@@ -152,7 +152,15 @@ def _record(incident: str, row: Any, struck_by: int | None) -> UpdateRecord:
 
 
 def find_same(connection: Connection, digest: str, after: datetime) -> str | None:
-    """The name of an update with the same text and areas accepted after this time, or None."""
+    """The name of an update with the same text and areas accepted after this time and not retracted since, or None."""
+    later = t.update.alias("later")
+    retracted = exists().where(
+        later.c.incident_id == t.update.c.incident_id,
+        later.c.number > t.update.c.number,
+        later.c.kind == Kind.RETRACTION,
+        later.c.released_at.is_not(None),
+        or_(later.c.corrects_all, later.c.corrects == t.update.c.number),
+    )
     row = connection.execute(
         select(t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.update.c.incident_id)
@@ -160,6 +168,7 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
             t.update.c.digest == digest,
             t.update.c.accepted_at > after,
             t.update.c.cancelled_at.is_(None),
+            ~retracted,
         )
         .order_by(desc(t.update.c.id))
         .limit(1)

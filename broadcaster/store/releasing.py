@@ -60,7 +60,8 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
     )
     _move_incident(connection, row, revision, now)
     stop_what_no_longer_holds(connection, row, now)
-    if row.kind == Kind.RETRACTION and row.corrects_all:
+    whole = row.kind == Kind.RETRACTION and row.corrects_all
+    if whole or (row.kind == Kind.RESTORED and not row.areas and revision is not None):
         _cancel_held(connection, row, now)
     dues.take_effect(connection, row, now)
     audit.note(
@@ -84,6 +85,8 @@ def release_held(connection: Connection, update_id: int, now: datetime) -> str:
         return "cancelled"
     if row.released_at is not None:
         return "released already"
+    if row.release_at is not None and row.release_at > now:
+        return "moved to another time"  # while this was being claimed; its new time has a row of its own
     if row.not_after <= now:
         cancel(connection, update_id, now, "clock")
         return "too late: its time had passed"
@@ -91,7 +94,7 @@ def release_held(connection: Connection, update_id: int, now: datetime) -> str:
 
 
 def _cancel_held(connection: Connection, row: Any, now: datetime) -> None:
-    """What waits for its time goes on from what nobody should have been told."""
+    """What waits for its time goes on from what nobody should have been told, or from what is over."""
     held = connection.scalars(
         select(t.update.c.id).where(
             t.update.c.incident_id == row.incident_id,
@@ -170,8 +173,9 @@ def reschedule(
     connection.execute(
         sql_update(t.due)
         .where(t.due.c.update_id == update_id, t.due.c.what == "release", t.due.c.done_at.is_(None))
-        .values(due_at=at, lease_until=None)
+        .values(cancelled_at=now, outcome=f"moved by {actor}")
     )
+    dues.plan(connection, row.incident_id, update_id, {"release": at}, held=False)
     audit.note(connection, now, actor, "reschedule", str(update_id), at=at.isoformat())
     wake(connection)
     return True

@@ -11,11 +11,11 @@ import pytest
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind, Planned
-from broadcaster.service import follow_up, saying
+from broadcaster.service import follow_up, saying, scheduling
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.store import channels, dues
 from broadcaster.store.dues import Due
-from broadcaster.testing.rig import Rig, webhook
+from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import FarEnd, WebhookReceiver, answers
 
 MakeRig = Callable[..., Rig]
@@ -121,6 +121,51 @@ def test_retracting_an_incident_takes_back_what_was_scheduled_for_it(rig: MakeRi
         assert engine.state("hook", 2) == State.WITHDRAWN
 
 
+def test_restoring_an_incident_takes_back_what_was_scheduled_for_it(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig({"hook": webhook(far)})
+        engine.say("Strömmen är borta.")
+        later = engine.clock() + timedelta(minutes=20)
+        engine.say("Strömmen är fortfarande borta.", Kind.UPDATE, at=later)
+        engine.say("Strömmen är åter.", Kind.RESTORED)
+        engine.accepted("hook", 3)
+        assert engine.state("hook", 2) == State.WITHDRAWN
+
+
+def test_what_is_moved_while_its_time_comes_goes_out_at_its_new_time_only(tmp_path: Path) -> None:
+    with WebhookReceiver() as far:
+        engine = Rig(tmp_path, {"hook": webhook(far)})  # not started: the test claims what is due
+        now = engine.clock()
+        engine.say("Strömmen är borta.", at=now + timedelta(minutes=5))
+        release = follow_up.acts(engine.desk)["release"]
+        engine.clock.shift += timedelta(minutes=6)
+        (due,) = claimed(engine)
+        scheduling.change(engine.desk, OPERATOR, "A1-1", now + timedelta(minutes=10))
+        assert release(due) == "moved to another time"
+        engine.store.write(lambda c: dues.settle(c, due, engine.clock(), "moved")).result()
+        engine.clock.shift += timedelta(minutes=5)
+        (again,) = claimed(engine)
+        assert release(again).startswith("released")
+        engine.stop()
+
+
+# ----------------------------------------------------------------------------------------------------- said once more
+def test_the_same_words_may_be_said_again_after_they_were_retracted_and_to_others(
+    tmp_path: Path,
+) -> None:
+    with WebhookReceiver() as far, WebhookReceiver() as staff:
+        channels = {"hook": webhook(far), "staff": webhook(staff, audience="staff")}
+        engine = Rig(tmp_path, channels)
+        engine.say("Strömmen är borta.", audience=Audience.STAFF)
+        engine.say("Strömmen är borta.")
+        with pytest.raises(Refused):
+            engine.say("Strömmen är borta.")
+        engine.say(kind=Kind.RETRACTION, incident="A2")
+        assert engine.say("Strömmen är borta.")["incident"] == "A3"
+        engine.stop()
+
+
+# --------------------------------------------------------------------------------------------------- planned work
 def test_planned_work_begins_once_though_the_daemon_died_before_it_had_noted_so(
     tmp_path: Path,
 ) -> None:

@@ -150,7 +150,7 @@ class Teller:
         if update.struck:
             what = f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
         elif update.kind not in (Kind.REPORT, Kind.RESTORED):
-            new_etr = update.etr != update.etr_before
+            new_etr = update.etr not in (None, update.etr_before)
             tag = words.tag(
                 update.kind,
                 headline=incident.headline,

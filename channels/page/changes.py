@@ -40,8 +40,12 @@ class Changes:
     by: BoardUpdate | None
 
     @property
-    def new_etr(self) -> bool:
-        """Whether it changed the estimate."""
+    def estimates_anew(self) -> bool:
+        """Whether it gave another estimate; one that is withdrawn is none."""
+        return self._moves_etr and self.update.etr is not None
+
+    @property
+    def _moves_etr(self) -> bool:
         return self.update.etr != self.update.etr_before and self.update.kind is not Kind.RESTORED
 
     def facts(self) -> Iterator[Fact]:
@@ -82,8 +86,8 @@ class Changes:
                 _("Planned: {period}", period=period), by is None or by.planned == update.planned
             )
         repeats = update.kind in (Kind.CORRECTION, Kind.RETRACTION)
-        if (self.new_etr or repeats) and not self._says_etr():
-            before = update.etr_before if self.new_etr else None
+        if (self._moves_etr or repeats) and not self._says_etr():
+            before = update.etr_before if self._moves_etr else None
             said = self.words.etr_phrase(update.etr, before, headline=self.headline)
             if said:
                 yield Fact(said, by is None or by.etr == update.etr)

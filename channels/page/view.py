@@ -262,7 +262,7 @@ class Teller:
             anchor=update_anchor(incident.slug, update.number),
             kind=update.kind,
             clock=self.stamp(update.at, words.clock(update.at)),
-            tag=self._tag(words, update, incident.headline, new_etr=changes.new_etr),
+            tag=self._tag(words, update, incident.headline, new_etr=changes.estimates_anew),
             about=(
                 update_anchor(incident.slug, update.corrects)
                 if update.corrects and update.corrects in numbers

@@ -316,6 +316,12 @@ def test_power_back_in_one_area_is_told_of_that_area_and_never_of_the_other(form
     assert "Håll kyl" not in newest["text"]
 
 
+def test_an_estimate_that_is_withdrawn_is_no_new_one() -> None:
+    newest, *_ = entries(states()["withdrawn-estimate"], "feed.atom")
+    assert newest["title"] == "Nytt besked: Strömavbrott i Norra Ekbyn och Östra Ekbyn"
+    assert "Bedömningen 19.00 gäller inte längre" in newest["text"]
+
+
 def test_who_sorts_by_area_finds_the_end_only_where_it_is_over() -> None:
     item = json.loads(written(states()["partly-restored"])["feed.json"].body)["items"][0]
     assert item["_broadcaster"]["areas"] == ["ostra-ekbyn"]

@@ -50,7 +50,7 @@ def test_an_open_incident_says_where_since_when_until_when_why_and_what_to_do() 
         "senast 19.00",
         "ändrat 15.05, var 17.00",
         "Nästa besked senast 15.50 även om inget är nytt",
-        "cirka 430 hushåll",
+        "Var Norra Ekbyn cirka 430 hushåll Varför",
         "En jordkabel är avgrävd vid Kvarnvägen.",
         "Ring 112 bara vid fara för liv.",
         "Är det senare än söndag 22 november 15.50 har vi inte hållit vårt löfte om nästa besked.",
@@ -120,6 +120,7 @@ def test_an_estimate_that_was_withdrawn_is_not_one_that_is_yet_to_come() -> None
     assert "De flesta har ström bedömningen är återtagen ändrat 15.20, var 19.00" in said
     assert "ingen bedömning än" not in said
     assert "the estimate is withdrawn" in text_of(files["en/index.html"].body)
+    assert text_of(files["index.html"].body, "//li[@id='a7-4']").startswith("15.20 Nytt besked")
 
 
 def facts_of(shown: Board, anchor: str, within: str = "") -> list[str]:

@@ -72,7 +72,10 @@ def need_area_name(voice: Voice, names: list[str], keys: list[str]) -> None:
     _ = voice.say
     right = {name.casefold() for name in (*names, *keys)}
     for _try in range(_TRIES):
-        typed = ask(voice, _("Type the area's name to send: {name}\n>", name=" / ".join(names)))
+        question = _(
+            "Type the area's name to send, nothing to give up: {name}\n>", name=" / ".join(names)
+        )
+        typed = ask(voice, question)
         if typed.casefold() in right:
             return
         if not typed:
@@ -83,18 +86,43 @@ def need_area_name(voice: Voice, names: list[str], keys: list[str]) -> None:
 
 def ask_four(talk: Talk, said: Said) -> str:
     """Where, what, until when, next word: fills `said` where nothing was written; the text is returned."""
-    _ = talk.voice.say
     areas = list(talk.organisation.get("areas", ()))
     if not said.area:
         said.area = _ask_where(talk.voice, areas)
-    text = ""
-    while not text:
-        text = ask(talk.voice, _("What has happened, in one sentence?"))
+    text = _ask_text(talk.voice)
     if said.etr is None:
-        said.etr = _ask_time(talk.voice, _("Until when (19:00 or 2h; empty: not known)?"), "etr")
+        said.etr = _ask_etr(talk.voice)
     if said.next is None:
         said.next = _ask_next(talk)
     return text
+
+
+def ask_again(talk: Talk, said: Said, text: str, refusal: End) -> str | None:
+    """Ask anew only what was refused; the text to go on with is returned, None where no question would help."""
+    at = str(refusal.problem.get("at") or "")
+    if refusal.code is not Code.REFUSED or at not in ("area", "text", "etr", "next"):
+        return None
+    note(refusal.sentence)
+    if at == "area":
+        said.area = _ask_where(talk.voice, list(talk.organisation.get("areas", ())))
+    elif at == "etr":
+        said.etr = _ask_etr(talk.voice)
+    elif at == "next":
+        said.next = _ask_next(talk)
+    return _ask_text(talk.voice) if at == "text" else text
+
+
+def _ask_text(voice: Voice) -> str:
+    _ = voice.say
+    text = ""
+    while not text:
+        text = ask(voice, _("What has happened, in one sentence?"))
+    return text
+
+
+def _ask_etr(voice: Voice) -> str | None:
+    _ = voice.say
+    return _ask_time(voice, _("Until when (19:00 or 2h; empty: not known)?"), "etr")
 
 
 def _ask_where(voice: Voice, areas: list[Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from typer import Argument, Option, Typer
 
 from broadcaster.cli.asking import need_yes
 from broadcaster.cli.opening import Talk, asking_of, now
-from broadcaster.cli.options import Reach, Yes, grouped
+from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.table import state_word
@@ -115,7 +115,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    channels = Typer(help="The ways out.", no_args_is_help=True)
+    channels = Typer(cls=ListsItself, help="The ways out.")
     channels.command("list")(list_channels)
     for verb in (probe, pause, resume, drop, reroute):
         channels.command()(verb)

@@ -14,7 +14,7 @@ from broadcaster.cli.addressing import address
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One daemon and one token. `language` is what its sentences are asked for in."""
+    """One daemon and one token. `language` is what its sentences are asked for in; "" is its own first one."""
 
     server: str
     token: str = field(default="", repr=False)
@@ -73,5 +73,6 @@ class Client:
             sending.join()
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Accept-Language": self.language}
+        headers = {"Accept": "application/json"}
+        headers |= {"Accept-Language": self.language} if self.language else {}
         return headers | ({"Authorization": f"Bearer {self.token}"} if self.token else {})

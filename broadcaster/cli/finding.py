@@ -98,6 +98,14 @@ def read_configuration(config: Path) -> dict[str, Any]:
         raise End(Code.USAGE, f"{config}: {error.strerror}") from error
 
 
+def language_of(organisation: Mapping[str, Any]) -> str:
+    """The first language of an organisation as far as it is known, else this machine's."""
+    languages = organisation.get("languages")
+    if isinstance(languages, list) and languages:
+        return str(languages[0])
+    return own_language()
+
+
 def token_for(server: str, config: Path | None) -> str:
     """The token for `server`: $BROADCASTER_TOKEN, what `login` kept for it, or the first token of its configuration."""
     if token := os.environ.get("BROADCASTER_TOKEN"):

@@ -12,8 +12,8 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.finding import local_configuration
 from broadcaster.cli.opening import Talk, asking_of
 from broadcaster.cli.options import Config, Reach, Yes, grouped
-from broadcaster.cli.running import configuration, local_act
-from broadcaster.cli.saying import Voice, out, out_json, own_language
+from broadcaster.cli.running import configuration, local_act, voice_of
+from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.watching import show_columns
 
@@ -42,16 +42,16 @@ def restore(
     """Put a backup in the store's place; the daemon must be stopped."""
     from broadcaster import daemon
 
-    voice = Voice(own_language())
-    _ = voice.say
     local = configuration(config)
+    voice = voice_of(local)
+    _ = voice.say
     need_yes(
         voice,
         _("Put {path} in the place of the store of {config}?", path=path, config=local),
         yes=yes,
     )
-    with local_act():
-        out(str(daemon.restore(local, path)))
+    with local_act(voice):
+        out(voice.retell(str(daemon.restore(local, path))))
 
 
 @grouped
@@ -62,8 +62,9 @@ def verify(reach: Reach) -> None:
     except End as end:
         if end.code is not Code.UNKNOWN or not (reach.config or local_configuration()):
             raise
-        answer: dict[str, Any] = {"problems": _verified_here(reach)}
-        _tell_verified(answer, None, Voice(own_language()), as_json=reach.as_json)
+        voice = voice_of(configuration(reach.config))
+        answer: dict[str, Any] = {"problems": _verified_here(reach, voice)}
+        _tell_verified(answer, None, voice, as_json=reach.as_json)
         return
     with asking_of(talk) as client:
         answer = client.post("audit", "verify")
@@ -103,11 +104,12 @@ def _verdict(voice: Voice, verdict: str) -> str:
     return words.get(verdict, verdict)
 
 
-def _verified_here(reach: Reach) -> list[str]:
+def _verified_here(reach: Reach, voice: Voice) -> list[str]:
     from broadcaster import daemon
 
-    with local_act():
-        return list(daemon.verify_audit(configuration(reach.config)))
+    with local_act(voice):
+        found = daemon.verify_audit(configuration(reach.config))
+        return [voice.retell(problem) for problem in found]
 
 
 def _tell_verified(

@@ -9,12 +9,12 @@ from typer import Argument, Option, Typer
 
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
-from broadcaster.cli.options import Reach, UpdateName, grouped
+from broadcaster.cli.options import ListsItself, Reach, UpdateName, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
-from broadcaster.cli.situation import head, times
-from broadcaster.cli.table import at_rest, standing
+from broadcaster.cli.situation import head, is_ahead, kind_word, planned_span, times, what
+from broadcaster.cli.table import AGAIN, at_rest, standing, state_word
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
 from broadcaster.domain.incident import parse_name
 
@@ -80,9 +80,20 @@ def resend(
             said = _("{name} did not go out by {channel}.", name=name, channel=channel)
             raise End(Code.REFUSED, said)
         chosen = max(mine, key=lambda delivery: delivery.get("update") or 0)
+        if chosen["state"] not in AGAIN:
+            raise End(Code.REFUSED, _not_failed(talk, chosen))
         answer = client.post("deliveries", str(chosen["id"]), "resend")
     said = f"{incident}-{chosen['update']}"
     talk.answer(answer, _("{name} is sent once more by {channel}.", name=said, channel=channel))
+
+
+def _not_failed(talk: Talk, delivery: Mapping[str, Any]) -> str:
+    _ = talk.voice.say
+    return _(
+        "{channel} is {state}: only what failed or is uncertain can be sent again.",
+        channel=delivery["channel"],
+        state=state_word(talk.voice, str(delivery["state"])),
+    )
 
 
 def _open(talk: Talk) -> dict[str, Any]:
@@ -159,13 +170,22 @@ def _head(talk: Talk, incident: Incident) -> Iterator[str]:
     """The answer first: how it stands and what to do; then the facts and what was said."""
     voice, _ = talk.voice, talk.voice.say
     yield head(talk, incident, str(incident["incident"]))
-    yield standing(list(incident.get("deliveries") or ()), voice)
+    yield _waiting(talk, incident) or standing(list(incident.get("deliveries") or ()), voice)
     yield from (str(sentence) for sentence in incident.get("advice") or ())
     yield from _facts(talk, incident)
     updates = incident.get("updates") or []
     if len(updates) > _SHOWN:
         yield _("… {count} earlier", count=len(updates) - _SHOWN)
     yield from (_said(talk, incident, update) for update in updates[-_SHOWN:])
+
+
+def _waiting(talk: Talk, incident: Incident) -> str:
+    """When the first word of an incident goes out, where none has yet."""
+    _ = talk.voice.say
+    if not incident.get("release_at"):
+        return ""
+    moment = talk.voice.moment(incident["release_at"], near=now())
+    return _("Nothing of it has gone out yet. It goes out {moment}.", moment=moment)
 
 
 def _facts(talk: Talk, incident: Incident) -> Iterator[str]:
@@ -183,6 +203,8 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     name = f"{incident['incident']}-{update['update']}"
     texts = dict(update.get("text") or {})
     text = texts.get(voice.language) or next(iter(texts.values()), "")
+    if not text:  # facts alone were changed: at least where
+        text = ", ".join(talk.area_names(list(update.get("ended") or update.get("areas") or ())))
     line = f"{name}  {clock}  {kind_word(voice, str(update['kind']))}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
@@ -191,37 +213,41 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     return line.replace("\n", " ")
 
 
-def kind_word(voice: Any, kind: str) -> str:
-    """A kind of update in the operator's language."""
-    _ = voice.say
-    words = {
-        "report": _("report"),
-        "update": _("update"),
-        "correction": _("correction"),
-        "retraction": _("retraction"),
-        "holding": _("holding"),
-        "restored": _("restored"),
-        "notice": _("notice"),
-    }
-    return str(words.get(kind, kind))
-
-
 def _show_list(talk: Talk, found: Mapping[str, Any]) -> None:
     _ = talk.voice.say
     items = found["items"]
     if talk.as_json:
         out_json(found)
         return
-    count = len([item for item in items if not item.get("closed_at")])
-    out(f"{talk.mode} · " + (_("{count} open", count=count) if count else _("Nothing is open.")))
+    out(f"{talk.mode} · {_counted(talk, items)}")
     show_columns(_line(talk, item) for item in items)
     if found.get("next"):
         out(_("There are more: --limit"))
 
 
+def _counted(talk: Talk, items: list[Incident]) -> str:
+    """How many go on, how many are planned, how many wait to be said."""
+    _ = talk.voice.say
+    alive = [item for item in items if not item.get("closed_at")]
+    waiting = len([item for item in alive if item.get("release_at")])
+    planned = len([item for item in alive if is_ahead(item) and not item.get("release_at")])
+    going_on = len(alive) - waiting - planned
+    parts = [
+        _("{count} open", count=going_on) if going_on else _("Nothing is open."),
+        _("{count} planned", count=planned) if planned else "",
+        _("{count} waiting", count=waiting) if waiting else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
 def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     voice, _ = talk.voice, talk.voice.say
-    if item.get("closed_at"):
+    begun = not item.get("release_at") and not is_ahead(item)
+    if item.get("release_at"):
+        last = _("goes out {moment}", moment=voice.moment(item["release_at"], near=now()))
+    elif not begun:
+        last = _("planned {span}", span=planned_span(voice, item["planned"]))
+    elif item.get("closed_at"):
         last = _("closed {clock}", clock=voice.clock(item["closed_at"], near=now()))
     elif item.get("overdue"):
         last = _("OVERDUE since {clock}", clock=voice.clock(item["promise"], near=now()))
@@ -229,15 +255,15 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
         last = _("next word {clock}", clock=voice.clock(item["promise"], near=now()))
     else:
         last = ""
-    opened = voice.clock(item["opened_at"], near=now())
+    opened = voice.clock(item["opened_at"], near=now()) if begun else ""
     areas = ", ".join(talk.area_names(list(item["areas"])))
-    return (f"  {item['incident']}", opened, str(item["headline"] or _("Power cut")), areas, last)
+    return (f"  {item['incident']}", opened, what(voice, item), areas, last)
 
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
     app.command()(status)
     app.command()(resend)
-    incidents = Typer(help="Look at incidents.", no_args_is_help=True)
+    incidents = Typer(cls=ListsItself, help="Look at incidents.")
     incidents.command("list")(list_incidents)
     app.add_typer(incidents, name="incidents")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from broadcaster.cli import finding
 from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.failing import Problem, Unreachable
+from broadcaster.cli.failing import BadAddress, Problem, Unreachable
 from broadcaster.cli.finding import Found, find
 from broadcaster.cli.saying import Voice, out, out_json, own_language
 
@@ -40,6 +40,11 @@ class Talk:
         """The names of areas, as residents know them."""
         names = {area["key"]: area["name"] for area in self.organisation.get("areas", ())}
         return [names.get(key, key) for key in keys]
+
+    def area_keys(self, written: list[str]) -> list[str]:
+        """Areas written by name, as keys; what is no name stays as written, for the daemon to judge."""
+        keys = {area["name"].casefold(): area["key"] for area in self.organisation.get("areas", ())}
+        return [keys.get(one.strip().casefold(), one) for one in written]
 
     def answer(self, answer: object, *lines: str) -> None:
         """Give the answer: as JSON when that was asked for, else as lines whose first word is the mode."""
@@ -68,9 +73,9 @@ def open_talk(
         End: no daemon is named, it refuses the token, or it is out of reach.
     """
     found = find(server, config)
-    stranger = Client(found.server, found.token, own_language())
+    stranger = Client(found.server, found.token, "")  # answers in the organisation's own language
     try:
-        with answered(Voice(own_language()), found.server):
+        with answered(Voice(_likely_language(found)), found.server):
             organisation = stranger.get("organisation")
     except End as end:
         known = _remembered(found) if keep and end.code is Code.UNKNOWN else None
@@ -104,7 +109,7 @@ def answered(voice: Voice, server: str) -> Iterator[None]:
         yield
     except Problem as problem:
         code = Code.UNEXPECTED if problem.status >= 500 else Code.REFUSED
-        sentence = str(problem)
+        sentence = voice.local_times(str(problem), now())
         if problem.status == 401 and "detail" not in problem.document:
             sentence = _("The daemon does not know this token. Run: broadcaster login")
         raise End(code, sentence, problem.document) from problem
@@ -131,6 +136,13 @@ def asking_of(talk: Talk) -> Iterator[Client]:
 
 def _kept(found: Found) -> Path:
     return finding.state_directory() / f"organisation-{quote(found.server, safe='')}.json"
+
+
+def _likely_language(found: Found) -> str:
+    """The organisation's first language as far as it is known here, else this machine's."""
+    with suppress(End, BadAddress):
+        return finding.language_of(_remembered(found) or {})
+    return own_language()
 
 
 def _remember(found: Found, organisation: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from typer import Argument, Option
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.saying import Voice, own_language
@@ -46,7 +47,8 @@ class Said:
     """What an operator says about an incident, as written; times are read once the zone is known."""
 
     area: Annotated[
-        list[str] | None, Option("--area", metavar="KEY|CODE", help="Where; can be repeated.")
+        list[str] | None,
+        Option("--area", metavar="AREA", help="Where: key, code or name; can be repeated."),
     ] = None
     since: Annotated[
         str | None, Option("--since", metavar="TIME", help="When it began, such as 14:05.")
@@ -130,6 +132,14 @@ class Reach:
     config: Config = None
 
 
+class ListsItself(TyperGroup):
+    """A group of commands that lists what it is about when no command of it is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
 class SpeakingCommand(TyperCommand):
     """A command that takes `--text-sv TEXT` for every language there may be."""
 
@@ -160,7 +170,14 @@ def spell_languages(arguments: list[str]) -> list[str]:
     return [*spelled, *rest]
 
 
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
+def grouped_without(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As `grouped`; its help leaves out options that say nothing in this command."""
+    return functools.partial(grouped, hidden=frozenset(names))
+
+
+def grouped(
+    command: Callable[..., None], hidden: frozenset[str] = frozenset()
+) -> Callable[..., None]:
     """Give a command the fields of its dataclass parameters as options: typer reads one flat signature."""
     hints = get_type_hints(command, include_extras=True)
     signature = inspect.signature(command)
@@ -170,7 +187,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         for name, parameter in signature.parameters.items()
         if name not in groups
     ]
-    flat = [*single, *(option for kind in groups.values() for option in _options(kind))]
+    flat = [*single, *(option for kind in groups.values() for option in _options(kind, hidden))]
 
     @functools.wraps(command)
     def called(**given: Any) -> None:
@@ -188,23 +205,31 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @functools.cache
-def _options(kind: type) -> list[inspect.Parameter]:
+def _options(kind: type, hidden: frozenset[str]) -> list[inspect.Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [
         inspect.Parameter(
             part.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if part.default is MISSING else part.default,
-            annotation=hints[part.name],
+            annotation=_hidden(hints[part.name]) if part.name in hidden else hints[part.name],
         )
         for part in fields(kind)
     ]
+
+
+def _hidden(annotation: Any) -> Any:
+    """The same option, still taken, but not in the help."""
+    option = copy.copy(annotation.__metadata__[0])
+    option.hidden = True
+    return Annotated[annotation.__origin__, option]
 
 
 __all__ = [
     "Config",
     "IncidentName",
     "Json",
+    "ListsItself",
     "Manner",
     "Reach",
     "Said",
@@ -215,5 +240,6 @@ __all__ = [
     "Wait",
     "Yes",
     "grouped",
+    "grouped_without",
     "spell_languages",
 ]

@@ -7,14 +7,17 @@ from typing import Any
 
 from broadcaster.cli.opening import Talk
 from broadcaster.cli.saying import Voice
-from broadcaster.cli.situation import head, times
+from broadcaster.cli.situation import head, kind_word, times
 
 Preview = Mapping[str, Any]
 
 
 def summary(talk: Talk, preview: Preview) -> Iterator[str]:
-    """Mode, what, where; channels with people, parts and cost; the next word, with its date."""
-    yield head(talk, preview)
+    """Mode, kind, what, where; what is taken back; the text; channels with people, parts and cost; times."""
+    kind = kind_word(talk.voice, str(preview.get("kind") or ""))
+    yield head(talk, preview, kind[:1].upper() + kind[1:])
+    yield from _struck(talk.voice, preview)
+    yield from _quoted(preview.get("text") or {})
     yield _channels(talk.voice, preview)
     yield from times(talk, preview)
 
@@ -23,13 +26,46 @@ def whole(talk: Talk, preview: Preview) -> Iterator[str]:
     """The summary, then each channel's exact texts with their length, parts and cost."""
     yield from summary(talk, preview)
     for channel in preview.get("channels", ()):
-        if not channel.get("texts") and not channel.get("error"):
-            continue  # a board: it shows the whole record, not one text
         yield ""
+        if channel.get("shape") == "board":
+            yield _board(talk.voice, channel)
+            continue
         yield _measured(talk.voice, channel)
         for text in channel.get("texts", ()):
             yield from (f"  | {line}" for line in text.splitlines() or [""])
         yield from (f"  {line}" for line in _doubts(talk.voice, channel))
+
+
+def _struck(voice: Voice, preview: Preview) -> Iterator[str]:
+    """Which text is corrected or taken back."""
+    _ = voice.say
+    strikes = preview.get("strikes")
+    if not strikes:
+        return
+    name = strikes["name"]
+    if preview.get("kind") == "correction":
+        yield _("Corrects {name}:", name=name)
+    else:
+        yield (
+            _("Takes back {name}:", name=name)
+            if strikes["text"]
+            else _("Takes back all of {name}.", name=name)
+        )
+    yield from (f"  - {line}" for line in _quoted(strikes["text"]))
+    yield _("Instead:")
+
+
+def _quoted(texts: Mapping[str, str]) -> Iterator[str]:
+    """The operator's words; where there are several languages, each after its tag."""
+    for language, text in texts.items():
+        yield f"{language}: “{text}”" if len(texts) > 1 else f"“{text}”"
+
+
+def _board(voice: Voice, channel: Mapping[str, Any]) -> str:
+    """A board shows the whole record: of this, what stands above."""
+    _ = voice.say
+    where = str(channel.get("url") or "")
+    return _("{channel}  shows what stands above, at {url}", channel=channel["channel"], url=where)
 
 
 def _channels(voice: Voice, preview: Preview) -> str:
@@ -43,10 +79,10 @@ def _channels(voice: Voice, preview: Preview) -> str:
         parts = sum(_parts(one) for one in carrying if one["channel"] == name)
         said.append(
             _(
-                "{channel} to {people} addresses: {parts} parts",
+                "{channel} to {addresses}: {parts}",
                 channel=name,
-                people=voice.number(people),
-                parts=voice.number(parts),
+                addresses=_addresses(voice, people),
+                parts=_part_count(voice, parts),
             )
         )
     cost = preview.get("cost")
@@ -58,6 +94,16 @@ def _channels(voice: Voice, preview: Preview) -> str:
 def _parts(channel: Mapping[str, Any]) -> int:
     """The parts of one text for all who get it."""
     return int(channel.get("recipients") or 0) * int(channel.get("parts") or 1)
+
+
+def _addresses(voice: Voice, count: int) -> str:
+    _ = voice.say
+    return _("1 address") if count == 1 else _("{count} addresses", count=voice.number(count))
+
+
+def _part_count(voice: Voice, count: int) -> str:
+    _ = voice.say
+    return _("1 part") if count == 1 else _("{count} parts", count=voice.number(count))
 
 
 def _measured(voice: Voice, channel: Mapping[str, Any]) -> str:
@@ -76,8 +122,7 @@ def _measured(voice: Voice, channel: Mapping[str, Any]) -> str:
     if channel.get("encoding"):
         parts.append(str(channel["encoding"]))
     if channel.get("parts"):
-        count = int(channel["parts"])
-        parts.append(_("1 part") if count == 1 else _("{count} parts", count=count))
+        parts.append(_part_count(voice, int(channel["parts"])))
     if channel.get("cost_per_address"):
         each = voice.money(float(channel["cost_per_address"]), str(channel.get("currency") or ""))
         parts.append(_("{sum} an address", sum=each))

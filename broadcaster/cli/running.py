@@ -13,7 +13,7 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.finding import NAME, local_configuration
+from broadcaster.cli.finding import NAME, language_of, local_configuration, read_configuration
 from broadcaster.cli.options import Config, Json
 from broadcaster.cli.saying import Voice, note, out, out_json, own_language
 
@@ -83,21 +83,22 @@ def public(
 def sandbox(
     listen: Annotated[
         str, Option("--listen", metavar="HOST:PORT", help="Where the stand-ins answer.")
-    ] = "127.0.0.1:8099",
+    ] = "127.0.0.1:8093",
     journal: Annotated[
         Path | None, Option("--journal", metavar="FILE", help="Keep what arrives, a line each.")
     ] = None,
 ) -> None:
     """Run stand-ins of gateways and microblogs, to try things out.
 
-    SMS, Mastodon, X and webhooks; a page shows what people would have received.
+    SMS, Mastodon, X and webhooks; a page shows what people would have received. Any token, user and password is
+    taken; the secret of a webhook must be whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==
     """
     from broadcaster.testing.sandbox import run
 
     host, _colon, port = listen.rpartition(":")
     if not host or not port.isdecimal():
         _ = Voice(own_language()).say
-        raise End(Code.USAGE, _("--listen: write HOST:PORT, such as 127.0.0.1:8099"))
+        raise End(Code.USAGE, _("--listen: write HOST:PORT, such as 127.0.0.1:8093"))
     try:
         run(host.strip("[]"), int(port), journal)
     except (OSError, OverflowError) as error:
@@ -157,8 +158,17 @@ def configuration(config: Path | None) -> Path:
     return path
 
 
+def voice_of(config: Path) -> Voice:
+    """The voice of a configuration's organisation; this machine's where it cannot be read."""
+    try:
+        organisation = read_configuration(config)["organisation"]
+    except End:
+        organisation = {}
+    return Voice(language_of(organisation if isinstance(organisation, dict) else {}))
+
+
 @contextmanager
-def local_act() -> Iterator[None]:
+def local_act(voice: Voice | None = None) -> Iterator[None]:
     """An act on this machine's own files: whatever stops it has a sentence of its own.
 
     Raises:
@@ -175,7 +185,7 @@ def local_act() -> Iterator[None]:
     except Exception as error:  # the store's errors have no name on this floor, but a sentence
         if os.environ.get("BROADCASTER_DEBUG"):
             raise
-        raise End(Code.REFUSED, str(error)) from error
+        raise End(Code.REFUSED, voice.retell(str(error)) if voice else str(error)) from error
 
 
 def _public_part(path: Path) -> dict[str, object]:

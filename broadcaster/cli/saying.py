@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _MODES = {"live": "LIVE", "drill": "DRILL", "demo": "DEMO"}
 
+_ISO = re.compile(
+    r"\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?[+-][0-9]{2}:[0-9]{2}"
+)
+
 # What a far side or a text may hold that would steer the terminal or hide what is written.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -43,6 +47,14 @@ class Voice:
     def say(self, sentence: str, **values: object) -> str:
         """Say the English `sentence` with its blanks filled."""
         return self.phrases.get(sentence, sentence).format(**values)
+
+    def retell(self, sentence: str) -> str:
+        """Say what the store or a daemon's part said in English."""
+        if not self.phrases:
+            return sentence
+        from broadcaster.locale.retelling import retell
+
+        return retell(self.language, sentence)
 
     def mode(self, mode: str) -> str:
         """The first word of every answer: LIVE, DRILL or DEMO."""
@@ -71,6 +83,10 @@ class Voice:
         local = datetime.fromisoformat(when).astimezone(self.known_zone())
         _ = self.say
         return _("{clock}:{second}", clock=self.clock(when, near=local), second=f"{local:%S}")
+
+    def local_times(self, sentence: str, near: datetime) -> str:
+        """A sentence of the daemon with the machine's times (2026-11-22T18:21+01:00) said as people do."""
+        return _ISO.sub(lambda found: self.moment(found[0], near=near), sentence)
 
     def number(self, value: float, pattern: str | None = None) -> str:
         """Say a number: "12 430", with the pattern "0.0" as "0,6"."""

@@ -10,7 +10,7 @@ from broadcaster.cli.addressing import address
 from broadcaster.cli.asking import need_yes
 from broadcaster.cli.body import time_ahead
 from broadcaster.cli.opening import Talk, asking_of, now
-from broadcaster.cli.options import Reach, Yes, grouped
+from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.watching import show_columns
@@ -73,7 +73,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    scheduled = Typer(help="What waits for its time.", no_args_is_help=True)
+    scheduled = Typer(cls=ListsItself, help="What waits for its time.")
     scheduled.command("list")(list_scheduled)
     for verb in (change, cancel):
         scheduled.command()(verb)

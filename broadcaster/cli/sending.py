@@ -112,7 +112,7 @@ def _confirmed(talk: Talk, entry: Entry, *, ask_anyway: bool = False) -> Entry:
         raise End(Code.REFUSED, sentence)
     for line in summary(talk, preview):
         note(line)
-    keys = list(preview.get("areas") or ())
+    keys = list(preview.get("areas") or preview.get("ended") or ())
     if preview["asks"]:
         need_area_name(talk.voice, talk.area_names(keys), keys)
     elif not ask_yes(talk.voice, _("Send it?")):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Option, Typer
 
-from broadcaster.cli.asking import ask_four, can_ask
+from broadcaster.cli.asking import ask_again, ask_four, can_ask
 from broadcaster.cli.body import body_of
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
@@ -20,6 +20,7 @@ from broadcaster.cli.options import (
     Text,
     UpdateName,
     grouped,
+    grouped_without,
 )
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import last_seen, saw
@@ -34,26 +35,32 @@ TABLE = 10.0
 
 Without = Annotated[
     list[str] | None,
-    Option("--without-area", metavar="KEY|CODE", help="An area it no longer concerns."),
+    Option("--without-area", metavar="AREA", help="An area it no longer concerns."),
 ]
+FACTS = ("since", "etr", "severity", "affected", "cause", "instruction", "headline", "planned")
+"""What a word that only takes back, holds or ends does not tell anew."""
 
 
 @grouped
 def report(said: Said, manner: Manner, text: Text = None) -> None:
     """Tell of a new incident. Without TEXT, four questions are asked on a terminal."""
     talk = begin(manner, keep=True)
-    asked = text is None and not said.texts
-    if asked:
-        text = _asked(talk, said, manner)
-    body = body_of(said, text, voice=talk.voice, now=now())
-    _speak(talk, ["incidents"], body, manner, ask_anyway=asked)
+    if text is not None or said.texts:
+        _speak(talk, ["incidents"], _body(talk, said, text), manner)
+        return
+    text = _asked(talk, said, manner)
+    while text is not None:
+        text = _report_asked(talk, said, manner, text)
 
 
 @grouped
 def update(
     name: IncidentName, said: Said, manner: Manner, text: Text = None, without_area: Without = None
 ) -> None:
-    """Go on with an incident: what is left out stays as it was."""
+    """Go on with an incident: what is left out stays as it was.
+
+    An incident that is over is opened again by it.
+    """
     _go_on("update", name, said, manner, text, without_area=without_area)
 
 
@@ -65,7 +72,7 @@ def correct(
     _go_on("correction", name, said, manner, text, without_area=without_area)
 
 
-@grouped
+@grouped_without(*FACTS, "area", "audience")
 def retract(
     name: UpdateName,
     said: Said,
@@ -77,15 +84,18 @@ def retract(
     _go_on("retraction", name, said, manner, text, whole=whole)
 
 
-@grouped
+@grouped_without(*FACTS, "area", "audience", "lang", "texts")
 def holding(name: IncidentName, said: Said, manner: Manner) -> None:
     """Say honestly that there is no new information."""
     _go_on("holding", name, said, manner, None)
 
 
-@grouped
+@grouped_without(*FACTS, "audience")
 def restored(name: IncidentName, said: Said, manner: Manner, text: Text = None) -> None:
-    """Say that it is over, everywhere or in the areas named."""
+    """Say that it is over, everywhere or in the areas named by --area.
+
+    Should it come back, open it again: broadcaster update ID "…"
+    """
     _go_on("restored", name, said, manner, text)
 
 
@@ -110,8 +120,7 @@ def preview(
     from broadcaster.cli.previewing import whole
 
     talk = begin(reach)
-    body = body_of(said, text, voice=talk.voice, now=now())
-    body |= {"kind": kind} | ({"without_area": without_area} if without_area else {})
+    body = _body(talk, said, text, without_area) | {"kind": kind}
     if incident:
         named, number = _named(talk, incident)
         body |= {"incident": named} | ({"corrects": number} if number else {})
@@ -136,8 +145,7 @@ def _go_on(
 ) -> None:
     talk = begin(manner, keep=True)
     incident, number = _named(talk, name)
-    body = body_of(said, text, voice=talk.voice, now=now()) | {"kind": kind}
-    body |= {"without_area": without_area} if without_area else {}
+    body = _body(talk, said, text, without_area) | {"kind": kind}
     body |= {"all": True} if whole else {}
     body |= {"corrects": number} if number is not None else {}
     last = _last_number(talk, incident, manner) if kind != "retraction" else ""
@@ -147,6 +155,30 @@ def _go_on(
         if end.problem.get("status") == 412:  # he has been told what changed: said again, it goes
             saw(talk.client.server, incident, int(_current_number(talk, incident)))
         raise
+
+
+def _body(
+    talk: Talk, said: Said, text: str | None, without_area: list[str] | None = None
+) -> dict[str, Any]:
+    body = body_of(said, text, voice=talk.voice, now=now())
+    body |= {"area": talk.area_keys(said.area)} if said.area else {}
+    return body | ({"without_area": talk.area_keys(without_area)} if without_area else {})
+
+
+def _report_asked(talk: Talk, said: Said, manner: Manner, text: str) -> str | None:
+    """Send what was typed. What is refused is asked again and the text to go on with returned; None: it is done."""
+    try:
+        _speak(talk, ["incidents"], _body(talk, said, text), manner, ask_anyway=True)
+    except End as end:
+        again = ask_again(talk, said, text, end)
+        if again is None and end.problem:
+            _ = talk.voice.say
+            wrote = _("You wrote: {text}", text=text)
+            raise End(end.code, f"{end.sentence}\n{wrote}", end.problem) from end
+        if again is None:
+            raise
+        return again
+    return None
 
 
 def _asked(talk: Talk, said: Said, manner: Manner) -> str:
@@ -250,6 +282,8 @@ def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
     else:
         said = _("{name} is accepted and waits: {reason}", name=name, reason=answer["held"])
     out(f"{mode} · {said}")
+    for line in times(talk, answer):
+        out(line)
     out(_("Change it: broadcaster scheduled change {name} --at TIME", name=name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,12 +44,17 @@ def import_file(
     try:
         last = _last(talk, file, resource("subscribers", "import", **query))
     except OSError as error:
-        raise End(Code.USAGE, f"{file}: {error.strerror}") from error
+        _ = talk.voice.say
+        known = {errno.ENOENT: _("there is no such file"), errno.EISDIR: _("it is a folder")}
+        cause = known.get(error.errno or 0) or error.strerror
+        raise End(
+            Code.USAGE, _("{file} cannot be read: {cause}.", file=file, cause=cause)
+        ) from error
     if talk.as_json:
         out_json(last)
     else:
         _tell_import(talk, last)
-    if last.get("refused") and not last.get("added") and not last.get("changed"):
+    if last.get("refused") and last["refused"] == last["total"]:
         _ = talk.voice.say
         raise End(Code.REFUSED, _("No row could be used."))
 
@@ -71,7 +77,9 @@ def count(
     talk = begin(reach)
     _ = talk.voice.say
     with asking_of(talk) as client:
-        answer = client.ask("GET", resource("subscribers", "count", area=area))
+        answer = client.ask(
+            "GET", resource("subscribers", "count", area=talk.area_keys(area or []))
+        )
     if talk.as_json:
         out_json(answer)
         return
@@ -138,9 +146,12 @@ def _shown(talk: Talk, lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, An
 def _tell_import(talk: Talk, last: dict[str, Any]) -> None:
     _ = talk.voice.say
     number = talk.voice.number
+    counts = {name: int(last.get(name) or 0) for name in ("added", "changed", "refused", "total")}
+    unchanged = counts["total"] - counts["added"] - counts["changed"] - counts["refused"]
     said = _(
-        "{added} added, {changed} changed, {refused} refused, of {total} rows",
-        **{name: number(last.get(name) or 0) for name in ("added", "changed", "refused", "total")},
+        "{added} added, {changed} changed, {unchanged} unchanged, {refused} refused, of {total} rows",
+        unchanged=number(unchanged),
+        **{name: number(count) for name, count in counts.items()},
     )
     out(f"{talk.mode} · {said}")
     errors = last.get("errors") or []

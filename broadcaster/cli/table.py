@@ -11,6 +11,10 @@ from broadcaster.cli.saying import Voice
 
 OUT = frozenset({"accepted", "confirmed"})
 AT_REST = OUT | {"bounced", "failed", "superseded", "expired", "withdrawn"}
+AGAIN = frozenset({"failed", "uncertain"})
+"""What `resend` takes."""
+_SHORT_URL = 48
+"""Characters of an address that a terminal of 80 columns shows whole, so that it can be clicked."""
 TOLERATED = 0.05
 """The share of letters that may fail while a channel still counts as reached."""
 
@@ -127,7 +131,9 @@ def _detail(delivery: Delivery, voice: Voice, now: datetime) -> str:
     detail = str(delivery.get("detail") or "")
     if delivery["state"] == "waiting" and delivery.get("attempts"):
         return _again(delivery, detail, voice, now)
-    url = str(delivery.get("url") or "").removeprefix("https://").removeprefix("http://")
+    url = str(delivery.get("url") or "")
+    if len(url) > _SHORT_URL:
+        url = url.removeprefix("https://").removeprefix("http://")
     return url if url and delivery["state"] in OUT else detail
 
 
@@ -147,6 +153,8 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
 def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     _ = voice.say
     number = voice.number
+    if not counts["total"]:
+        return detail  # nobody is counted yet, or there is nobody
     some, total = number(counts["accepted"]), number(counts["total"])
     parts = [_("{some} of {total} to the gateway", some=some, total=total)]
     if counts.get("confirmed"):

@@ -16,7 +16,7 @@ from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress
 from broadcaster.cli.opening import Talk, answered, asking_of, now
-from broadcaster.cli.options import Reach, Server, grouped
+from broadcaster.cli.options import ListsItself, Reach, Server, grouped
 from broadcaster.cli.saying import Voice, out, out_json, own_language
 from broadcaster.cli.sending import begin
 from broadcaster.cli.watching import show_columns
@@ -40,7 +40,7 @@ def add(
     """Give a person a token. It is shown this one time."""
     talk = begin(reach)
     _ = talk.voice.say
-    body: dict[str, Any] = {"name": name, "role": role, "area": area or []}
+    body: dict[str, Any] = {"name": name, "role": role, "area": talk.area_keys(area or [])}
     if expires is not None:
         body["expires"] = _expiry(talk, expires)
     with asking_of(talk) as client:
@@ -68,7 +68,7 @@ def list_tokens(reach: Reach) -> None:
 
 @grouped
 def revoke(
-    given: Annotated[str, Argument(metavar="ID", help="The token's id, from `tokens list`.")],
+    given: Annotated[str, Argument(metavar="NUMBER", help="The token's number in `tokens list`.")],
     reach: Reach,
 ) -> None:
     """End a token; within 5 seconds it opens nothing."""
@@ -127,7 +127,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    tokens = Typer(help="Who may speak.", no_args_is_help=True)
+    tokens = Typer(cls=ListsItself, help="Who may speak.")
     tokens.command("list")(list_tokens)
     for verb in (add, revoke):
         tokens.command()(verb)

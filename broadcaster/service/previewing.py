@@ -14,6 +14,7 @@ from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import Saying, iso
 from broadcaster.service.planning import ChannelText
 from broadcaster.service.saying import Prepared, prepare
+from broadcaster.service.status import span
 from broadcaster.store import subscribers
 
 Reached = Mapping[tuple[str, str, str], int]
@@ -37,6 +38,7 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         update=replace(update, released_at=command.at or update.accepted_at),
         configuration=prepared.configuration,
     )
+    base = prepared.record.newest_standing(update.audience) if prepared.record else None
     letters = any(delivery.shape is Shape.LETTER for delivery in prepared.plan.deliveries)
     return {
         "mode": str(update.mode),
@@ -49,12 +51,28 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         "since": iso(update.since),
         "etr": iso(update.etr),
         "promise": iso(update.promise),
+        "planned": span(update),
+        "text": dict(update.texts),
+        "strikes": _strikes(prepared),
+        "etr_before": iso(base.said.etr) if base else None,
         "recipients": _recipients(reached, prepared),
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),
         "asks": letters or update.severity.at_least(Severity.SEVERE),
         "channels": list(_channels(reached, prepared)),
     }
+
+
+def _strikes(prepared: Prepared) -> dict[str, Any] | None:
+    """What is corrected or taken back: the name of an update and its texts, or of a whole incident."""
+    target = prepared.drafted.target
+    if target is not None:
+        return {"name": target.said.name, "text": dict(target.said.texts)}
+    return (
+        {"name": prepared.record.name, "text": {}}
+        if prepared.drafted.whole and prepared.record
+        else None
+    )
 
 
 def _reached(desk: Desk, prepared: Prepared) -> Reached:
@@ -120,7 +138,8 @@ def _channels(reached: Reached, prepared: Prepared) -> Iterator[dict[str, Any]]:
     carries = {delivery.channel for delivery in prepared.plan.deliveries}
     for delivery in prepared.plan.deliveries:
         if delivery.shape is Shape.BOARD:
-            yield _blank(delivery.channel, adapters[delivery.channel])
+            board = _blank(delivery.channel, adapters[delivery.channel])
+            yield board | {"url": prepared.configuration.settings.public.url}
     for text in prepared.plan.texts:
         line = _blank(text.channel, adapters[text.channel]) | {
             "language": text.language,
@@ -152,6 +171,7 @@ def _blank(name: str, adapter: Any) -> dict[str, Any]:
         "recipients": 0,
         "remarks": [],
         "error": "",
+        "url": "",
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.incident import Audience
+from broadcaster.domain.incident import Audience, Update
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -39,6 +39,7 @@ def update_answer(connection: Connection, update_id: int, language: str) -> dict
         "ended": list(said.ended),
         "promise": iso(said.promise),
         "etr": iso(said.etr),
+        "planned": span(said),
         "deliveries": [
             delivery_answer(row, language) for row in outcomes.of_update(connection, update_id)
         ],
@@ -109,9 +110,10 @@ def incident_answer(
 
 
 def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
-    """One incident as a line of a list."""
+    """One incident as a line of a list; `release_at` is when the first of it goes out, where nothing has yet."""
     newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
-    said = newest.said if newest else None
+    waits = _unsaid(record)
+    said = newest.said if newest else waits.said if waits else None
     is_open = record.closed_at is None
     return {
         "incident": record.name,
@@ -125,7 +127,22 @@ def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
         "etr": iso(said.etr) if said else None,
         "promise": iso(said.promise) if said and is_open else None,
         "overdue": bool(said and is_open and said.promise and said.promise < now),
+        "planned": span(said) if said else None,
+        "release_at": iso(waits.release_at) if waits else None,
     }
+
+
+def _unsaid(record: IncidentRecord) -> UpdateRecord | None:
+    """What waits to be the first word of an incident, or None when something of it has been said."""
+    if any(update.said.released_at for update in record.updates):
+        return None
+    return next((update for update in record.updates if update.hold), None)
+
+
+def span(said: Update) -> dict[str, str | None] | None:
+    """When planned work begins and ends."""
+    planned = said.planned
+    return {"start": iso(planned.start), "end": iso(planned.end)} if planned else None
 
 
 def update_line(record: UpdateRecord) -> dict[str, Any]:

@@ -149,6 +149,10 @@ class StandInDaemon:
         return {
             "mode": "live",
             "name": "A7-1",
+            "kind": "report",
+            "text": {"en": "The power is out"},
+            "strikes": None,
+            "planned": None,
             "headline": "Power cut",
             "areas": ["norra-ekbyn"],
             "promise": (datetime.now(UTC) + timedelta(minutes=45)).isoformat(),

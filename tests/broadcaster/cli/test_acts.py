@@ -117,9 +117,45 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
         *["--source", "customers å", "--legal-basis", "contract"],
     )
     assert ended.code == 0, ended.err
-    assert "49,999 added, 0 changed, 1 refused, of 50,000 rows" in ended.out
+    assert "49,999 added, 0 changed, 0 unchanged, 1 refused, of 50,000 rows" in ended.out
     assert ended.err == "line 7: no number\n"
     assert daemon.bodies("POST /api/v1/subscribers/import") == [rows]
+
+
+@pytest.mark.parametrize(
+    ("counts", "code", "said"),
+    [
+        ({"refused": 6, "total": 7}, 0, "1 unchanged, 6 refused, of 7 rows"),
+        ({"total": 3}, 0, "3 unchanged, 0 refused, of 3 rows"),
+        ({"refused": 3, "total": 3}, 4, "0 unchanged, 3 refused, of 3 rows"),
+        ({"total": 0}, 0, "of 0 rows"),
+    ],
+)
+def test_rows_that_were_there_already_are_not_called_unusable(
+    daemon: Daemon, run: Run, tmp_path: Path, counts: dict[str, int], code: int, said: str
+) -> None:
+    (tmp_path / "people.csv").write_text("address,area,language\n")
+    last = {"added": 0, "changed": 0, "refused": 0, "errors": [], **counts}
+    daemon.answers["POST /api/v1/subscribers/import"] = (200, [last])
+    options = ["--channel", "sms", "--source", "x", "--legal-basis", "y"]
+    ended = run("subscribers", "import", "people.csv", *options)
+    assert (ended.code, said in ended.out) == (code, True)
+
+
+@pytest.mark.parametrize("group", ["channels", "scheduled", "tokens"])
+def test_a_group_alone_lists_what_it_is_about(daemon: Daemon, run: Run, group: str) -> None:
+    daemon.answers[f"GET /api/v1/{group}"] = (200, {"items": []})
+    assert run(group).out == run(group, "list").out
+    assert run(group, "--json").json == {"items": []}
+    assert "Commands:" in run(group, "--help").out
+
+
+def test_the_sandbox_names_the_one_secret_it_asks_for_and_the_demo_has_it(run: Run) -> None:
+    from broadcaster.testing.servers import WEBHOOK_SECRET
+
+    assert WEBHOOK_SECRET in run("sandbox", "--help").out
+    demo = (Path(__file__).parents[3] / "config/demo.yaml").read_text(encoding="utf-8")
+    assert f"secret: {WEBHOOK_SECRET} " in demo
 
 
 def test_an_import_that_breaks_off_exits_3(daemon: Daemon, run: Run, tmp_path: Path) -> None:

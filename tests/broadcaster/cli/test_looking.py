@@ -88,3 +88,80 @@ def test_resend_names_the_newest_delivery_of_the_channel(daemon: Daemon, run: Ru
 def test_resend_on_a_channel_it_did_not_use_is_refused(run: Run) -> None:
     ended = run("resend", "A7", "--channel", "fax")
     assert (ended.code, ended.err) == (4, "A7 did not go out by fax.\n")
+
+
+START, END = "2099-11-23T07:00:00+00:00", "2099-11-23T11:00:00+00:00"
+
+
+def test_what_is_planned_or_waits_is_not_said_to_go_on(daemon: Daemon, run: Run) -> None:
+    items = [
+        daemon.incident(),
+        daemon.incident(incident="A8", headline="", planned={"start": START, "end": END}),
+        daemon.incident(incident="A9", release_at=START, promise=END),
+    ]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    out = run("status").out
+    assert out.startswith("LIVE · 1 open, 1 planned, 1 waiting\n")
+    _, going_on, planned, waits = out.splitlines()
+    assert "next word" in going_on
+    assert "Planned power cut" in planned
+    assert planned.endswith("planned Monday 23 November 2099 08:00 – 12:00")
+    assert waits.endswith("goes out Monday 23 November 2099 08:00")
+
+
+def test_planned_work_that_has_begun_goes_on(daemon: Daemon, run: Run) -> None:
+    began = {"start": "2026-01-01T07:00:00+00:00", "end": END}
+    items = [daemon.incident(planned=began), daemon.incident(incident="A8")]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    assert run("status").out.startswith("LIVE · 2 open\n")
+
+
+def test_an_incident_of_which_nothing_is_out_says_when_it_goes_out(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.deliveries = []
+    daemon.answers[A7] = (
+        200,
+        daemon.incident(release_at=START, planned={"start": START, "end": END}),
+    )
+    lines = run("status", "A7").out.splitlines()
+    assert lines[1].startswith(
+        "Nothing of it has gone out yet. It goes out Monday 23 November 2099"
+    )
+    assert "Planned: Monday 23 November 2099 08:00 – 12:00" in lines
+
+
+def test_an_update_without_words_says_where(daemon: Daemon, run: Run) -> None:
+    said = daemon.incident()["updates"][0] | {
+        "text": {},
+        "kind": "restored",
+        "ended": ["norra-ekbyn"],
+    }
+    daemon.answers[A7] = (200, daemon.incident(updates=[said]))
+    assert "restored  Anna: Norra Ekbyn\n" in run("status", "A7").out
+
+
+def test_what_did_not_fail_is_not_sent_again(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [delivery("x", "confirmed", id=11)]
+    ended = run("resend", "A7", "--channel", "x")
+    assert ended.code == 4
+    assert ended.err.startswith("x is confirmed: only what failed or is uncertain")
+
+
+def test_what_nobody_has_counted_is_not_said_to_be_nought(daemon: Daemon, run: Run) -> None:
+    counts = dict.fromkeys(("total", "accepted", "confirmed", "failed", "uncertain", "skipped"), 0)
+    daemon.deliveries = [delivery("sms", "waiting", shape="letter", counts=counts)]
+    daemon.answers[A7] = (200, daemon.incident())
+    assert run("status", "A7").out.splitlines()[-1].split() == ["sms", "waiting"]
+
+
+def test_an_address_can_be_clicked_where_there_is_room_for_it(daemon: Daemon, run: Run) -> None:
+    long = "https://social.example/@ekbynsenergi/1122334455667788"
+    daemon.deliveries = [
+        delivery("page", "confirmed", url="http://127.0.0.1:8080/"),
+        delivery("x", "accepted", url=long),
+    ]
+    daemon.answers[A7] = (200, daemon.incident())
+    page, x = run("status", "A7").out.splitlines()[-2:]
+    assert page.endswith("  http://127.0.0.1:8080/")
+    assert x.endswith(" social.example/@ekbynsenergi/1122334455667788")

@@ -271,7 +271,7 @@ def asking(daemon: Daemon) -> Daemon:
 def test_severe_asks_for_the_areas_name(asking: Daemon, at_terminal: Terminal) -> None:
     ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed="norra\nNorra ekbyn\n")
     assert ended.code == 0, ended.out
-    assert "LIVE · Power cut · Norra Ekbyn" in ended.out
+    assert "LIVE · Report · Power cut · Norra Ekbyn" in ended.out
     assert "sms to 12,430 addresses: 24,430 parts" in ended.out
     assert '"norra" is not the name.' in ended.out
     assert len(asking.bodies(REPORT)) == 1

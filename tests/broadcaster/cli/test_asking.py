@@ -1,0 +1,144 @@
+"""What is asked shows what will be said, and nothing that was typed is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+
+Run = Callable[..., Ended]
+REPORT = "POST /api/v1/incidents"
+PREVIEW = "POST /api/v1/preview"
+UPDATES = "POST /api/v1/incidents/A7/updates"
+
+
+def refusal(at: str, detail: str, status: int = 422) -> tuple[int, dict[str, Any]]:
+    return status, {"title": "No", "status": status, "detail": detail, "at": at}
+
+
+def refusing_once(daemon: Daemon, at: str) -> Callable[[Any], tuple[int, Any]]:
+    """A preview that refuses its first body."""
+
+    def answer(body: Any) -> tuple[int, Any]:
+        first = len(daemon.bodies(PREVIEW)) == 1
+        return refusal(at, "No, because.") if first else (200, daemon.preview())
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("at", "again", "field", "said"),
+    [
+        ("next", "1h\n", "next", None),
+        ("etr", "4h\n", "etr", None),
+        ("text", "Right\n", "text", "Right"),
+        ("area", "sodra\n", "area", ["sodra-ekbyn"]),
+    ],
+)
+def test_what_is_refused_is_asked_again_and_the_rest_is_kept(
+    daemon: Daemon, at_terminal: Run, at: str, again: str, field: str, said: Any
+) -> None:
+    daemon.answers[PREVIEW] = refusing_once(daemon, at)
+    ended = at_terminal("report", typed=f"norra\nWrong\n2h\n3h\n{again}y\n")
+    assert ended.code == 0, ended.out
+    assert "No, because." in ended.out
+    first, second = daemon.bodies(PREVIEW)
+    assert daemon.bodies(REPORT)[0][field] == (said or second[field])
+    assert first[field] != second[field]
+    unchanged = {"area", "text", "etr"} - {at}
+    assert {name: first[name][:13] for name in unchanged} == {
+        name: second[name][:13] for name in unchanged
+    }
+
+
+def test_what_no_question_can_mend_gives_the_words_back(daemon: Daemon, at_terminal: Run) -> None:
+    daemon.answers[PREVIEW] = refusal("", "Bo said it already.", 409)
+    ended = at_terminal("report", typed="norra\nThe power is out\n\n\n")
+    assert ended.code == 4
+    assert "Bo said it already.\nYou wrote: The power is out" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "struck"),
+    [
+        (["retract", "A7-1"], "retraction", "Takes back A7-1:"),
+        (["correct", "A7-1", "Right"], "correction", "Corrects A7-1:"),
+    ],
+)
+def test_a_question_shows_what_is_struck_and_what_is_said_instead(
+    daemon: Daemon, at_terminal: Run, command: list[str], kind: str, struck: str
+) -> None:
+    preview = daemon.preview(
+        asks=True,
+        kind=kind,
+        strikes={"name": "A7-1", "text": {"en": "A digger did it"}},
+        text={"en": "It was a tree", "sv": "Det var ett träd"},
+        etr="2027-01-10T19:00:00+01:00",
+        etr_before="2027-01-10T21:00:00+01:00",
+    )
+    daemon.answers[PREVIEW] = (200, preview)
+    ended = at_terminal(*command, typed="norra-ekbyn\n")
+    assert ended.code == 0, ended.out
+    shown = ended.out[ended.out.index("LIVE · ") :]
+    assert shown.startswith(f"LIVE · {kind.capitalize()} · Power cut · Norra Ekbyn\n")
+    assert f"{struck}\n  - “A digger did it”\nInstead:\nen: “It was a tree”\n" in shown
+    assert "sv: “Det var ett träd”" in shown
+    assert "(until now: Sunday 10 January 21:00)" in shown
+    assert "nothing to give up" in shown
+
+
+def test_the_end_of_an_incident_asks_for_the_area_where_it_ends(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    over = daemon.preview(asks=True, kind="restored", areas=[], ended=["norra-ekbyn"])
+    daemon.answers[PREVIEW] = (200, over)
+    ended = at_terminal("restored", "A7", typed="Norra Ekbyn\n")
+    assert ended.code == 0, ended.out
+    assert len(daemon.bodies(UPDATES)) == 1
+
+
+def test_areas_are_taken_by_the_name_that_is_shown_everywhere(daemon: Daemon, run: Run) -> None:
+    run("report", "x", "--area", "Norra ekbyn", "--area", "0127", "--area", "nowhere", "--yes")
+    assert daemon.bodies(REPORT)[0]["area"] == ["norra-ekbyn", "0127", "nowhere"]
+    run("update", "A7", "x", "--without-area", "Södra Ekbyn", "--yes")
+    assert daemon.bodies(UPDATES)[0]["without_area"] == ["sodra-ekbyn"]
+
+
+def test_a_refusal_says_times_as_people_do(daemon: Daemon, run: Run) -> None:
+    daemon.answers[REPORT] = refusal("next", "Too late (2027-01-10T18:21+01:00). Nothing was sent.")
+    ended = run("report", "x", "--area", "norra-ekbyn", "--yes")
+    assert ended.err == "Too late (Sunday 10 January 18:21). Nothing was sent.\n"
+
+
+def test_a_preview_names_the_boards_and_where_they_show_it(daemon: Daemon, run: Run) -> None:
+    page = {"channel": "page", "shape": "board", "url": "https://drift.example", "texts": []}
+    daemon.answers[PREVIEW] = (200, daemon.preview(channels=[page]))
+    out = run("preview", "x", "--area", "norra-ekbyn").out
+    assert "“The power is out”\n" in out
+    assert "page  shows what stands above, at https://drift.example\n" in out
+
+
+def test_one_is_one_address_and_one_part(daemon: Daemon, run: Run) -> None:
+    sms = {"channel": "sms", "parts": 1, "recipients": 1}
+    daemon.answers[PREVIEW] = (200, daemon.preview(channels=[sms], recipients={"sms": 1}))
+    assert "sms to 1 address: 1 part\n" in run("preview", "x", "--area", "norra-ekbyn").out
+
+
+@pytest.mark.parametrize(
+    ("verb", "shown", "hidden"),
+    [
+        ("retract", ["--all", "--text", "--yes"], ["--planned", "--etr", "--area", "--affected"]),
+        ("holding", ["--next", "--yes"], ["--planned", "--affected", "--lang"]),
+        ("restored", ["--area", "--next", "broadcaster update ID"], ["--planned", "--cause"]),
+        ("update", ["--planned", "--etr", "opened again"], []),
+    ],
+)
+def test_help_shows_the_options_that_say_something(
+    run: Run, verb: str, shown: list[str], hidden: list[str]
+) -> None:
+    out = run(verb, "--help").out
+    assert [word for word in shown if word not in out] == []
+    assert [word for word in hidden if f"{word} " in out] == []

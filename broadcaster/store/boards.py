@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, desc, func, select, true
@@ -114,7 +115,7 @@ def _incident_ids(connection: Connection, which: ColumnElement[bool]) -> Sequenc
 def _recent_ids(connection: Connection) -> Sequence[int]:
     return connection.scalars(
         select(t.incident.c.id)
-        .where(t.incident.c.public_order.is_not(None), t.incident.c.closed_at.is_not(None))
+        .where(t.incident.c.rev_epoch.is_not(None), t.incident.c.closed_at.is_not(None))
         .order_by(desc(t.incident.c.closed_at), desc(t.incident.c.id))
         .limit(RECENT_LENGTH)
     ).all()
@@ -142,10 +143,11 @@ def _feeds(
 
 
 def _newest(connection: Connection, area: str | None) -> Sequence[Any]:
+    columns = t.update.c if area is None else t.update_area.c
     query = (
         select(t.update.c.incident_id, t.update.c.number)
-        .where(t.update.c.rev_epoch.is_not(None))
-        .order_by(desc(t.update.c.rev_epoch), desc(t.update.c.rev_n))
+        .where(columns.rev_epoch.is_not(None))
+        .order_by(desc(columns.rev_epoch), desc(columns.rev_n))
         .limit(FEED_LENGTH)
     )
     if area is not None:
@@ -239,8 +241,8 @@ def _incident(record: IncidentRecord) -> BoardIncident:
     is_open = record.closed_at is None
     facts: dict[str, Any] = {}
     if standing:
-        kept = ("since", "planned", "affected", "cause", "instruction")
-        facts = {name: getattr(named, name) for name in kept}
+        facts = {"since": named.since, "planned": named.planned}
+        facts |= _standing_facts(words, standing[-1], strikes)
     if standing and is_open:
         facts |= {"etr": standing[-1].etr, "promise": named.promise}
     return BoardIncident(
@@ -259,6 +261,28 @@ def _incident(record: IncidentRecord) -> BoardIncident:
         updates=tuple(reversed(_updates(words, strikes))),
         **facts,
     )
+
+
+def _standing_facts(
+    words: Sequence[_Word], newest: _Word, strikes: Mapping[int, Struck]
+) -> Mapping[str, Any]:
+    """The facts of the newest standing word, without those it took over from a word that was retracted later."""
+    place = words.index(newest)
+    so_far = [word.said for word in words[: place + 1] if word.said.kind is not Kind.RETRACTION]
+    later = {word.said.number for word in words[place:] if word.said.kind is Kind.RETRACTION}
+    origins = {name: _origin(so_far, name) for name in ("affected", "cause", "instruction")}
+    return {
+        name: getattr(newest.said, name)
+        for name, origin in origins.items()
+        if origin not in strikes or strikes[origin].by not in later
+    }
+
+
+def _origin(said: Sequence[Update], name: str) -> int:
+    """The number of the update that first said a fact as the last one has it, unbroken since."""
+    fact = getattr(said[-1], name)
+    *_, first = takewhile(lambda update: getattr(update, name) == fact, reversed(said))
+    return first.number
 
 
 def _etr_history(standing: Iterable[_Word]) -> Iterable[EtrChange]:

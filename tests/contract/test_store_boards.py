@@ -117,6 +117,7 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
     ]
     told = stands or [each for each in said if each.update.kind is not Kind.RETRACTION] or said
     newest = told[-1].update
+    kept = _kept(said, stands[-1]) if stands else set()
     ever: list[str] = []
     for each in said:
         for area in (*each.update.areas, *each.update.ended):
@@ -142,11 +143,30 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
         etr_history=tuple(history),
         promise=newest.promise if stands and not closed_at else None,
         planned=newest.planned if stands else None,
-        affected=newest.affected if stands else None,
-        cause=newest.cause if stands else "",
-        instruction=newest.instruction if stands else "",
+        affected=newest.affected if "affected" in kept else None,
+        cause=newest.cause if "cause" in kept else "",
+        instruction=newest.instruction if "instruction" in kept else "",
         updates=tuple(_update(said, place) for place in reversed(range(len(said)))),
     )
+
+
+def _kept(said: Sequence[Said], newest: Said) -> set[str]:
+    """Which facts of the newest standing word were not taken over from one that was retracted after it."""
+    kept = set()
+    for name in ("affected", "cause", "instruction"):
+        origin = newest
+        for each in said[said.index(newest) :: -1]:
+            if each.update.kind is Kind.RETRACTION:
+                continue
+            if getattr(each.update, name) != getattr(newest.update, name):
+                break
+            origin = each
+        struck = _struck(origin, said)
+        by = [each for each in said if struck and each.update.number == struck.by]
+        late = bool(by) and said.index(by[0]) > said.index(newest)
+        if not late or by[0].update.kind is not Kind.RETRACTION:
+            kept.add(name)
+    return kept
 
 
 def _struck(wrong: Said, said: Sequence[Said]) -> Struck | None:
@@ -493,6 +513,32 @@ def test_a_board_that_is_up_to_date_is_given_nothing_to_change(store: Store) -> 
     board = board_of(store, board_of(store).revision)
     assert (board.changed, board.archive, list(board.feeds)) == ((), (), [""])
     assert [incident.id for incident in board.open] == ["A1"]
+
+
+def tell_all(store: Store, *words: dict[str, Any]) -> BoardIncident:
+    """Say them one after another, a minute apart, about one incident."""
+    after = None
+    for count, said in enumerate(words):
+        after = tell(store, after=after, now=minutes(count), **said)
+    return only(store)
+
+
+RETRACTED: dict[str, Any] = {"kind": Kind.RETRACTION, "corrects": 1}
+
+
+def test_what_was_only_taken_over_from_a_retracted_word_no_longer_stands(store: Store) -> None:
+    facts: dict[str, Any] = {"cause": "Åska.", "instruction": "Koka vattnet.", "affected": 340}
+    told = tell_all(store, facts, facts, facts | RETRACTED)
+    assert (told.cause, told.instruction, told.affected) == ("", "", None)
+
+
+def test_what_is_said_again_after_a_retraction_stands(store: Store) -> None:
+    facts = {"cause": "Åska."}
+    assert tell_all(store, facts, facts, RETRACTED, facts).cause == "Åska."
+
+
+def test_what_a_later_word_brought_stands_though_the_first_is_retracted(store: Store) -> None:
+    assert tell_all(store, {}, {"cause": "Åska."}, RETRACTED).cause == "Åska."
 
 
 def test_fifty_incidents_fill_an_archive_page_and_fifty_entries_a_feed(store: Store) -> None:

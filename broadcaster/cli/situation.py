@@ -42,6 +42,9 @@ def times(talk: Talk, told: Told) -> Iterator[str]:
         yield _("Planned: {span}", span=planned_span(voice, told["planned"]))
     if told.get("etr"):
         yield _estimate(voice, told)
+    elif told.get("etr_before"):
+        before = voice.moment(told["etr_before"], near=now())
+        yield _("No estimate any more (until now: {before})", before=before)
     if told.get("promise"):
         moment = voice.moment(told["promise"], near=now())
         if told.get("overdue"):

@@ -29,6 +29,7 @@ from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_for
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
+from broadcaster.settings.model import LogSettings
 from broadcaster.store import Store, StoreError, releasing
 from broadcaster.telemetry import Metrics, Redaction, begin_logging
 
@@ -49,7 +50,7 @@ def serve(config_path: Path) -> int:
         return EXIT_CONFIGURATION
     redaction = Redaction()
     redaction.know(starting.secrets_of(loaded.settings, dict(configuration.adapters)))
-    begin_logging(loaded.settings.log.level, loaded.settings.log.format, redaction)
+    begin_logging(loaded.settings.log.level, log_format(loaded.settings.log), redaction)
     _raise_file_limit()
     try:
         store = starting.open_store(loaded.settings)
@@ -63,6 +64,12 @@ def serve(config_path: Path) -> int:
         return EXIT_FAILED
     finally:
         store.close()
+
+
+def log_format(log: LogSettings) -> str:
+    """The configured format; where none is written, lines for people when one sits at the terminal."""
+    written = "format" in log.model_fields_set
+    return log.format if written or not sys.stderr.isatty() else "console"
 
 
 def _raise_file_limit() -> None:
@@ -129,11 +136,17 @@ class Daemon:
             mode=str(settings.mode),
             node=self._node,
             channels=list(self.engine.lanes),
+            api=str(settings.api.listen),
+            public=str(settings.public.listen or "none"),
+            inbound=str(settings.inbound.listen if settings.inbound else "none"),
         )
 
     async def _listen(self, listen: Listen, app: Any) -> None:
         listener = Listener(app, listen.host, listen.port)
-        await listener.start()
+        try:
+            await listener.start()
+        except OSError as error:
+            raise OSError(f"{listen}: {error.strerror or error}") from error
         self._listeners.append(listener)
 
     def _spawn(self, work: Any) -> None:

@@ -49,7 +49,7 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         "areas": list(update.areas),
         "ended": list(update.ended),
         "since": iso(update.since),
-        "etr": iso(update.etr),
+        "etr": iso(update.etr) if update.areas else None,
         "promise": iso(update.promise),
         "planned": span(update),
         "text": dict(update.texts),

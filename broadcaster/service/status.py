@@ -38,7 +38,7 @@ def update_answer(connection: Connection, update_id: int, language: str) -> dict
         "areas": list(said.areas),
         "ended": list(said.ended),
         "promise": iso(said.promise),
-        "etr": iso(said.etr),
+        "etr": iso(said.etr) if said.areas else None,
         "planned": span(said),
         "deliveries": [
             delivery_answer(row, language) for row in outcomes.of_update(connection, update_id)

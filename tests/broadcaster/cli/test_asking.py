@@ -90,6 +90,13 @@ def test_a_question_shows_what_is_struck_and_what_is_said_instead(
     assert "nothing to give up" in shown
 
 
+def test_an_estimate_that_falls_away_is_said(daemon: Daemon, run: Run) -> None:
+    before = "2027-01-10T21:00:00+01:00"
+    daemon.answers[PREVIEW] = (200, daemon.preview(etr_before=before))
+    out = run("preview", "--kind", "retraction", "--incident", "A7").out
+    assert "No estimate any more (until now: Sunday 10 January 21:00)\n" in out
+
+
 def test_the_end_of_an_incident_asks_for_the_area_where_it_ends(
     daemon: Daemon, at_terminal: Run
 ) -> None:

@@ -89,3 +89,44 @@ def test_the_doctor_writes_numbers_as_the_language_does(idle_desk: Daemonless) -
     assert "," in found["disk"]
     assert "." not in found["disk"]
     assert json.dumps(found).count(" MB") == 1
+
+
+def test_what_waits_says_where_and_when_it_goes_out(desk: Daemonless) -> None:
+    desk.ask("POST", "/api/v1/incidents", REPORT | {"at": "2026-11-22T13:30:00+01:00"})
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert item["release_at"] == "2026-11-22T12:30:00+00:00"
+    assert item["areas"] == ["norra-ekbyn"]
+    desk.ask("POST", "/api/v1/incidents", REPORT | {"text": "Nu."})
+    items = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert [item["release_at"] is None for item in items] == [True, False]
+
+
+def test_planned_work_carries_its_times_wherever_it_is_told_of(desk: Daemonless) -> None:
+    said = {"start": "2026-11-23T07:00:00+00:00", "end": "2026-11-23T11:00:00+00:00"}
+    body = REPORT | {"planned": said}
+    for path in ("/api/v1/preview", "/api/v1/incidents"):
+        assert desk.ask("POST", path, body).json["planned"] == said
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["planned"] == said
+
+
+def test_a_preview_shows_what_is_taken_back_and_what_is_said_instead(desk: Daemonless) -> None:
+    etr = {"etr": "2026-11-22T19:00:00+01:00"}
+    desk.ask("POST", "/api/v1/incidents", REPORT | etr)
+    body = {"incident": "A1", "kind": "correction", "text": "Rätt.", "etr": "none"}
+    shown = desk.ask("POST", "/api/v1/preview", body).json
+    assert shown["strikes"] == {"name": "A1-1", "text": {"sv": REPORT["text"]}}
+    assert shown["text"] == {"sv": "Rätt."}
+    assert (shown["etr"], shown["etr_before"]) == (None, "2026-11-22T18:00:00+00:00")
+    board = shown["channels"][0]
+    assert (board["shape"], board["url"]) == ("board", "http://127.0.0.1:8080")
+    whole = {"incident": "A1", "kind": "retraction", "all": True}
+    assert desk.ask("POST", "/api/v1/preview", whole).json["strikes"] == {"name": "A1", "text": {}}
+    report = desk.ask("POST", "/api/v1/preview", REPORT | {"text": "Ny."}).json
+    assert (report["strikes"], report["etr_before"]) == (None, None)
+
+
+def test_the_end_of_an_incident_expects_nothing_more(desk: Daemonless) -> None:
+    desk.ask("POST", "/api/v1/incidents", REPORT | {"etr": "2026-11-22T19:00:00+01:00"})
+    over = {"kind": "restored", "text": "Strömmen är åter."}
+    assert desk.ask("POST", "/api/v1/preview", over | {"incident": "A1"}).json["etr"] is None
+    assert desk.ask("POST", "/api/v1/incidents/A1/updates", over).json["etr"] is None

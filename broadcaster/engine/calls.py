@@ -26,10 +26,10 @@ class Slots:
         self.hung = 0
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=f"lane-{channel}")
 
-    def free(self, urgent: bool) -> int:
-        """How many calls may start now."""
+    def free(self, urgent: bool, carried: int = 0) -> int:
+        """How many calls may start now; `carried` deliveries have a call each under way, or about to be."""
         reserved = 0 if urgent or self.size == 1 else 1
-        return max(0, self.size - reserved - self.running)
+        return max(0, self.size - reserved - max(self.running, self.hung + carried))
 
     async def call(self, method: Callable[..., Any], *args: Any, deadline: float | None) -> Any:
         """Call `method` and return what it returns; without `deadline` the caller watches it.

@@ -29,9 +29,9 @@ class PostLane(Lane):
         """Claim as many heads as there are free slots."""
         if not await self.is_open():
             return self.breaker.allows_again_at()
-        free, urgent_only = self.slots.free(urgent=False), False
+        free, urgent_only = self.slots.free(urgent=False, carried=self.busy), False
         if not free:
-            free, urgent_only = self.slots.free(urgent=True), True
+            free, urgent_only = self.slots.free(urgent=True, carried=self.busy), True
         if self.breaker.opened_at is not None:
             free = min(free, 1)
         if free:

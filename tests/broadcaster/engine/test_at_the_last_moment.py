@@ -6,19 +6,20 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from broadcaster.channel import Attempt, Message, Receipt, Transient
+from broadcaster.channel import Attempt, Message, Receipt, Report, Transient
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine.calls import Slots
 from broadcaster.registry import Adapter
 from broadcaster.service import planning, saying
-from broadcaster.store import deliveries
-from broadcaster.testing.rig import Rig, mastodon, webhook
-from broadcaster.testing.servers import MastodonServer, WebhookReceiver
+from broadcaster.store import deliveries, reports
+from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook
+from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, hang
 from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
@@ -95,3 +96,41 @@ def test_a_post_that_leaves_while_its_retraction_is_written_is_taken_away(
         monkeypatch.setattr(saying, "plan", meanwhile)
         engine.say(kind=Kind.RETRACTION)
         engine.reached(State.WITHDRAWN, channel="social")
+
+
+def posts(far: WebhookReceiver) -> int:
+    return sum(request.method == "POST" for request in far.requests)
+
+
+def test_a_retraction_has_a_slot_of_its_own_when_all_others_hang(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig({"hook": webhook(far)})
+        engine.say("Koka vattnet.")
+        engine.accepted("hook")
+        far.always(hang(), method="POST")
+        for number in range(4):
+            engine.say(f"Avbrott {number}.")
+        slots = engine.lane("hook").slots
+        engine.until(lambda: not slots.free(urgent=False))
+        assert slots.free(urgent=True) == 1
+        far.wait_for(lambda far: posts(far) >= 1 + 3)
+        assert posts(far) == 1 + 3
+        far.heal()  # what hangs goes on hanging
+        engine.say(kind=Kind.RETRACTION, incident="A1")
+        engine.accepted("hook", 2)
+        far.release()
+
+
+def test_a_report_from_before_a_restored_backup_is_not_counted_on_another_letter(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far)})
+        engine.subscribe("sms", numbers(1))
+        engine.say("Koka vattnet.")
+        engine.accepted("sms")
+        for epoch, known in (("2", False), ("1", True)):
+            report = Report(key=f"{epoch}.1.0", handle="", outcome="confirmed")
+            match = partial(reports.match, channel="sms", report=report)
+            assert engine.store.write(match).result() is known
+        assert engine.delivery("sms")["counts"]["confirmed"] == 1

@@ -130,7 +130,9 @@ class ChannelSettings(BaseModel):
         (), description="Channels that take over when this one fails, in order."
     )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
-    attempts: int = Field(8, ge=1, le=50, description="How often one step is tried.")
+    attempts: int = Field(
+        50, ge=1, le=500, description="How often one step is tried before it counts as failed."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from broadcaster.testing.peers import PEERS, Peer, PostgresServer
 
-_MISSING = pytest.StashKey[dict[str, int]]()
+_NEEDS = re.compile(r"needs the real (.+?): make peers")
 _FIXTURES = {
     "postgresql": "postgresql",
     "postgresql_url": "postgresql",
@@ -38,7 +40,6 @@ def loopback_only(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_MISSING] = {}
     sys.addaudithook(loopback_only)
 
 
@@ -57,19 +58,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     absent = [name for name in _peers_of(item) if PEERS[name].missing()]
     if not absent:
         return
-    counts = item.config.stash[_MISSING]
-    for name in absent:
-        counts[name] = counts.get(name, 0) + 1
     sentence = f"needs the real {' and '.join(absent)}: make peers"
     if os.environ.get("CI") == "true":
         pytest.fail(f"{sentence} (with CI=true a missing peer is a failure)", pytrace=False)
     pytest.skip(sentence)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    counts = config.stash[_MISSING]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # Read from the reports, because tests may have run in several processes.
+    reports = [*terminalreporter.stats.get("skipped", ()), *terminalreporter.stats.get("error", ())]
+    counts = Counter(
+        name
+        for report in reports
+        for found in _NEEDS.findall(str(report.longrepr))[:1]
+        for name in found.split(" and ")
+    )
     if not counts:
         return
     terminalreporter.section("REAL PEERS MISSING: THIS RUN PROVES LESS", red=True, bold=True)

@@ -24,6 +24,7 @@ from broadcaster.telemetry import Metrics
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
 NODE_SEEN = timedelta(seconds=60)
+STUMBLES = 3
 LEAST_DISK = 100 * 2**20
 PAGE = 100
 
@@ -117,6 +118,13 @@ class Watch:
                         "seconds": int((now - lane.breaker.opened_at).total_seconds()),
                         "because": lane.broken_because,
                     },
+                )
+            elif lane.stumbles >= STUMBLES:
+                yield Degraded(
+                    "stumbling",
+                    name,
+                    "{channel} fails in itself again and again: the log says why. Nothing goes out on it.",
+                    {"channel": name},
                 )
             elif state is not None and state.probe_good is False:
                 yield Degraded(

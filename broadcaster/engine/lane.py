@@ -54,6 +54,7 @@ class Lane(ABC):
         self.looks = Slots(name, 2)
         self.parked = False
         self.broken_because = ""
+        self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +81,7 @@ class Lane(ABC):
             wait = SLOW_POLL
             try:
                 due = await self.turn()
+                self.stumbles = 0
                 if due is not None:
                     wait = min(wait, max(0.0, (due - self.around.clock()).total_seconds()))
             except StoreError as error:
@@ -87,6 +89,7 @@ class Lane(ABC):
                 wait = 1.0
             except Exception:
                 log.exception("lane stumbled", channel=self.name)
+                self.stumbles += 1
                 wait = 1.0
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait + 0.001)

@@ -24,12 +24,13 @@ HOLDING_SENTENCE = "No new information. The work goes on."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An update ready to be rendered, and the record it goes on from."""
+    """An update ready to be rendered, and the record it goes on from; `spoken` are its incident's languages so far."""
 
     update: Update
     target: UpdateRecord | None
     whole: bool
     base: Update | None
+    spoken: frozenset[str] = frozenset()
 
 
 def draft(
@@ -78,7 +79,8 @@ def draft(
     _check_times(command, update, now, said_at)
     promise = _promise(command, update, settings, said_at, over=whole or not areas)
     update = replace(update, promise=promise, not_after=lifetime(said_at, promise, command.until))
-    return Draft(update=update, target=target, whole=whole, base=base)
+    spoken = {tag for known in record.updates for tag in known.said.texts} if record else ()
+    return Draft(update=update, target=target, whole=whole, base=base, spoken=frozenset(spoken))
 
 
 def digest(update: Update) -> str:
@@ -114,6 +116,12 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
             Why.NOT_FOUND,
             incident=record.name,
             number=command.number,
+        )
+    if target.said.released_at is None:
+        raise Refused(
+            "{name} has not gone out yet. To take it back: broadcaster scheduled cancel {name}",
+            Why.CONFLICT,
+            name=target.said.name,
         )
     if target.struck_by is not None:
         raise Refused(

@@ -180,9 +180,10 @@ class _Planner:
             yield from self._put_right(name, adapter)
 
     def _post_languages(self) -> tuple[str, ...]:
-        """The default language, and each other one the operator wrote a text in."""
+        """The default language, and each other one the operator wrote in: now, or before when there is no text now."""
         first, *others = self.configuration.languages
-        return (first, *(language for language in others if language in self.update.texts))
+        spoken = set(self.update.texts) or self.drafted.spoken
+        return (first, *(language for language in others if language in spoken))
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""

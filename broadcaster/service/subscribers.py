@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,10 @@ def remove(
     permit_areas(operator, areas or ())
     digest = _digest(desk, configuration, channel, address)
     now = desk.clock()
+    if areas is None:
+        _list(
+            configuration, digest, now
+        )  # so that a backup from before does not write to him again
     ended = desk.write(
         lambda connection: subscribers.remove(
             connection, channel, digest, areas, now, operator.name
@@ -66,17 +71,22 @@ def erase(desk: Desk, operator: Operator, channel: str, address: str) -> dict[st
     configuration = desk.configuration
     digest = _digest(desk, configuration, channel, address)
     now = desk.clock()
+    # First the list: an erasure that is on it and not done is done at the next restore.
+    _list(configuration, digest, now)
+    gone = desk.write(
+        lambda connection: subscribers.erase(connection, channel, digest, now, operator.name)
+    )
+    return {"channel": channel, "erased": int(gone)}
+
+
+def _list(configuration: Configuration, digest: bytes, now: datetime) -> None:
+    """Put an address on the list that is kept outside the backups and replayed when one is restored."""
     try:
-        # First the list: an erasure that is on it and not done is done at the next restore.
         erasures.append(configuration.settings.erasures, [digest], now)
     except OSError as error:
         raise StoreError(
             "The list of erasures cannot be written. Nothing was erased. Free some space on its disk."
         ) from error
-    gone = desk.write(
-        lambda connection: subscribers.erase(connection, channel, digest, now, operator.name)
-    )
-    return {"channel": channel, "erased": int(gone)}
 
 
 def export(desk: Desk, operator: Operator) -> Iterator[str]:

@@ -145,13 +145,7 @@ def _update(connection: Connection, incident_id: int, acceptance: Acceptance) ->
         "release_at": acceptance.release_at,
         "digest": acceptance.texts_digest,
     }
-    update_id = _inserted(connection, t.update, row)
-    touched = dict.fromkeys((*said.areas, *said.ended))
-    if touched:
-        connection.execute(
-            insert(t.update_area), [{"area": area, "update_id": update_id} for area in touched]
-        )
-    return update_id
+    return _inserted(connection, t.update, row)
 
 
 def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:

@@ -148,25 +148,23 @@ def _stopped(connection: Connection, delivery_id: int) -> bool:
 
 def take_back_own(connection: Connection, node: str, now: datetime) -> int:
     """At start: what this node was doing when it died can be claimed again at once. Returns how many."""
-    uncertain = connection.execute(
-        sql_update(t.delivery)
-        .where(
-            t.delivery.c.lease_node == node,
-            t.delivery.c.state.in_([State.SENDING, State.UNCERTAIN]),
-        )
-        .values(lease_until=None, lease_token=None, due_at=now)
-    )
+    mine = t.delivery.c.lease_node == node
     connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.lease_node == node, t.delivery.c.state == State.SENDING)
-        .values(state=State.WAITING)
+        .where(mine, t.delivery.c.state == State.UNCERTAIN)
+        .values(lease_until=None, lease_token=None)
+    )
+    taken = connection.execute(
+        sql_update(t.delivery)
+        .where(mine, t.delivery.c.state == State.SENDING)
+        .values(state=State.WAITING, lease_until=None, lease_token=None, due_at=now)
     )
     connection.execute(
         sql_update(t.job)
         .where(t.job.c.lease_node == node, t.job.c.state == "sending")
         .values(lease_until=now)
     )
-    return uncertain.rowcount
+    return taken.rowcount
 
 
 def take_back_orphans(connection: Connection, now: datetime) -> int:

@@ -58,6 +58,8 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
         )
         .values(upto=newest)
     )
+    if revision is not None:
+        _touch_areas(connection, row, revision)
     _move_incident(connection, row, revision, now)
     stop_what_no_longer_holds(connection, row, now)
     whole = row.kind == Kind.RETRACTION and row.corrects_all
@@ -194,6 +196,20 @@ def _next_revision(connection: Connection) -> Revision:
     revision = Revision(epoch(connection), int(last or 0) + 1)
     set_meta(connection, "revision", str(revision.n))
     return revision
+
+
+def _touch_areas(connection: Connection, row: Any, revision: Revision) -> None:
+    touched = [
+        {
+            "area": area,
+            "rev_epoch": revision.epoch,
+            "rev_n": revision.n,
+            "update_id": row.id,
+        }
+        for area in dict.fromkeys((*row.areas, *row.ended))
+    ]
+    if touched:
+        connection.execute(insert(t.update_area), touched)
 
 
 def _move_incident(

@@ -109,6 +109,10 @@ WAITS: tuple[tuple[str | int | None, float | None], ...] = (
     ("Mon, 99 Foo 2026", None),
 )
 """Retry-After as sent → seconds as understood: obeyed, at most an hour, garbage ignored."""
+WAIT_NAMES = (
+    *("absent", "seconds", "now", "negative", "beyond an hour", "a word", "a float"),
+    *("a date", "a past date", "no date"),
+)
 
 
 class PostContract:
@@ -262,7 +266,7 @@ class PostContract:
         assert failure.sentence.endswith(".")
 
     @pytest.mark.parametrize("fault", [too_many, unavailable])
-    @pytest.mark.parametrize(("sent", "understood"), WAITS)
+    @pytest.mark.parametrize(("sent", "understood"), WAITS, ids=WAIT_NAMES)
     def test_retry_after_is_obeyed_clamped_or_ignored(
         self,
         tried: PostAdapter,

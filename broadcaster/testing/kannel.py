@@ -113,7 +113,9 @@ class _Program:
             ):
                 return
             newest = b"\n".join(self.lines[-15:]).decode("utf-8", "replace")
-        raise TimeoutError(f"{self.process.args!r}: {count} times {pattern!r} did not come\n{newest}")
+        raise TimeoutError(
+            f"{self.process.args!r}: {count} times {pattern!r} did not come\n{newest}"
+        )
 
     def stop(self) -> None:
         self.process.terminate()

@@ -44,6 +44,12 @@ incident = Table(
     Index("ix_incident_revision", "rev_epoch", "rev_n"),
     Index("ix_incident_public_order", "public_order", unique=True),
     Index(
+        "ix_incident_closed",
+        "closed_at",
+        sqlite_where=text("closed_at IS NOT NULL"),
+        postgresql_where=text("closed_at IS NOT NULL"),
+    ),
+    Index(
         "ix_incident_open",
         "id",
         sqlite_where=text("closed_at IS NULL"),
@@ -100,12 +106,14 @@ update = Table(
     ),
 )
 
-# Which areas an update touched, so that the newest entries of one area are found without reading history.
+# Which areas a released public update touched, so that the newest entries of one are found without reading history.
 update_area = Table(
     "update_area",
     metadata,
     Column("area", String(80), primary_key=True),
-    Column("update_id", Id, ForeignKey("incident_update.id"), primary_key=True),
+    Column("rev_epoch", Integer, primary_key=True),
+    Column("rev_n", BigInteger, primary_key=True),
+    Column("update_id", Id, ForeignKey("incident_update.id"), nullable=False),
 )
 
 message = Table(

@@ -242,7 +242,7 @@ def script(engine: MakeRig, far: SmsGateway, **how: object) -> tuple[Rig, Script
     made: list[Script] = []
 
     def make(built: object) -> Script:
-        adapter = Script(built.settings, built.context)  # type: ignore[attr-defined]
+        adapter = Script(built.settings, built.context)  # type: ignore[attr-defined]  # the rig's own class
         adapter.keys = []
         for name, thing in how.items():
             setattr(adapter, name, thing)

@@ -28,6 +28,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
     )
     op.create_index(
+        "ix_incident_closed",
+        "incident",
+        ["closed_at"],
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_incident_open",
         "incident",
         ["id"],
@@ -193,13 +200,15 @@ def upgrade() -> None:
     op.create_table(
         "update_area",
         sa.Column("area", sa.String(length=80), nullable=False),
+        sa.Column("rev_epoch", sa.Integer(), nullable=False),
+        sa.Column("rev_n", sa.BigInteger(), nullable=False),
         sa.Column("update_id", ID, nullable=False),
         sa.ForeignKeyConstraint(
             ["update_id"],
             ["incident_update.id"],
             name=op.f("fk_update_area_update_id_incident_update"),
         ),
-        sa.PrimaryKeyConstraint("area", "update_id", name=op.f("pk_update_area")),
+        sa.PrimaryKeyConstraint("area", "rev_epoch", "rev_n", name=op.f("pk_update_area")),
     )
     op.create_table(
         "attempt",

@@ -103,6 +103,8 @@ class Saying:
 
     def _etr(self, words: Wording) -> str:
         update = self.update
+        if words.to_come(update.planned):
+            return ""  # its end stands beside its start already
         before = self.etr_before if self.etr_before != update.etr else None
         return words.etr_phrase(update.etr, before, headline=update.headline)
 

@@ -37,7 +37,7 @@ def compose(notice: Notice, phrases: Phrases) -> str:
         correction_from=_("CORRECTION from {organisation}", organisation=notice.organisation),
         label=notice.label,
         place=", ".join(notice.areas),
-        since="" if _is_said(notice.since, notice.text) else notice.since,
+        since=_since(notice),
         sentences=tuple(map(_sentence, _statements(notice, phrases, correcting=correcting))),
         ending=_ending(notice),
     )
@@ -58,6 +58,14 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
         yield _("Cause: {cause}", cause=notice.cause)
     if notice.instruction.casefold() not in told:
         yield notice.instruction
+
+
+def _since(notice: Notice) -> str:
+    """When it began; later words that say when it will be over leave it out, for a part costs more than it tells."""
+    later = notice.kind in (Kind.UPDATE, Kind.HOLDING)
+    if (later and notice.etr) or _is_said(notice.since, notice.text):
+        return ""
+    return notice.since
 
 
 def _is_said(phrase: str, text: str) -> bool:

@@ -69,6 +69,21 @@ def test_who_is_out_of_it_is_told_so() -> None:
     assert said == "Berörs inte längre"
 
 
+def test_power_back_is_told_of_the_areas_that_have_it() -> None:
+    assert SV.restored_title("", ["Sjövik"]) == "Strömmen är åter i Sjövik"
+    assert SV.restored_title("", []) == "Strömmen är åter"
+    assert EN.restored_title("", ["Sjövik"]) == "The power is back in Sjövik"
+    assert SV.restored_title("Vattenläcka", ["Sjövik"]) == "Avhjälpt: Vattenläcka · Sjövik"
+    said = SV.label(Kind.RESTORED, headline="", variant=Variant.ALL_CLEAR)
+    assert said == "Strömmen är åter"
+
+
+def test_who_is_still_affected_is_named_when_anybody_is() -> None:
+    assert SV.still_affected(["Sjövik", "Västerby"]) == "Fortfarande berört: Sjövik och Västerby"
+    assert EN.still_affected(["Sjövik"]) == "Still affected: Sjövik"
+    assert SV.still_affected([]) == ""
+
+
 def test_a_headline_says_what_and_where_once() -> None:
     assert SV.title("", ["Norra Ekbyn"]) == "Strömavbrott i Norra Ekbyn"
     assert SV.title("", ["Västerby", "Sjövik"]) == "Strömavbrott i Västerby och Sjövik"
@@ -93,6 +108,23 @@ def test_a_planned_cut_says_its_date_once() -> None:
     assert SV.planned_phrase(same_day) == "måndag 23 november 15.05 till 17.05"
     night = Planned(NOW, NOW + timedelta(hours=12))
     assert EN.planned_phrase(night) == "Sunday 22 November 15:05 to Mon 23 Nov 03:05"
+
+
+def test_work_is_planned_until_it_begins_and_then_goes_on_since_its_start() -> None:
+    later = Planned(NOW + timedelta(days=1), NOW + timedelta(days=1, hours=2))
+    begun = Planned(AT_14_40, AT_17)
+    assert SV.to_come(later)
+    assert not SV.to_come(begun)
+    assert not SV.to_come(Planned(NOW, AT_17))
+    assert not SV.to_come(None)
+    assert SV.title("", ["Sjövik"], to_come=True) == "Planerat strömavbrott i Sjövik"
+    assert EN.label(Kind.REPORT, headline="", to_come=True) == "Planned power cut"
+    assert SV.when_phrase(None, later, headline="") == "måndag 23 november 15.05 till 17.05"
+    said = SV.when_phrase(None, later, headline="Vattenavstängning")
+    assert said == "planerat måndag 23 november 15.05 till 17.05"
+    assert SV.when_phrase(None, begun, headline="") == "sedan 14.40"
+    assert SV.when_phrase(AT_14_40, None, headline="") == "sedan 14.40"
+    assert SV.when_phrase(None, None, headline="") == ""
 
 
 def test_a_power_cut_named_in_one_language_is_one_in_every_other() -> None:

@@ -168,6 +168,16 @@ def test_planned_work_fits_one_part_of_an_sms(town: Rig) -> None:
     assert measure_sms(words["sms", "news", "sv"]).parts == 1
 
 
+def test_an_update_of_planned_work_still_says_when_though_it_has_an_estimate(town: Rig) -> None:
+    town.say("Vi byter en transformator.", planned=WORK, etr=WORK.end)
+    words = said(town, Kind.UPDATE, "Ta med er en ficklampa.")["sms", "news", "sv"]
+    start = WORK.start.astimezone(town.desk.configuration.zone)
+    assert "PLANERAT STRÖMAVBROTT Norra Ekbyn" in words
+    assert f" {start.day} " in words
+    assert f"{start:%H}.00 till" in words
+    assert "De flesta har ström" not in words
+
+
 def test_planned_work_of_another_kind_says_that_it_is_planned(town: Rig) -> None:
     words = said(
         town,

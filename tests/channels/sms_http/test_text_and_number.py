@@ -27,6 +27,81 @@ def test_a_first_word_fits_one_part(make: Any) -> None:
     assert rendered.used == len(rendered.texts[0].body)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(
+            {
+                "text": "",
+                "etr": "De flesta har ström senast 19.00",
+                "instruction": "Håll kyl och frys stängda",
+            },
+            id="estimate",
+        ),
+        pytest.param(
+            {
+                "kind": Kind.HOLDING,
+                "text": "Inget nytt, felsökning fortsätter.",
+                "etr": "De flesta har ström senast 19.00",
+            },
+            id="holding",
+        ),
+        pytest.param(
+            {
+                "kind": Kind.UPDATE,
+                "text": "En kabel behöver bytas ut.",
+                "etr": "De flesta har ström senast 21.00, inte 19.00",
+            },
+            id="new estimate",
+        ),
+        pytest.param(
+            {
+                "label": "Planerat strömavbrott",
+                "since": "måndag 23 november 08.00 till 12.00",
+                "text": "Vi byter en transformator. Dra ur det som är känsligt.",
+                "next_word": "",
+            },
+            id="planned",
+        ),
+        pytest.param(
+            {
+                "label": "Planerat strömavbrott",
+                "since": "torsdag 24 september 22.00 till fre 25 sep 04.00",
+                "text": "Vi byter en transformator.",
+                "next_word": "",
+            },
+            id="planned over night",
+        ),
+        pytest.param(
+            {
+                "kind": Kind.RESTORED,
+                "label": "Strömmen är åter",
+                "since": "",
+                "text": "Du behöver inte göra något. Fortfarande mörkt? Svara MÖRKT.",
+                "next_word": "",
+            },
+            id="restored",
+        ),
+        pytest.param(
+            {
+                "kind": Kind.RESTORED,
+                "variant": Variant.ALL_CLEAR,
+                "label": "Strömmen är åter",
+                "since": "",
+                "text": "",
+                "next_word": "",
+            },
+            id="restored in one area",
+        ),
+    ],
+)
+def test_every_kind_of_word_fits_one_part(make: Any, said: dict[str, Any]) -> None:
+    rendered = make().render(a_notice(**said), {})
+    assert (rendered.encoding, rendered.parts) == ("GSM-7", 1)
+    assert rendered.used <= 160
+    assert rendered.texts[0].body.endswith("ekbyn.example/a7")
+
+
 def test_what_the_operator_says_is_not_said_twice(make: Any) -> None:
     text = "Strömmen är borta sedan 14.05, åter senast 19.00. Trädfall. Ring inte 112."
     body = text_of(

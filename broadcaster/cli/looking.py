@@ -208,7 +208,10 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     line = f"{name}  {clock}  {kind_word(voice, str(update['kind']))}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
-    if update.get("held"):
+    if update.get("held") and update.get("release_at"):
+        moment = voice.moment(update["release_at"], near=now())
+        line += "  " + _("[goes out {moment}]", moment=moment)
+    elif update.get("held"):
         line += "  " + _("[waits: {reason}]", reason=update["held"])
     return line.replace("\n", " ")
 
@@ -242,20 +245,20 @@ def _counted(talk: Talk, items: list[Incident]) -> str:
 
 def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     voice, _ = talk.voice, talk.voice.say
-    begun = not item.get("release_at") and not is_ahead(item)
-    if item.get("release_at"):
-        last = _("goes out {moment}", moment=voice.moment(item["release_at"], near=now()))
-    elif not begun:
-        last = _("planned {span}", span=planned_span(voice, item["planned"]))
-    elif item.get("closed_at"):
+    waits, planned = item.get("release_at"), is_ahead(item)
+    if item.get("closed_at"):
         last = _("closed {clock}", clock=voice.clock(item["closed_at"], near=now()))
+    elif waits:
+        last = _("goes out {moment}", moment=voice.moment(item["release_at"], near=now()))
+    elif planned:
+        last = _("planned {span}", span=planned_span(voice, item["planned"]))
     elif item.get("overdue"):
         last = _("OVERDUE since {clock}", clock=voice.clock(item["promise"], near=now()))
     elif item.get("promise"):
         last = _("next word {clock}", clock=voice.clock(item["promise"], near=now()))
     else:
         last = ""
-    opened = voice.clock(item["opened_at"], near=now()) if begun else ""
+    opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""
     areas = ", ".join(talk.area_names(list(item["areas"])))
     return (f"  {item['incident']}", opened, what(voice, item), areas, last)
 

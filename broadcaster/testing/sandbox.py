@@ -193,7 +193,7 @@ class Sandbox(FarEnd):
         return moment.astimezone(self.zone).strftime("%H.%M.%S")
 
 
-def run(host: str = "127.0.0.1", port: int = 8099, journal: Path | None = None) -> None:
+def run(host: str = "127.0.0.1", port: int = 8093, journal: Path | None = None) -> None:
     """Serve the sandbox until SIGINT or SIGTERM; prints its address on the first line.
 
     ``journal`` gets every effect as a line of JSON. Raises OSError when the port is taken.

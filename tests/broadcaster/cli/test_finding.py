@@ -122,3 +122,35 @@ def test_an_address_is_kept_in_one_spelling(written: str, read: str) -> None:
 def test_an_address_that_would_leak_the_token_or_is_none_is_refused(written: str) -> None:
     with pytest.raises(BadAddress):
         normal(written)
+
+
+# ------------------------------------------------------------------------------------------------------ its language
+def test_the_first_question_names_no_language_and_the_daemon_answers_in_its_own(
+    daemon: Daemon, run: Run
+) -> None:
+    run("status")
+    asked = [headers for route, _, headers in daemon.asked if route == "GET /api/v1/organisation"]
+    assert ["Accept-Language" in headers for headers in asked] == [False]
+
+
+def test_a_daemon_that_falls_silent_is_spoken_of_in_the_organisations_language(
+    daemon: Daemon, run: Run
+) -> None:
+    from broadcaster.testing.commandline import organisation
+
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv"]))
+    assert run("status").code == 0
+    daemon.answers["GET /api/v1/organisation"] = (0, None)
+    ended = run("status")
+    assert (ended.code, "bröt innan svaret kom" in ended.err) == (3, True)
+
+
+def test_what_is_done_without_a_daemon_is_said_in_the_organisations_language(
+    run: Run, tmp_path: Path
+) -> None:
+    written = (
+        "mode: live\norganisation: {name: Ekbyn, languages: [sv], timezone: Europe/Stockholm}\n"
+    )
+    (tmp_path / "broadcaster.yaml").write_text(written)
+    ended = run("backup", "restore", "x")
+    assert (ended.code, "Det finns ingen att fråga" in ended.err) == (4, True)

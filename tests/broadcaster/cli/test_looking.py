@@ -165,3 +165,20 @@ def test_an_address_can_be_clicked_where_there_is_room_for_it(daemon: Daemon, ru
     page, x = run("status", "A7").out.splitlines()[-2:]
     assert page.endswith("  http://127.0.0.1:8080/")
     assert x.endswith(" social.example/@ekbynsenergi/1122334455667788")
+
+
+def test_what_is_over_is_neither_planned_nor_waiting(daemon: Daemon, run: Run) -> None:
+    closed = daemon.incident(closed_at=START, planned={"start": START, "end": END})
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [closed], "next": ""})
+    first, line = run("incidents", "list").out.splitlines()
+    assert (first, "closed " in line) == ("LIVE · Nothing is open.", True)
+
+
+def test_a_scheduled_update_says_when_and_not_a_word_of_the_machine(
+    daemon: Daemon, run: Run
+) -> None:
+    said = daemon.incident()["updates"][0] | {"held": "scheduled", "release_at": START}
+    daemon.answers[A7] = (200, daemon.incident(updates=[said]))
+    out = run("status", "A7").out
+    assert "[goes out Monday 23 November 2099 08:00]" in out
+    assert "scheduled" not in out

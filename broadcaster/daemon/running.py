@@ -192,10 +192,14 @@ class Daemon:
             name: old.adapters[name] if name not in (*added, *changed) else adapter
             for name, adapter in configuration.adapters.items()
         }
-        for key in _needs_restart(self._loaded.settings, loaded.settings):
+        waits = _needs_restart(old.settings, loaded.settings)
+        for key in waits:
             log.warning("this takes effect after a restart only", key=key)
         self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
-        self.desk.configuration = Configuration(loaded.settings, kept, configuration.digest)
+        settings = loaded.settings.model_copy(
+            update={key: getattr(old.settings, key) for key in waits}
+        )
+        self.desk.configuration = Configuration(settings, kept, configuration.digest)
         self._loaded = loaded
         digest = configuration.digest
         await self.engine.swap(kept, frozenset(removed), frozenset(changed), digest)

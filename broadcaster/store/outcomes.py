@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update as sql_update
+from sqlalchemy import Connection, delete, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
@@ -68,8 +68,16 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> N
     again = t.letter.c.delivery_id == delivery_id, t.letter.c.outcome.in_(["failed", "uncertain"])
     jobs = set(connection.scalars(select(t.letter.c.job_id).where(*again).distinct()))
     connection.execute(delete(t.letter).where(*again))
+    # Letters never pulled were counted as skipped when the delivery ended: they are tried again as well.
+    skipped = connection.scalar(
+        select(func.count())
+        .select_from(t.letter)
+        .where(t.letter.c.delivery_id == delivery_id, t.letter.c.outcome == "skipped")
+    )
     connection.execute(
-        sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(failed=0, uncertain=0)
+        sql_update(t.delivery)
+        .where(t.delivery.c.id == delivery_id)
+        .values(failed=0, uncertain=0, skipped=skipped)
     )
     connection.execute(
         sql_update(t.job)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
-from broadcaster.store import tables as t
+from broadcaster.store import moving, tables as t
 from broadcaster.store.releasing import epoch
 
 # No longer than the database can count: a report that cannot be looked up must not hold up the others.
@@ -23,40 +23,44 @@ def match(connection: Connection, channel: str, report: Report) -> bool:
         return False
     if report.outcome == "pending" or row.reported in ("confirmed", report.outcome):
         return True
+    # What a far side accepted and the network then refused did not arrive: it counts as failed, and the correction of
+    # its text does not go to who never had it. A confirmation that comes after all turns it back.
+    outcome = "accepted" if report.outcome == "confirmed" else "failed"
     connection.execute(
         sql_update(t.letter)
         .where(t.letter.c.job_id == row.job_id, t.letter.c.position == row.position)
-        .values(reported=report.outcome, detail=report.detail[:200])
+        .values(reported=report.outcome, outcome=outcome, detail=report.detail[:200])
     )
-    for name, change in _counts(row, report.outcome).items():
+    changes = _counts(row, outcome, report.outcome == "confirmed")
+    if changes:
         connection.execute(
             sql_update(t.delivery)
             .where(t.delivery.c.id == row.delivery_id)
-            .values({name: t.delivery.c[name] + change})
+            .values({name: t.delivery.c[name] + change for name, change in changes.items()})
         )
-    if row.outcome == "uncertain" and report.outcome == "confirmed":
-        connection.execute(
-            sql_update(t.letter)
-            .where(t.letter.c.job_id == row.job_id, t.letter.c.position == row.position)
-            .values(outcome="accepted")
-        )
-        # It had been accepted when it was tried; the delivery as a whole is no longer in doubt.
-        connection.execute(
-            sql_update(t.delivery)
-            .where(t.delivery.c.id == row.delivery_id, t.delivery.c.state == State.UNCERTAIN)
-            .values(state=State.ACCEPTED, accepted_at=row.at, ended_at=row.at, detail="")
-        )
+    _move(connection, row)
     return True
 
 
-def _counts(row: Any, outcome: str) -> dict[str, int]:
-    """How the delivery's counts change. An uncertain letter that reached the phone had been accepted after all."""
-    if outcome == "confirmed":
-        changes = {"confirmed": 1}
-        if row.outcome == "uncertain":
-            changes |= {"uncertain": -1, "accepted": 1}
-        return changes
-    return {}
+def _counts(row: Any, outcome: str, confirmed: bool) -> dict[str, int]:
+    """How the delivery's counts change when this letter's outcome becomes `outcome`."""
+    changes = {"confirmed": 1} if confirmed else {}
+    if row.outcome != outcome and row.outcome in ("accepted", "failed", "uncertain"):
+        changes |= {row.outcome: -1, outcome: 1}
+    return changes
+
+
+def _move(connection: Connection, row: Any) -> None:
+    """The delivery follows its counts: no longer in doubt when one arrived, bounced when none did."""
+    delivery = connection.execute(
+        select(t.delivery).where(t.delivery.c.id == row.delivery_id)
+    ).one()
+    if delivery.accepted and delivery.state == State.UNCERTAIN:
+        # It had been accepted when it was tried.
+        ended: dict[str, Any] = {"accepted_at": row.at, "ended_at": row.at, "detail": ""}
+        moving.move(connection, delivery.id, State.ACCEPTED, **ended)
+    elif delivery.state == State.ACCEPTED and delivery.failed >= delivery.total > 0:
+        moving.move(connection, delivery.id, State.BOUNCED, detail="every address was refused")
 
 
 def _letter(connection: Connection, channel: str, report: Report) -> Any:

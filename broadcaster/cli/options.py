@@ -93,7 +93,9 @@ class Said:
     ] = None
     channel: Annotated[
         list[str] | None,
-        Option("--channel", metavar="NAME", help="Only these channels; can be repeated."),
+        Option(
+            "--channel", metavar="NAME", help="Only these, besides page and feeds; can be repeated."
+        ),
     ] = None
     quiet: Annotated[bool, Option("--quiet", help="Boards only: no posts, no letters.")] = False
     plain: Annotated[

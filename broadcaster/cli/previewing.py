@@ -25,11 +25,13 @@ def summary(talk: Talk, preview: Preview) -> Iterator[str]:
 def whole(talk: Talk, preview: Preview) -> Iterator[str]:
     """The summary, then each channel's exact texts with their length, parts and cost."""
     yield from summary(talk, preview)
-    for channel in preview.get("channels", ()):
-        yield ""
-        if channel.get("shape") == "board":
-            yield _board(talk.voice, channel)
+    channels = list(preview.get("channels") or ())
+    boards = [channel for channel in channels if channel.get("shape") == "board"]
+    yield from ("", *(_board(talk.voice, board) for board in boards)) if boards else ()
+    for channel in channels:
+        if channel in boards:
             continue
+        yield ""
         yield _measured(talk.voice, channel)
         for text in channel.get("texts", ()):
             yield from (f"  | {line}" for line in text.splitlines() or [""])

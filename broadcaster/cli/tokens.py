@@ -62,7 +62,7 @@ def list_tokens(reach: Reach) -> None:
         out_json(answer)
         return
     items = answer["items"]
-    out(f"{talk.mode} · " + _("{count} tokens", count=len(items)))
+    out(f"{talk.mode} · " + _("Tokens: {count}", count=len(items)))
     show_columns(_line(talk, item) for item in items)
 
 

@@ -163,7 +163,8 @@ def test_an_import_that_breaks_off_exits_3(daemon: Daemon, run: Run, tmp_path: P
     daemon.answers["POST /api/v1/subscribers/import"] = (200, [{"done": 1000}])
     options = ["--channel", "sms", "--source", "x", "--legal-basis", "y"]
     assert run("subscribers", "import", "people.csv", *options).code == 3
-    assert run("subscribers", "import", "nowhere.csv", *options).code == 2
+    ended = run("subscribers", "import", "nowhere.csv", *options)
+    assert (ended.code, ended.err) == (2, "nowhere.csv cannot be read: there is no such file.\n")
 
 
 def test_a_broken_audit_chain_is_no_success(daemon: Daemon, run: Run) -> None:

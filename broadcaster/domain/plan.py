@@ -29,7 +29,8 @@ def routed(routes: Iterable[Route], severity: Severity, areas: Iterable[str]) ->
         dict.fromkeys(
             channel
             for route in routes
-            if severity.at_least(route.severity) and (route.areas is None or route.areas & concerned)
+            if severity.at_least(route.severity)
+            and (route.areas is None or route.areas & concerned)
             for channel in route.channels
         )
     )
@@ -60,7 +61,12 @@ def _covers(new: Reach, old: Reach) -> bool:
     same_audience = new.audience is old.audience
     # An all-clear is mild by nature and still tells the whole situation.
     as_severe = new.kind is Kind.RESTORED or new.severity.at_least(old.severity)
-    return same_audience and as_severe and old.areas <= new.areas and old.kind not in (Kind.CORRECTION, Kind.RETRACTION)
+    return (
+        same_audience
+        and as_severe
+        and old.areas <= new.areas
+        and old.kind not in (Kind.CORRECTION, Kind.RETRACTION)
+    )
 
 
 def lifetime(now: datetime, promise: datetime | None, until: datetime | None) -> datetime:

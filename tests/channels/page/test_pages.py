@@ -125,7 +125,8 @@ def test_an_estimate_that_was_withdrawn_is_not_one_that_is_yet_to_come() -> None
 
 def facts_of(shown: Board, anchor: str, within: str = "") -> list[str]:
     tree = parsed(written(shown)["index.html"].body)
-    return tree.xpath(f"//li[@id='{anchor}']/div{within}/p[@class='fact']/text()")
+    found = tree.xpath(f"//li[@id='{anchor}']/div{within}/p[@class='fact']/text()")
+    return [str(text) for text in found]
 
 
 def test_an_update_without_a_word_says_what_it_changed() -> None:

@@ -6,18 +6,18 @@ import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.domain.plan import lifetime
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
+from broadcaster.service.timing import check_times, promise_of
 from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 LONGEST_TEXT = 20_000
-CLOCK_SLACK = timedelta(minutes=5)
 NEEDS_TEXT = frozenset({Kind.REPORT, Kind.CORRECTION, Kind.NOTICE})
 HOLDING_SENTENCE = "No new information. The work goes on."
 
@@ -76,8 +76,8 @@ def draft(
         accepted_at=now,
         not_after=now,
     )
-    _check_times(command, update, now, said_at)
-    promise = _promise(command, update, settings, said_at, over=whole or not areas)
+    check_times(command, update, now, said_at)
+    promise = promise_of(command, update, settings, said_at, base, over=whole or not areas)
     update = replace(update, promise=promise, not_after=lifetime(said_at, promise, command.until))
     spoken = {tag for known in record.updates for tag in known.said.texts} if record else ()
     return Draft(update=update, target=target, whole=whole, base=base, spoken=frozenset(spoken))
@@ -330,64 +330,3 @@ def _clean(text: str, at: str) -> str:
         return clean(text, limit=LONGEST_TEXT).strip()
     except BadText as error:
         raise Refused("{reason}", at=at, reason=str(error)) from error
-
-
-# ---------------------------------------------------------------------------------------------------------- its times
-def _check_times(command: Command, update: Update, now: datetime, said_at: datetime) -> None:
-    """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
-    if command.at is not None and command.at <= now:
-        _refuse_time("--at", command.at, "is in the past")
-    for option, time in (
-        ("--etr", command.etr),
-        ("--next", command.next),
-        ("--until", command.until),
-    ):
-        if time is not None and time <= said_at:
-            _refuse_time(option, time, "is in the past")
-    if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
-        _refuse_time("--since", command.since, "is in the future")
-    if update.etr and update.since and command.etr and update.etr <= update.since:
-        _refuse_time("--etr", update.etr, "is before the incident began")
-    if command.planned is not None:
-        if command.planned.end <= command.planned.start:
-            _refuse_time("--planned", command.planned.end, "ends before it begins")
-        if command.planned.end <= now:
-            _refuse_time("--planned", command.planned.end, "is in the past")
-
-
-def _refuse_time(option: str, time: datetime, what: str) -> None:
-    raise Refused(
-        "{option} {time} " + what + ". Nothing was sent.",
-        at=option.removeprefix("--"),
-        option=option,
-        time=time.isoformat(timespec="minutes"),
-    )
-
-
-def _promise(
-    command: Command, update: Update, settings: Settings, said_at: datetime, *, over: bool
-) -> datetime | None:
-    """When the next word comes: as written, else by the configured rule, never later than the estimate."""
-    if over or update.kind is Kind.NOTICE:
-        return None
-    etr = update.etr if update.etr and update.etr > said_at else None
-    if command.next is not None:
-        if etr is not None and command.next > etr:
-            raise Refused(
-                "The next word would come after the power is expected back ({etr}): promise it by then. "
-                "Nothing was sent.",
-                at="next",
-                etr=etr.isoformat(timespec="minutes"),
-            )
-        return command.next
-    if command.planned is not None or (update.planned and said_at < update.planned.start):
-        return None  # until the work begins, its beginning is the next word
-    if settings.follow_up is None:
-        if update.audience is Audience.STAFF:
-            return None
-        raise Refused(
-            "Say when the next word comes: --next 45m. No rule is configured. Nothing was sent.",
-            at="next",
-        )
-    promise = said_at + timedelta(seconds=settings.follow_up.next)
-    return min(promise, etr) if etr else promise

@@ -23,7 +23,7 @@ AT_17, AT_19 = NOW + timedelta(minutes=115), NOW + timedelta(minutes=235)
 
 def test_a_changed_estimate_names_the_old_one() -> None:
     said = SV.etr_phrase(AT_19, AT_17, headline="")
-    assert said == "De flesta har ström senast 19.00, inte 17.00"
+    assert said == "Ny bedömning: senast 19.00, inte 17.00"
 
 
 @pytest.mark.parametrize(

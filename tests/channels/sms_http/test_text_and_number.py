@@ -49,8 +49,8 @@ def test_a_first_word_fits_one_part(make: Any) -> None:
         pytest.param(
             {
                 "kind": Kind.UPDATE,
-                "text": "En kabel behöver bytas ut.",
-                "etr": "De flesta har ström senast 21.00, inte 19.00",
+                "text": "En kabel måste bytas, inte lagas.",
+                "etr": "Ny bedömning: senast 21.00, inte 19.00",
             },
             id="new estimate",
         ),
@@ -131,7 +131,7 @@ def test_facts_without_words_are_said(make: Any) -> None:
 
 
 def test_a_changed_estimate_is_said_though_the_old_one_stands_in_the_text(make: Any) -> None:
-    etr = "De flesta har ström senast 21.00, inte 19.00"
+    etr = "Ny bedömning: senast 21.00, inte 19.00"
     assert etr in text_of(make, text="Vi trodde 19.00.", etr=etr)
 
 

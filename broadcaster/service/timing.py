@@ -1,0 +1,82 @@
+"""The times of an update: what cannot be true is refused, and when the next word is promised. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.service.commands import Command, Refused
+from broadcaster.settings.model import Settings
+
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+def check_times(command: Command, update: Update, now: datetime, said_at: datetime) -> None:
+    """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
+    if command.at is not None and command.at <= now:
+        _refuse_time("--at", command.at, "is in the past")
+    for option, time in (
+        ("--etr", command.etr),
+        ("--next", command.next),
+        ("--until", command.until),
+    ):
+        if time is not None and time <= said_at:
+            _refuse_time(option, time, "is in the past")
+    if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
+        _refuse_time("--since", command.since, "is in the future")
+    if update.etr and update.since and command.etr and update.etr <= update.since:
+        _refuse_time("--etr", update.etr, "is before the incident began")
+    if command.planned is not None:
+        if command.planned.end <= command.planned.start:
+            _refuse_time("--planned", command.planned.end, "ends before it begins")
+        if command.planned.end <= now:
+            _refuse_time("--planned", command.planned.end, "is in the past")
+
+
+def _refuse_time(option: str, time: datetime, what: str) -> None:
+    raise Refused(
+        "{option} {time} " + what + ". Nothing was sent.",
+        at=option.removeprefix("--"),
+        option=option,
+        time=time.isoformat(timespec="minutes"),
+    )
+
+
+def promise_of(
+    command: Command,
+    update: Update,
+    settings: Settings,
+    said_at: datetime,
+    base: Update | None,
+    *,
+    over: bool,
+) -> datetime | None:
+    """When the next word comes: as written, else by the configured rule, never later than the estimate.
+
+    A retraction brings back what stood before, so the promise that stood is not replaced by another.
+    """
+    if over or update.kind is Kind.NOTICE:
+        return None
+    etr = update.etr if update.etr and update.etr > said_at else None
+    if command.next is not None:
+        if etr is not None and command.next > etr:
+            raise Refused(
+                "The next word would come after the power is expected back ({etr}): promise it by then. "
+                "Nothing was sent.",
+                at="next",
+                etr=etr.isoformat(timespec="minutes"),
+            )
+        return command.next
+    if command.planned is not None or (update.planned and said_at < update.planned.start):
+        return None  # until the work begins, its beginning is the next word
+    if update.kind is Kind.RETRACTION and base and base.promise and base.promise > said_at:
+        return base.promise
+    if settings.follow_up is None:
+        if update.audience is Audience.STAFF:
+            return None
+        raise Refused(
+            "Say when the next word comes: --next 45m. No rule is configured. Nothing was sent.",
+            at="next",
+        )
+    promise = said_at + timedelta(seconds=settings.follow_up.next)
+    return min(promise, etr) if etr else promise

@@ -22,6 +22,9 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    strace) command -v strace >/dev/null ;;
+    # What drives the browser brings its own node, which needs this library of the system.
+    libatomic1) ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 ;;
     chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
@@ -43,7 +46,7 @@ bring() {
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras chromium nodejs npm; do bring "$package"; done
+for package in postgresql kannel kannel-extras strace libatomic1 chromium nodejs npm; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
@@ -62,5 +65,5 @@ fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras strace libatomic1 chromium nodejs npm"
 [ "${CI:-}" != true ] || exit 1

@@ -89,6 +89,7 @@ PEERS = {
             smsbox=functools.partial(_program, "smsbox", *_KANNEL),
             fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
         ),
+        _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("chromium", chromium=_browser),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),

@@ -251,6 +251,7 @@ def test_a_full_disk_is_said_and_every_yes_was_kept(tmp_path: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.real("strace")
 def test_after_a_failed_fsync_nothing_is_accepted_until_the_store_is_opened_again(
     tmp_path: Path,
 ) -> None:
@@ -278,15 +279,9 @@ def test_after_a_failed_fsync_nothing_is_accepted_until_the_store_is_opened_agai
     assert child.stdout.readline() == "A1-1\n"
     trace = ["strace", "-f", "-p", str(child.pid), "-o", "/dev/null"]
     inject = ["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"]
-    try:
-        tracer = subprocess.Popen([*trace, *inject], stderr=subprocess.PIPE, text=True)
-    except FileNotFoundError:
-        child.kill()
-        pytest.skip("strace is not on this machine")
+    tracer = subprocess.Popen([*trace, *inject], stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
-    if "attached" not in tracer.stderr.readline():
-        child.kill()
-        pytest.skip("strace may not attach here")
+    assert "attached" in tracer.stderr.readline()
     child.stdin.write("broken\n")
     child.stdin.flush()
     said = [child.stdout.readline() for _ in range(2)]

@@ -13,23 +13,17 @@ from broadcaster.channel import Notice, Rendered, Text
 from broadcaster.domain.text import (
     MASTODON_LIMIT,
     MASTODON_PER_LINK,
+    as_sentence,
     mastodon_length,
     split_text,
 )
-
-
-def _sentence(phrase: str) -> str:
-    phrase = phrase.strip()
-    ended = phrase if phrase.endswith((".", "!", "?", "…")) else f"{phrase}."
-    return ended[:1].upper() + ended[1:]
-
 
 _TEMPLATES = SandboxedEnvironment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     undefined=StrictUndefined,
     autoescape=False,
 )
-_TEMPLATES.filters["sentence"] = _sentence
+_TEMPLATES.filters["sentence"] = as_sentence
 
 
 def arrange(notice: Notice, limits: Mapping[str, Any], *, most_posts: int) -> Rendered:

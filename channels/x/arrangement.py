@@ -8,21 +8,14 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from broadcaster.channel import Notice, Rendered, Text
-from broadcaster.domain.text import X_LIMIT, split_text, weighted_length
-
-
-def _sentence(phrase: str) -> str:
-    phrase = phrase.strip()
-    ended = phrase if phrase.endswith((".", "!", "?", "…")) else f"{phrase}."
-    return ended[:1].upper() + ended[1:]
-
+from broadcaster.domain.text import X_LIMIT, as_sentence, split_text, weighted_length
 
 _TEMPLATES = SandboxedEnvironment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     undefined=StrictUndefined,
     autoescape=False,
 )
-_TEMPLATES.filters["sentence"] = _sentence
+_TEMPLATES.filters["sentence"] = as_sentence
 
 
 def arrange(notice: Notice, *, most_posts: int) -> Rendered:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 HEAVY = ["fastapi", "psycopg", "pydantic", "requests", "rich.console", "sqlalchemy"]
 CONTRACT = {"setup", "demo", "test", "check", "peers", "bench", "soak"}
@@ -41,15 +38,10 @@ def test_ci_runs_exactly_what_the_readme_names(root: Path) -> None:
         if line.strip().startswith("make ")
     ]
     assert commands == ["make check", "make test", "make demo ONESHOT=1"]
-    if not (root / "README.md").exists():
-        pytest.skip("README.md is not written yet")
     readme = (root / "README.md").read_text()
     assert [command for command in commands if command not in readme] == []
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("broadcaster.cli") is None, reason="broadcaster/cli is not written yet"
-)
 def test_help_starts_lean(root: Path) -> None:
     asked = subprocess.run(
         [sys.executable, "-c", ASK_HELP], cwd=root, capture_output=True, text=True, check=False

@@ -12,6 +12,7 @@ from broadcaster.domain.text.graphemes import (
 )
 from broadcaster.domain.text.gsm import SmsMeasure, measure_sms, split_sms
 from broadcaster.domain.text.plain import PlainText, Replacement, plain
+from broadcaster.domain.text.sentence import as_sentence
 from broadcaster.domain.text.split import ELLIPSIS, GSM_ELLIPSIS, Measure, shorten, split_text
 from broadcaster.domain.text.weighted import (
     MASTODON_LIMIT,
@@ -36,6 +37,7 @@ __all__ = [
     "Replacement",
     "SmsMeasure",
     "TextTooLong",
+    "as_sentence",
     "clean",
     "cut_graphemes",
     "grapheme_length",

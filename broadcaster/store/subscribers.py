@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -106,34 +107,20 @@ def take(
         again: also take who had said no.
     """
     known = _known(connection, channel, rows)
-    areas = _areas_of(connection, [found[0] for found in known.values()])
-    declined = frozenset(
-        digest for digest, found in known.items() if not again and not areas.get(found[0])
-    )
+    areas = _areas_of(connection, [found.id for found in known.values()])
+    silent = {digest for digest, found in known.items() if not areas.get(found.id)}
+    declined = frozenset() if again else frozenset(silent)
     wanted = [row for row in rows if row.digest not in declined]
-    fresh = [row for row in wanted if row.digest not in known]
-    _insert(
-        connection,
-        t.subscriber,
-        [
-            {
-                "channel": channel,
-                "address": row.address,
-                "key_id": key_id,
-                "digest": row.digest,
-                "language": row.language,
-                "import_id": import_id,
-            }
-            for row in fresh
-        ],
+    came = _add(
+        connection, import_id, channel, key_id, [row for row in wanted if row.digest not in known]
     )
-    ids = {
-        digest: found[0] for digest, found in (known | _known(connection, channel, fresh)).items()
-    }
+    added = [found for found in came.values() if found.import_id == import_id]
+    ids = {digest: found.id for digest, found in (known | came).items()}
     respoken = [
-        row for row in wanted if row.digest in known and known[row.digest][1] != row.language
+        row for row in wanted if row.digest in known and known[row.digest].language != row.language
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
+    _bring_back(connection, [ids[digest] for digest in silent - declined], import_id)
     missing = [
         (ids[row.digest], area)
         for row in wanted
@@ -144,21 +131,45 @@ def take(
         t.subscription,
         [{"subscriber_id": key, "channel": channel, "area": area} for key, area in missing],
     )
-    old = {found[0] for found in known.values()}
+    old = {found.id for found in known.values()}
     changed = {ids[row.digest] for row in respoken} | {key for key, _ in missing if key in old}
-    return Taken(len(fresh), len(changed), declined)
+    return Taken(len(added), len(changed), declined)
 
 
-def _known(
-    connection: Connection, channel: str, rows: Sequence[NewSubscriber]
-) -> dict[bytes, tuple[int, str]]:
+def _known(connection: Connection, channel: str, rows: Sequence[NewSubscriber]) -> dict[bytes, Any]:
+    """Those who are there, by digest, and held: who leaves or is erased does so before this write or after it."""
     found = connection.execute(
-        select(t.subscriber.c.digest, t.subscriber.c.id, t.subscriber.c.language).where(
+        select(
+            t.subscriber.c.digest,
+            t.subscriber.c.id,
+            t.subscriber.c.language,
+            t.subscriber.c.import_id,
+        )
+        .where(
             t.subscriber.c.channel == channel,
             t.subscriber.c.digest.in_([row.digest for row in rows]),
         )
+        .order_by(t.subscriber.c.id)
+        .with_for_update()
     ).all()
-    return {row.digest: (row.id, row.language) for row in found}
+    return {row.digest: row for row in found}
+
+
+def _add(
+    connection: Connection,
+    import_id: int,
+    channel: str,
+    key_id: str,
+    rows: Sequence[NewSubscriber],
+) -> dict[bytes, Any]:
+    """Add those who were not there. What comes back may have been added by another import meanwhile."""
+    common = {"channel": channel, "key_id": key_id, "import_id": import_id}
+    new = [
+        common | {"address": row.address, "digest": row.digest, "language": row.language}
+        for row in rows
+    ]
+    _insert(connection, t.subscriber, new)
+    return _known(connection, channel, rows)
 
 
 def _areas_of(connection: Connection, ids: Sequence[int]) -> dict[int, set[str]]:
@@ -189,6 +200,14 @@ def _respeak(connection: Connection, languages: Sequence[tuple[int, str]]) -> No
         )
 
 
+def _bring_back(connection: Connection, ids: Sequence[int], import_id: int) -> None:
+    """Who had said no is here by this import: a restored backup must not erase him for what he said before it."""
+    if ids:
+        connection.execute(
+            sql_update(t.subscriber).where(t.subscriber.c.id.in_(ids)).values(import_id=import_id)
+        )
+
+
 # ------------------------------------------------------------------------------------------------- leaving and going
 def remove(
     connection: Connection,
@@ -199,11 +218,7 @@ def remove(
     actor: str,
 ) -> int | None:
     """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address."""
-    key = connection.scalar(
-        select(t.subscriber.c.id).where(
-            t.subscriber.c.channel == channel, t.subscriber.c.digest == digest
-        )
-    )
+    key = _held(connection, channel, digest)
     if key is None:
         return None
     query = delete(t.subscription).where(t.subscription.c.subscriber_id == key)
@@ -216,17 +231,23 @@ def remove(
 
 def erase(connection: Connection, channel: str, digest: bytes, now: datetime, actor: str) -> bool:
     """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log."""
-    key = connection.scalar(
-        select(t.subscriber.c.id).where(
-            t.subscriber.c.channel == channel, t.subscriber.c.digest == digest
-        )
-    )
+    key = _held(connection, channel, digest)
     if key is not None:
         connection.execute(delete(t.subscription).where(t.subscription.c.subscriber_id == key))
         connection.execute(delete(t.subscriber).where(t.subscriber.c.id == key))
     audit.note(connection, now, actor, "erase subscriber", str(key or ""))
     connection.info["checkpoint"] = True
     return key is not None
+
+
+def _held(connection: Connection, channel: str, digest: bytes) -> int | None:
+    """The id of a subscriber, whom no import can change until this is committed; None: there is no such."""
+    key: int | None = connection.scalar(
+        select(t.subscriber.c.id)
+        .where(t.subscriber.c.channel == channel, t.subscriber.c.digest == digest)
+        .with_for_update()
+    )
+    return key
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

@@ -127,7 +127,11 @@ class ChannelSettings(BaseModel):
         (), description="Failure domains this channel needs, such as internet."
     )
     fallback: tuple[str, ...] = Field(
-        (), description="Channels that take over when this one fails, in order."
+        (),
+        description=(
+            "Channels that take over when this one fails, in order. One of the same kind writes to the addresses that "
+            "failed, one of another kind to all its subscribers in the same areas."
+        ),
     )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
     attempts: int = Field(

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 AHEAD = 200
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
+AGAIN = ("transient", "doubtful")  # the outcomes of a letter that is tried again
 LEASE_SECONDS = 12.0  # by our own monotonic clock, shorter than the lease in the store: stop before others start
 
 
@@ -62,6 +63,7 @@ class Blast:
     ) -> None:
         self._store, self._adapter, self._job, self._attempt = store, adapter, job, attempt
         self._prefix, self._clock, self._halted = key_prefix, clock, halted
+        self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
@@ -197,7 +199,7 @@ class Blast:
 
     def _outcome(self, failure: Failure) -> str:
         if failure.outcome is Outcome.UNCERTAIN:
-            return "transient" if self._job.life_safety else "uncertain"
+            return self._in_doubt
         if failure.outcome is Outcome.TRANSIENT:
             return "transient"
         # The far side refused the supplier, not the address: another supplier may take it.
@@ -205,7 +207,7 @@ class Blast:
 
     def _row(self, position: int, outcome: str, handle: str, detail: str) -> None:
         job = self._job
-        self.run.transient += outcome == "transient"  # whatever the reason, it is to be tried again
+        self.run.transient += outcome in AGAIN
         self._rows.append(
             LetterRow(
                 job.id,
@@ -247,9 +249,8 @@ class Blast:
 
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
-        outcome = "transient" if self._job.life_safety else "uncertain"
         for position in self._open.values():
-            self._row(position, outcome, "", "no answer")
+            self._row(position, self._in_doubt, "", "no answer")
         self._open.clear()
         self._flush()
         self._await_flush()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -16,7 +16,10 @@ from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
 from broadcaster.store import claiming, deliveries, moving, withdrawing
 from broadcaster.store.claiming import Claim, Step
+from broadcaster.store.deliveries import LeaseLost
+from broadcaster.store.writer import Work
 
+T = TypeVar("T")
 log = structlog.get_logger()
 RENEW = 2.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
@@ -48,9 +51,21 @@ class PostLane(Lane):
         return await self.read(lambda connection: deliveries.next_due_at(connection, self.name))
 
     async def _carry(self, claim: Claim) -> None:
-        if claim.state is State.UNCERTAIN:
-            await self._resolve(claim)
-            return
+        try:
+            await (self._resolve(claim) if claim.state is State.UNCERTAIN else self._all(claim))
+        except LeaseLost:
+            log.warning("another node took over", channel=self.name, delivery=claim.id)
+
+    async def _record(self, claim: Claim, work: Work[T]) -> T:
+        """Write what came of a claim. Raises LeaseLost, and writes nothing, when another node has it by now."""
+
+        def guarded(connection: Any) -> T:
+            deliveries.require_lease(connection, claim)
+            return work(connection)
+
+        return await self.write(guarded)
+
+    async def _all(self, claim: Claim) -> None:
         shown = Receipt()
         for step in claim.steps:
             receipt = await self._step(claim, step)
@@ -67,7 +82,7 @@ class PostLane(Lane):
             moving.end(connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url)
             withdrawing.note_withdrawn(connection, claim.id)
 
-        await self.write(work)
+        await self._record(claim, work)
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
         self.aside(self.confirm([claim.id], receipt))
@@ -77,19 +92,22 @@ class PostLane(Lane):
         """Do one step. None: it is not done, and the delivery has been put back or ended."""
         now = self.around.clock()
         if step.skip:
-            await self.write(lambda connection: deliveries.end_step(connection, step.id, "skipped"))
+            await self._record(
+                claim, lambda connection: deliveries.end_step(connection, step.id, "skipped")
+            )
             return Receipt()
         if step.uncertain:
             sentence = "The daemon stopped while this was under way; it may have gone out."
-            await self.write(
+            await self._record(
+                claim,
                 lambda connection: self._settle_uncertain(
                     connection, claim, step, sentence, now, now
-                )
+                ),
             )
             return None
         if now >= claim.not_after:
-            await self.write(
-                lambda connection: deliveries.put_back(connection, claim, now, now, "")
+            await self._record(
+                claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
             )
             return None
         attempt_id = await self.write(
@@ -98,8 +116,8 @@ class PostLane(Lane):
             )
         )
         if attempt_id is None:
-            await self.write(
-                lambda connection: deliveries.put_back(connection, claim, now, now, "")
+            await self._record(
+                claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
             )
             return None
         if self.around.clock() >= claim.not_after:
@@ -115,7 +133,7 @@ class PostLane(Lane):
             deliveries.end_attempt(connection, attempt_id, now, Outcome.TRANSIENT, None, "")
             deliveries.put_back(connection, claim, now, now, "")
 
-        await self.write(work)
+        await self._record(claim, work)
 
     async def _try(self, claim: Claim, step: Step, attempt_id: int) -> Receipt | None:
         attempt = self.attempt(step.attempts + 1, claim.not_after, first=step.first_tried_at)
@@ -139,7 +157,7 @@ class PostLane(Lane):
             if step.kind is StepKind.WITHDRAW:
                 withdrawing.note_taken(connection, step.id)
 
-        await self.write(work)
+        await self._record(claim, work)
         self.count(Outcome.ACCEPTED)
         return receipt
 
@@ -182,7 +200,7 @@ class PostLane(Lane):
 
         if self.parks(failure):
             await self.park(failure.sentence)
-        await self.write(work)
+        await self._record(claim, work)
 
     def _settle(
         self,
@@ -244,10 +262,11 @@ class PostLane(Lane):
             again = self.later(pause(claim.attempts, self.chance(), failure.retry_after))
             self.count(failure.outcome, failure)
             sentence = failure.sentence
-            await self.write(
+            await self._record(
+                claim,
                 lambda connection: deliveries.put_back(
                     connection, claim, now, again, sentence, State.UNCERTAIN
-                )
+                ),
             )
             return
         await self._resolved(claim, step, receipt)
@@ -268,6 +287,6 @@ class PostLane(Lane):
                 deliveries.put_back(connection, claim, now, now, "")
             return again
 
-        again = await self.write(work)
+        again = await self._record(claim, work)
         if receipt is not None and not again:
             await self._end_accepted(claim, receipt)

@@ -61,6 +61,19 @@ def renew(connection: Connection, claim: Claim, now: datetime) -> bool:
     return held.rowcount == 1
 
 
+class LeaseLost(Exception):
+    """Another node has the delivery by now: what it writes counts, and nothing of ours is kept."""
+
+
+def require_lease(connection: Connection, claim: Claim) -> None:
+    """Hold the row of a claim for this transaction. Raises LeaseLost when it is not ours any more."""
+    token = connection.scalar(
+        select(t.delivery.c.lease_token).where(t.delivery.c.id == claim.id).with_for_update()
+    )
+    if token != claim.lease_token:
+        raise LeaseLost(f"delivery {claim.id}")
+
+
 def end_attempt(
     connection: Connection,
     attempt_id: int,

@@ -38,6 +38,12 @@ def start(
                 d.c.state == State.FAILED,
                 and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
                 and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
+                and_(
+                    d.c.state == State.ACCEPTED,
+                    d.c.shape == Shape.LETTER,
+                    d.c.uncertain > 0,
+                    d.c.life_safety,
+                ),
                 and_(d.c.state == State.WAITING, d.c.channel.in_(list(sick))),
                 and_(
                     d.c.state == State.SENDING,

@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update as sql_update
+from sqlalchemy import Connection, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, Shape, State
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import database_now
-from broadcaster.store.letters import LetterRow, flush_rows, positions_without_outcome
+from broadcaster.store.letters import (
+    DOUBT,
+    LetterRow,
+    doubtful,
+    drop_transient,
+    flush_rows,
+    unknown,
+)
 from broadcaster.store.moving import end, move
 
 
@@ -70,39 +77,33 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
     for row in connection.execute(
         select(t.job).where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
     ).all():
-        tried_before = False
-        if delivery.stopped and delivery.life_safety:
-            # What is tried again when life depends on it may have gone each time: they get the correction.
-            mine = (t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
-            connection.execute(delete(t.letter).where(*mine))
-            tried_before = row.attempts > int(row.state == "sending")
-        left = positions_without_outcome(connection, row)
+        left, in_doubt = unknown(connection, row), doubtful(connection, row.id)
         in_flight = [
             position
             for position in left
-            if tried_before or (row.state == "sending" and position < row.watermark)
+            if position in in_doubt or (row.state == "sending" and position < row.watermark)
         ]
         flush_rows(
             connection,
             [
-                LetterRow(row.id, position, delivery.id, row.subscribers[position], "uncertain")
+                LetterRow(
+                    row.id,
+                    position,
+                    delivery.id,
+                    row.subscribers[position],
+                    "uncertain",
+                    detail=DOUBT,
+                )
                 for position in in_flight
             ],
             row.supplier,
             now,
         )
-        transient = int(
-            connection.scalar(
-                select(func.count())
-                .select_from(t.letter)
-                .where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
-            )
-            or 0
-        )
+        never_gone = len(left) - len(in_flight) + drop_transient(connection, row.id)
         connection.execute(
             sql_update(t.delivery)
             .where(t.delivery.c.id == delivery.id)
-            .values(skipped=t.delivery.c.skipped + len(left) - len(in_flight) + transient)
+            .values(skipped=t.delivery.c.skipped + never_gone)
         )
     connection.execute(
         sql_update(t.job)
@@ -123,7 +124,7 @@ def _end_letters(connection: Connection, delivery: Any, now: datetime) -> None:
             "" if counts.total else "nobody to write to",
         )
     elif counts.uncertain:
-        move(connection, delivery_id, State.UNCERTAIN, detail="it may have gone; nobody said so")
+        move(connection, delivery_id, State.UNCERTAIN, detail=DOUBT)
     elif stopped or counts.skipped or not delivery.expanded:
         move(connection, delivery_id, State.WAITING)
         end(

@@ -2,13 +2,17 @@
 
 A job's watermark is committed before letters up to it can be pulled. After a crash a letter beyond it is waiting, one
 below it without an outcome is uncertain: nobody is lost, and nobody gets a text twice but for those in between.
+
+Two outcomes are not final: a transient letter has certainly not gone and is tried again; a doubtful one may have gone
+and is tried again all the same (life-safety, or an operator's resend). Doubt ends in accepted or in uncertain, never in
+failed: who may have read a wrong text gets its correction.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -20,6 +24,7 @@ from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, database_now
 
 FINAL = ("accepted", "failed", "uncertain", "skipped")
+DOUBT = "it may have gone; nobody said so"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class LetterRow:
-    """One outcome to be written: accepted, failed, uncertain, skipped, or transient (to be tried again)."""
+    """One outcome to be written: a final one, or transient or doubtful, which are tried again."""
 
     job_id: int
     position: int
@@ -116,27 +121,49 @@ def claim_job(
 
 def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
     """Letters below the watermark of a job that broke off may have gone: uncertain, or sent again when life depends."""
-    if row.state == "sending" and not row.life_safety:
-        open_positions = positions_without_outcome(connection, row)
+    if row.state == "sending":
+        outcome = "doubtful" if row.life_safety else "uncertain"
         flush_rows(
             connection,
             [
-                LetterRow(row.id, position, row.delivery_id, row.subscribers[position], "uncertain")
-                for position in open_positions
+                LetterRow(row.id, position, row.delivery_id, row.subscribers[position], outcome)
+                for position in unknown(connection, row)
                 if position < row.watermark
             ],
             row.supplier,
             now,
         )
-    connection.execute(
-        delete(t.letter).where(t.letter.c.job_id == row.id, t.letter.c.outcome == "transient")
+    drop_transient(connection, row.id)
+
+
+def unknown(connection: Connection, row: Any) -> list[int]:
+    """Positions of a job nothing certain is known of: without a row, or doubtful."""
+    known = set(
+        connection.scalars(
+            select(t.letter.c.position).where(
+                t.letter.c.job_id == row.id, t.letter.c.outcome != "doubtful"
+            )
+        )
+    )
+    return [position for position in range(len(row.subscribers)) if position not in known]
+
+
+def doubtful(connection: Connection, job_id: int) -> set[int]:
+    """Positions of a job whose letters may have gone and are to be tried again."""
+    return set(
+        connection.scalars(
+            select(t.letter.c.position).where(
+                t.letter.c.job_id == job_id, t.letter.c.outcome == "doubtful"
+            )
+        )
     )
 
 
-def positions_without_outcome(connection: Connection, row: Any) -> list[int]:
-    """Positions with no row at all; a transient one was certainly not accepted."""
-    known = set(connection.scalars(select(t.letter.c.position).where(t.letter.c.job_id == row.id)))
-    return [position for position in range(len(row.subscribers)) if position not in known]
+def drop_transient(connection: Connection, job_id: int) -> int:
+    """Forget the tries that certainly brought nothing out; gives how many letters that concerns."""
+    return connection.execute(
+        delete(t.letter).where(t.letter.c.job_id == job_id, t.letter.c.outcome == "transient")
+    ).rowcount
 
 
 def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
@@ -157,7 +184,7 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
         number=row.number,
         variant=row.variant,
         subscribers=tuple(row.subscribers),
-        todo=tuple(positions_without_outcome(connection, row)),
+        todo=tuple(unknown(connection, row)),
         attempts=row.attempts + 1,
         life_safety=row.life_safety,
         not_after=row.not_after,
@@ -227,8 +254,11 @@ def abandon_job(connection: Connection, job: Job) -> None:
 def flush_rows(
     connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime
 ) -> None:
-    """Write outcomes and add them to their deliveries' counts; one that is there already changes nothing."""
-    rows = _unwritten(connection, rows)
+    """Write outcomes and add them to their deliveries' counts; one that is there already changes nothing.
+
+    Only a doubtful one is written over: accepted, or uncertain whatever else came of the later tries.
+    """
+    rows = _new(connection, rows)
     if not rows:
         return
     at = t.microseconds(now)
@@ -252,7 +282,9 @@ def flush_rows(
     try:
         cursor.executemany(
             "INSERT INTO letter (job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at)"  # noqa: S608 - only the driver's placeholder sign is put in
-            f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO NOTHING",
+            f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO UPDATE SET"
+            " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
+            " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'",
             values,
         )
     finally:
@@ -265,18 +297,31 @@ def flush_rows(
         )
 
 
-def _unwritten(connection: Connection, rows: Sequence[LetterRow]) -> list[LetterRow]:
-    """The first outcome of each letter: an adapter may yield one twice."""
+def _new(connection: Connection, rows: Sequence[LetterRow]) -> list[LetterRow]:
+    """What the rows add to what is written; the first outcome of each letter, as an adapter may yield one twice."""
     jobs = {row.job_id for row in rows}
-    query = select(t.letter.c.job_id, t.letter.c.position).where(t.letter.c.job_id.in_(jobs))
-    known = (
-        {(job_id, position) for job_id, position in connection.execute(query)} if jobs else set()
-    )
-    fresh: dict[tuple[int, int], LetterRow] = {}
+    if not jobs:
+        return []
+    mine = t.letter.c.job_id.in_(jobs)
+    # Held, so that a delivery report that settles a doubt meanwhile is not counted once more here.
+    connection.execute(
+        select(t.letter.c.position).where(mine, t.letter.c.outcome == "doubtful").with_for_update()
+    ).all()
+    query = select(t.letter.c.job_id, t.letter.c.position, t.letter.c.outcome).where(mine)
+    known = {(found.job_id, found.position): found.outcome for found in connection.execute(query)}
+    new: dict[tuple[int, int], LetterRow] = {}
     for row in rows:
-        if (row.job_id, row.position) not in known:
-            fresh.setdefault((row.job_id, row.position), row)
-    return list(fresh.values())
+        place = row.job_id, row.position
+        written = known.get(place)
+        if written is None:
+            new.setdefault(place, row)
+        elif written == "doubtful" and row.outcome in FINAL:
+            new.setdefault(place, row if row.outcome == "accepted" else _in_doubt(row))
+    return list(new.values())
+
+
+def _in_doubt(row: LetterRow) -> LetterRow:
+    return replace(row, outcome="uncertain", detail=DOUBT)
 
 
 def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:
@@ -291,7 +336,8 @@ def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:
 def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: datetime) -> bool:
     """Let go of a job: waiting for its letters without a final outcome, or done. False: lease lost.
 
-    Done (without `retry_at`), what has no final outcome by now has failed: no letter ends without being counted.
+    Done (without `retry_at`), what has no final outcome by now has failed, or is uncertain if it may have gone: no letter
+    ends without being counted.
     """
     values: dict[str, Any] = {
         "lease_node": None,
@@ -312,9 +358,7 @@ def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: da
 
 
 def _fail_rest(connection: Connection, job: Job, now: datetime) -> None:
-    connection.execute(
-        delete(t.letter).where(t.letter.c.job_id == job.id, t.letter.c.outcome == "transient")
-    )
+    drop_transient(connection, job.id)
     row = connection.execute(select(t.job).where(t.job.c.id == job.id)).one()
     rest = [
         LetterRow(
@@ -325,7 +369,7 @@ def _fail_rest(connection: Connection, job: Job, now: datetime) -> None:
             "failed",
             detail="no gateway took it",
         )
-        for position in positions_without_outcome(connection, row)
+        for position in unknown(connection, row)
     ]
     flush_rows(connection, rows=rest, supplier=row.supplier, now=now)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update as sql_update
+from sqlalchemy import Connection, delete, func, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
@@ -64,25 +64,34 @@ def resend(
 
 
 def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> None:
-    """Letters that failed, or that nobody knows of, are to be sent once more; the others are through."""
-    again = t.letter.c.delivery_id == delivery_id, t.letter.c.outcome.in_(["failed", "uncertain"])
-    jobs = set(connection.scalars(select(t.letter.c.job_id).where(*again).distinct()))
-    connection.execute(delete(t.letter).where(*again))
-    # Letters never pulled were counted as skipped when the delivery ended: they are tried again as well.
+    """Letters that failed, that nobody knows of, or that were never pulled are to be sent; the others are through."""
+    mine = t.letter.c.delivery_id == delivery_id
+    connection.execute(delete(t.letter).where(mine, t.letter.c.outcome == "failed"))
+    connection.execute(
+        sql_update(t.letter)
+        .where(mine, t.letter.c.outcome == "uncertain")
+        .values(outcome="doubtful")
+    )
+    # Letters never pulled were counted as skipped when the delivery ended; a row has only who was left out on purpose.
     skipped = connection.scalar(
-        select(func.count())
-        .select_from(t.letter)
-        .where(t.letter.c.delivery_id == delivery_id, t.letter.c.outcome == "skipped")
+        select(func.count()).select_from(t.letter).where(mine, t.letter.c.outcome == "skipped")
     )
     connection.execute(
         sql_update(t.delivery)
         .where(t.delivery.c.id == delivery_id)
         .values(failed=0, uncertain=0, skipped=skipped)
     )
+    through = (
+        select(func.count())
+        .select_from(t.letter)
+        .where(t.letter.c.job_id == t.job.c.id, t.letter.c.outcome != "doubtful")
+        .scalar_subquery()
+    )
     connection.execute(
         sql_update(t.job)
         .where(
-            t.job.c.delivery_id == delivery_id, or_(t.job.c.id.in_(jobs), t.job.c.state != "done")
+            t.job.c.delivery_id == delivery_id,
+            func.json_array_length(t.job.c.subscribers) > through,
         )
         .values(state="waiting", due_at=now, attempts=0, watermark=0)
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update as sql_update
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import moving, tables as t
+from broadcaster.store.letters import FINAL
 from broadcaster.store.releasing import epoch
 
 # No longer than the database can count: a report that cannot be looked up must not hold up the others.
@@ -23,6 +24,8 @@ def match(connection: Connection, channel: str, report: Report) -> bool:
         return False
     if report.outcome == "pending" or row.reported in ("confirmed", report.outcome):
         return True
+    if report.outcome == "failed" and row.outcome not in FINAL:
+        return True  # it is tried again anyway
     # What a far side accepted and the network then refused did not arrive: it counts as failed, and the correction of
     # its text does not go to who never had it. A confirmation that comes after all turns it back.
     outcome = "accepted" if report.outcome == "confirmed" else "failed"
@@ -45,8 +48,10 @@ def match(connection: Connection, channel: str, report: Report) -> bool:
 def _counts(row: Any, outcome: str, confirmed: bool) -> dict[str, int]:
     """How the delivery's counts change when this letter's outcome becomes `outcome`."""
     changes = {"confirmed": 1} if confirmed else {}
-    if row.outcome != outcome and row.outcome in ("accepted", "failed", "uncertain"):
-        changes |= {row.outcome: -1, outcome: 1}
+    if row.outcome != outcome:
+        changes |= {outcome: 1}
+        if row.outcome in FINAL:
+            changes |= {row.outcome: -1}
     return changes
 
 

@@ -11,7 +11,15 @@ from sqlalchemy import delete, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, State, Variant
 from broadcaster.domain.incident import Kind
-from broadcaster.store import Store, claiming, expanding, finishing, letters, tables as t
+from broadcaster.store import (
+    Store,
+    claiming,
+    expanding,
+    finishing,
+    letters,
+    outcomes as outcomes_of,
+    tables as t,
+)
 from broadcaster.store.intents import Accepted, NewAudience
 from broadcaster.store.letters import Hold, Job, LetterRow
 from broadcaster.testing import builders
@@ -240,6 +248,114 @@ def test_after_a_crash_what_life_depends_on_is_sent_again(store: Store) -> None:
     job = crash(store, life_safety=True)
     assert job.todo == (2, 3, 4, 5)
     assert counts(store) == Counts(total=6, accepted=1, failed=1)
+
+
+def again(store: Store, job: Job, came_to: dict[int, str], *, last: bool = False) -> None:
+    """One more try of a job, which ends it or leaves it waiting."""
+    advance(store, job, len(job.subscribers))
+    flush(store, job, came_to)
+    assert end_job(store, job, retry_at=None if last else NOW)
+
+
+def in_doubt(store: Store, **said: Any) -> Accepted:
+    """Three letters on which life depends: one accepted, one in doubt, one refused for now; their job waits."""
+    subscribe(store, "sms", numbers(3))
+    told = blast(store, life_safety=True, **said)
+    again(store, taken(store), {0: "accepted", 1: "doubtful", 2: "transient"})
+    return told
+
+
+@pytest.mark.parametrize(
+    ("came_to", "ends"),
+    [
+        ("accepted", "accepted"),
+        ("failed", "uncertain"),
+        ("skipped", "uncertain"),
+        ("transient", "uncertain"),
+        ("doubtful", "uncertain"),
+    ],
+)
+def test_a_doubt_ends_in_accepted_or_uncertain_never_in_failed(
+    store: Store, came_to: str, ends: str
+) -> None:
+    in_doubt(store)
+    job = taken(store)
+    assert job.todo == (1, 2)
+    again(store, job, {1: came_to, 2: "transient"}, last=True)
+    assert outcomes(store) == {0: "accepted", 1: ends, 2: "failed"}
+    assert finish(store) == [1]
+    sure = 1 + (ends == "accepted")
+    assert counts(store) == Counts(total=3, accepted=sure, failed=1, uncertain=2 - sure)
+
+
+def test_who_was_in_doubt_until_the_end_gets_the_correction(store: Store) -> None:
+    ids = subscribe(store, "sms", numbers(3))
+    told = blast(store, life_safety=True)
+    again(store, taken(store), {0: "doubtful", 1: "transient", 2: "transient"})
+    again(store, taken(store), {0: "transient", 1: "transient", 2: "failed"}, last=True)
+    finish(store)
+    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
+    tell(store, had, after=told, kind=Kind.CORRECTION, corrects=1)
+    begin(store)
+    assert list(taken(store).subscribers) == ids[:1]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_blast_that_ends_early_tells_doubt_from_never_gone(store: Store, stopped: bool) -> None:
+    told = in_doubt(store, not_after=NOW + timedelta(minutes=1))
+    if stopped:
+        tell(store, after=told, kind=Kind.RETRACTION, corrects=1)
+    later = NOW + timedelta(minutes=1)
+    assert finish(store, now=NOW if stopped else later) == [1]
+    assert outcomes(store) == {0: "accepted", 1: "uncertain"}
+    assert counts(store) == Counts(total=3, accepted=1, uncertain=1, skipped=1)
+
+
+def test_a_crash_in_the_second_try_keeps_the_doubt_of_the_first(store: Store) -> None:
+    in_doubt(store)
+    job = taken(store)
+    advance(store, job, 2)
+    die(store)
+    job = taken(store, node="syd")
+    assert job.todo == (1, 2)
+    again(store, job, {1: "failed", 2: "accepted"}, last=True)
+    assert outcomes(store) == {0: "accepted", 1: "uncertain", 2: "accepted"}
+
+
+def resend(store: Store) -> None:
+    until = NOW + timedelta(hours=1)
+    work = partial(outcomes_of.resend, delivery_id=1, now=NOW, not_after=until, actor="Ann")
+    assert store.write(work).result()
+
+
+def test_a_resend_writes_to_all_who_have_no_letter_and_keeps_their_doubt(store: Store) -> None:
+    subscribe(store, "sms", numbers(4))
+    blast(store)
+    send_all(store, {0: "failed", 1: "uncertain", 2: "failed", 3: "skipped"})
+    finish(store)
+    resend(store)
+    begin(store)
+    job = taken(store)
+    assert job.todo == (0, 1, 2)
+    again(store, job, {0: "accepted", 1: "failed", 2: "failed"}, last=True)
+    finish(store)
+    assert outcomes(store) == {0: "accepted", 1: "uncertain", 2: "failed", 3: "skipped"}
+    assert counts(store) == Counts(total=4, accepted=1, uncertain=1, failed=1, skipped=1)
+
+
+def test_a_resend_also_takes_up_the_jobs_that_were_never_begun(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    subscribe(store, "sms", numbers(4))
+    blast(store, not_after=NOW + timedelta(minutes=1))
+    send_all(store, {0: "uncertain", 1: "uncertain"})
+    finish(store, now=NOW + timedelta(minutes=1))
+    assert counts(store) == Counts(total=4, uncertain=2, skipped=2)
+    resend(store)
+    begin(store)
+    assert [taken(store).todo, taken(store).todo] == [(0, 1), (0, 1)]
+    assert counts(store) == Counts(total=4)
 
 
 def test_a_crash_before_the_first_watermark_leaves_everybody_waiting(store: Store) -> None:

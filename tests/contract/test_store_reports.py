@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from broadcaster.domain.delivery import Counts, Shape, Variant
@@ -32,6 +33,12 @@ def report(store: Store, position: int, outcome: str) -> bool:
 
 def all_accepted(store: Store) -> None:
     """A blast of two letters that the gateway accepted."""
+    tried(store, "accepted")
+    assert state(store) == ("accepted", Counts(total=2, accepted=2))
+
+
+def tried(store: Store, outcome: str, retry_at: datetime | None = None) -> None:
+    """A blast of two letters that came to `outcome` at the first try; with `retry_at` their job waits until then."""
     subscribe(store, "sms", NUMBERS)
     builders.tell(
         store, letters_by("sms", NewAudience(variant=Variant.NEWS, areas=("norra-ekbyn",))), now=NOW
@@ -42,13 +49,12 @@ def all_accepted(store: Store) -> None:
         assert expand(connection, claimed.id, claimed.lease_token, NOW)
         job = claim_job(connection, "sms", "norr", NOW, "kannel")
         assert job is not None
-        rows = [LetterRow(job.id, at, 1, who, "accepted") for at, who in enumerate(job.subscribers)]
+        rows = [LetterRow(job.id, at, 1, who, outcome) for at, who in enumerate(job.subscribers)]
         flush_rows(connection, rows, "kannel", NOW)
-        end_job(connection, job, None, NOW)
+        end_job(connection, job, retry_at, NOW)
         finishing.finish(connection, "sms", NOW)
 
     store.write(work).result()
-    assert state(store) == ("accepted", Counts(total=2, accepted=2))
 
 
 def test_a_letter_the_network_refused_counts_as_failed(store: Store) -> None:
@@ -71,6 +77,17 @@ def test_a_late_confirmation_turns_a_refusal_back(store: Store) -> None:
     report(store, 0, "confirmed")
     report(store, 0, "failed")  # delivered never goes back
     assert state(store) == ("accepted", Counts(total=2, accepted=2, confirmed=1))
+
+
+@pytest.mark.parametrize("outcome", ["doubtful", "transient"])
+def test_a_letter_that_arrived_after_all_is_not_tried_again(store: Store, outcome: str) -> None:
+    tried(store, outcome, retry_at=NOW)
+    assert report(store, 0, "confirmed")
+    assert report(store, 1, "failed")  # what was to be tried again still is
+    assert state(store)[1] == Counts(total=2, accepted=1, confirmed=1)
+    job = store.write(lambda c: claim_job(c, "sms", "norr", NOW, "kannel")).result()
+    assert job is not None
+    assert job.todo == (1,)
 
 
 def test_shapes_without_letters_have_no_reports(store: Store) -> None:

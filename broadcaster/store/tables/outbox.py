@@ -276,7 +276,7 @@ letter = Table(
     Column("subscriber_id", Id, nullable=False),
     Column(
         "outcome", String(10), nullable=False
-    ),  # accepted, failed, uncertain, skipped; transient: to be tried again
+    ),  # accepted, failed, uncertain, skipped; transient, doubtful: to be tried again
     Column("reported", String(10)),  # confirmed or failed, by a delivery report
     Column("supplier", String(80), nullable=False),
     Column("handle", Text, nullable=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import pytest
 from sqlalchemy import delete, select, update as sql_update
 
 from broadcaster.channel import Attempt, Letter, LetterOutcome, Receipt, Uncertain
@@ -55,6 +56,43 @@ def test_who_may_have_had_it_gets_the_correction_also_where_life_depends_on_it(
         engine.resume("sms")
         ended(engine, 2)
         assert engine.delivery("sms", 2)["counts"]["accepted"] == 2
+
+
+class HalfDoubtful(SmsHttpAdapter):
+    """Accepts the letter to one number and never hears what became of the others."""
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        for letter in letters:
+            heard = letter.address == numbers(1)[0]
+            yield (
+                letter,
+                LetterOutcome(receipt=Receipt(handle=letter.key))
+                if heard
+                else LetterOutcome(failure=Uncertain("No answer.")),
+            )
+
+
+@pytest.mark.parametrize(
+    ("severity", "written"), [(Severity.EXTREME, numbers(3)[1:]), (Severity.SEVERE, [])]
+)
+def test_another_gateway_takes_over_a_doubt_only_where_life_depends_on_it(
+    rig: MakeRig, severity: Severity, written: list[str]
+) -> None:
+    with SmsGateway(preset="kannel") as first, SmsGateway(preset="kannel") as second:
+        engine: Rig = rig(
+            {"sms": sms(first, attempts=2, fallback=["spare"]), "spare": sms(second)},
+            swap={"sms": lambda built: HalfDoubtful(built.settings, built.context)},
+            routes=[{"severity": "minor", "channels": ["sms"]}],
+        )
+        engine.subscribe("sms", numbers(3))
+        engine.say("Lämna husen.", severity=severity)
+        engine.accepted("sms")
+        assert engine.delivery("sms", 1)["counts"]["uncertain"] == 2
+        engine.sweep()
+        engine.until(lambda: engine.state("spare") in ("", State.ACCEPTED))
+        assert sorted(effect.to for effect in second.effects) == written
 
 
 def test_who_had_it_by_a_channel_that_stood_in_gets_the_correction(rig: MakeRig) -> None:

@@ -22,6 +22,7 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
     # What drives the browser brings its own node, which needs this library of the system.
     libatomic1) ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 ;;
@@ -41,12 +42,16 @@ bring() {
         # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
+        # It was asked for as a program: it shall not serve port 80 of this machine.
+        # shellcheck disable=SC2086
+        [ "$1" != nginx ] || $as_root systemctl disable --now nginx >/dev/null 2>&1 ||
+            $as_root service nginx stop >/dev/null 2>&1 || true
         have "$1" >/dev/null && return 0
     fi
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras strace libatomic1 chromium nodejs npm; do bring "$package"; done
+for package in postgresql kannel kannel-extras nginx strace libatomic1 chromium nodejs npm; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
@@ -65,5 +70,5 @@ fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras strace libatomic1 chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras nginx strace libatomic1 chromium nodejs npm"
 [ "${CI:-}" != true ] || exit 1

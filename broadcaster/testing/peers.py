@@ -89,6 +89,7 @@ PEERS = {
             smsbox=functools.partial(_program, "smsbox", *_KANNEL),
             fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
         ),
+        _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("chromium", chromium=_browser),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
@@ -115,7 +116,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self.port = free_port()
-        self._owner = _unprivileged()
+        self._owner = unprivileged("postgres")
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         if self._owner:
             os.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
@@ -202,11 +203,11 @@ class PostgresServer:
         )
 
 
-def _unprivileged() -> pwd.struct_passwd | None:
-    """Whom to run PostgreSQL as: None for ourselves, an account without rights when we are root."""
+def unprivileged(account: str) -> pwd.struct_passwd | None:
+    """Whom to run a server as: None for ourselves, an account without rights (if need be `nobody`) when we are root."""
     if os.geteuid() != 0:
         return None
     try:
-        return pwd.getpwnam("postgres")
+        return pwd.getpwnam(account)
     except KeyError:
         return pwd.getpwnam("nobody")

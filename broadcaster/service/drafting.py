@@ -10,6 +10,7 @@ from datetime import datetime
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.domain.plan import lifetime
+from broadcaster.domain.standing import newest_standing, what_stands
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
@@ -103,7 +104,7 @@ def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | N
     if command.whole:
         return None
     if command.number is None:
-        target = record.newest_standing()
+        target = newest_standing(record.updates)
         if target is None:
             raise Refused(
                 "Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name
@@ -162,20 +163,15 @@ def _usual_audience(record: IncidentRecord | None) -> Audience:
 def _base(
     command: Command, record: IncidentRecord | None, target: UpdateRecord | None, audience: Audience
 ) -> Update | None:
-    """The statement whose facts are inherited: of a retraction, the newest that stands without what is retracted.
+    """What is inherited: what stands, of a retraction what stands without what is retracted.
 
     What the public is told never inherits from what only staff were told.
     """
     if record is None or (command.whole and command.kind is Kind.RETRACTION):
         return None
-    for update in reversed(record.updates):
-        retracted = (
-            command.kind is Kind.RETRACTION and target is not None and update.id == target.id
-        )
-        heard = audience is Audience.STAFF or update.said.audience is Audience.PUBLIC
-        if update.stands and heard and not retracted:
-            return update.said
-    return None
+    retracted = target if command.kind is Kind.RETRACTION else None
+    without = retracted.said.number if retracted else None
+    return what_stands(record.updates, audience, without=without)
 
 
 Areas = tuple[tuple[str, ...], tuple[str, ...]]

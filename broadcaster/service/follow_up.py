@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.domain.incident import Audience, Kind, Planned
+from broadcaster.domain.standing import (
+    newest_standing,
+    says_what_was_taken_back,
+    what_stands,
+)
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Operator, Refused, Role
@@ -23,6 +28,7 @@ from broadcaster.store.incidents import IncidentRecord
 CLOCK = Operator(name="clock", role=Role.ADMIN)
 WORK_BEGINS = "The planned work has begun."
 WORK_ENDS = "The planned work is finished."
+NOT_SENT = "{name} WAS NOT SENT at its time: it says what was taken back since. Write it anew: broadcaster update {incident}"
 
 
 def acts(desk: Desk) -> Mapping[str, Callable[[Due], str]]:
@@ -47,7 +53,7 @@ def _load(desk: Desk, due: Due) -> IncidentRecord:
 
 
 def _promise(record: IncidentRecord) -> datetime | None:
-    newest = record.newest_standing(Audience.PUBLIC)
+    newest = newest_standing(record.updates, Audience.PUBLIC)
     return newest.said.promise if newest and record.closed_at is None else None
 
 
@@ -126,44 +132,54 @@ def _grace(desk: Desk, due: Due) -> str:
 
 
 def _release(desk: Desk, due: Due) -> str:
-    now = desk.clock()
+    """What waited goes out, unless it says what was taken back since: its text is approved and cannot be changed."""
+    now, update_id = desk.clock(), due.update_id
+    assert update_id is not None  # noqa: S101 - a release row always names its update
 
-    def work(connection: Connection) -> str:
-        assert due.update_id is not None  # noqa: S101 - a release row always names its update
-        return releasing.release_held(connection, due.update_id, now)
+    def work(connection: Connection) -> tuple[str, str]:
+        record = incidents.load(connection, due.incident_id)
+        words = record.updates if record else ()
+        held = next((one for one in words if one.id == update_id and one.hold), None)
+        if held is not None and says_what_was_taken_back(words, held):
+            return "", held.said.name
+        return releasing.release_held(connection, update_id, now), ""
 
-    return str(desk.write(work))
+    outcome, stale = desk.write(work)
+    if stale:
+        # Staff first: once it is cancelled, nobody comes back to tell them.
+        tell_staff(
+            desk, NOT_SENT, f"not sent {stale}", name=stale, incident=stale.partition("-")[0]
+        )
+        desk.write(lambda connection: releasing.cancel(connection, update_id, now, CLOCK.name))
+        return "not sent: it says what was taken back"
+    return str(outcome)
 
 
 def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     record = _load(desk, due)
-    newest = record.newest_standing(Audience.PUBLIC)
-    if newest is None or record.closed_at is not None or newest.said.planned is None:
+    stands = what_stands(record.updates, Audience.PUBLIC)
+    if stands is None or record.closed_at is not None or stands.planned is None:
         return "nothing planned stands"
-    wanted = newest.said.planned.start if kind is Kind.UPDATE else newest.said.planned.end
+    planned = stands.planned
+    wanted = planned.start if kind is Kind.UPDATE else planned.end
     if wanted > desk.clock():
         return "the plan was changed"
-    if kind is Kind.UPDATE and _has_begun(record, newest.said):
+    if kind is Kind.UPDATE and _has_begun(record, planned):
         return "said already"  # the daemon died, or was slow, before it had noted so
     languages = desk.configuration.languages
     texts = {language: translate(phrases(language), sentence) for language in languages}
+    is_to_end = kind is Kind.UPDATE and planned.end > desk.clock()
     command = Command(
-        kind=kind, incident=record.name, texts=texts, etr=_planned_end(record, kind, desk)
+        kind=kind, incident=record.name, texts=texts, etr=planned.end if is_to_end else None
     )
     answer: dict[str, Any] = say(desk, CLOCK, command)
     return f"{kind} {answer['incident']}-{answer['update']}"
 
 
-def _has_begun(record: IncidentRecord, planned: Update) -> bool:
+def _has_begun(record: IncidentRecord, planned: Planned) -> bool:
     return any(
         update.said.kind is Kind.UPDATE
         and update.said.author == CLOCK.name
-        and update.said.planned == planned.planned
+        and update.said.planned == planned
         for update in record.updates
     )
-
-
-def _planned_end(record: IncidentRecord, kind: Kind, desk: Desk) -> datetime | None:
-    newest = record.newest_standing(Audience.PUBLIC)
-    end = newest.said.planned.end if newest and newest.said.planned else None
-    return end if kind is Kind.UPDATE and end and end > desk.clock() else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Kind, Severity
+from broadcaster.domain.standing import what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import Saying, iso
@@ -38,7 +39,8 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         update=replace(update, released_at=command.at or update.accepted_at),
         configuration=prepared.configuration,
     )
-    base = prepared.record.newest_standing(update.audience) if prepared.record else None
+    record = prepared.record
+    before = what_stands(record.updates, update.audience) if record else None
     letters = any(delivery.shape is Shape.LETTER for delivery in prepared.plan.deliveries)
     return {
         "mode": str(update.mode),
@@ -54,7 +56,7 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         "planned": span(update),
         "text": dict(update.texts),
         "strikes": _strikes(prepared),
-        "etr_before": iso(base.said.etr) if base else None,
+        "etr_before": iso(before.etr) if before else None,
         "recipients": _recipients(reached, prepared),
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.domain.standing import what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import Draft, digest, draft
@@ -175,9 +176,19 @@ def _acceptance(command: Command, prepared: Prepared) -> Acceptance:
         release_at=command.at,
         messages=tuple(prepared.plan.messages),
         deliveries=tuple(prepared.plan.deliveries),
-        follow_up=follow_up(update, prepared.configuration, command.planned is not None),
+        follow_up=follow_up(update, prepared.configuration, _is_planned_anew(command, prepared)),
         once=command.once,
     )
+
+
+def _is_planned_anew(command: Command, prepared: Prepared) -> bool:
+    """Also what is taken back may bring another plan: the one that stood before."""
+    update, record = prepared.drafted.update, prepared.record
+    if command.planned is not None or record is None or update.kind not in CORRECTING:
+        return command.planned is not None
+    before = what_stands(record.updates, update.audience)
+    reopened = before is not None and not before.areas and bool(update.areas)
+    return reopened or (before is not None and before.planned != update.planned)
 
 
 def follow_up(
@@ -187,7 +198,7 @@ def follow_up(
     if update.audience is not Audience.PUBLIC or update.kind is Kind.NOTICE:
         return {}
     times: dict[str, datetime] = {}
-    if update.planned and planned_anew:
+    if update.planned and planned_anew and update.planned.end > update.accepted_at:
         times |= {"open": update.planned.start, "close": update.planned.end}
     rule = configuration.settings.follow_up
     if update.promise is not None:

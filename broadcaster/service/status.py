@@ -8,6 +8,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Update
+from broadcaster.domain.standing import what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -90,7 +91,7 @@ def incident_answer(
     connection: Connection, record: IncidentRecord, now: datetime, language: str
 ) -> dict[str, Any]:
     """One incident as JSON."""
-    newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
+    stands = _standing(record)
     last = next((update for update in reversed(record.updates) if update.said.released_at), None)
     deliveries = (
         [delivery_answer(row, language) for row in outcomes.of_update(connection, last.id)]
@@ -99,10 +100,10 @@ def incident_answer(
     )
     states = channels.states(connection)
     return line_answer(record, now) | {
-        "since": iso(newest.said.since) if newest else None,
-        "affected": newest.said.affected if newest else None,
-        "cause": newest.said.cause if newest else "",
-        "instruction": newest.said.instruction if newest else "",
+        "since": iso(stands.since) if stands else None,
+        "affected": stands.affected if stands else None,
+        "cause": stands.cause if stands else "",
+        "instruction": stands.instruction if stands else "",
         "updates": [update_line(update) for update in record.updates],
         "deliveries": deliveries,
         "advice": list(_advice(record.name, deliveries, states)),
@@ -111,9 +112,8 @@ def incident_answer(
 
 def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
     """One incident as a line of a list; `release_at` is when the first of it goes out, where nothing has yet."""
-    newest = record.newest_standing(Audience.PUBLIC) or record.newest_standing()
     waits = _unsaid(record)
-    said = newest.said if newest else waits.said if waits else None
+    said = _standing(record) or (waits.said if waits else None)
     is_open = record.closed_at is None
     return {
         "incident": record.name,
@@ -130,6 +130,12 @@ def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
         "planned": span(said) if said else None,
         "release_at": iso(waits.release_at) if waits else None,
     }
+
+
+def _standing(record: IncidentRecord) -> Update | None:
+    """What stands for the public, of what only staff know for staff."""
+    public = what_stands(record.updates, Audience.PUBLIC)
+    return public or what_stands(record.updates, Audience.STAFF)
 
 
 def _unsaid(record: IncidentRecord) -> UpdateRecord | None:

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from typer import Typer
+from typer import Abort, TyperException
 
 from broadcaster.cli import (
     channels,
@@ -21,13 +21,14 @@ from broadcaster.cli import (
 )
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.saying import note
+from broadcaster.cli.usage import Commands, tell
 
 _GROUPS = (running, speaking, looking, scheduling, channels, subscribers, tokens, keeping)
 
 
-def build() -> Typer:
+def build() -> Commands:
     """The whole command line as a typer application."""
-    app = Typer(
+    app = Commands(
         name="broadcaster",
         help="One command reaches every reader. Begin with: broadcaster init DIR",
         no_args_is_help=True,
@@ -45,11 +46,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_write(stream)
     try:
-        build()()
+        code = build()(standalone_mode=False)
     except End as end:
         _tell(end)
         sys.exit(end.code)
-    except KeyboardInterrupt:
+    except TyperException as error:
+        tell(error)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, Abort):
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         with suppress(OSError):
@@ -60,6 +64,7 @@ def main() -> None:
             raise
         note(f"Unexpected: {type(error).__name__}: {error} (BROADCASTER_DEBUG=1 shows where)")
         sys.exit(Code.UNEXPECTED)
+    sys.exit(code)
 
 
 def _tell(end: End) -> None:

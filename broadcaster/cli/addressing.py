@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from broadcaster.cli.failing import BadAddress
 
 PORT = 8070
+UNPROTECTED = "{server}: the token would travel unprotected: write https://"
+NO_ADDRESS = "{server} is not the address of a daemon: write https://host:port"
 
 
 def address(*path: str, **query: object) -> str:
@@ -30,7 +32,7 @@ def normal(server: str) -> str:
         written = f"http://{written}"
     host, port, secure = endpoint(written)
     if not secure and not _is_near(host):
-        raise BadAddress(f"{server}: the token would travel unprotected: write https://")
+        raise BadAddress(UNPROTECTED, server=server)
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if secure else 'http'}://{shown}:{port}"
 
@@ -41,9 +43,9 @@ def endpoint(server: str) -> tuple[str, int, bool]:
         parts = urlsplit(server)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadAddress(f"{server}: {error}") from error
+        raise BadAddress(NO_ADDRESS, server=server) from error
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.path:
-        raise BadAddress(f"{server} is not the address of a daemon: write https://host:port")
+        raise BadAddress(NO_ADDRESS, server=server)
     secure = parts.scheme == "https"
     return host, port or (443 if secure else PORT), secure
 

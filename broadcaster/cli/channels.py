@@ -12,6 +12,7 @@ from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.table import state_word
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
 Name = Annotated[str, Argument(metavar="NAME", help="The channel.")]
@@ -115,7 +116,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    channels = Typer(cls=ListsItself, help="The ways out.")
+    channels = Commands(cls=ListsItself, help="The ways out.")
     channels.command("list")(list_channels)
     for verb in (probe, pause, resume, drop, reroute):
         channels.command()(verb)

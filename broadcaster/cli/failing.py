@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -16,6 +16,14 @@ class Unreachable(Exception):
 
 class BadAddress(ValueError):
     """The address of the daemon cannot be used; the message says why, in English."""
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        super().__init__(sentence.format(**values))
+        self._sentence, self._values = sentence, values
+
+    def said(self, say: Callable[..., str]) -> str:
+        """The message as a voice says it."""
+        return say(self._sentence, **self._values)
 
 
 class Problem(Exception):

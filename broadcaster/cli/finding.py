@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from broadcaster.cli.addressing import normal
 from broadcaster.cli.ending import Code, End
@@ -40,7 +41,7 @@ def find(server: str | None, config: Path | None) -> Found:
     try:
         return _find(server, config)
     except BadAddress as error:
-        raise End(Code.USAGE, str(error)) from error
+        raise End(Code.USAGE, error.said(_)) from error
     except LookupError as error:
         sentence = _(
             "No daemon is named. Use --server URL, set BROADCASTER_URL, run: broadcaster login, "
@@ -129,6 +130,11 @@ def _serves(config: Path, server: str) -> bool:
 def login_file(environ: Mapping[str, str] | None = None) -> Path:
     """Where `login` keeps the server and the token."""
     return _home("XDG_CONFIG_HOME", ".config", environ) / "login.json"
+
+
+def organisation_file(server: str) -> Path:
+    """Where is kept what a server said of its organisation when it was last reached."""
+    return state_directory() / f"organisation-{quote(server, safe='')}.json"
 
 
 def state_directory(environ: Mapping[str, str] | None = None) -> Path:

@@ -15,6 +15,7 @@ from broadcaster.cli.options import Config, Reach, Yes, grouped
 from broadcaster.cli.running import configuration, local_act, voice_of
 from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.sending import begin
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
 
@@ -134,11 +135,11 @@ def _tell_verified(
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    backup = Typer(help="Keep a copy, and put it back.", no_args_is_help=True)
+    backup = Commands(help="Keep a copy, and put it back.", no_args_is_help=True)
     for verb in (create, restore):
         backup.command()(verb)
     app.add_typer(backup, name="backup")
-    audit = Typer(help="Who said what, unforgeably.", no_args_is_help=True)
+    audit = Commands(help="Who said what, unforgeably.", no_args_is_help=True)
     audit.command()(verify)
     app.add_typer(audit, name="audit")
     app.command()(doctor)

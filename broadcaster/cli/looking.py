@@ -15,6 +15,7 @@ from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
 from broadcaster.cli.situation import head, is_ahead, kind_word, planned_span, times, what
 from broadcaster.cli.table import AGAIN, at_rest, standing, state_word
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
 from broadcaster.domain.incident import parse_name
 
@@ -50,7 +51,9 @@ def status(
 def list_incidents(
     reach: Reach,
     only_open: Annotated[bool, Option("--open", help="Only those that are open.")] = False,
-    limit: Annotated[int, Option("--limit", min=1, max=500, help="How many.")] = 20,
+    limit: Annotated[
+        int, Option("--limit", metavar="N", min=1, max=500, help="How many, 500 at most.")
+    ] = 20,
 ) -> None:
     """List incidents, newest first."""
     talk = begin(reach)
@@ -267,6 +270,6 @@ def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
     app.command()(status)
     app.command()(resend)
-    incidents = Typer(cls=ListsItself, help="Look at incidents.")
+    incidents = Commands(cls=ListsItself, help="Look at incidents.")
     incidents.command("list")(list_incidents)
     app.add_typer(incidents, name="incidents")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from broadcaster.cli import finding
 from broadcaster.cli.client import Client
@@ -134,10 +133,6 @@ def asking_of(talk: Talk) -> Iterator[Client]:
         yield talk.client
 
 
-def _kept(found: Found) -> Path:
-    return finding.state_directory() / f"organisation-{quote(found.server, safe='')}.json"
-
-
 def _likely_language(found: Found) -> str:
     """The organisation's first language as far as it is known here, else this machine's."""
     with suppress(End, BadAddress):
@@ -148,12 +143,12 @@ def _likely_language(found: Found) -> str:
 def _remember(found: Found, organisation: Mapping[str, Any]) -> None:
     """Keep zone and languages for a command that meets a dead daemon; failing to is no failure of the command."""
     with suppress(OSError):
-        finding.write_private(_kept(found), organisation)
+        finding.write_private(finding.organisation_file(found.server), organisation)
 
 
 def _remembered(found: Found) -> Mapping[str, Any] | None:
     with suppress(OSError, ValueError):
-        known = json.loads(_kept(found).read_text())
+        known = json.loads(finding.organisation_file(found.server).read_text())
         if isinstance(known, dict) and known.get("timezone"):
             return known
     if found.config is not None and finding.server_of(found.config) == found.server:

@@ -6,16 +6,18 @@ import copy
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from typer import Argument, Option
-from typer.core import TyperCommand, TyperGroup
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.saying import Voice, own_language
+from broadcaster.cli.language import known_language
+from broadcaster.cli.saying import Voice
+from broadcaster.cli.usage import TranslatedCommand, TranslatedGroup
 
 _IN_LANGUAGE = re.compile(
     r"--text-(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)(?:=(?P<text>.*))?", re.DOTALL
@@ -134,7 +136,7 @@ class Reach:
     config: Config = None
 
 
-class ListsItself(TyperGroup):
+class ListsItself(TranslatedGroup):
     """A group of commands that lists what it is about when no command of it is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -142,7 +144,7 @@ class ListsItself(TyperGroup):
         return super().parse_args(ctx, args if named else ["list", *args])
 
 
-class SpeakingCommand(TyperCommand):
+class SpeakingCommand(TranslatedCommand):
     """A command that takes `--text-sv TEXT` for every language there may be."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -162,7 +164,7 @@ def spell_languages(arguments: list[str]) -> list[str]:
         if match:
             text = next(rest, "--") if match["text"] is None else match["text"]
             if match["text"] is None and text.startswith("--"):
-                _ = Voice(own_language()).say
+                _ = Voice(known_language(sys.argv[1:])).say
                 raise End(Code.USAGE, _("{option} lacks its text.", option=argument))
             spelled += ["--text", f"{match['language']}={text}"]
         else:

@@ -16,6 +16,7 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.finding import NAME, language_of, local_configuration, read_configuration
 from broadcaster.cli.options import Config, Json
 from broadcaster.cli.saying import Voice, note, out, out_json, own_language
+from broadcaster.cli.usage import Commands
 
 PUBLIC_DIRECTORY = "var/public"
 PUBLIC_LISTEN = "127.0.0.1:8080"
@@ -205,7 +206,7 @@ def add_to(app: Typer) -> None:
     app.command()(serve)
     app.command()(public)
     app.command()(sandbox)
-    config = Typer(help="Check the configuration.", no_args_is_help=True)
+    config = Commands(help="Check the configuration.", no_args_is_help=True)
     config.command()(check)
     config.command()(schema)
     app.add_typer(config, name="config")

@@ -13,6 +13,7 @@ from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
 Name = Annotated[str, Argument(metavar="ID-N", help="The update, such as A7-2.")]
@@ -73,7 +74,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    scheduled = Typer(cls=ListsItself, help="What waits for its time.")
+    scheduled = Commands(cls=ListsItself, help="What waits for its time.")
     scheduled.command("list")(list_scheduled)
     for verb in (change, cancel):
         scheduled.command()(verb)

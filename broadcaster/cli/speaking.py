@@ -106,7 +106,11 @@ def preview(
     text: Text = None,
     kind: Annotated[
         str,
-        Option("--kind", help="report, update, correction, retraction, holding or restored."),
+        Option(
+            "--kind",
+            metavar="KIND",
+            help="report, update, correction, retraction, holding or restored.",
+        ),
     ] = "report",
     incident: Annotated[
         str | None, Option("--incident", metavar="ID", help="The incident it would go on with.")

@@ -17,6 +17,7 @@ from broadcaster.cli.opening import Talk, asking_of
 from broadcaster.cli.options import Reach, Yes, grouped
 from broadcaster.cli.saying import note, out, out_json
 from broadcaster.cli.sending import begin
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
 _TOLD = 20
@@ -71,7 +72,7 @@ def export(reach: Reach) -> None:
 @grouped
 def count(
     reach: Reach,
-    area: Annotated[list[str] | None, Option("--area", metavar="KEY", help="Only there.")] = None,
+    area: Annotated[list[str] | None, Option("--area", metavar="AREA", help="Only there.")] = None,
 ) -> None:
     """Count subscribers by channel and area."""
     talk = begin(reach)
@@ -163,7 +164,7 @@ def _tell_import(talk: Talk, last: dict[str, Any]) -> None:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    subscribers = Typer(help="Who gets letters.", no_args_is_help=True)
+    subscribers = Commands(help="Who gets letters.", no_args_is_help=True)
     subscribers.command("import")(import_file)
     for verb in (export, count, remove, erase):
         subscribers.command()(verb)

@@ -19,6 +19,7 @@ from broadcaster.cli.opening import Talk, answered, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, Server, grouped
 from broadcaster.cli.saying import Voice, out, out_json, own_language
 from broadcaster.cli.sending import begin
+from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
 
@@ -30,7 +31,7 @@ def add(
         str, Option("--role", metavar="ROLE", help="viewer, author or admin.")
     ] = "author",
     area: Annotated[
-        list[str] | None, Option("--area", metavar="KEY", help="Only about these areas.")
+        list[str] | None, Option("--area", metavar="AREA", help="Only about these areas.")
     ] = None,
     expires: Annotated[
         str | None,
@@ -90,7 +91,7 @@ def login(server: Server = None) -> None:
     try:
         url = normal(written)
     except BadAddress as error:
-        raise End(Code.USAGE, str(error)) from error
+        raise End(Code.USAGE, error.said(_)) from error
     from getpass import getpass
 
     token = getpass(_("Token (not shown):") + " ").strip()
@@ -127,7 +128,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
 
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
-    tokens = Typer(cls=ListsItself, help="Who may speak.")
+    tokens = Commands(cls=ListsItself, help="Who may speak.")
     tokens.command("list")(list_tokens)
     for verb in (add, revoke):
         tokens.command()(verb)

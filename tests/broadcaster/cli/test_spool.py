@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from broadcaster.cli.finding import organisation_file
 from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
 
 Run = Callable[..., Ended]
@@ -60,10 +61,7 @@ def test_a_dead_daemon_exits_3_and_local_times_are_read_as_it_last_said(
         unused.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{unused.getsockname()[1]}"
     [organisation] = state.glob("organisation-*.json")
-    from broadcaster.cli.finding import Found
-    from broadcaster.cli.opening import _kept
-
-    (state / _kept(Found(dead, "")).name).write_text(organisation.read_text())
+    (state / organisation_file(dead).name).write_text(organisation.read_text())
     environ["BROADCASTER_URL"] = dead
     ended = run("report", "Out", "--area", "norra-ekbyn", "--etr", "2027-03-01 22:00", "--yes")
     assert ended.code == 3

@@ -1,0 +1,65 @@
+"""Which language help and usage errors are in: the organisation's first, as far as it is known before anything is asked.
+
+Every other sentence learns it from the daemon. Help must answer at once, also when nobody listens, so here no daemon is
+asked and no YAML read: loading a YAML reader alone takes half as long as the whole of `--help`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from broadcaster.cli.addressing import normal
+from broadcaster.cli.failing import BadAddress
+from broadcaster.cli.finding import language_of, local_configuration, organisation_file, read_login
+from broadcaster.cli.saying import own_language
+
+# `languages` is a key of the organisation alone; the first tag is taken, written in a row or as a list.
+_LANGUAGES = re.compile(
+    r"^[^#\n]*?\blanguages:[\s\[-]*[\"']?([A-Za-z]{2,3}(?:-\w+)*)", re.MULTILINE
+)
+
+
+def known_language(arguments: Sequence[str]) -> str:
+    """The language of the daemon that `arguments` mean, else of the configuration here, else of this machine.
+
+    The daemon is found in the order of `finding.find`; what it said of its organisation last time is remembered.
+    """
+    config = _written("--config", arguments)
+    server = _written("--server", arguments)
+    if not server and not config:
+        server = os.environ.get("BROADCASTER_URL") or str(read_login().get("server") or "")
+    if server and (language := _remembered(server)):
+        return language
+    path = Path(config) if config else local_configuration()
+    return (path and _configured(path)) or own_language()
+
+
+def _written(option: str, arguments: Sequence[str]) -> str:
+    """The value an option was last given; "" for none."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    values = [
+        following if word == option else word.removeprefix(f"{option}=")
+        for word, following in pairs
+        if word.partition("=")[0] == option
+    ]
+    return values[-1] if values else ""
+
+
+def _remembered(server: str) -> str:
+    with suppress(OSError, ValueError, BadAddress):
+        known = json.loads(organisation_file(normal(server)).read_text())
+        if isinstance(known, dict) and known.get("languages"):
+            return language_of(known)
+    return ""
+
+
+def _configured(path: Path) -> str:
+    with suppress(OSError, ValueError):
+        found = _LANGUAGES.search(path.read_text())
+        return found[1] if found else ""
+    return ""

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select, update as sql_update
+from sqlalchemy import Connection, exists, insert, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, incident_name
 from broadcaster.store.errors import StoreError
-from broadcaster.store.fallbacks import _audiences, _steps, carries
+from broadcaster.store.fallbacks import _audiences, _steps
 from broadcaster.store.writer import wake
 
 
@@ -40,6 +40,7 @@ def reroute(
     Raises:
         NotRendered: nothing was changed.
     """
+    _hold_incidents(connection, channel)
     rows = connection.execute(
         select(t.delivery, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
@@ -47,7 +48,7 @@ def reroute(
         .order_by(t.delivery.c.id)
         .with_for_update(of=t.delivery)
     ).all()
-    carried = [row for row in rows if carries(connection, row.update_id, target)]
+    carried = [row for row in rows if _carried(connection, row.update_id, target)]
     fresh = [row for row in rows if row not in carried]
     lacking = [row for row in fresh if not _rendered(connection, row.update_id, target)]
     if lacking:
@@ -63,6 +64,29 @@ def reroute(
     audit.note(connection, now, actor, "reroute channel", channel, to=target, deliveries=len(rows))
     wake(connection)
     return len(rows)
+
+
+def _hold_incidents(connection: Connection, channel: str) -> None:
+    """A retraction finds only the deliveries it can see: it comes before this write or after it, not in between."""
+    waiting = select(t.delivery.c.incident_id).where(
+        t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING
+    )
+    connection.execute(
+        select(t.incident.c.id)
+        .where(t.incident.c.id.in_(waiting))
+        .order_by(t.incident.c.id)
+        .with_for_update()
+    )
+
+
+def _carried(connection: Connection, update_id: int, channel: str) -> bool:
+    """Whether the channel has this update, or had it. What was withdrawn there before it went counts for nothing."""
+    same = exists().where(
+        t.delivery.c.update_id == update_id,
+        t.delivery.c.channel == channel,
+        or_(t.delivery.c.state != State.WITHDRAWN, t.delivery.c.accepted_at.is_not(None)),
+    )
+    return bool(connection.scalar(select(same)))
 
 
 def _rendered(connection: Connection, update_id: int, channel: str) -> bool:

@@ -29,7 +29,8 @@ class Saying:
         words = self._wording(language)
         text, text_language = self._text(language)
         restored = update.kind is Kind.RESTORED
-        over = restored or variant is Variant.ALL_CLEAR
+        spared = variant is Variant.ALL_CLEAR
+        over = restored or spared
         names = self._names(update.ended if over or not update.areas else update.areas)
         return Notice(
             incident=update.incident,
@@ -49,7 +50,8 @@ class Saying:
             text=text if restored or not over else "",
             since="" if over else self._when(words),
             etr="" if over or not update.areas else self._etr(words),
-            next_word="" if variant is Variant.ALL_CLEAR else self._next_word(words),
+            still_affected=self._still_affected(words) if restored and not spared else "",
+            next_word="" if spared else words.next_word_phrase(update.promise),
             cause="" if over else update.cause,
             instruction="" if over else update.instruction,
             link=self.link(language),
@@ -75,14 +77,9 @@ class Saying:
         update = self.update
         return words.when_phrase(update.since, update.planned, headline=update.headline)
 
-    def _next_word(self, words: Wording) -> str:
-        """Where it is not over yet, for whom the next word is, and when that comes."""
-        update = self.update
-        promise = words.next_word_phrase(update.promise)
-        if update.kind is not Kind.RESTORED or not update.areas:
-            return promise
-        still = words.still_affected(self._names(update.areas))
-        return ". ".join(filter(None, (still, promise)))
+    def _still_affected(self, words: Wording) -> str:
+        """Where it is not over yet: for whom the next word is."""
+        return words.still_affected(self._names(self.update.areas))
 
     def _label(self, words: Wording, variant: Variant) -> str:
         update = self.update

@@ -58,6 +58,7 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
         yield _("Cause: {cause}", cause=notice.cause)
     if notice.instruction.casefold() not in told:
         yield notice.instruction
+    yield notice.still_affected
 
 
 def _since(notice: Notice) -> str:

@@ -99,13 +99,15 @@ class WebhookAdapter(PostAdapter):
             "headline": notice.headline,
             "since": notice.since,
             "text": notice.text,
+            "still_affected": notice.still_affected,
             "next_word": notice.next_word,
             "link": notice.link,
             "data": dict(notice.facts),
         }
         payload = json.dumps(document, ensure_ascii=False, sort_keys=True)
         what = f"{notice.headline} {notice.since}".strip()
-        said = [notice.mode_label, notice.label, what, notice.text, notice.next_word]
+        words = [notice.text, notice.still_affected, notice.next_word]
+        said = [notice.mode_label, notice.label, what, *words]
         text = Text(body=" · ".join(filter(None, said)), payload=payload)
         return Rendered(texts=(text,), unit="bytes", used=len(payload.encode()), limit=0)
 

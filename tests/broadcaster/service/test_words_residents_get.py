@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,15 @@ def said(town: Rig, kind: Kind, text: str = "", **fields: Any) -> dict[tuple[str
     }
 
 
+def payload(town: Rig, kind: Kind, text: str = "", **fields: Any) -> Any:
+    """The document a webhook gets in Swedish."""
+    texts = {"": text} if text else {}
+    command = Command(kind=kind, incident="A1", texts=texts, **fields)
+    planned = prepare(town.desk, OPERATOR, command).plan
+    (found,) = [one for one in planned.messages if (one.channel, one.language) == ("hook", "sv")]
+    return json.loads(found.payload)
+
+
 def cut_in_both(town: Rig) -> None:
     etr = datetime.now(UTC) + timedelta(hours=5)
     town.say(
@@ -89,6 +99,15 @@ def test_a_webhook_names_where_the_power_is_back(town: Rig) -> None:
     assert "Strömmen är åter i Norra Ekbyn" in words
     assert "Fortfarande berört: Södra Ekbyn" in words
     assert "Strömavbrott" not in words
+
+
+def test_a_receiver_reads_where_it_goes_on_apart_from_when_the_next_word_comes(town: Rig) -> None:
+    cut_in_both(town)
+    document = payload(town, Kind.RESTORED, area=("norra-ekbyn",))
+    assert document["still_affected"] == "Fortfarande berört: Södra Ekbyn"
+    assert document["next_word"].startswith("Nästa besked senast ")
+    assert payload(town, Kind.UPDATE, "Nu.")["still_affected"] == ""
+    assert payload(town, Kind.RESTORED)["still_affected"] == ""
 
 
 def test_only_who_has_power_again_is_written_to_and_told_nothing_else(town: Rig) -> None:

@@ -93,11 +93,23 @@ def test_a_first_word_fits_one_part(make: Any) -> None:
             },
             id="restored in one area",
         ),
+        pytest.param(
+            {
+                "kind": Kind.RESTORED,
+                "label": "Strömmen är åter",
+                "since": "",
+                "etr": "",
+                "text": "",
+                "still_affected": "Fortfarande berört: Södra Ekbyn",
+            },
+            id="restored, told to all",
+        ),
     ],
 )
 def test_every_kind_of_word_fits_one_part(make: Any, said: dict[str, Any]) -> None:
     rendered = make().render(a_notice(**said), {})
     assert (rendered.encoding, rendered.parts) == ("GSM-7", 1)
+    assert said.get("still_affected", "") in rendered.texts[0].body
     assert rendered.used <= 160
     assert rendered.texts[0].body.endswith("ekbyn.example/a7")
 

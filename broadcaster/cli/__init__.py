@@ -46,7 +46,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_write(stream)
     try:
-        code = build()(standalone_mode=False)
+        code = build()(prog_name="broadcaster", standalone_mode=False)
     except End as end:
         _tell(end)
         sys.exit(end.code)

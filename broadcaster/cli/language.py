@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from broadcaster.cli.addressing import normal
@@ -20,7 +21,7 @@ from broadcaster.cli.saying import own_language
 
 # `languages` is a key of the organisation alone; the first tag is taken, written in a row or as a list.
 _LANGUAGES = re.compile(
-    r"^[^#\n]*?\blanguages:[\s\[-]*[\"']?([A-Za-z]{2,3}(?:-\w+)*)", re.MULTILINE
+    r"^[^#\n]*?\blanguages[\"']?:[\s\[-]*[\"']?([A-Za-z]{2,3}(?:-\w+)*)", re.MULTILINE
 )
 
 
@@ -41,10 +42,9 @@ def known_language(arguments: Sequence[str]) -> str:
 
 def _written(option: str, arguments: Sequence[str]) -> str:
     """The value an option was last given; "" for none."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     values = [
         following if word == option else word.removeprefix(f"{option}=")
-        for word, following in pairs
+        for word, following in pairwise([*arguments, ""])
         if word.partition("=")[0] == option
     ]
     return values[-1] if values else ""

@@ -71,7 +71,7 @@ class TranslatedGroup(TyperGroup):
         _write_help(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args and self.no_args_is_help:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
             note(ctx.get_help())
             ctx.exit(Code.USAGE)
         return super().parse_args(ctx, args)

@@ -34,8 +34,9 @@ class UsageVoice(Voice):
     @cached_property
     def phrases(self) -> Mapping[str, str]:
         """English sentence → translation; empty for English and for a language nobody translated."""
-        path = _LOCALE / self.language.partition("-")[0].lower() / "help.po"
-        if not path.is_file():
+        primary = self.language.partition("-")[0].lower()
+        path = _LOCALE / primary / "help.po"
+        if not primary.isalpha() or not path.is_file():
             return {}
         found = _PHRASE.findall(path.read_text(encoding="utf-8"))
         said = {_unquoted(sentence): _unquoted(said) for sentence, said in found}

@@ -116,7 +116,7 @@ def test_a_configuration_that_is_not_there_is_no_reason_to_fail(
         (["channels", "lst"], "Fel: Kommandot 'lst' finns inte. Menade du 'list'?\n"),
         (
             ["report", "--severty", "x"],
-            "Fel: Flaggan --severty finns inte. Menade du --severity?\n",
+            "Fel: Flaggan --severty finns inte. Menade du --server, --severity?\n",
         ),
         (["report", "--zzz"], "Fel: Flaggan --zzz finns inte.\n"),
         (["update"], "Fel: Argumentet 'ID' saknas.\n"),

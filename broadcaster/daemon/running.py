@@ -18,7 +18,7 @@ from broadcaster.api import create_app
 from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
-from broadcaster.daemon.publicserver import PublicServer
+from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
@@ -59,6 +59,9 @@ def serve(config_path: Path) -> int:
         return EXIT_FAILED
     try:
         return asyncio.run(Daemon(loaded, configuration, store, redaction).run())
+    except AddressTaken as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIGURATION
     except OSError as error:
         sys.stderr.write(f"The daemon cannot listen: {error}. Is another one running there?\n")
         return EXIT_FAILED
@@ -120,15 +123,17 @@ class Daemon:
     async def _start(self) -> None:
         settings = self._loaded.settings
         await asyncio.to_thread(starting.make_readable, settings.public.directory)
-        await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
-        if settings.inbound is not None:
-            await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
-        await self.engine.start(self.desk.configuration.adapters, self.desk.configuration.digest)
         if settings.public.listen is not None:
             https = settings.public.url.startswith("https:")
             self._public = PublicServer(
                 settings.public.directory, settings.public.listen, https=https
             )
+            await self._public.refuse_taken()
+        await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
+        if settings.inbound is not None:
+            await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
+        await self.engine.start(self.desk.configuration.adapters, self.desk.configuration.digest)
+        if self._public is not None:
             self._spawn(self._public.keep())
         self._spawn(self._watching())
         log.info(

@@ -1,0 +1,217 @@
+"""What failed may be sent once more; what was in doubt is settled by what is found; every attempt is on record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import Connection, select, update as sql_update
+
+from broadcaster.domain.delivery import Counts, Outcome, State, StepKind
+from broadcaster.domain.incident import Kind
+from broadcaster.store import (
+    Store,
+    audit,
+    claiming,
+    deliveries,
+    expanding,
+    finishing,
+    letters,
+    moving,
+    outcomes,
+    tables as t,
+    withdrawing,
+)
+from broadcaster.store.claiming import Claim
+from broadcaster.store.letters import Hold, Job, LetterRow
+from broadcaster.testing.builders import letters as letters_by, post, subscribe, tell
+
+NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
+LATER = NOW + timedelta(hours=2)
+
+
+def claim(store: Store, channel: str = "hook") -> Claim:
+    take = partial(claiming.claim, channel=channel, node="norr", now=NOW, limit=1)
+    (claimed,) = store.write(take).result()
+    return claimed
+
+
+def end(store: Store, delivery_id: int, state: State) -> None:
+    ended = partial(moving.end, delivery_id=delivery_id, state=state, now=NOW, detail="refused")
+    assert store.write(ended).result()
+
+
+def end_step(store: Store, step_id: int, outcome: str, handle: str = "") -> None:
+    ended = partial(deliveries.end_step, step_id=step_id, outcome=outcome, handle=handle)
+    store.write(ended).result()
+
+
+def resend(store: Store, delivery_id: int = 1) -> bool:
+    again = partial(outcomes.resend, delivery_id=delivery_id, now=NOW, actor="Kim")
+    return store.write(partial(again, not_after=LATER)).result()
+
+
+def begin(store: Store, claimed: Claim, step: int = 0) -> int:
+    attempt = partial(deliveries.begin_attempt, claim=claimed, step=claimed.steps[step], now=NOW)
+    attempt_id = store.write(partial(attempt, node="norr")).result()
+    assert attempt_id is not None
+    return attempt_id
+
+
+# ---------------------------------------------------------------------------------------------------------- posts
+def test_what_failed_goes_once_more_and_only_the_steps_that_failed(store: Store) -> None:
+    tell(store, post("hook", 2), now=NOW)
+    claimed = claim(store)
+    end_step(store, claimed.steps[0].id, "accepted", "h0")
+    end_step(store, claimed.steps[1].id, "failed")
+    end(store, claimed.id, State.FAILED)
+    assert [resend(store), resend(store)] == [True, False]
+    again = claim(store)
+    assert [(step.position, step.uncertain) for step in again.steps] == [(1, False)]
+    assert again.not_after == LATER
+    acts = [(row.actor, row.act) for row in store.read(audit.listing)]
+    assert acts[-1] == ("Kim", "resend")
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.ACCEPTED])
+def test_what_has_not_failed_is_not_sent_again(store: Store, state: State) -> None:
+    tell(store, post("hook"), now=NOW)
+    if state is State.ACCEPTED:
+        end(store, claim(store).id, state)
+    assert not resend(store)
+
+
+def test_a_step_that_did_not_happen_is_done_again_and_its_broken_attempt_is_on_record(
+    store: Store,
+) -> None:
+    tell(store, post("hook"), now=NOW)
+    claimed = claim(store)
+    step = claimed.steps[0]
+    begin(store, claimed)
+    end_step(store, step.id, "uncertain")
+    ended = partial(deliveries.end_open_attempts, step_id=step.id, now=LATER)
+    store.write(ended).result()
+    store.write(partial(deliveries.reopen_step, step_id=step.id)).result()
+    row = store.read(lambda c: c.execute(select(t.attempt)).one())
+    assert (row.outcome, row.detail, row.ended_at) == (Outcome.UNCERTAIN, "broken off", LATER)
+    assert store.write(partial(deliveries.take_back_own, node="norr", now=NOW)).result() == 1
+    assert [(one.attempts, one.uncertain) for one in claim(store).steps] == [(1, False)]
+
+
+def test_what_was_seen_from_outside_is_confirmed_if_it_was_accepted(store: Store) -> None:
+    tell(store, post("hook"), post("x"), now=NOW)
+    end(store, claim(store).id, State.ACCEPTED)
+    ids = [row.id for row in store.read(partial(outcomes.of_update, update_id=1))]
+    store.write(partial(deliveries.confirm, delivery_ids=ids)).result()
+    states = [row.state for row in store.read(partial(outcomes.of_update, update_id=1))]
+    assert states == [State.CONFIRMED, State.WAITING]
+
+
+def test_why_a_channel_waits_is_said_on_everything_that_waits_there(store: Store) -> None:
+    tell(store, post("hook"), post("x"), now=NOW)
+    held = {"hold": "scheduled", "release_at": LATER}
+    tell(store, post("hook"), now=NOW, rest=held)
+    said = partial(deliveries.note_detail, channel="hook", detail="its token is refused")
+    store.write(said).result()
+    query = select(t.delivery.c.detail, t.delivery.c.attempts).order_by(t.delivery.c.id)
+    rows = [tuple(row) for row in store.read(lambda c: c.execute(query).all())]
+    assert rows == [("its token is refused", 1), ("", 0), ("", 0)]
+
+
+def test_a_post_found_after_its_retraction_is_taken_away_and_nothing_more_is_posted(
+    store: Store,
+) -> None:
+    told = tell(store, post("hook", 2), now=NOW)
+    claimed = claim(store)
+    found, unsaid = claimed.steps
+    begin(store, claimed)
+    end_step(store, found.id, "accepted", "h0")
+    take_away = partial(withdrawing.take_away_found, delivery_id=claimed.id, step_id=found.id)
+    assert not store.write(take_away).result()
+    tell(store, after=told, kind=Kind.RETRACTION, corrects=1, now=NOW)
+    assert store.write(take_away).result()
+    query = select(t.step).where(t.step.c.delivery_id == claimed.id).order_by(t.step.c.position)
+    rows = store.read(lambda c: c.execute(query).all())
+    assert [(row.kind, row.outcome, row.target_step) for row in rows] == [
+        (StepKind.POST, "accepted", None),
+        (StepKind.POST, "skipped", None),
+        (StepKind.WITHDRAW, None, found.id),
+    ]
+    assert rows[1].id == unsaid.id
+    assert not store.read(partial(outcomes.one, delivery_id=claimed.id)).stopped
+
+
+# ---------------------------------------------------------------------------------------------------------- letters
+def blast(store: Store, count: int = 4) -> Job:
+    """Letters on their way, their one job claimed and its watermark at the end."""
+    subscribe(store, "sms", [f"+4670174060{number}" for number in range(count)])
+    tell(store, letters_by("sms"), now=NOW)
+    claimed = claim(store, "sms")
+    step = partial(expanding.expand, delivery_id=claimed.id, lease_token=claimed.lease_token)
+    assert store.write(partial(step, now=NOW)).result()
+    return advanced(store)
+
+
+def advanced(store: Store) -> Job:
+    take = partial(letters.claim_job, channel="sms", node="norr", now=NOW, supplier="first")
+    job = store.write(take).result()
+    assert job is not None
+    ahead = partial(letters.advance, job=job, watermark=len(job.subscribers), now=NOW)
+    assert store.write(ahead).result()
+    return job
+
+
+def flush(store: Store, job: Job, *came_to: str) -> None:
+    rows = [
+        LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome)
+        for position, outcome in enumerate(came_to)
+    ]
+    store.write(partial(letters.flush_rows, rows=rows, supplier="first", now=NOW)).result()
+
+
+def finish(store: Store, job: Job) -> None:
+    def work(connection: Connection) -> None:
+        assert letters.end_job(connection, job, None, NOW)
+        assert finishing.finish(connection, "sms", NOW) == [job.delivery_id]
+
+    store.write(work).result()
+
+
+def counts(store: Store) -> Counts:
+    return store.read(partial(finishing.read_counts, delivery_id=1))
+
+
+def test_of_a_failed_blast_everyone_who_lacks_the_text_is_written_to_again(store: Store) -> None:
+    job = blast(store)
+    flush(store, job, *["failed"] * 4)
+    finish(store, job)
+    assert outcomes_of(store) == (State.FAILED, Counts(total=4, failed=4))
+    assert resend(store)
+    assert counts(store) == Counts(total=4)
+    claim(store, "sms")
+    again = advanced(store)
+    assert again.todo == (0, 1, 2, 3)
+    flush(store, again, "accepted", "skipped", "failed", "accepted")
+    finish(store, again)
+    assert outcomes_of(store) == (
+        *(State.ACCEPTED, Counts(total=4, accepted=2, failed=1, skipped=1)),
+    )
+
+
+def outcomes_of(store: Store) -> tuple[str, Counts]:
+    return store.read(partial(outcomes.one, delivery_id=1)).state, counts(store)
+
+
+def test_a_job_given_up_while_its_calls_hang_is_nobodys_and_its_letters_are_in_doubt(
+    store: Store,
+) -> None:
+    job = blast(store)
+    flush(store, job, "accepted", "failed")
+    store.write(partial(letters.abandon_job, job=job)).result()
+    assert store.write(partial(letters.hold, job=job, now=NOW)).result() is Hold.LOST
+    assert not store.write(partial(letters.end_job, job=job, retry_at=None, now=NOW)).result()
+    late = {"not_after": NOW}
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(**late)).close()).result()
+    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
+    assert counts(store) == Counts(total=4, accepted=1, failed=1, uncertain=2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 DEADLINE = 15.0
 
 
-def staff_lanes(lanes: dict[str, Lane]) -> list[Lane]:
+def staff_lanes(lanes: Mapping[str, Lane]) -> list[Lane]:
     """The post channels staff reads."""
     return [
         lane
@@ -33,7 +34,7 @@ def staff_lanes(lanes: dict[str, Lane]) -> list[Lane]:
 
 
 async def alarm(
-    lanes: dict[str, Lane], configuration: Configuration, text: str, now: datetime
+    lanes: Mapping[str, Lane], configuration: Configuration, text: str, now: datetime
 ) -> int:
     """Post `text` to every staff channel at once. Returns how many accepted it."""
     calls = [_post(lane, configuration, text, now) for lane in staff_lanes(lanes)]

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -19,6 +19,7 @@ from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
+from broadcaster.daemon.signals import RELOAD, Signals
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
@@ -35,12 +36,20 @@ from broadcaster.telemetry import Metrics, Redaction, begin_logging
 
 log = structlog.get_logger()
 WATCH_SECONDS = 5.0
+STOP_SECONDS = (
+    9.0  # the drain is shorter; what still hangs then (a disk, a database) is left behind
+)
 EXIT_CONFIGURATION = 2
 EXIT_FAILED = 1
 
 
 def serve(config_path: Path) -> int:
-    """Run until a signal ends it. Returns the exit code: 0 stopped, 1 store or network, 2 configuration."""
+    """Run until a signal ends it. Returns the exit code where it could not start: 1 store or network, 2 configuration.
+
+    A daemon that ran does not return: the process ends here, with code 0 when it was stopped. Calls that hang in
+    threads cannot be ended and must not hold up the end; what they were about is written down as under way.
+    """
+    signals = Signals()
     os.umask(0o077)  # what residents read is given its mode where it is written
     try:
         refuse_foreign_owners()
@@ -58,7 +67,7 @@ def serve(config_path: Path) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
     try:
-        return asyncio.run(Daemon(loaded, configuration, store, redaction).run())
+        asyncio.run(Daemon(loaded, configuration, store, redaction).run(signals))
     except AddressTaken as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
@@ -67,6 +76,29 @@ def serve(config_path: Path) -> int:
         return EXIT_FAILED
     finally:
         store.close()
+    return _end_hard()
+
+
+def _end_hard() -> NoReturn:
+    """End the process now, without waiting for any thread."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
+
+
+def _end_in_time() -> None:
+    """From the first signal on: whatever hangs, the process ends."""
+    timer = threading.Timer(STOP_SECONDS, _overdue)
+    timer.daemon = True
+    timer.start()
+
+
+def _overdue() -> None:
+    log.error(
+        "the stop takes too long and is cut off: what was under way is looked at after the start"
+    )
+    _end_hard()
 
 
 def log_format(log: LogSettings) -> str:
@@ -101,24 +133,28 @@ class Daemon:
         )
         self._watch = Watch(self.desk, self.engine, self._metrics, self._node, self._alarm)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
+        self._stop, self._reload_wanted = asyncio.Event(), asyncio.Event()
         self._listeners: list[Listener] = []
         self._public: PublicServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # ------------------------------------------------------------------------------------------------------- running
-    async def run(self) -> int:
+    async def run(self, signals: Signals) -> None:
         """Start everything, wait for a signal, stop everything."""
-        self._loop = loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        self._loop = asyncio.get_running_loop()
+        signals.listen(self._signalled)
         try:
             await self._start()
             await self._stop.wait()
         finally:
             await self._end()
-        return 0
+
+    def _signalled(self, number: int) -> None:
+        if number == RELOAD:
+            self._reload_wanted.set()
+        elif not self._stop.is_set():
+            self._stop.set()
+            _end_in_time()
 
     async def _start(self) -> None:
         settings = self._loaded.settings
@@ -136,6 +172,7 @@ class Daemon:
         if self._public is not None:
             self._spawn(self._public.keep())
         self._spawn(self._watching())
+        self._spawn(self._reloading())
         log.info(
             "daemon ready",
             mode=str(settings.mode),
@@ -167,16 +204,24 @@ class Daemon:
     async def _end(self) -> None:
         """Take no more commands, let running calls end, then stop the page's server last."""
         log.info("daemon stopping")
-        for listener in self._listeners:
-            await listener.stop()
-        await self.engine.stop()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Lanes that have gone are not opened again: from here on no configuration is read.
+        await _cancelled(self._tasks)
+        # Side by side: a client that does not read its answer has seconds of its own, and so has a call.
+        await asyncio.gather(self.engine.stop(), *(each.stop() for each in self._listeners))
         if self._public is not None:
             await self._public.stop()
 
     # --------------------------------------------------------------------------------------------------------- reload
+    async def _reloading(self) -> None:
+        """One reload after the other: each reads the file after its signal came, the last signal wins."""
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            try:
+                await self.reload()
+            except Exception:
+                log.exception("reload stumbled, the present configuration stays in force")
+
     async def reload(self) -> None:
         """SIGHUP: read the file again. A bad one leaves the configuration in force running and says why."""
         try:
@@ -239,8 +284,17 @@ class Daemon:
 
     async def _watching(self) -> None:
         while True:
-            await asyncio.to_thread(self._watch.look)
+            try:
+                await asyncio.to_thread(self._watch.look)
+            except Exception:
+                log.exception("the watch stumbled and looks again")
             await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _needs_restart(old: Settings, new: Settings) -> list[str]:

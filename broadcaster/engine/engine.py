@@ -18,10 +18,20 @@ from broadcaster.engine.due import Act, DueClaimer, every, unless_stopped
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
-from broadcaster.store import StoreError, audit, deliveries, inbox as inbox_store, nodes, once
+from broadcaster.store import (
+    StoreError,
+    audit,
+    channels,
+    deliveries,
+    finishing,
+    inbox as inbox_store,
+    nodes,
+    once,
+)
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 8.0
+LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
 
 
 class Engine:
@@ -45,7 +55,10 @@ class Engine:
     ) -> None:
         self.around = around
         self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
-        self.lanes: dict[str, Lane] = {}
+        # Never changed in place: the watch and the writer look through it from threads of their own.
+        self.lanes: Mapping[str, Lane] = {}
+        self._leaving: dict[Lane, asyncio.Task[None]] = {}
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._due = DueClaimer(around, self._scheduler, acts)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,8 +73,7 @@ class Engine:
             deliveries.take_back_own(connection, self.around.node, now)
 
         await asyncio.wrap_future(self.around.store.write(work))
-        for name, adapter in adapters.items():
-            self._open(name, adapter)
+        self.lanes = {name: self._open(name, adapter) for name, adapter in adapters.items()}
         self.around.store.on_wake(self._wake_from_any_thread)
         self._scheduler.start()
         self._due.look()
@@ -73,7 +85,7 @@ class Engine:
             unless_stopped(self.probe), "date", id="first probe", misfire_grace_time=None
         )
 
-    def _open(self, name: str, adapter: Any) -> None:
+    def _open(self, name: str, adapter: Any) -> Lane:
         shape = adapter.shape
         lane: Lane
         if shape is Shape.BOARD:
@@ -82,8 +94,8 @@ class Engine:
             lane = PostLane(name, adapter, self.around)
         else:
             lane = LetterLane(name, adapter, self.around, self._epoch)
-        self.lanes[name] = lane
         lane.start()
+        return lane
 
     def _wake_from_any_thread(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -103,25 +115,37 @@ class Engine:
         changed: frozenset[str],
         config_digest: str,
     ) -> None:
-        """After a reload: lanes that are gone or changed end with their running calls, new ones are opened."""
+        """After a reload: new lanes take over, and those that are gone or changed end when their running calls have."""
         now, node = self.around.clock(), self.around.node
         await self._write(lambda connection: nodes.register(connection, node, config_digest, now))
-        ending = [self.lanes.pop(name) for name in gone | changed if name in self.lanes]
-        for name, adapter in adapters.items():
-            if name not in self.lanes:
-                self._open(name, adapter)
-        await asyncio.gather(*(self._end(lane) for lane in ending))
+        if self._stopped:
+            return
+        kept = {name: lane for name, lane in self.lanes.items() if name not in gone | changed}
+        new = {name: self._open(name, adapters[name]) for name in adapters if name not in kept}
+        old = [lane for name, lane in self.lanes.items() if name not in kept]
+        self.lanes = kept | new
+        for lane in old:
+            self._leaving[lane] = asyncio.create_task(self._leave(lane))
+        for lane in new.values():
+            # Its far side may be another one: what it can take must be known before the next text is written for it.
+            lane.aside(probing.probe(lane))
 
-    @staticmethod
-    async def _end(lane: Lane) -> None:
-        await lane.stop(DRAIN_SECONDS)
-        lane.adapter.close()
+    async def _leave(self, lane: Lane) -> None:
+        """Let everything that runs come to its end; nobody waits for it."""
+        try:
+            await lane.stop(LEAVE_SECONDS)
+        finally:
+            del self._leaving[lane]
 
     async def stop(self) -> None:
         """Claim nothing more, give running calls a few seconds, then let go."""
+        self._stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        await asyncio.gather(*(self._end(lane) for lane in self.lanes.values()))
+        leaving = list(self._leaving.values())
+        lanes = (*self.lanes.values(), *self._leaving)
+        await asyncio.gather(*(lane.stop(DRAIN_SECONDS) for lane in lanes))
+        await asyncio.gather(*leaving)
 
     # --------------------------------------------------------------------------------------------------- housekeeping
     async def _write(self, work: Any) -> Any:
@@ -142,11 +166,18 @@ class Engine:
 
         head = await self._write(work)
         if head is not None and self._audit_head is not None:
-            await asyncio.to_thread(audit.export_head, self._audit_head, head)
+            await self._export(self._audit_head, head)
         try:
             await inbox.turn(self.around, {name: lane.adapter for name, lane in self.lanes.items()})
         except StoreError as error:
             log.error("inbound reports wait", reason=str(error))
+
+    @staticmethod
+    async def _export(path: Path, head: audit.Head) -> None:
+        try:
+            await asyncio.to_thread(audit.export_head, path, head)
+        except OSError as error:
+            log.error("the head of the audit chain cannot be written", reason=str(error))
 
     async def _sweep(self) -> None:
         """Every other second: end what has expired, free what a dead node held, start fallbacks."""
@@ -155,6 +186,9 @@ class Engine:
         def work(connection: Any) -> Any:
             deliveries.expire(connection, now)
             freed = deliveries.take_back_orphans(connection, now)
+            # A channel that is gone has no lane that would end its letters when they are through or past their time.
+            for channel in channels.queued(connection).keys() - self.lanes.keys():
+                finishing.finish(connection, channel, now)
             return freed, fallback.take_over(connection, self.lanes, now)
 
         swept = await self._write(work)

@@ -56,7 +56,7 @@ class Lane(ABC):
         self.broken_because = ""
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._asides: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
@@ -119,17 +119,31 @@ class Lane(ABC):
         self.wake()
 
     async def stop(self, seconds: float) -> None:
-        """Claim nothing more; give what runs `seconds` to end."""
+        """Claim nothing more; let what runs end, given up after `seconds`; then close the adapter.
+
+        A second call, while the first still waits, may have less patience.
+        """
         self._stopping = True
         self.wake()
-        if self._loop is not None:
-            await self._loop
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in (*self._tasks, *self._asides):
-            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                if self._loop is not None:
+                    await asyncio.wait({self._loop})
+                while self._tasks:
+                    await asyncio.wait(set(self._tasks))
+        for task in (self._loop, *self._tasks, *self._asides):
+            if task is not None:
+                task.cancel()
         self.slots.close()
         self.looks.close()
+        if not self._closed:
+            self._closed = True
+            self.adapter.close()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been told to end."""
+        return self._stopping
 
     @property
     def busy(self) -> int:
@@ -144,7 +158,9 @@ class Lane(ABC):
             try:
                 return await asyncio.wrap_future(self.around.store.write(work, rank))
             except StoreError as error:
-                if self.around.store.broken is not None or self._stopping:
+                # A lane that stops claims nothing more, but what came of a call must still be written down.
+                claiming = asyncio.current_task() is self._loop
+                if self.around.store.broken is not None or (self._stopping and claiming):
                     raise
                 log.warning(
                     "the store did not take a write, trying again",

@@ -23,6 +23,8 @@ async def probe(lane: Lane) -> Probe | None:
         )
     except Failure as failure:
         said = Probe(good=False, sentence=failure.sentence)
+    if lane.stopping:
+        return said  # its connections may have been closed under it: that says nothing about the channel
     now = lane.around.clock()
     try:
         await lane.write(lambda connection: channels.record_probe(connection, lane.name, now, said))

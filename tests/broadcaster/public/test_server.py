@@ -82,11 +82,12 @@ def accepts(port: int) -> bool:
     return False
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+@contextlib.contextmanager
+def starting(root: Path | None = None) -> Iterator[Start]:
     running: list[Running] = []
 
-    def starting(*options: str, root: Path = tmp_path / "public") -> Running:
+    def start(*options: str, root: Path | None = root) -> Running:
+        assert root is not None
         port = free_port()
         command = [sys.executable, "-m", "broadcaster.public", "--directory", str(root)]
         command += ["--listen", f"127.0.0.1:{port}", *options]
@@ -96,10 +97,25 @@ def start(tmp_path: Path) -> Iterator[Start]:
         assert process.poll() is None, process.stderr and process.stderr.read()
         return running[-1]
 
-    yield starting
+    yield start
     for server in running:
         server.process.terminate()
         server.process.communicate(timeout=20)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starting(tmp_path / "public") as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server, behind https, for the tests that only ask."""
+    root = tmp_path_factory.mktemp("published") / "public"
+    publish(root, 1)
+    with starting() as start:
+        yield start("--https", root=root)
 
 
 @pytest.fixture
@@ -294,6 +310,87 @@ def test_oversize_headers_and_addresses_are_refused(server: Running) -> None:
                 got = client.recv(1000)
                 assert got == b"" or got.split(b" ")[1] in {b"400", b"414", b"431"}
     assert server.ask("/").status == 200
+
+
+SECURITY = (
+    b"content-security-policy",
+    b"cross-origin-resource-policy",
+    b"x-content-type-options",
+    b"referrer-policy",
+    b"permissions-policy",
+    b"strict-transport-security",
+    b"cache-control",
+)
+OURS = {
+    "page": (200, b"GET / HTTP/1.1\r\nHost: x\r\n"),
+    "unchanged": (304, b"GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n"),
+    "other spelling": (301, b"GET /index.html HTTP/1.1\r\nHost: x\r\n"),
+    "not found": (404, b"GET /no HTTP/1.1\r\nHost: x\r\n"),
+    "odd target": (400, b"GET a HTTP/1.1\r\nHost: x\r\n"),
+    "control letter": (400, b"GET /%01 HTTP/1.1\r\nHost: x\r\n"),
+    "unknown method": (405, b"BREW / HTTP/1.1\r\nHost: x\r\n"),
+    "odd expectation": (405, b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"),
+    "websocket": (200, b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"),
+    "two lengths of body": (
+        405,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    ),
+    "old version": (200, b"GET / HTTP/1.0\r\n"),
+    "15 KiB of headers": (200, b"GET / HTTP/1.1\r\nX: " + b"a" * 15_000 + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("request_name", OURS)
+def test_every_answer_of_ours_carries_every_security_header_once(
+    published: Running, request_name: str
+) -> None:
+    status, request = OURS[request_name]
+    head = published.raw(request + b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[0]
+    assert int(head.split(b" ")[1]) == status
+    names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
+    assert {name: names.count(name) for name in SECURITY} == dict.fromkeys(SECURITY, 1)
+
+
+# What Granian's HTTP library (hyper) answers by itself; no setting of Granian's changes it: docs/adr/0010.
+HYPERS = {
+    "no HTTP": (400, b"\x00\x01 garbage\r\n\r\n"),
+    "TLS": (400, bytes.fromhex("16030100c8010000c40303") + bytes(100)),
+    "no version": (400, b"GET /\r\n\r\n"),
+    "unknown version": (400, b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"),
+    "odd method": (400, b"G@T{} / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "space in the address": (400, b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "control letter in the address": (400, b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "header without colon": (400, b"GET / HTTP/1.1\r\nbad header\r\n\r\n"),
+    "header with zero": (400, b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n"),
+    "length that is none": (400, b"POST / HTTP/1.1\r\nContent-Length: abc\r\n\r\n"),
+    "two lengths": (400, b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    "unknown coding": (400, b"POST / HTTP/1.1\r\nTransfer-Encoding: odd\r\n\r\n"),
+    "101 headers": (431, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n"),
+    "20 KiB of headers": (431, b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"),
+    "20 KiB of address": (431, b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("request_name", HYPERS)
+def test_what_is_no_request_gets_an_empty_answer_and_a_closed_connection(
+    published: Running, request_name: str
+) -> None:
+    """No body: nothing to sniff, to frame or to run. The one exception to the test above."""
+    status, request = HYPERS[request_name]
+    head, _, body = published.raw(request).partition(b"\r\n\r\n")  # read until it is closed
+    first, *headers = head.lower().split(b"\r\n")
+    assert int(first.split(b" ")[1]) == status
+    assert body == b""
+    assert sorted(line.partition(b":")[0] for line in headers) == [
+        b"connection",
+        b"content-length",
+        b"date",
+    ]
+    assert {b"connection: close", b"content-length: 0"} < set(headers)
+
+
+def test_http_2_without_tls_is_closed_without_a_word(published: Running) -> None:
+    assert published.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == b""
 
 
 def test_a_gigabyte_sent_in_chunks_is_refused_at_once(server: Running) -> None:

@@ -131,7 +131,7 @@ def test_what_may_have_gone_is_said_again_only_where_life_depends_on_it(
 @pytest.mark.parametrize(
     "values",
     [{"released": False}, {"stopped": True}, {"not_after": LATER}, {"fallback": []}],
-    ids=str,
+    ids=["held", "retracted", "too late", "handed on"],
 )
 def test_what_must_not_go_out_goes_out_by_no_other_channel(
     store: Store, values: dict[str, Any]

@@ -46,6 +46,27 @@ _HTTP = {
     413: "The request is too large. Nothing was done.",
     415: "Send JSON: Content-Type: application/json. Nothing was done.",
 }
+_WRONG = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field",
+    "string_unicode": "it holds half a character (a lone surrogate)",
+    "string_type": "write text, in quotes",
+    "string_too_short": "write something",
+    "too_short": "write something",
+    "string_too_long": "at most {max_length} characters are taken",
+    "too_long": "at most {max_length} are taken",
+    "list_type": "write a list, in brackets",
+    "dict_type": "write an object, in braces",
+    "model_attributes_type": "write an object, in braces",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false",
+    "int_type": "write a whole number",
+    "int_parsing": "write a whole number",
+    "int_parsing_size": "write a smaller whole number",
+    "greater_than_equal": "write at least {ge}",
+    "less_than_equal": "write at most {le}",
+}
+_LIMITS = ("max_length", "ge", "le")
 _BROKEN = "Something went wrong in the daemon. Its log says what, under {mark}."
 
 
@@ -129,14 +150,13 @@ def install(app: FastAPI, desk: Desk) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()[:20]
-        known = words(request)
-        wrong = [
-            (_place(one["loc"]), known.get(why, why)) for one in found for why in [_reason(one)]
+        language = spoken(request, desk)
+        errors = [
+            {"at": _place(one["loc"]), "reason": _reason(one, language)}
+            for one in error.errors()[:20]
         ]
-        at, reason = wrong[0]
-        detail = translate(known, _NOT_UNDERSTOOD, at=at or "body", reason=reason)
-        errors = [{"at": place, "reason": why} for place, why in wrong]
+        at, reason = errors[0]["at"], errors[0]["reason"]
+        detail = translate(phrases(language), _NOT_UNDERSTOOD, at=at or "body", reason=reason)
         return problem(422, detail, at, errors=errors)
 
     @app.exception_handler(HTTPException)
@@ -151,9 +171,12 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc if part not in ("body", "query", "path"))[:80]
 
 
-def _reason(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such field"
-    if error["type"] == "string_unicode":
-        return "it holds half a character (a lone surrogate)"
-    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")[:300]
+def _reason(error: Mapping[str, Any], language: str) -> str:
+    """Why pydantic refused a field: its own sentences are English for programmers, so most are said in words of ours."""
+    known = phrases(language)
+    wrong = _WRONG.get(error["type"])
+    if wrong is not None:
+        limits = {name: error["ctx"][name] for name in _LIMITS if name in error.get("ctx", {})}
+        return translate(known, wrong, **limits)
+    why = str(error["msg"]).removeprefix("Value error, ")[:300]
+    return retell(language, known.get(why, why)).rstrip(".")

@@ -91,7 +91,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Count what was parsed: a whole block of headers may come in one piece."""
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MOST_HEADER_BYTES:
-            raise ValueError("the headers are too large")  # uvicorn answers 400 and closes
+            raise ValueError  # uvicorn answers 400 and closes
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

@@ -325,4 +325,7 @@ def _clean(text: str, at: str) -> str:
     try:
         return clean(text, limit=LONGEST_TEXT).strip()
     except BadText as error:
-        raise Refused("{reason}", at=at, reason=str(error)) from error
+        sentence = "{reason} Nothing was sent."
+        if at != "text":
+            sentence = "{option}: {reason} Nothing was sent."
+        raise Refused(sentence, at=at, option=f"--{at}", reason=str(error)) from error

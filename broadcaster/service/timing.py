@@ -14,28 +14,40 @@ CLOCK_SLACK = timedelta(minutes=5)
 def check_times(command: Command, update: Update, now: datetime, said_at: datetime) -> None:
     """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
     if command.at is not None and command.at <= now:
-        _refuse_time("--at", command.at, "is in the past")
+        _refuse_time("--at", command.at, "{option} {time} is in the past. Nothing was sent.")
     for option, time in (
         ("--etr", command.etr),
         ("--next", command.next),
         ("--until", command.until),
     ):
         if time is not None and time <= said_at:
-            _refuse_time(option, time, "is in the past")
+            _refuse_time(option, time, "{option} {time} is in the past. Nothing was sent.")
     if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
-        _refuse_time("--since", command.since, "is in the future")
+        _refuse_time(
+            "--since", command.since, "{option} {time} is in the future. Nothing was sent."
+        )
     if update.etr and update.since and command.etr and update.etr <= update.since:
-        _refuse_time("--etr", update.etr, "is before the incident began")
+        _refuse_time(
+            "--etr", update.etr, "{option} {time} is before the incident began. Nothing was sent."
+        )
     if command.planned is not None:
         if command.planned.end <= command.planned.start:
-            _refuse_time("--planned", command.planned.end, "ends before it begins")
+            _refuse_time(
+                "--planned",
+                command.planned.end,
+                "{option} {time} ends before it begins. Nothing was sent.",
+            )
         if command.planned.end <= now:
-            _refuse_time("--planned", command.planned.end, "is in the past")
+            _refuse_time(
+                "--planned",
+                command.planned.end,
+                "{option} {time} is in the past. Nothing was sent.",
+            )
 
 
-def _refuse_time(option: str, time: datetime, what: str) -> None:
+def _refuse_time(option: str, time: datetime, sentence: str) -> None:
     raise Refused(
-        "{option} {time} " + what + ". Nothing was sent.",
+        sentence,
         at=option.removeprefix("--"),
         option=option,
         time=time.isoformat(timespec="minutes"),

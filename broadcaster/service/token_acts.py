@@ -95,7 +95,8 @@ def _refuse_foreign(connection: Connection, operator: Operator, which: int | str
         if which == record.id or (isinstance(which, str) and which.startswith(record.prefix))
     ]
     if not found:
-        raise NoSuchToken(f'No token begins with "{str(which)[:11]}": see broadcaster tokens list.')
+        none = "No token begins"  # as the store says it, so that it is retold alike
+        raise NoSuchToken(f'{none} with "{str(which)[:11]}": see broadcaster tokens list.')
     for record in found:
         if not record.areas:
             raise Refused(

@@ -1,7 +1,8 @@
-"""What an operator reads about failures is known to the Swedish catalogue, also what is written far from it.
+"""What an operator reads is known to the Swedish catalogue, also what is written far from it.
 
-Adapters, the engine and the store write English with values filled in. Here their source is read: every full sentence,
-and every shorter remark that becomes a delivery's detail, must be one that `retell` can find.
+Domain, adapters, the engine and the store write English with values filled in. Here their source is read: every full
+sentence, and every shorter remark that becomes a delivery's detail, must be one that `retell` can find. The service and
+the API name their sentences with their blanks: each must be in some catalogue.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import pytest
 
 from broadcaster import store
 from broadcaster.channel import Failure
-from broadcaster.locale import catalogue, languages
+from broadcaster.domain.text import BadText, TextTooLong
+from broadcaster.locale import catalogue, languages, phrases
 from broadcaster.store import StoreError
 
-LOOKED_AT = ("httpclient", "bulkhttp", "engine", "store", "bundle", "daemon")
+LOOKED_AT = ("domain", "httpclient", "bulkhttp", "engine", "store", "bundle", "daemon")
+TRANSLATING = ("service", "api")
 TRANSLATED = [language for language in languages() if language != "en"]
 BLANK = re.compile(r"\{[^{}]*\}")
 WORDS = re.compile(r"[^\W\d_]{2,}")
+_A_FEW = 3
 
 
 for part in iter_modules(store.__path__):  # so that every kind of StoreError is known
@@ -38,9 +42,28 @@ def kinds(base: type) -> set[str]:
 # Calls whose short remarks an operator reads, besides full sentences.
 TELLING = {"put_back", "end", "move", "values", "_row", "park", "note_detail", "LetterRow"}
 TELLING |= {"Degraded", "Receipt", "Probe", "Report"} | kinds(Failure) | kinds(StoreError)
+TELLING |= kinds(BadText) | kinds(TextTooLong) | {"split_text"}
 # What is for the log, for the configuration's schema or SQL, or goes through `_("…")`, which another test looks after.
 ELSEWHERE = {"text", "exec_driver_sql", "Field", "_", "say", "_say", "note", "opt", "observe"}
-FOR_THE_LOG = {"reply", "url", "handle", "description"}
+ELSEWHERE |= {"compile"}
+UNSAID = {
+    "due row of an incident that is not there: {}": "the log",
+    "promise broken, staff told": "the outcome of a due row",
+    "promise broken, no holding message is configured": "the outcome of a due row",
+    "not sent: it says what was taken back": "the outcome of a due row",
+    "the plan was changed": "the outcome of a due row",
+    "What is put right has gone further meanwhile.": "a conflict that is tried again",
+    "address,area,language,channel": "a line of CSV",
+    "No token was made.": "an end that is put to other sentences",
+    "Too many connections at once. Try again in a moment.": "said before anything is read, the language too",
+    "The headers are too large.": "said before anything is read, the language too",
+    "Cross-Origin-Resource-Policy": "a header",
+    "default-src 'none'; frame-ancestors 'none'": "a header",
+    'attachment; filename="subscribers.csv"': "a header",
+    "text/csv; charset=utf-8": "a header",
+}
+"""Strings of service and API that no operator reads, or cannot be said in his language, and why."""
+FOR_THE_LOG = {"reply", "url", "handle", "description", "summary"}
 
 
 def template(node: ast.expr) -> str | None:
@@ -65,12 +88,21 @@ def is_logged(call: ast.Call) -> bool:
 
 
 class Sentences(ast.NodeVisitor):
-    """Collects (line, template) of what an operator may read."""
+    """Collects (line, template) of what an operator may read; `every` string of some words, where all are for him."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool = False) -> None:
+        self._every = every
         self.found: list[tuple[int, str]] = []
         self._assigned: list[dict[str, list[ast.expr]]] = [{}]
         self._telling = False
+
+    def visit_Module(self, node: ast.Module) -> None:
+        for inner in node.body:
+            if isinstance(inner, ast.Assign | ast.AnnAssign) and inner.value is not None:
+                target = inner.targets[0] if isinstance(inner, ast.Assign) else inner.target
+                if isinstance(target, ast.Name):
+                    self._assigned[0].setdefault(target.id, []).append(inner.value)
+        self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if not isinstance(node.value, ast.Constant):  # a docstring
@@ -119,6 +151,10 @@ class Sentences(ast.NodeVisitor):
         if isinstance(value, ast.IfExp):
             self._note_either(value.body)
             self._note_either(value.orelse)
+        elif isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name):
+            for table in self._assigned[0].get(value.value.id, []):
+                for each in table.values if isinstance(table, ast.Dict) else []:
+                    self._note_either(each)
         elif (said := template(value)) is not None and WORDS.search(said) and " " in said:
             self.found.append((value.lineno, said))
 
@@ -127,6 +163,7 @@ class Sentences(ast.NodeVisitor):
         if said is None or not WORDS.search(BLANK.sub("", said)):
             return False
         full = said.endswith((".", "?")) and " " in said
+        full = full or (self._every and len(WORDS.findall(said)) > _A_FEW)
         if full or (self._telling and " " in said):
             self.found.append((node.lineno, said))
             return True
@@ -156,6 +193,16 @@ def written(root: Path) -> Iterator[tuple[str, str]]:
             yield f"{path.relative_to(root)}:{line}", said
 
 
+def spoken(root: Path) -> Iterator[tuple[str, str]]:
+    """Every (place, sentence) that service and API say themselves."""
+    for part in TRANSLATING:
+        for path in sorted((root / "broadcaster" / part).rglob("*.py")):
+            visitor = Sentences(every=True)
+            visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+            for line, said in visitor.found:
+                yield f"{path.relative_to(root)}:{line}", said
+
+
 def literals(root: Path) -> str:
     """All text between quotes in the core and the channels."""
     trees = (
@@ -183,6 +230,16 @@ def test_every_failure_and_remark_can_be_retold(root: Path, language: str) -> No
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
+def test_every_sentence_of_service_and_api_is_translated(root: Path, language: str) -> None:
+    can = {BLANK.sub("{}", sentence) for sentence in phrases(language)}
+    said = list(spoken(root))
+    assert len(said) > 100
+    missing = [f"{place}: {one}" for place, one in said if one not in can and one not in UNSAID]
+    assert not missing, "\n".join(missing)
+    assert set(UNSAID) - {one for _, one in said} == set()
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
 def test_nothing_is_kept_that_nobody_says_any_more(root: Path, language: str) -> None:
     said, anywhere = {said for _, said in written(root)}, literals(root)
     stale = [
@@ -202,6 +259,7 @@ def test_nothing_is_kept_that_nobody_says_any_more(root: Path, language: str) ->
         ('S = {1: "{host} is gone."}', "{} is gone."),
         ('raise StoreFull("Full: run this --now")', "Full: run this --now"),
         ('Receipt(detail=f"It is taken.{words}")', "It is taken."),
+        ('W = {1: "is bad"}\ndef f():\n    why = W[1]\n    return f"It {why}."', "is bad"),
         ('def f():\n    how = "in time" if a else "at all"\n    return f"It is {how}."', "at all"),
     ],
 )
@@ -218,6 +276,8 @@ def test_a_sentence_is_found_however_it_is_written(source: str, sentence: str) -
         'log.info("lane stumbled badly.", reason="it is so.")',
         'Field("", description="Where it is reached.")',
         'Permanent("", reply="curl said this.")',
+        'W = re.compile("[a-z] and [0-9].")',
+        '@routes.get("/x", summary="What it is.")\ndef f(): ...',
     ],
 )
 def test_what_only_log_and_schema_say_is_left_out(source: str) -> None:

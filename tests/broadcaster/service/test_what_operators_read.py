@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -29,7 +30,16 @@ def refused(desk: Daemonless, path: str, body: Any) -> str:
         ({"affected": []}, "skriv ett heltal från 0"),
         ({"etr": "2026-11-22T19:00:00"}, "tiden saknar offset"),
         ({"quiet": "ja"}, "skriv true eller false"),
-        ({"text": "a\x07b"}, "Tecken 2 i texten (U+0007) är ett styrtecken. Ta bort det."),
+        (
+            {"text": "a\x07b"},
+            "Tecken 2 i texten (U+0007) är ett styrtecken. Ta bort det. Inget skickades.",
+        ),
+        ({"cause": "a\u202eb"}, "--cause: Tecken 2 i texten (U+202E) ändrar läsriktningen"),
+        ({"text": 5}, "Begäran gick inte att förstå vid text: skriv text, inom citattecken."),
+        ({"area": "norra-ekbyn"}, "vid area: skriv en lista, inom hakparenteser. Inget gjordes."),
+        ({"area": ["x" * 81]}, "vid area.0: högst 80 tecken tas emot. Inget gjordes."),
+        ({"planned": {"start": "2026-11-23T08:00:00Z"}}, "vid planned.end: det saknas."),
+        ({"planned": 5}, "vid planned: skriv ett objekt, inom klammerparenteser."),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_the_operators_language(
@@ -55,6 +65,35 @@ def test_a_token_that_is_refused_speaks_of_no_message(
 ) -> None:
     said = refused(idle_desk, "/api/v1/tokens", {"name": "Eva", "role": "author"} | change)
     assert said.endswith("Ingen åtkomstnyckel skapades.")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        (
+            "POST",
+            "/tokens",
+            {"name": "a\x07b", "role": "viewer"},
+            "name: Tecken 2 i texten (U+0007)",
+        ),
+        ("POST", "/tokens", {"name": "", "role": "viewer"}, "name: skriv något."),
+        ("POST", "/tokens", {"name": "x" * 301, "role": "viewer"}, "name: högst 300 tas emot."),
+        ("POST", "/tokens", {"role": "viewer"}, "name: det saknas."),
+        ("GET", "/incidents?limit=0", None, "limit: skriv minst 1."),
+        ("GET", "/incidents?limit=501", None, "limit: skriv högst 500."),
+        ("GET", "/incidents?limit=många", None, "limit: skriv ett heltal."),
+        ("GET", f"/incidents/A{'9' * 18}", None, "incident: högst 18 tecken tas emot."),
+        ("GET", "/incidents/kaka", None, "”kaka” är inte namnet på en händelse: skriv A7"),
+        ("POST", "/incidents/A1/updates", {"corrects": 0, "text": "x"}, "corrects: skriv minst 1."),
+        ("DELETE", "/tokens/bc_finnsinte", None, "Ingen åtkomstnyckel börjar med"),
+    ],
+)
+def test_no_library_speaks_to_an_operator(
+    idle_desk: Daemonless, method: str, path: str, body: Any, said: str
+) -> None:
+    answer = idle_desk.ask(method, f"/api/v1{quote(path, safe='/?=')}", body)
+    assert 400 <= answer.status < 500
+    assert said in answer.detail
 
 
 def test_a_role_that_is_none_names_those_there_are(idle_desk: Daemonless) -> None:

@@ -253,7 +253,13 @@ class Daemon:
         self._loaded = loaded
         digest = configuration.digest
         await self.engine.swap(kept, frozenset(removed), frozenset(changed), digest)
-        log.info("configuration reloaded", added=added, removed=removed, changed=changed)
+        log.info(
+            "configuration reloaded",
+            added=added,
+            removed=removed,
+            changed=changed,
+            digest=digest[:12],
+        )
 
     # ------------------------------------------------------------------------------------------- what the API may ask
     async def probe(self, channel: str) -> Probe | None:

@@ -180,12 +180,13 @@ def token(store: Store) -> str:
 class Client:
     """Says orders over the API, each until it is answered, under one idempotency key.
 
-    `told` is what it was answered, oldest first.
+    `told` is what it was answered, oldest first; `carried` by which channels each label goes out.
     """
 
     def __init__(self, listen: str, secret: str) -> None:
         self.root, self._headers = f"http://{listen}", {"Authorization": f"Bearer {secret}"}
         self.told: list[Told] = []
+        self.carried: dict[str, set[str]] = {}
         self._known: dict[str, Told] = {}
 
     def ask(self, method: str, path: str, **rest: Any) -> requests.Response:
@@ -232,6 +233,7 @@ class Client:
             time.time(),
         )
         self._known[order.label] = told
+        self.carried[order.label] = {each["channel"] for each in row["deliveries"]}
         self.told.append(told)
         return True
 

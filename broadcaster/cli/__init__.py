@@ -20,6 +20,7 @@ from broadcaster.cli import (
     tokens,
 )
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.language import own_voice
 from broadcaster.cli.saying import note
 from broadcaster.cli.usage import Commands, tell
 
@@ -62,7 +63,9 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("BROADCASTER_DEBUG"):
             raise
-        note(f"Unexpected: {type(error).__name__}: {error} (BROADCASTER_DEBUG=1 shows where)")
+        cause = f"{type(error).__name__}: {error}"
+        _ = own_voice().say
+        note(_("Unexpected: {cause} (BROADCASTER_DEBUG=1 shows where)", cause=cause))
         sys.exit(Code.UNEXPECTED)
     sys.exit(code)
 

@@ -10,7 +10,7 @@ from broadcaster.cli.body import time_ahead
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, now
 from broadcaster.cli.options import Said
-from broadcaster.cli.saying import Voice, inert, note
+from broadcaster.cli.saying import Voice, note, shown
 
 _TRIES = 3
 
@@ -27,7 +27,7 @@ def ask(voice: Voice, question: str) -> str:
         End: the operator broke off (code 4).
     """
     _ = voice.say
-    sys.stderr.write(inert(question) + " ")
+    sys.stderr.write(shown(question, sys.stderr) + " ")
     sys.stderr.flush()
     try:
         answer = sys.stdin.readline()

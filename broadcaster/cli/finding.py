@@ -14,7 +14,6 @@ from urllib.parse import quote
 from broadcaster.cli.addressing import normal
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress
-from broadcaster.cli.saying import Voice, own_language
 
 NAME = "broadcaster.yaml"
 PLACES = (Path(NAME), Path("/etc/broadcaster") / NAME)
@@ -35,22 +34,10 @@ def find(server: str | None, config: Path | None) -> Found:
     A stored token goes only to the server it was stored for.
 
     Raises:
-        End: no daemon is named anywhere, or its address cannot be used (code 2).
+        LookupError: no daemon is named anywhere.
+        BadAddress: its address cannot be used.
+        End: the configuration cannot be read (code 2).
     """
-    _ = Voice(own_language()).say
-    try:
-        return _find(server, config)
-    except BadAddress as error:
-        raise End(Code.USAGE, error.said(_)) from error
-    except LookupError as error:
-        sentence = _(
-            "No daemon is named. Use --server URL, set BROADCASTER_URL, run: broadcaster login, "
-            "or stand where broadcaster.yaml is."
-        )
-        raise End(Code.USAGE, sentence) from error
-
-
-def _find(server: str | None, config: Path | None) -> Found:
     local = config or local_configuration()
     named = server or (None if config else os.environ.get("BROADCASTER_URL"))
     if named:
@@ -97,14 +84,6 @@ def read_configuration(config: Path) -> dict[str, Any]:
         raise End(Code.USAGE, str(error)) from error
     except OSError as error:
         raise End(Code.USAGE, f"{config}: {error.strerror}") from error
-
-
-def language_of(organisation: Mapping[str, Any]) -> str:
-    """The first language of an organisation as far as it is known, else this machine's."""
-    languages = organisation.get("languages")
-    if isinstance(languages, list) and languages:
-        return str(languages[0])
-    return own_language()
 
 
 def token_for(server: str, config: Path | None) -> str:

@@ -85,7 +85,11 @@ def doctor(reach: Reach) -> None:
     else:
         out(f"{talk.mode} · " + _doctor_line(talk.voice, ready=answer["ready"], mend=len(mend)))
         show_columns(
-            (f"  {item['what']}", _verdict(talk.voice, item["verdict"]), item["sentence"])
+            (
+                f"  {_what(talk.voice, item['what'])}",
+                _verdict(talk.voice, item["verdict"]),
+                item["sentence"],
+            )
             for item in answer["items"]
         )
     if not answer["ready"]:
@@ -97,6 +101,20 @@ def _doctor_line(voice: Voice, *, ready: bool, mend: int) -> str:
     if not ready:
         return _("Not ready. To mend: {count}", count=mend)
     return _("Ready. To mend: {count}", count=mend) if mend else _("Ready.")
+
+
+def _what(voice: Voice, what: str) -> str:
+    """What was looked at; a channel is called by its name."""
+    _ = voice.say
+    words = {
+        "configuration": _("configuration"),
+        "store": _("store"),
+        "backup": _("backup"),
+        "clock": _("clock"),
+        "disk": _("disk"),
+        "nodes": _("nodes"),
+    }
+    return words.get(what, what)
 
 
 def _verdict(voice: Voice, verdict: str) -> str:

@@ -15,7 +15,8 @@ from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress, Problem, Unreachable
 from broadcaster.cli.finding import Found, find
-from broadcaster.cli.saying import Voice, out, out_json, own_language
+from broadcaster.cli.language import first_language, own_voice
+from broadcaster.cli.saying import Voice, out, out_json
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def open_talk(
     Raises:
         End: no daemon is named, it refuses the token, or it is out of reach.
     """
-    found = find(server, config)
+    found = _found(server, config)
     stranger = Client(found.server, found.token, "")  # answers in the organisation's own language
     try:
         with answered(Voice(_likely_language(found)), found.server):
@@ -85,12 +86,26 @@ def open_talk(
     return _talk(found, organisation, as_json=as_json)
 
 
+def _found(server: str | None, config: Path | None) -> Found:
+    try:
+        return find(server, config)
+    except BadAddress as error:
+        raise End(Code.USAGE, error.said(own_voice().say)) from error
+    except LookupError as error:
+        _ = own_voice().say
+        sentence = _(
+            "No daemon is named. Use --server URL, set BROADCASTER_URL, run: broadcaster login, "
+            "or stand where broadcaster.yaml is."
+        )
+        raise End(Code.USAGE, sentence) from error
+
+
 def _talk(
     found: Found, organisation: Mapping[str, Any], *, as_json: bool, reached: bool = True
 ) -> Talk:
     from zoneinfo import ZoneInfo
 
-    language = str(next(iter(organisation.get("languages") or ()), own_language()))
+    language = first_language(organisation) or own_voice().language
     voice = Voice(language, ZoneInfo(str(organisation["timezone"])))
     client = Client(found.server, found.token, language)
     return Talk(client, found, voice, organisation, as_json, reached)
@@ -108,20 +123,22 @@ def answered(voice: Voice, server: str) -> Iterator[None]:
         yield
     except Problem as problem:
         code = Code.UNEXPECTED if problem.status >= 500 else Code.REFUSED
-        sentence = voice.local_times(str(problem), now())
+        sentence = voice.local_times(voice.known(str(problem)), now())
         if problem.status == 401 and "detail" not in problem.document:
             sentence = _("The daemon does not know this token. Run: broadcaster login")
         raise End(code, sentence, problem.document) from problem
     except Unreachable as silence:
         if silence.sent:
             sentence = _(
-                "{server} broke off before it answered: {cause}.", server=server, cause=silence
+                "{server} broke off before it answered: {cause}.",
+                server=server,
+                cause=voice.known(str(silence)),
             )
         else:
             sentence = _(
                 "The daemon at {server} cannot be reached: {cause}. Is it running? Is the address right?",
                 server=server,
-                cause=silence,
+                cause=voice.known(str(silence)),
             )
         raise End(Code.UNKNOWN, sentence) from silence
 
@@ -134,10 +151,11 @@ def asking_of(talk: Talk) -> Iterator[Client]:
 
 
 def _likely_language(found: Found) -> str:
-    """The organisation's first language as far as it is known here, else this machine's."""
+    """The organisation's first language as far as it is known here."""
     with suppress(End, BadAddress):
-        return finding.language_of(_remembered(found) or {})
-    return own_language()
+        if language := first_language(_remembered(found) or {}):
+            return language
+    return own_voice().language
 
 
 def _remember(found: Found, organisation: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ import copy
 import functools
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Annotated, Any, get_type_hints
 from typer import Argument, Option
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.language import known_language
-from broadcaster.cli.saying import Voice
+from broadcaster.cli.language import own_voice
 from broadcaster.cli.usage import TranslatedCommand, TranslatedGroup
 
 _IN_LANGUAGE = re.compile(
@@ -164,7 +162,7 @@ def spell_languages(arguments: list[str]) -> list[str]:
         if match:
             text = next(rest, "--") if match["text"] is None else match["text"]
             if match["text"] is None and text.startswith("--"):
-                _ = Voice(known_language(sys.argv[1:])).say
+                _ = own_voice().say
                 raise End(Code.USAGE, _("{option} lacks its text.", option=argument))
             spelled += ["--text", f"{match['language']}={text}"]
         else:

@@ -17,7 +17,7 @@ def summary(talk: Talk, preview: Preview) -> Iterator[str]:
     kind = kind_word(talk.voice, str(preview.get("kind") or ""))
     yield head(talk, preview, kind[:1].upper() + kind[1:])
     yield from _struck(talk.voice, preview)
-    yield from _quoted(preview.get("text") or {})
+    yield from _quoted(talk.voice, preview.get("text") or {})
     yield _channels(talk.voice, preview)
     yield from times(talk, preview)
 
@@ -53,14 +53,15 @@ def _struck(voice: Voice, preview: Preview) -> Iterator[str]:
             if strikes["text"]
             else _("Takes back all of {name}.", name=name)
         )
-    yield from (f"  - {line}" for line in _quoted(strikes["text"]))
+    yield from (f"  - {line}" for line in _quoted(voice, strikes["text"]))
     yield _("Instead:")
 
 
-def _quoted(texts: Mapping[str, str]) -> Iterator[str]:
+def _quoted(voice: Voice, texts: Mapping[str, str]) -> Iterator[str]:
     """The operator's words; where there are several languages, each after its tag."""
     for language, text in texts.items():
-        yield f"{language}: “{text}”" if len(texts) > 1 else f"“{text}”"
+        said = voice.quoted(text)
+        yield f"{language}: {said}" if len(texts) > 1 else said
 
 
 def _board(voice: Voice, channel: Mapping[str, Any]) -> str:
@@ -160,7 +161,7 @@ def _doubts(voice: Voice, channel: Mapping[str, Any]) -> Iterator[str]:
     if channel.get("error"):
         yield _("CANNOT BE SENT: {reason}", reason=channel["error"])
     if channel.get("forcing") and not channel.get("remarks"):
-        letters = " ".join(f"“{letter}”" for letter in channel["forcing"])
+        letters = " ".join(voice.quoted(letter) for letter in channel["forcing"])
         yield _(
             "{letters} make it UCS-2, 70 letters to a part. With plain letters: add --plain",
             letters=letters,

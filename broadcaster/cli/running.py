@@ -13,9 +13,10 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.finding import NAME, language_of, local_configuration, read_configuration
+from broadcaster.cli.finding import NAME, local_configuration, read_configuration
+from broadcaster.cli.language import first_language, own_voice
 from broadcaster.cli.options import Config, Json
-from broadcaster.cli.saying import Voice, note, out, out_json, own_language
+from broadcaster.cli.saying import Voice, note, out, out_json
 from broadcaster.cli.usage import Commands
 
 PUBLIC_DIRECTORY = "var/public"
@@ -29,8 +30,9 @@ def init(
     """Write a configuration, a key and the first token."""
     from broadcaster import daemon
 
-    _ = Voice(own_language()).say
-    with local_act():
+    voice = own_voice()
+    _ = voice.say
+    with local_act(voice):
         config = Path(daemon.init(directory))
     token = config.parent / "secrets" / "admin.token"
     if as_json:
@@ -66,7 +68,7 @@ def public(
         listen = listen or str(written.get("listen", PUBLIC_LISTEN))
         https = str(written.get("url", "")).startswith("https://")
     if listen == "none":
-        _ = Voice(own_language()).say
+        _ = own_voice().say
         sentence = _(
             "public.listen is none: another server shows the files. Or add --listen HOST:PORT"
         )
@@ -98,7 +100,7 @@ def sandbox(
 
     host, _colon, port = listen.rpartition(":")
     if not host or not port.isdecimal():
-        _ = Voice(own_language()).say
+        _ = own_voice().say
         raise End(Code.USAGE, _("--listen: write HOST:PORT, such as 127.0.0.1:8093"))
     try:
         run(host.strip("[]"), int(port), journal)
@@ -114,8 +116,8 @@ def check(
     """Say everything that is wrong with a configuration: file, line, place, and what to write instead."""
     from broadcaster.daemon import check_configuration
 
-    _ = Voice(own_language()).say
     path = configuration(file or config)
+    _ = voice_of(path).say
     try:
         found = check_configuration(path)
     except OSError as error:
@@ -153,23 +155,24 @@ def configuration(config: Path | None) -> Path:
     """
     path = config or local_configuration()
     if path is None or not path.is_file():
-        _ = Voice(own_language()).say
+        _ = own_voice().say
         sentence = _("There is no {file}. Make one: broadcaster init DIR", file=path or NAME)
         raise End(Code.USAGE, sentence)
     return path
 
 
 def voice_of(config: Path) -> Voice:
-    """The voice of a configuration's organisation; this machine's where it cannot be read."""
+    """The voice of a configuration's organisation; that of this command where it cannot be read."""
     try:
         organisation = read_configuration(config)["organisation"]
     except End:
         organisation = {}
-    return Voice(language_of(organisation if isinstance(organisation, dict) else {}))
+    language = first_language(organisation) if isinstance(organisation, dict) else ""
+    return Voice(language) if language else own_voice()
 
 
 @contextmanager
-def local_act(voice: Voice | None = None) -> Iterator[None]:
+def local_act(voice: Voice) -> Iterator[None]:
     """An act on this machine's own files: whatever stops it has a sentence of its own.
 
     Raises:
@@ -186,7 +189,7 @@ def local_act(voice: Voice | None = None) -> Iterator[None]:
     except Exception as error:  # the store's errors have no name on this floor, but a sentence
         if os.environ.get("BROADCASTER_DEBUG"):
             raise
-        raise End(Code.REFUSED, voice.retell(str(error)) if voice else str(error)) from error
+        raise End(Code.REFUSED, voice.retell(str(error))) from error
 
 
 def _public_part(path: Path) -> dict[str, object]:

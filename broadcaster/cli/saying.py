@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ class Voice:
         """Say the English `sentence` with its blanks filled."""
         return self.phrases.get(sentence, sentence).format(**values)
 
+    def known(self, words: str) -> str:
+        """Words from elsewhere (the system's name of an error, a part of the daemon) said in this language, if known."""
+        return self.phrases.get(words, words)
+
     def retell(self, sentence: str) -> str:
         """Say what the store or a daemon's part said in English."""
         if not self.phrases:
@@ -61,6 +67,11 @@ class Voice:
         _ = self.say
         words = {"live": _("LIVE"), "drill": _("DRILL"), "demo": _("DEMO")}
         return words.get(mode, _MODES.get(mode, mode.upper()))
+
+    def quoted(self, text: str) -> str:
+        """Somebody's own words between this language's marks."""
+        _ = self.say
+        return _("“{text}”", text=text)
 
     def moment(self, when: str, *, near: datetime | None = None) -> str:
         """Say an ISO time with weekday and date: "söndag 22 november 14.57"."""
@@ -158,9 +169,33 @@ def out_json(answer: object) -> None:
     sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
 
 
+def shown(text: str, stream: TextIO) -> str:
+    """A text as it is written to a stream: inert, and on a terminal with no word broken in two."""
+    lines = inert(text).split("\n")
+    if stream.isatty():
+        lines = [folded for line in lines for folded in _folded(line)]
+    return "\n".join(lines)
+
+
 def _write(text: str, stream: TextIO) -> None:
-    stream.write(inert(text) + "\n")
+    stream.write(shown(text, stream) + "\n")
     stream.flush()
+
+
+def _folded(line: str) -> list[str]:
+    """A line in pieces no wider than the terminal; those that go on keep its indentation."""
+    columns = get_terminal_size().columns
+    if len(line) <= columns:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrap(
+        line,
+        columns,
+        subsequent_indent=indent,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def first_line(mode: str, *parts: Any) -> str:

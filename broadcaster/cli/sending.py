@@ -15,7 +15,8 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now, open_talk
 from broadcaster.cli.options import Manner, Reach
 from broadcaster.cli.previewing import summary
-from broadcaster.cli.saying import note
+from broadcaster.cli.saying import Voice, note
+from broadcaster.cli.situation import kind_word
 from broadcaster.cli.spool import Entry
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
@@ -62,7 +63,10 @@ def offer(talk: Talk) -> None:
 
 def _offer(talk: Talk, entry: Entry) -> None:
     _ = talk.voice.say
-    said = {"clock": talk.voice.moment(entry.made_at, near=now()), "said": _spelled(entry)}
+    said = {
+        "clock": talk.voice.moment(entry.made_at, near=now()),
+        "said": _spelled(talk.voice, entry),
+    }
     if entry.expired(now()):
         note(_("Not sent, and too old to be sent now: {said} ({clock}). Say it anew.", **said))
         if can_ask():
@@ -175,12 +179,13 @@ def _pause_or_end(talk: Talk, seconds: float, kept: End) -> None:
         raise kept from None
 
 
-def _spelled(entry: Entry) -> str:
+def _spelled(voice: Voice, entry: Entry) -> str:
     """A command in one line, as far as the operator needs it to know it again."""
     body = entry.body
     text = body.get("text") or next(iter(dict(body.get("texts") or {}).values()), "")
     short = text if len(text) <= 60 else text[:59] + "…"
-    words = [entry.kind, entry.incident, *body.get("area", ()), f"“{short}”" if short else ""]
+    quoted = voice.quoted(short) if short else ""
+    words = [kind_word(voice, entry.kind), entry.incident, *body.get("area", ()), quoted]
     return " ".join(str(word) for word in words if word)
 
 

@@ -15,9 +15,10 @@ from broadcaster.cli.body import time_ahead
 from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress
+from broadcaster.cli.language import own_voice
 from broadcaster.cli.opening import Talk, answered, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, Server, grouped
-from broadcaster.cli.saying import Voice, out, out_json, own_language
+from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
@@ -82,7 +83,7 @@ def revoke(
 
 def login(server: Server = None) -> None:
     """Keep server and token for the commands that follow."""
-    voice = Voice(own_language())
+    voice = own_voice()
     _ = voice.say
     if not can_ask():
         sentence = _("login asks for the token: run it at a terminal, or set BROADCASTER_TOKEN.")
@@ -96,7 +97,7 @@ def login(server: Server = None) -> None:
 
     token = getpass(_("Token (not shown):") + " ").strip()
     with answered(voice, url):
-        organisation = Client(url, token, own_language()).get("organisation")
+        organisation = Client(url, token, voice.language).get("organisation")
     finding.write_private(finding.login_file(), {"server": url, "token": token})
     mode = voice.mode(str(organisation["mode"]))
     out(f"{mode} · {organisation['name']}")

@@ -12,6 +12,7 @@ from broadcaster.cli.language import known_language
 from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, organisation
 
 Run = Callable[..., Ended]
+REPORT = "POST /api/v1/incidents"
 SWEDISH = "organisation: {name: Ekbyns Energi, languages: [sv, en]}\n"
 
 
@@ -168,3 +169,58 @@ def test_a_group_without_a_command_shows_its_help_and_exits_2(here: Path, run: R
 def test_what_was_typed_wrong_cannot_steer_the_terminal(here: Path, run: Run) -> None:
     assert "\x1b" not in run("report", "--\x1b[2J", "\x1b]0;x").err
     assert "\x1b" not in run("\x1b[2J").err
+
+
+# --------------------------------------------------------------------------- what is said before the daemon is heard
+def test_a_dead_daemon_is_told_in_one_language(
+    here: Path, nowhere: dict[str, str], run: Run
+) -> None:
+    nowhere["BROADCASTER_URL"] = "http://127.0.0.1:1"
+    ended = run("status")
+    assert ended.code == 3
+    assert "kan inte nås: förbindelsen nekades. Är den igång?" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("server", "sentence"),
+    [
+        (
+            "https://x/api",
+            "https://x/api är ingen adress till en server: skriv https://värd:port\n",
+        ),
+        (
+            "https://x:port",
+            "https://x:port är ingen adress till en server: skriv https://värd:port\n",
+        ),
+        ("http://in.example", "åtkomstnyckeln skulle skickas oskyddad: skriv https://\n"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_told_in_the_same_language(
+    here: Path, run: Run, server: str, sentence: str
+) -> None:
+    ended = run("status", "--server", server)
+    assert ended.code == 2
+    assert ended.err.endswith(sentence)
+
+
+def test_somebody_elses_words_stand_between_the_marks_of_the_language(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv", "en"]))
+    assert "”The power is out”\n" in run("preview", "x").out
+
+
+def test_no_word_is_broken_at_the_edge_of_a_terminal(
+    daemon: Daemon, run: Run, at_terminal: Run
+) -> None:
+    detail = "Nothing was sent, " + ", ".join(f"because of {number}" for number in range(20)) + "."
+    daemon.answers[REPORT] = (422, {"detail": detail, "status": 422})
+    shown = at_terminal("report", "x", "--area", "norra-ekbyn", "--yes").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ".join(shown.split()) == detail
+    assert run("report", "x", "--area", "norra-ekbyn", "--yes").err == detail + "\n"
+
+
+def test_a_line_without_blanks_is_left_to_the_terminal(daemon: Daemon, at_terminal: Run) -> None:
+    daemon.answers[REPORT] = (422, {"detail": "https://" + "x" * 200, "status": 422})
+    assert "x" * 200 in at_terminal("report", "x", "--area", "norra-ekbyn", "--yes").out

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from broadcaster.daemon import starting
+from broadcaster.domain.delivery import State
 from broadcaster.engine import engine as engine_module
 from broadcaster.registry import Adapter
 from broadcaster.settings import ConfigErrors, load
-from broadcaster.store import Store
+from broadcaster.store import Store, channels
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import Client, Daemon, token, wait_until, whole
@@ -118,13 +120,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         WebhookReceiver() as extra,
         SmsGateway(preset="kannel") as phones,
     ):
-        channels = {
+        blocks = {
             "social": mastodon(social),
             "hook": webhook(hook),
             "extra": webhook(extra),
             "sms": sms(phones),
         }
-        document = configuration(tmp_path, channels) | {
+        document = configuration(tmp_path, blocks) | {
             "api": {"listen": f"127.0.0.1:{free_port()}"},
             "audit_head": str(tmp_path / "audit-head"),
         }
@@ -379,8 +381,8 @@ def judge(scene: Scene, what: str) -> None:
 # ------------------------------------------------------------------------------------------------ one promise each
 def swap(rig: Rig, adapters: dict[str, Adapter], *, gone: str = "", changed: str = "") -> None:
     """What a reload asks of the engine."""
-    names = [frozenset(filter(None, [name])) for name in (gone, changed)]
-    rig.call(rig.engine.swap(adapters, *names, "another"))
+    left, other = frozenset({gone} - {""}), frozenset({changed} - {""})
+    rig.call(rig.engine.swap(adapters, left, other, "another"))
 
 
 def test_a_call_that_runs_at_a_reload_ends_on_the_old_lane_however_long_it_takes(
@@ -401,3 +403,32 @@ def test_a_call_that_runs_at_a_reload_ends_on_the_old_lane_however_long_it_takes
             rig.accepted("hook")
             assert rig.delivery("hook")["attempts"] == 1
         assert duplicates(arrivals(list(far.effects), "webhook")) == {}
+
+
+def test_a_blast_of_a_channel_that_is_gone_comes_to_an_end_at_its_time(tmp_path: Path) -> None:
+    with SmsGateway(preset="kannel") as phones:
+        phones.always(unavailable())
+        with Rig(tmp_path, {"sms": sms(phones)}) as rig:
+            rig.subscribe("sms", numbers(READERS))
+            rig.say("Läge i1u1.")
+            phones.wait_for(1)
+            swap(rig, {}, gone="sms")
+            rig.until(lambda: not rig.engine._leaving)
+            assert rig.state("sms") == State.SENDING
+            rig.clock_only(hours=13)
+            rig.sweep()
+            rig.reached(State.EXPIRED, State.FAILED, channel="sms")
+            assert rig.store.read(channels.queued) == {}
+
+
+def test_a_channel_that_was_changed_is_asked_at_once_whether_it_would_work(tmp_path: Path) -> None:
+    with (
+        MastodonServer() as old,
+        MastodonServer() as new,
+        Rig(tmp_path, {"social": mastodon(old)}) as rig,
+    ):
+        old.wait_for(1)
+        configured = configuration(tmp_path, {"social": mastodon(new)})
+        rig.path.write_text(spell(configured), "utf-8")
+        swap(rig, dict(starting.configure(rig.path)[1].adapters), changed="social")
+        new.wait_for(1)

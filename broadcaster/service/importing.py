@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set as AbstractSet
+from functools import partial
 from typing import Any
 
 from broadcaster.locale import phrases, translate
@@ -86,6 +87,7 @@ class Import:
         self._areas: dict[str, str] = {}
         self._batch: dict[bytes, tuple[int, NewSubscriber]] = {}
         self._erased: frozenset[bytes] = frozenset()
+        self._listed = 0
         self._id = 0
         self.counts = {"added": 0, "changed": 0, "refused": 0}
         self.total = 0
@@ -146,9 +148,8 @@ class Import:
         known = (*COLUMNS, "channel")
         if set(COLUMNS) - set(names) or set(names) - set(known) or len(set(names)) < len(names):
             raise self._no_header(header)
-        self._erased = frozenset(
-            erasure.digest for erasure in erasures.read(self._configuration.settings.erasures)
-        )
+        listed = erasures.read(self._configuration.settings.erasures)
+        self._erased, self._listed = frozenset(one.digest for one in listed), len(listed)
         now = self._desk.clock()
         self._id = self._desk.write(
             lambda connection: subscribers.begin_import(
@@ -250,7 +251,23 @@ class Import:
             ),
             Rank.IMPORT,
         )
+        self._erase_again(batch.keys())
         self.counts["added"] += taken.added
         self.counts["changed"] += taken.changed
         for digest in taken.declined:
             self._refuse(batch[digest][0], str(self._wrong("the address has said no")))
+
+    def _erase_again(self, taken: AbstractSet[bytes]) -> None:
+        """Whoever asked to be erased since the import began was perhaps taken after it: the list is written first."""
+        listed = erasures.read(self._configuration.settings.erasures)[self._listed :]
+        now = self._desk.clock()
+        for digest in taken & {one.digest for one in listed}:
+            self._desk.write(
+                partial(
+                    subscribers.erase,
+                    channel=self._channel,
+                    digest=digest,
+                    now=now,
+                    actor=self._operator.name,
+                )
+            )

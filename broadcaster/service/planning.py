@@ -19,6 +19,11 @@ from broadcaster.service.notices import Saying
 from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
 from broadcaster.store.sent import SentSteps
 
+_UNSAYABLE = "{channel}: {reason} Nothing was sent. Shorten the text, or leave the channel out with --channel."
+_UNSAYABLE_ON_SEVERAL = (
+    "{channel}: {reason} It cannot be said on {others} either. Nothing was sent. Shorten the text, or leave these "
+    "channels out with --channel."
+)
 CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
 
 
@@ -44,13 +49,16 @@ class Plan:
     def refuse_what_cannot_be_said(self) -> None:
         """Refuse the whole command when one channel cannot say it: half of an update is a false one."""
         wrong = [text for text in self.texts if text.error]
-        if wrong:
-            raise Refused(
-                "{channel}: {reason} Nothing was sent. Shorten the text, or leave the channel out with --channel.",
-                at="text",
-                channel=", ".join(dict.fromkeys(text.channel for text in wrong)),
-                reason=wrong[0].error,
-            )
+        if not wrong:
+            return
+        others = ", ".join(dict.fromkeys(t.channel for t in wrong if t.channel != wrong[0].channel))
+        raise Refused(
+            _UNSAYABLE_ON_SEVERAL if others else _UNSAYABLE,
+            at="text",
+            channel=wrong[0].channel,
+            reason=wrong[0].error,
+            others=others,
+        )
 
 
 def plan(

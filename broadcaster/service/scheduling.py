@@ -10,6 +10,7 @@ from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
+from broadcaster.service.timing import PAST
 from broadcaster.store import Connection, incidents, releasing
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
@@ -83,7 +84,7 @@ def _refuse_time(update: UpdateRecord, at: datetime, now: datetime, zone: Any) -
     said = update.said
     if at <= now:
         raise Refused(
-            "{option} {time} is in the past. Nothing was sent.",
+            PAST,
             at="at",
             option="--at",
             time=at.astimezone(zone).isoformat(timespec="minutes"),

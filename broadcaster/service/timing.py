@@ -9,39 +9,46 @@ from broadcaster.service.commands import Command, Refused
 from broadcaster.settings.model import Settings
 
 CLOCK_SLACK = timedelta(minutes=5)
+PAST = "{option} {time} is in the past: write a time to come. Nothing was sent."
+NOT_YET = "{option} {time} is in the future: write when it began, or --planned START/END. Nothing was sent."
+BEFORE_IT_GOES_OUT = (
+    "{option} {time} is before the text goes out (--at): write a later time. Nothing was sent."
+)
+BEFORE_IT_BEGAN = (
+    "{option} {time} is before it began (--since): write a later time. Nothing was sent."
+)
+TURNED = "{option} {time} ends before it begins: write START/END. Nothing was sent."
 
 
 def check_times(command: Command, update: Update, now: datetime, said_at: datetime) -> None:
     """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
     if command.at is not None and command.at <= now:
-        _refuse_time("--at", command.at, "{option} {time} is in the past. Nothing was sent.")
+        _refuse_time("--at", command.at, PAST)
     for option, time in (
         ("--etr", command.etr),
         ("--next", command.next),
         ("--until", command.until),
     ):
+        if time is not None and time <= now:
+            _refuse_time(option, time, PAST)
         if time is not None and time <= said_at:
-            _refuse_time(option, time, "{option} {time} is in the past. Nothing was sent.")
+            _refuse_time(option, time, BEFORE_IT_GOES_OUT)
     if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
-        _refuse_time(
-            "--since", command.since, "{option} {time} is in the future. Nothing was sent."
-        )
+        _refuse_time("--since", command.since, NOT_YET)
     if update.etr and update.since and command.etr and update.etr <= update.since:
-        _refuse_time(
-            "--etr", update.etr, "{option} {time} is before the incident began. Nothing was sent."
-        )
+        _refuse_time("--etr", update.etr, BEFORE_IT_BEGAN)
     if command.planned is not None:
         if command.planned.end <= command.planned.start:
             _refuse_time(
                 "--planned",
                 command.planned.end,
-                "{option} {time} ends before it begins. Nothing was sent.",
+                TURNED,
             )
         if command.planned.end <= now:
             _refuse_time(
                 "--planned",
                 command.planned.end,
-                "{option} {time} is in the past. Nothing was sent.",
+                PAST,
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http.client
+import re
 import socket
 import ssl
 import subprocess
@@ -372,6 +373,23 @@ def test_a_broken_promise_shows_through_the_cache(front: Front) -> None:
     assert b"revision 2" in front.ask("/").body
     until(lambda: b"Beskedet" in front.ask("/").body)
     assert datetime.now(UTC) - after < timedelta(seconds=5)  # nginx counts in whole seconds
+
+
+@pytest.mark.slow
+def test_the_time_a_copy_may_be_kept_shrinks_as_a_promise_draws_near(front: Front) -> None:
+    front.publish(Overdue(datetime.now(UTC) + timedelta(seconds=18), b"<p>Sen"))
+    until(lambda: front.directly("/").body == front.text("index.html"))
+    first = front.ask("/")
+    until(lambda: kept(front.directly("/")) <= kept(first) - 3)
+    front.nginx.age(timedelta(seconds=20))
+    assert kept(front.ask("/")) <= kept(first) - 3
+
+
+def kept(reply: Reply) -> int:
+    """The seconds that an answer may be kept."""
+    found = re.match(r"public, max-age=(\d+),", reply["cache-control"] or "")
+    assert found, reply.headers
+    return int(found[1])
 
 
 def test_no_odd_spelling_of_an_address_is_kept_for_the_address_itself(front: Front) -> None:

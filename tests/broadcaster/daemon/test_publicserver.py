@@ -155,8 +155,11 @@ def test_a_hung_server_left_behind_is_killed(
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        publicserver._end_left_over(directory)
-        assert process.wait(5) == -9
+        try:
+            publicserver._end_left_over(directory)
+            assert process.wait(5) == -9
+        finally:
+            process.kill()
 
 
 def test_a_port_taken_later_is_served_as_soon_as_it_is_free(

@@ -190,9 +190,9 @@ class SmsHttpAdapter(LetterAdapter):
     def verify(self, request: InboundRequest) -> InboundReply:
         """See that a report came to an address we gave away and, where the gateway signs, is signed."""
         gateway = self._reporter(request)
-        key = gateway.callbacks.key(request)
+        gateway.callbacks.key(request)
         signed = gateway.preset.signed
-        if signed and not signed(gateway.supplier, gateway.callbacks.url(key), request):
+        if signed and not signed(gateway.supplier, gateway.callbacks.given(request), request):
             raise RefusedRequest(f"The delivery report is not signed by {gateway.name}.")
         return InboundReply()
 

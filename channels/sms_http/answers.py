@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from broadcaster import httpclient
 from broadcaster.bulkhttp import Answer
 from broadcaster.channel import Failure, Permanent, Scope, Uncertain
-from broadcaster.httpclient import failure_of, printable
+from broadcaster.httpclient import failure_of, parse_json, printable
 
 _NUMBER = re.compile(r"[+]?[0-9]{7,}")
 _WRONG_PLACE = frozenset({404, 405, 410})
@@ -22,10 +21,10 @@ def words(answer: Answer) -> str:
 
 
 def understood(answer: Answer) -> Mapping[str, Any]:
-    """The answer as a JSON object, {} when it is none. The body is small by its cap, so nesting is bounded too."""
+    """The answer as a JSON object, {} when it is none."""
     try:
-        content = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        content = parse_json(answer.body)
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 

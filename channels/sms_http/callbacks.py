@@ -1,7 +1,9 @@
 """The addresses that gateways report to, and what proves that a report comes from the gateway that was asked.
 
 Each letter has an address of its own: it names the supplier and the letter's key and carries a keyed BLAKE2b (RFC 7693)
-over both, keyed by a secret that only we and the supplier have. Who does not know the address cannot make one up.
+over both, keyed by a secret that only we and the supplier have. Who does not know the address cannot make one up. One
+that was made with a secret of before stays good for as long as that is configured. A report carries no time and no
+number of its own that could be checked; one that is sent again changes nothing, since reports only add knowledge.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
@@ -21,7 +23,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Callbacks:
-    """The report addresses of one supplier; without an inbound address or a secret there are none."""
+    """The report addresses of one supplier; without an inbound address or a secret there are none.
+
+    `secrets`: addresses are made with the first and good with any.
+    """
 
     def __init__(
         self, inbound_url: str, channel: str, supplier: str, secrets: tuple[str, ...]
@@ -29,8 +34,7 @@ class Callbacks:
         self.wanted = bool(inbound_url and secrets)
         self.inbound_url = inbound_url
         self.begin = f"{inbound_url}?s={supplier}&k="
-        secret = hashlib.sha256("\0".join((*secrets, channel, supplier)).encode()).digest()
-        self._keyed = hashlib.blake2b(key=secret, digest_size=16)
+        self._keyed = [_keyed(secret, channel, supplier) for secret in secrets]
         self._quoted = quote_plus(self.begin)
 
     def url(self, key: str) -> str:
@@ -51,15 +55,29 @@ class Callbacks:
         """
         query = dict(parse_qsl(request.query))
         spelled = query.get("k", "")
-        expected = self._token(spelled).encode()
-        if not self.wanted or not hmac.compare_digest(expected, query.get("t", "").encode()):
+        given = query.get("t", "").encode()
+        good = [
+            hmac.compare_digest(self._token(spelled, keyed).encode(), given)
+            for keyed in self._keyed
+        ]
+        if not self.wanted or not any(good):
             raise RefusedRequest("This is not an address that we gave to a gateway.")
         return _read(spelled)
 
-    def _token(self, spelled: str) -> str:
-        token = self._keyed.copy()
+    def given(self, request: InboundRequest) -> str:
+        """The address that a request came to, as it was given away; only for one whose key is good."""
+        query = dict(parse_qsl(request.query))
+        return f"{self.begin}{query['k']}&t={query['t']}"
+
+    def _token(self, spelled: str, keyed: hashlib.blake2b | None = None) -> str:
+        token = (keyed or self._keyed[0]).copy()
         token.update(spelled.encode())
         return token.hexdigest()
+
+
+def _keyed(secret: str, channel: str, supplier: str) -> hashlib.blake2b:
+    key = hashlib.sha256(f"{secret}\0{channel}\0{supplier}".encode()).digest()
+    return hashlib.blake2b(key=key, digest_size=16)
 
 
 def _spell(key: str) -> str:
@@ -96,25 +114,27 @@ def form(request: InboundRequest) -> dict[str, str]:
     return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def twilio_signed(secret: str, url: str, request: InboundRequest) -> bool:
+def twilio_signed(secrets: Iterable[str], url: str, request: InboundRequest) -> bool:
     """Check X-Twilio-Signature: HMAC-SHA1 over the address as given and the sorted form (Twilio, "Security")."""
     posted = form(request)
     text = url + "".join(name + posted[name] for name in sorted(posted))
-    expected = base64.b64encode(hmac.digest(secret.encode(), text.encode(), hashlib.sha1))
-    return hmac.compare_digest(expected, request.headers.get("x-twilio-signature", "").encode())
+    given = request.headers.get("x-twilio-signature", "").encode()
+    signatures = (hmac.digest(secret.encode(), text.encode(), hashlib.sha1) for secret in secrets)
+    return any(hmac.compare_digest(base64.b64encode(each), given) for each in signatures)
 
 
-def gatewayapi_signed(secret: str, request: InboundRequest) -> bool:
+def gatewayapi_signed(secrets: Iterable[str], request: InboundRequest) -> bool:
     """Check X-Gwapi-Signature: a JSON Web Token (RFC 7519, HS256) whose claims are the report itself."""
     try:
         head, claims, signature = request.headers.get("x-gwapi-signature", "").split(".")
-        same = json.loads(_unpack(claims)) == json.loads(request.body)
+        same = parse_json(_unpack(claims)) == parse_json(request.body)
         given = _unpack(signature)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     # Which algorithm it is, is ours to say: what the token's head says of it is not read.
-    expected = hmac.digest(secret.encode(), f"{head}.{claims}".encode(), "sha256")
-    return same and hmac.compare_digest(expected, given)
+    signed = f"{head}.{claims}".encode()
+    signatures = (hmac.digest(secret.encode(), signed, "sha256") for secret in secrets)
+    return same and any(hmac.compare_digest(each, given) for each in signatures)
 
 
 def _unpack(part: str) -> bytes:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from broadcaster.bulkhttp import Answer, Request
 from broadcaster.channel import Failure, Letter, Receipt
-from broadcaster.httpclient import host_in
+from broadcaster.httpclient import host_in, parse_json
 from channels.sms_http.answers import failure
 from channels.sms_http.callbacks import Callbacks
 from channels.sms_http.preset import FORM, JSON, Build, Verdict
@@ -71,10 +71,10 @@ def read(supplier: Any, answer: Answer) -> Receipt | Failure:
 def _follow(path: str, answer: Answer) -> str:
     """What stands at a path such as $.messages[0].id of the answer; "" when nothing does."""
     try:
-        value: Any = json.loads(answer.body)
+        value: Any = parse_json(answer.body)
         for name, place in _STEP.findall(path):
             value = value[name] if name else value[int(place)]
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError):
         return ""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 

@@ -214,7 +214,7 @@ def _twilio_report(_supplier: Any, said: Mapping[str, Any]) -> Verdict:
 
 
 def _twilio_signed(supplier: Any, url: str, request: InboundRequest) -> bool:
-    return twilio_signed(supplier.token.get_secret_value(), url, request)
+    return twilio_signed(supplier.secrets(), url, request)
 
 
 def _twilio_credit(supplier: Any) -> Request[None]:
@@ -275,7 +275,7 @@ def _gatewayapi_report(_supplier: Any, said: Mapping[str, Any]) -> Verdict:
 
 def _gatewayapi_signed(supplier: Any, _url: str, request: InboundRequest) -> bool:
     secret = supplier.callback_secret.get_secret_value()
-    return not secret or gatewayapi_signed(secret, request)
+    return not secret or gatewayapi_signed((secret, *supplier.earlier()), request)
 
 
 def _gatewayapi_credit(supplier: Any) -> Request[None]:

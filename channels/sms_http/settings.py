@@ -33,12 +33,24 @@ class Supplier(BaseModel):
     )
     window: int = Field(32, ge=1, le=512, description="How many calls may be open at once.")
     rate: float = Field(0.0, ge=0, description="Calls a second at most; 0: no limit.")
+    previous: tuple[SecretStr, ...] = Field(
+        (),
+        description="Secrets it had before: reports on texts sent with them are still taken. Take one out after a week.",
+    )
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value it holds."""
+        """Every secret value it holds, those of today first."""
+        return (*self.present(), *self.earlier())
+
+    def present(self) -> tuple[str, ...]:
+        """The secrets of today."""
         return tuple(
             value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value
         )
+
+    def earlier(self) -> tuple[str, ...]:
+        """The secrets it had before."""
+        return tuple(secret.get_secret_value() for secret in self.previous)
 
 
 class Kannel(Supplier):
@@ -129,10 +141,10 @@ class Generic(Supplier):
         default_factory=ReportWords, description="How its delivery reports read."
     )
 
-    def secrets(self) -> tuple[str, ...]:
+    def present(self) -> tuple[str, ...]:
         """The password and the values of the headers."""
         headers = (value.get_secret_value() for value in self.headers.values())
-        return (*super().secrets(), *headers)
+        return (*super().present(), *headers)
 
     @field_validator("headers")
     @classmethod

@@ -201,6 +201,22 @@ def test_a_report_for_another_letter_is_refused(
         assert refused(adapter, dataclasses.replace(request, query=query)), query
 
 
+@pytest.mark.parametrize("report", SUPPLIERS, indirect=True)
+def test_a_report_that_rests_on_a_secret_of_before_is_taken_as_long_as_that_is_configured(
+    make: Any, inbound: ReportTaker, report: tuple[SmsHttpAdapter, InboundRequest]
+) -> None:
+    adapter, request = report
+    preset = adapter.settings.suppliers[0].preset
+    today = json.loads(json.dumps(SUPPLIERS[preset]).replace(SECRET, "nytt-losen-ord"))
+    today |= {"preset": preset, "url": "http://127.0.0.1:1"}
+    if preset in ("kannel", "46elks"):
+        today["password"] = "nytt-losen-ord"
+    address = {"inbound_url": f"{inbound.url}/in/sms"}
+    before = adapter.settings.suppliers[0].secrets()
+    assert not refused(make(today | {"previous": before}, **address), request)
+    assert refused(make(today, **address), request)
+
+
 @pytest.mark.parametrize("report", ["twilio", "gatewayapi"], indirect=True)
 def test_a_report_that_is_not_signed_is_refused(
     report: tuple[SmsHttpAdapter, InboundRequest],

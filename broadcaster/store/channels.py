@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update as sql_update
+from sqlalchemy import Connection, func, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Probe
 from broadcaster.store import audit, tables as t
+from broadcaster.store.putting import put
 from broadcaster.store.writer import wake
+
+_BLANK: Mapping[str, Any] = {"parked_because": "", "probe_sentence": "", "limits": {}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +51,16 @@ def state(connection: Connection, channel: str) -> ChannelState:
 
 
 def _set(connection: Connection, channel: str, **values: Any) -> None:
-    changed = connection.execute(
-        sql_update(t.channel_state).where(t.channel_state.c.channel == channel).values(**values)
-    )
-    if not changed.rowcount:
-        blank = {"parked_because": "", "probe_sentence": "", "limits": {}}
-        connection.execute(insert(t.channel_state).values({**blank, **values, "channel": channel}))
+    once = {name: value for name, value in _BLANK.items() if name not in values}
+    put(connection, t.channel_state, {"channel": channel}, values, once=once)
 
 
 def park(connection: Connection, channel: str, now: datetime, because: str) -> bool:
     """Stop claiming for a channel the far side refuses as a whole. False when it was parked already."""
-    if state(connection, channel).parked_at is not None:
+    # The row is there and held before it is looked at: of two nodes that park at once, one has parked.
+    put(connection, t.channel_state, {"channel": channel}, {}, once=_BLANK)
+    parked = select(t.channel_state.c.parked_at).where(t.channel_state.c.channel == channel)
+    if connection.scalar(parked.with_for_update()) is not None:
         return False
     _set(connection, channel, parked_at=now, parked_because=because)
     audit.note(connection, now, "engine", "park channel", channel)

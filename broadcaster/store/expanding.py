@@ -22,7 +22,10 @@ def expand(
     connection: Connection, delivery_id: int, lease_token: str, now: datetime, chunks: int = 20
 ) -> bool:
     """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand."""
-    delivery = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
+    # Held: a node whose lease another takes at this moment must not write the same jobs as the other.
+    delivery = connection.execute(
+        select(t.delivery).where(t.delivery.c.id == delivery_id).with_for_update()
+    ).one()
     if delivery.lease_token != lease_token or delivery.stopped:
         return True
     for audience in connection.execute(

@@ -27,32 +27,36 @@ def start(
     text from both.
     """
     d = t.delivery
-    rows = connection.execute(
-        select(d)
-        .where(
-            func.json_array_length(d.c.fallback) > 0,
-            d.c.released,
-            ~d.c.stopped,
-            d.c.not_after > now,
-            or_(
-                d.c.state == State.FAILED,
-                and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
-                and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
-                and_(
-                    d.c.state == State.ACCEPTED,
-                    d.c.shape == Shape.LETTER,
-                    d.c.uncertain > 0,
-                    d.c.life_safety,
-                ),
-                and_(d.c.state == State.WAITING, d.c.channel.in_(list(sick))),
-                and_(
-                    d.c.state == State.SENDING,
-                    d.c.shape == Shape.LETTER,
-                    d.c.channel.in_(list(sick)),
-                ),
+    wanted = (
+        func.json_array_length(d.c.fallback) > 0,
+        d.c.released,
+        ~d.c.stopped,
+        d.c.not_after > now,
+        or_(
+            d.c.state == State.FAILED,
+            and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
+            and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
+            and_(
+                d.c.state == State.ACCEPTED,
+                d.c.shape == Shape.LETTER,
+                d.c.uncertain > 0,
+                d.c.life_safety,
             ),
-        )
-        .with_for_update(skip_locked=True)
+            and_(d.c.state == State.WAITING, d.c.channel.in_(list(sick))),
+            and_(
+                d.c.state == State.SENDING,
+                d.c.shape == Shape.LETTER,
+                d.c.channel.in_(list(sick)),
+            ),
+        ),
+    )
+    # A retraction finds only the deliveries it can see: while one is accepted its incident is left to the next sweep.
+    incidents = select(t.incident.c.id).where(
+        t.incident.c.id.in_(select(d.c.incident_id).where(*wanted))
+    )
+    held = list(connection.scalars(incidents.with_for_update(skip_locked=True)))
+    rows = connection.execute(
+        select(d).where(*wanted, d.c.incident_id.in_(held)).with_for_update(skip_locked=True)
     ).all()
     done = []
     for row in rows:

@@ -29,11 +29,13 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     at = database_now(connection, now)
     ended = []
     for row in connection.execute(
-        select(t.delivery).where(
+        select(t.delivery)
+        .where(
             t.delivery.c.channel == channel,
             t.delivery.c.shape == Shape.LETTER,
             t.delivery.c.state == State.SENDING,
         )
+        .with_for_update(skip_locked=True)  # of two nodes that end it, one counts what is left
     ).all():
         over = row.stopped or row.not_after <= now
         if not over and (not row.expanded or _open_jobs(connection, row.id)):
@@ -42,7 +44,7 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
             continue
         if over:
             _abandon(connection, row, now)
-        _end_letters(connection, row, now)
+        _end_letters(connection, row, over, now)
         ended.append(int(row.id))
     return ended
 
@@ -112,7 +114,7 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
     )
 
 
-def _end_letters(connection: Connection, delivery: Any, now: datetime) -> None:
+def _end_letters(connection: Connection, delivery: Any, over: bool, now: datetime) -> None:
     delivery_id, stopped = delivery.id, delivery.stopped
     counts = read_counts(connection, delivery_id)
     if counts.accepted or (counts.total == 0 and delivery.expanded):
@@ -125,7 +127,7 @@ def _end_letters(connection: Connection, delivery: Any, now: datetime) -> None:
         )
     elif counts.uncertain:
         move(connection, delivery_id, State.UNCERTAIN, detail=DOUBT)
-    elif stopped or counts.skipped or not delivery.expanded:
+    elif stopped or not delivery.expanded or not counts.failed or (over and counts.skipped):
         move(connection, delivery_id, State.WAITING)
         end(
             connection,

@@ -54,7 +54,10 @@ def main() -> None:
     except TyperException as error:
         tell(error)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, Abort):
+    except Abort:  # the end of the input where something was asked
+        note(own_voice().say("Broken off. Nothing was sent."))
+        sys.exit(Code.UNEXPECTED)
+    except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         with suppress(OSError):

@@ -232,9 +232,7 @@ def test_help_is_in_one_language_and_80_columns_wide(
     for path, command in commands():
         shown = command.get_help(command.make_context(path, [], resilient_parsing=True))
         flat = " ".join(shown.split())
-        assert [text for text in (*english, "Usage:", "Options:") if text in flat] == [], (
-            path
-        )
+        assert [text for text in (*english, "Usage:", "Options:") if text in flat] == [], path
         assert [line for line in shown.splitlines() if len(line) > 80] == []
         cut = re.compile(r"\.\.\.|…$", re.MULTILINE)
         assert not cut.search(shown.partition("\n")[2]), path

@@ -203,6 +203,14 @@ def test_an_address_that_cannot_be_used_is_told_in_the_same_language(
     assert ended.err.endswith(sentence)
 
 
+def test_an_input_that_ends_at_a_question_is_told_in_the_same_language(
+    here: Path, daemon: Daemon, at_terminal: Run
+) -> None:
+    ended = at_terminal("login", "--server", daemon.url, typed="\x04", after="visas inte")
+    assert ended.code == 1
+    assert ended.out.endswith("Avbrutet. Inget skickades.\n")
+
+
 def test_somebody_elses_words_stand_between_the_marks_of_the_language(
     daemon: Daemon, run: Run
 ) -> None:

@@ -80,7 +80,7 @@ class NginxServer:
         """The site's text with this machine's ports and paths; nothing else is changed."""
         text = _LISTEN.sub(self._listen, site)
         text = re.sub(r"/etc/ssl/[a-z.]+/", f"{self.folder}/", text)
-        text = text.replace("/var/cache/nginx/", f"{self.folder}/")
+        text = text.replace("/var/cache/", f"{self.folder}/")
         text = text.replace("/var/log/nginx/", f"{self.folder}/")
         return re.sub(
             r"127\.0\.0\.1:(\d+);",
@@ -127,7 +127,7 @@ class NginxServer:
 
     def age(self, by: timedelta) -> None:
         """Make all that is cached so much older: the times at the head of each cache file (nginx: ngx_http_cache.h)."""
-        for file in (self.folder / "broadcaster").rglob("*"):
+        for file in (self.folder / "broadcaster-nginx").rglob("*"):
             if file.is_file():
                 with file.open("r+b") as cached:
                     version, *times = _CACHED.unpack(cached.read(_CACHED.size))

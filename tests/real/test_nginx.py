@@ -462,3 +462,9 @@ def test_only_ports_and_paths_of_the_file_are_replaced(shared: Front) -> None:
         if line != given:
             words = ("listen ", "proxy_pass ", "ssl_certificate", "proxy_cache_path", "error_log")
             assert line.strip().startswith(words)
+
+
+def test_the_cache_is_where_nginx_can_make_it() -> None:
+    """nginx makes one folder, not those above it; Debian's has no /var/cache/nginx."""
+    [path] = re.findall(r"^proxy_cache_path (\S+) ", SITE.read_text(), re.MULTILINE)
+    assert Path(path).parent.is_dir()

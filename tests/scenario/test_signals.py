@@ -36,7 +36,7 @@ from broadcaster.testing.verdict import (
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(3600)]
 SOAK = bool(os.environ.get("SOAK"))
-LIVES = 400 if SOAK else 34
+LIVES = 200 if SOAK else 16
 READERS = 60
 WINDOW = 8
 STOP_SECONDS = 10.0

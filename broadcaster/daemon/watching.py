@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from broadcaster.domain.incident import Audience
+from broadcaster.domain.standing import newest_standing
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
@@ -44,13 +45,20 @@ class Watch:
 
     Args:
         alarm: tells staff without the store, called in `look`'s thread; returns how many channels accepted.
+        page_fails: whether the public server ends again and again.
     """
 
     def __init__(
-        self, desk: Desk, engine: Engine, metrics: Metrics, node: str, alarm: Callable[[str], int]
+        self,
+        desk: Desk,
+        engine: Engine,
+        metrics: Metrics,
+        node: str,
+        alarm: Callable[[str], int],
+        page_fails: Callable[[], bool],
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
-        self._alarm = alarm
+        self._alarm, self._page_fails = alarm, page_fails
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
@@ -75,6 +83,12 @@ class Watch:
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:
+        if self._page_fails():
+            yield Degraded(
+                "public",
+                str(self._desk.configuration.settings.public.listen),
+                "The public server ends again and again: residents may see no page. The log says why.",
+            )
         broken = self._desk.store.broken
         if broken is not None:
             yield Degraded("store", "", "{reason}", {"reason": str(broken)})
@@ -163,7 +177,7 @@ class Watch:
     @staticmethod
     def _promises(seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for record in seen["open"]:
-            newest = record.newest_standing(Audience.PUBLIC)
+            newest = newest_standing(record.updates, Audience.PUBLIC)
             if newest is not None and newest.said.promise is not None and newest.said.promise < now:
                 yield Degraded(
                     "promise",

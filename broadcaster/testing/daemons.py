@@ -282,9 +282,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-            with contextlib.suppress(BaseException):
-                os._exit(running.serve(Path(line.strip())))
-            os._exit(70)
+            sys.exit(running.serve(Path(line.strip())))  # as the command line ends
         print(pid, flush=True)  # noqa: T201 - the answer to who started us
         _, how = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(how), flush=True)  # noqa: T201 - the same

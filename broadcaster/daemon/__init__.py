@@ -17,7 +17,7 @@ __all__ = [
     "verify_audit",
 ]
 
-_HOMES = dict.fromkeys(__all__, "offline") | {"serve": "running"}
+_HOMES = dict.fromkeys(__all__, "offline") | {"serve": "entry"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
+from broadcaster.lock import LockedError, take
 from broadcaster.store import schema
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.errors import (
@@ -148,17 +148,11 @@ class Store:
 
 
 def take_lock(database: Path) -> int:
-    """Hold `<database>.lock` while the process lives: the kernel lets go of it however the process ends."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock of a database file, until the descriptor that is returned is closed. Raises StoreLocked."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise StoreLocked(
-            f"Another daemon uses {database}. Only one may: stop it first, or give this one another store.url."
-        ) from None
-    return descriptor
+        return take(database)
+    except LockedError as error:
+        raise StoreLocked(str(error)) from None
 
 
 def _refuse_damaged(database: Path) -> None:

@@ -1,0 +1,36 @@
+"""Where `serve` begins: a second daemon on the same file is refused before two seconds of imports are spent on it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from broadcaster import lock
+from broadcaster.settings.source import read
+
+EXIT_FAILED = 1
+
+
+def serve(config_path: Path) -> int:
+    """As `running.serve`."""
+    database = _database(config_path)
+    if database is not None:
+        try:
+            lock.look(database)
+        except lock.LockedError as error:
+            sys.stderr.write(f"{error}\n")
+            return EXIT_FAILED
+    # Not at the top: this is what the look above is to come before.
+    code: int = importlib.import_module("broadcaster.daemon.running").serve(config_path)
+    return code
+
+
+def _database(config_path: Path) -> Path | None:
+    """The SQLite file as it is written; None when it is another database or cannot be told without reading all."""
+    store = read(config_path).document.get("store")
+    url = store.get("url") if isinstance(store, dict) else None
+    prefix = "sqlite:///"
+    if not isinstance(url, str) or not url.startswith(prefix) or "${" in url:
+        return None
+    return config_path.parent / url.removeprefix(prefix)

@@ -57,7 +57,7 @@ def _expand_one(
 ) -> int:
     cursor = audience.cursor
     while chunks:
-        ids = list(connection.scalars(_members(delivery, audience, cursor).limit(CHUNK)))
+        ids = list(connection.scalars(members(delivery, audience, cursor).limit(CHUNK)))
         if ids:
             cursor = ids[-1]
             connection.execute(
@@ -89,7 +89,7 @@ def _expand_one(
     return chunks
 
 
-def _members(delivery: Any, audience: Any, cursor: int) -> Any:
+def members(delivery: Any, audience: Any, cursor: int) -> Any:
     """Subscriber ids after `cursor`, in order. Each filter is one index range."""
     member = t.subscription
     query = (

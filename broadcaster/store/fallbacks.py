@@ -114,15 +114,16 @@ def _hand_over(
     key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     if shape is Shape.LETTER:
-        _audiences(connection, row, int(key[0]), target, kinds)
+        add_audiences(connection, row, int(key[0]), target, kinds)
     else:
-        _steps(connection, row.update_id, int(key[0]), target)
+        add_steps(connection, row.update_id, int(key[0]), target)
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == row.id).values(fallback=[]))
     _end_here(connection, row, target, now)
     audit.note(connection, now, "engine", "fallback", f"{row.id}", to=target)
 
 
-def _steps(connection: Connection, update_id: int, delivery_id: int, channel: str) -> None:
+def add_steps(connection: Connection, update_id: int, delivery_id: int, channel: str) -> None:
+    """Give a delivery that stands in for another its steps: one for every text rendered for its channel."""
     messages = connection.execute(
         select(t.message.c.id)
         .where(
@@ -147,13 +148,16 @@ def _steps(connection: Connection, update_id: int, delivery_id: int, channel: st
         )
 
 
-def _audiences(
+def add_audiences(
     connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]
 ) -> None:
-    """The same addresses when both channels are of one kind, else this channel's subscribers of the same areas."""
+    """The same addresses when both channels are of one kind, else this channel's subscribers of the same areas.
+
+    Whoever has a letter of this update gets no second one, also where it comes back to the channel it began with.
+    """
     same = kinds.get(row.channel) == kinds.get(target)
     for group in connection.execute(
-        select(t.audience).where(t.audience.c.delivery_id == row.id)
+        select(t.audience).where(t.audience.c.delivery_id == row.id).order_by(t.audience.c.id)
     ).all():
         connection.execute(
             insert(t.audience).values(
@@ -162,8 +166,8 @@ def _audiences(
                 areas=group.areas,
                 upto=group.upto,
                 members_of=group.members_of if same else target,
-                had=group.had if same else [],
-                had_not=[*group.had_not, row.number] if same else [],
+                had=group.had,
+                had_not=[*group.had_not, row.number],
                 cursor=0,
                 done=False,
             )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update as sql_update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
+from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
 from broadcaster.store.writer import wake
 
@@ -41,8 +42,11 @@ def one(connection: Connection, delivery_id: int) -> Any:
 def resend(
     connection: Connection, delivery_id: int, now: datetime, not_after: datetime, actor: str
 ) -> bool:
-    """Let a failed delivery be tried once more, until `not_after`. False when it has not failed."""
-    if not move(
+    """Let a failed or uncertain delivery be tried once more, until `not_after`.
+
+    False when it is neither, or when it is just being looked for at the far side.
+    """
+    if not _may_go_again(connection, delivery_id, database_now(connection, now)) or not move(
         connection,
         delivery_id,
         State.WAITING,
@@ -61,6 +65,16 @@ def resend(
     audit.note(connection, now, actor, "resend", str(delivery_id))
     wake(connection)
     return True
+
+
+def _may_go_again(connection: Connection, delivery_id: int, at: datetime) -> bool:
+    d = t.delivery
+    unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
+    again = select(d.c.id).where(
+        d.c.id == delivery_id,
+        or_(d.c.state == State.FAILED, and_(d.c.state == State.UNCERTAIN, unclaimed)),
+    )
+    return connection.scalar(again.with_for_update()) is not None
 
 
 def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> None:

@@ -12,7 +12,7 @@ from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, incident_name
 from broadcaster.store.errors import StoreError
-from broadcaster.store.fallbacks import _audiences, _steps
+from broadcaster.store.fallbacks import add_audiences, add_steps
 from broadcaster.store.writer import wake
 
 
@@ -114,6 +114,6 @@ def _hand(
     key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     if shape is Shape.LETTER:
-        _audiences(connection, row, int(key[0]), target, kinds)
+        add_audiences(connection, row, int(key[0]), target, kinds)
     else:
-        _steps(connection, row.update_id, int(key[0]), target)
+        add_steps(connection, row.update_id, int(key[0]), target)

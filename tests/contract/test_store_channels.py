@@ -8,6 +8,7 @@ from functools import partial
 from broadcaster.domain.exchange import Probe
 from broadcaster.store import Store, audit, channels, claiming, deliveries, outcomes
 from broadcaster.testing.builders import post, tell
+from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which no test can set
 NOW = LATER - timedelta(minutes=10)
@@ -95,3 +96,13 @@ def test_what_is_known_of_all_channels_is_read_at_once(store: Store) -> None:
     found = store.read(channels.states)
     assert {name: one.open for name, one in found.items()} == {"hook": False, "sms": False}
     assert found["hook"].parked_at == NOW
+
+
+def test_of_two_nodes_that_park_a_channel_at_once_one_has_parked_it(store: Store) -> None:
+    park_it = partial(channels.park, channel="hook", now=NOW)
+    with under_way(store, partial(park_it, because="its token is refused")) as mine:
+        theirs = store.write(partial(park_it, because="another reason"))
+        wait_until_held_up(store, theirs)
+    assert [mine.result(10), theirs.result(10)] == [True, False]
+    assert state(store).parked_because == "its token is refused"
+    assert [row.act for row in store.read(audit.listing)] == ["park channel"]

@@ -15,8 +15,10 @@ from broadcaster.domain.delivery import TRANSITIONS, Outcome, State, StepKind
 from broadcaster.domain.incident import Kind, Revision, Severity
 from broadcaster.store import Store, claiming, deliveries, moving, tables as t, withdrawing
 from broadcaster.store.claiming import Claim
+from broadcaster.store.deliveries import LeaseLost
 from broadcaster.store.intents import Accepted, NewDelivery, NewStep
 from broadcaster.testing.builders import KEY, board, letters, post, tell as tell_at
+from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
 LATER = NOW + timedelta(minutes=5)
@@ -400,6 +402,37 @@ def test_a_node_that_lost_its_lease_does_not_take_it_from_the_next(store: Store)
 
 
 # ------------------------------------------------------------------------------------------------------- boards
+def test_what_a_node_writes_of_a_delivery_that_another_has_is_not_kept(store: Store) -> None:
+    tell(store, post("mastodon"))
+    (mine,) = claim(store)
+
+    def note(connection: Connection) -> None:
+        deliveries.end_step(connection, mine.steps[0].id, "accepted", "h1")
+        deliveries.require_lease(connection, mine)
+
+    change(store, lease_token="another's")
+    with pytest.raises(LeaseLost):
+        store.write(note).result()
+    assert outcome(store) is None
+    change(store, lease_token=mine.lease_token)
+    store.write(note).result()
+    assert outcome(store) == "accepted"
+
+
+def outcome(store: Store) -> str | None:
+    return store.read(lambda c: c.scalar(select(t.step.c.outcome)))
+
+
+def test_a_lease_that_another_takes_in_this_moment_is_lost(store: Store) -> None:
+    tell(store, post("mastodon"))
+    (mine,) = claim(store)
+    taken = sql_update(t.delivery).values(lease_token="another's")
+    with under_way(store, lambda c: c.execute(taken).close()):
+        asked = store.write(partial(deliveries.require_lease, claim=mine))
+        wait_until_held_up(store, asked)
+    assert isinstance(asked.exception(10), LeaseLost)
+
+
 def test_a_board_that_shows_a_revision_has_shown_every_update_up_to_it(store: Store) -> None:
     told = tell(store, board("page"))
     for _ in range(3):

@@ -34,7 +34,7 @@ from broadcaster.testing.builders import (
     post,
     subscribe,
 )
-from broadcaster.testing.meanwhile import under_way
+from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which no test can set
 NOW = LATER - timedelta(minutes=1)
@@ -189,3 +189,42 @@ def test_what_was_retracted_is_taken_over_by_nobody(store: Store) -> None:
     change(store, state=State.FAILED)
     tell(store, after=told, kind=Kind.RETRACTION, corrects=1)
     assert start(store) == []
+
+
+def test_a_fallback_that_is_started_while_the_text_is_retracted_goes_nowhere(store: Store) -> None:
+    told = tell(store, hook())
+    with under_way(store, starting()):
+        retraction = telling(after=told, kind=Kind.RETRACTION, corrects=1)
+        taken_back = store.write(retraction, Rank.RETRACT)
+        wait_until_held_up(store, taken_back)
+    taken_back.result(10)
+    assert deliveries(store) == [("hook", "withdrawn"), ("spare", "withdrawn")]
+
+
+def test_no_fallback_is_started_while_the_text_is_being_retracted(store: Store) -> None:
+    told = tell(store, hook())
+    with under_way(store, telling(after=told, kind=Kind.RETRACTION, corrects=1)):
+        assert start(store) == []  # waits for nobody
+    assert deliveries(store) == [("hook", "withdrawn")]
+
+
+def test_a_fallback_that_is_started_while_the_next_word_is_accepted_does_not_go_out_after_it(
+    store: Store,
+) -> None:
+    told = tell(store, hook())
+    with under_way(store, starting()):
+        next_word = store.write(telling(hook(), after=told), Rank.ACCEPT)
+        wait_until_held_up(store, next_word)
+    next_word.result(10)
+    assert deliveries(store) == [
+        *(("hook", "withdrawn"), ("spare", "superseded"), ("hook", "waiting")),
+    ]
+
+
+def test_a_sweep_hands_over_the_rest_while_one_incident_is_being_retracted(store: Store) -> None:
+    told = tell(store, hook())
+    tell(store, hook())
+    with under_way(store, telling(after=told, kind=Kind.RETRACTION, corrects=1)):
+        assert start(store) == [("hook", "spare")]
+    states = [("hook", "withdrawn"), ("hook", "withdrawn"), ("spare", "waiting")]
+    assert deliveries(store) == states

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State, Variant
 from broadcaster.domain.incident import Kind
@@ -246,9 +246,8 @@ def test_a_channel_of_another_kind_writes_to_its_own_people_there(store: Store) 
     assert written_to(store, "mail") == theirs
 
 
-def test_who_had_his_letter_before_the_channel_broke_gets_no_second(store: Store) -> None:
-    had, lacks = subscribe(store, "sms", ["+46701740605", "+46701740606"])
-    tell(store, letters_by("sms"), spare=[letters_by("sms2")])
+def send_the_first_and_break_off(store: Store) -> None:
+    """One letter of the blast by "sms" is accepted; then its delivery waits again."""
     expand(store, "sms")
 
     def break_off(connection: Connection) -> None:
@@ -259,21 +258,30 @@ def test_who_had_his_letter_before_the_channel_broke_gets_no_second(store: Store
         assert moving.move(connection, job.delivery_id, State.WAITING)
 
     store.write(break_off).result()
+
+
+def test_who_had_his_letter_before_the_channel_broke_gets_no_second(store: Store) -> None:
+    had, lacks = subscribe(store, "sms", ["+46701740605", "+46701740606"])
+    tell(store, letters_by("sms"), spare=[letters_by("sms2")])
+    send_the_first_and_break_off(store)
     assert reroute(store, "sms2", shape=Shape.LETTER, channel="sms") == 1
     expand(store, "sms2")
     assert had not in written_to(store, "sms2")
     assert written_to(store, "sms2") == [lacks]
 
 
+def test_who_had_his_letter_gets_no_second_when_it_comes_back_by_another_kind(store: Store) -> None:
+    had, lacks = subscribe(store, "sms", ["+46701740605", "+46701740606"])
+    tell(store, letters_by("sms"), spare=[letters_by("mail")])
+    send_the_first_and_break_off(store)
+    assert reroute(store, "mail", shape=Shape.LETTER, channel="sms") == 1
+    assert reroute(store, "sms", shape=Shape.LETTER, channel="mail") == 1
+    expand(store, "sms")
+    assert written_to(store, "sms") == [had, lacks, lacks]
+
+
 def test_a_correction_keeps_its_groups_when_another_channel_sends_it(store: Store) -> None:
-    groups = (
-        NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,)),
-        NewAudience(variant=Variant.NEWS, areas=("norra-ekbyn",), had_not=(1,)),
-    )
-    first = tell(store, letters_by("sms"), spare=[letters_by("sms2")])
-    planned = {"kind": Kind.CORRECTION, "corrects": 1}
-    spare = [letters_by("sms2", *groups)]
-    tell(store, letters_by("sms", *groups), spare=spare, after=first, **planned)
+    correct_by_sms(store)
     reroute(store, "sms2", shape=Shape.LETTER, channel="sms")
     (there,) = rows(store, "sms2")
     query = select(t.audience).where(t.audience.c.delivery_id == there.id).order_by(t.audience.c.id)
@@ -282,6 +290,46 @@ def test_a_correction_keeps_its_groups_when_another_channel_sends_it(store: Stor
         ("correction", None, [1], [2]),
         ("news", ["norra-ekbyn"], [], [1, 2]),
     ]
+
+
+def test_a_correction_by_another_kind_of_channel_is_news_to_those_who_had_no_wrong_text_there(
+    store: Store,
+) -> None:
+    (theirs,) = subscribe(store, "mail", ["kim@example.org"])
+    subscribe(store, "mail", ["alex@example.org"], areas=("södra-ekbyn",))
+    correct_by_sms(store)
+    assert reroute(store, "mail", shape=Shape.LETTER, channel="sms") == 1
+    expand(store, "mail")
+    jobs = store.read(lambda c: c.execute(select(t.job.c.variant, t.job.c.subscribers)).all())
+    assert [tuple(job) for job in jobs] == [("news", [theirs])]
+
+
+def correct_by_sms(store: Store) -> None:
+    """A report that went by "sms", and its correction that waits there; both are rendered for all letter channels."""
+    groups = (
+        NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,)),
+        NewAudience(variant=Variant.NEWS, areas=("norra-ekbyn",), had_not=(1,)),
+    )
+    first = tell(store, letters_by("sms"))
+    spare = [letters_by("sms2", *groups), letters_by("mail", *groups)]
+    how: dict[str, Any] = {"kind": Kind.CORRECTION, "corrects": 1}
+    tell(store, letters_by("sms", *groups), spare=spare, after=first, **how)
+
+
+def test_the_corrected_are_written_to_before_the_rest_also_where_their_row_was_changed_since(
+    store: Store,
+) -> None:
+    correct_by_sms(store)
+    groups = select(t.audience.c.id, t.audience.c.variant).order_by(t.audience.c.id)
+    (corrected,) = (row.id for row in store.read(lambda c: c.execute(groups).all())[1:2])
+    # PostgreSQL keeps a row that was changed behind the others.
+    change = sql_update(t.audience).where(t.audience.c.id == corrected).values(upto=5)
+    store.write(lambda c: c.execute(change).close()).result()
+    reroute(store, "sms2", shape=Shape.LETTER, channel="sms")
+    (there,) = rows(store, "sms2")
+    of_it = groups.where(t.audience.c.delivery_id == there.id)
+    copied = store.read(lambda c: c.execute(of_it).all())
+    assert [row.variant for row in copied] == ["correction", "news"]
 
 
 # ------------------------------------------------------------------------------------------------ the queue given up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, update as sql_update
@@ -26,6 +27,7 @@ from broadcaster.store import (
 from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job, LetterRow
 from broadcaster.testing.builders import letters as letters_by, post, subscribe, tell
+from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
 LATER = NOW + timedelta(hours=2)
@@ -74,12 +76,49 @@ def test_what_failed_goes_once_more_and_only_the_steps_that_failed(store: Store)
     assert acts[-1] == ("Kim", "resend")
 
 
-@pytest.mark.parametrize("state", [State.WAITING, State.ACCEPTED])
-def test_what_has_not_failed_is_not_sent_again(store: Store, state: State) -> None:
+@pytest.mark.parametrize("state", sorted(set(State) - {State.FAILED, State.UNCERTAIN}))
+def test_what_neither_failed_nor_is_in_doubt_is_not_sent_again(store: Store, state: State) -> None:
     tell(store, post("hook"), now=NOW)
-    if state is State.ACCEPTED:
-        end(store, claim(store).id, state)
+    end_step(store, claim(store).steps[0].id, "uncertain")
+    before = change_to(store, state)
     assert not resend(store)
+    assert store.read(partial(outcomes.one, delivery_id=1)) == before
+    assert store.read(lambda c: c.scalar(select(t.step.c.outcome))) == "uncertain"
+    assert [row.act for row in store.read(audit.listing) if row.act == "resend"] == []
+
+
+def change_to(store: Store, state: State) -> Any:
+    """Put the one delivery there, whatever led to it."""
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(state=state)).close()).result()
+    return store.read(partial(outcomes.one, delivery_id=1))
+
+
+def leave_in_doubt(store: Store, claimed: Claim) -> None:
+    back = partial(deliveries.put_back, claim=claimed, now=NOW, due_at=NOW, detail="timed out")
+    assert store.write(partial(back, state=State.UNCERTAIN)).result()
+
+
+def test_what_is_in_doubt_is_sent_again_unless_it_is_just_being_looked_for(store: Store) -> None:
+    tell(store, post("hook"), now=NOW)
+    leave_in_doubt(store, claim(store))
+    looked_for = claim(store)
+    assert looked_for.state is State.UNCERTAIN
+    assert not resend(store)
+    leave_in_doubt(store, looked_for)
+    assert resend(store)
+    assert claim(store).state is State.SENDING
+
+
+def test_what_a_node_begins_to_look_for_is_not_sent_again_in_the_same_moment(store: Store) -> None:
+    tell(store, post("hook"), now=NOW)
+    leave_in_doubt(store, claim(store))
+    look = partial(claiming.claim, channel="hook", node="norr", now=NOW, limit=1)
+    again = partial(outcomes.resend, delivery_id=1, now=NOW, not_after=LATER, actor="Kim")
+    with under_way(store, look):
+        asked = store.write(again)
+        wait_until_held_up(store, asked)
+    assert not asked.result(10)
+    assert outcomes_of(store)[0] == State.UNCERTAIN
 
 
 def test_a_step_that_did_not_happen_is_done_again_and_its_broken_attempt_is_on_record(
@@ -215,3 +254,25 @@ def test_a_job_given_up_while_its_calls_hang_is_nobodys_and_its_letters_are_in_d
     store.write(lambda c: c.execute(sql_update(t.delivery).values(**late)).close()).result()
     assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
     assert counts(store) == Counts(total=4, accepted=1, failed=1, uncertain=2)
+
+
+def test_a_blast_whose_letters_were_refused_has_failed_also_where_one_was_left_out(
+    store: Store,
+) -> None:
+    job = blast(store)
+    flush(store, job, "failed", "failed", "skipped", "failed")
+    finish(store, job)
+    assert outcomes_of(store) == (State.FAILED, Counts(total=4, failed=3, skipped=1))
+    assert resend(store)
+
+
+def test_of_two_nodes_that_end_a_stopped_blast_one_counts_what_is_left(store: Store) -> None:
+    blast(store)
+    gone = {"lease_until": None, "watermark": 1}
+    store.write(lambda c: c.execute(sql_update(t.job).values(**gone)).close()).result()
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(stopped=True)).close()).result()
+    ending = partial(finishing.finish, channel="sms", now=NOW)
+    with under_way(store, ending) as mine:
+        assert store.write(ending).result(10) == []  # waits for nobody
+    assert mine.result(10) == [1]
+    assert counts(store) == Counts(total=4, uncertain=1, skipped=3)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 from broadcaster import lock
+from broadcaster.daemon.refusing import refuse
 from broadcaster.settings.source import read
 
 EXIT_FAILED = 1
 
 
-def serve(config_path: Path) -> int:
+def serve(config_path: Path, language: str = "en") -> int:
     """As `running.serve`."""
     database = _database(config_path)
     if database is not None:
         try:
             lock.look(database)
         except lock.LockedError as error:
-            sys.stderr.write(f"{error}\n")
+            refuse(language, error)
             return EXIT_FAILED
     # Not at the top: this is what the look above is to come before.
-    code: int = importlib.import_module("broadcaster.daemon.running").serve(config_path)
+    code: int = importlib.import_module("broadcaster.daemon.running").serve(config_path, language)
     return code
 
 

@@ -35,7 +35,9 @@ class AddressTaken(Exception):
 class PublicServer:
     """Keeps one public server running for `directory`."""
 
-    def __init__(self, directory: Path, listen: Listen, *, https: bool) -> None:
+    def __init__(
+        self, directory: Path, listen: Listen, *, https: bool, log_format: str = "console"
+    ) -> None:
         self._directory, self._pid_file = directory, directory / PID_FILE
         self._listen = listen
         self._command = [
@@ -46,6 +48,8 @@ class PublicServer:
             str(directory),
             "--listen",
             str(listen),
+            "--log-format",
+            log_format,
         ]
         if https:
             self._command.append("--https")

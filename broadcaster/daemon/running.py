@@ -19,6 +19,7 @@ from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
+from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.signals import RELOAD, Signals
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
@@ -43,7 +44,7 @@ EXIT_CONFIGURATION = 2
 EXIT_FAILED = 1
 
 
-def serve(config_path: Path) -> int:
+def serve(config_path: Path, language: str = "en") -> int:
     """Run until a signal ends it. Returns the exit code where it could not start: 1 store or network, 2 configuration.
 
     A daemon that ran does not return: the process ends here, with code 0 when it was stopped. Calls that hang in
@@ -51,11 +52,12 @@ def serve(config_path: Path) -> int:
     """
     signals = Signals()
     os.umask(0o077)  # what residents read is given its mode where it is written
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every key and number
     try:
         refuse_foreign_owners()
         loaded, configuration = starting.configure(config_path)
     except (ConfigErrors, ForeignOwnerError) as error:
-        sys.stderr.write(f"{error}\n")
+        refuse(language, error)
         return EXIT_CONFIGURATION
     redaction = Redaction()
     redaction.know(starting.secrets_of(loaded.settings, dict(configuration.adapters)))
@@ -64,15 +66,16 @@ def serve(config_path: Path) -> int:
     try:
         store = starting.open_store(loaded.settings)
     except StoreError as error:
-        sys.stderr.write(f"{error}\n")
+        refuse(language, error)
         return EXIT_FAILED
     try:
         asyncio.run(Daemon(loaded, configuration, store, redaction).run(signals))
     except AddressTaken as error:
-        sys.stderr.write(f"{error}\n")
+        refuse(language, error)
         return EXIT_CONFIGURATION
     except OSError as error:
-        sys.stderr.write(f"The daemon cannot listen: {error}. Is another one running there?\n")
+        sentence = f"The daemon cannot listen: {error}. Is another one running there?"
+        refuse(language, OSError(sentence))
         return EXIT_FAILED
     finally:
         store.close()
@@ -131,7 +134,9 @@ class Daemon:
         self.engine = Engine(
             around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
         )
-        self._watch = Watch(self.desk, self.engine, self._metrics, self._node, self._alarm)
+        self._watch = Watch(
+            self.desk, self.engine, self._metrics, self._node, self._alarm, self._page_fails
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop, self._reload_wanted = asyncio.Event(), asyncio.Event()
         self._listeners: list[Listener] = []
@@ -162,7 +167,10 @@ class Daemon:
         if settings.public.listen is not None:
             https = settings.public.url.startswith("https:")
             self._public = PublicServer(
-                settings.public.directory, settings.public.listen, https=https
+                settings.public.directory,
+                settings.public.listen,
+                https=https,
+                log_format=log_format(settings.log),
             )
             await self._public.refuse_taken()
         await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
@@ -271,7 +279,7 @@ class Daemon:
         """What is degraded, as the last look saw it."""
         language = self.desk.configuration.languages[0]
         return {
-            "ready": self._store.broken is None and bool(self.engine.lanes),
+            "ready": not self._watch.store_fails and bool(self.engine.lanes),
             "degraded": [
                 {
                     "what": state.what,
@@ -281,6 +289,9 @@ class Daemon:
                 for state in self._watch.last
             ],
         }
+
+    def _page_fails(self) -> bool:
+        return self._public is not None and self._public.failing
 
     def _alarm(self, text: str) -> int:
         """From the watch's thread: tell staff without the store."""

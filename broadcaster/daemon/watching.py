@@ -62,6 +62,11 @@ class Watch:
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
+    @property
+    def store_fails(self) -> bool:
+        """Whether the store took no write, or gave no answer, when it was last looked at."""
+        return any(state.what == "store" for state in self.last)
+
     def look(self) -> tuple[Degraded, ...]:
         """Look now; log, count and tell what is new. Runs in a thread."""
         now = self._desk.clock()

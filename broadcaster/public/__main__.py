@@ -1,7 +1,6 @@
 """`python -m broadcaster.public`: run the public server until SIGTERM."""
 
 import argparse
-import logging
 from pathlib import Path
 
 from broadcaster.public.server import HEADER_TIMEOUT, serve
@@ -27,10 +26,21 @@ def main() -> None:
         metavar="SECONDS",
         help="close a connection whose request headers take longer (default %(default)s, most 60)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=["console", "json"],
+        default="console",
+        help="lines for people, or one JSON object a line",
+    )
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        serve(given.directory, given.listen, https=given.https, header_timeout=given.header_timeout)
+        serve(
+            given.directory,
+            given.listen,
+            https=given.https,
+            header_timeout=given.header_timeout,
+            log_format=given.log_format,
+        )
     except (ValueError, OSError) as error:
         parser.error(str(error))
 

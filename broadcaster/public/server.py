@@ -1,6 +1,7 @@
 """The listener: Granian in front, our look-up behind it, one thread that watches the directory."""
 
 import logging
+import logging.config
 import os
 import resource
 import signal
@@ -19,6 +20,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from broadcaster.public.answer import answer, failure
+from broadcaster.public.log import Form, configuration
 from broadcaster.public.site import Site
 
 _log = logging.getLogger("broadcaster.public")
@@ -91,15 +93,21 @@ class Front:
 
 
 def serve(
-    directory: Path, listen: str, *, https: bool = False, header_timeout: float = HEADER_TIMEOUT
+    directory: Path,
+    listen: str,
+    *,
+    https: bool = False,
+    header_timeout: float = HEADER_TIMEOUT,
+    log_format: Form = "console",
 ) -> None:
     """Serve `directory` on `listen` ("HOST:PORT") until SIGTERM; SIGHUP replaces the worker.
 
     `https`: residents come by https only, so send HSTS. `header_timeout`: seconds a client has for
-    its request headers, at most 60 (Granian's limit). Raises ValueError (address), OSError
+    its request headers, at most 60 (Granian's limit). `log_format`: lines for people, or JSON. Raises ValueError (address), OSError
     (address in use or not ours). Blocks; call it in the main thread of a process of its own.
     """
     host, port = _address(listen)
+    logging.config.dictConfig(configuration(log_format))
     _refuse_taken(host, port)
     connections = max(min(_raise_file_limit() - _SPARE_FILES, _CONNECTIONS), 128)
     # Front is built in the worker: it reads the directory before the first connection is taken.
@@ -119,6 +127,7 @@ def serve(
             max_buffer_size=_HEADER_BYTES,
         ),
         log_level=LogLevels.warning,
+        log_dictconfig=configuration(log_format),
         workers_kill_timeout=_DRAIN,
         respawn_failed_workers=True,
     ).serve(target_loader=loader, wrap_loader=False)

@@ -60,6 +60,7 @@ class _Shelf:
         self._read_at: Mark | None = None
         self._failing_since: float | None = None
         self._next_try = 0.0
+        self._said = False
         self.view = View()
 
     def look(self, mark: Mark, now: float) -> bool:
@@ -88,7 +89,9 @@ class _Shelf:
 
     def _fail(self, mark: Mark, now: float, what: str) -> None:
         if self._failing_since is None:
-            self._failing_since = now
-            _log.warning("%s: %s is damaged or still being written; retrying", self._owner, what)
+            self._failing_since, self._said = now, False
         early = now - self._failing_since < _GRACE
+        if not early and not self._said:
+            self._said = True  # before, it is most likely still being written
+            _log.warning("%s: %s is damaged; what stood before is shown", self._owner, what)
         self._read_at, self._next_try = mark, now if early else now + _RETRY

@@ -104,7 +104,7 @@ def test_the_daemon_does_not_start_beside_another_web_server(
         ended = serve(tmp_path, listen)
     assert ended.returncode == 2
     assert "daemon ready" not in ended.stderr, ended.stderr
-    said = [line for line in ended.stderr.splitlines() if "public server" in line]
+    said = [line for line in ended.stderr.splitlines() if "publika servern" in line]
     assert len(said) == 1, ended.stderr
     for part in (str(listen), "nginx", f"ss -ltnp 'sport = :{listen.port}'", "public: listen:"):
         assert part in said[0]

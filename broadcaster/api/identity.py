@@ -63,11 +63,18 @@ class Doorkeeper:
             raise Unauthorized(
                 {
                     tokens.Refusal.UNKNOWN: "The token is not known here. Ask your administrator for one.",
-                    tokens.Refusal.EXPIRED: "The token has expired. Ask your administrator for another.",
+                    tokens.Refusal.EXPIRED: "The token has expired. Ask your administrator for another. If none has one that is "
+                    "good: broadcaster tokens add NAME --role admin --offline, on the daemon's machine.",
                     tokens.Refusal.REVOKED: "The token was revoked. Ask your administrator for another.",
                 }[found.refusal or tokens.Refusal.UNKNOWN]
             )
-        return Operator(name=token.name, role=token.role, token_id=token.id, areas=token.areas)
+        return Operator(
+            name=token.name,
+            role=token.role,
+            token_id=token.id,
+            areas=token.areas,
+            expires_at=token.expires_at,
+        )
 
     def _note_used(self, operator: Operator, now: float) -> None:
         with self._lock:

@@ -111,6 +111,7 @@ def _what(voice: Voice, what: str) -> str:
         "store": _("store"),
         "backup": _("backup"),
         "clock": _("clock"),
+        "token": _("token"),
         "disk": _("disk"),
         "nodes": _("nodes"),
     }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress, Problem, Unreachable
 from broadcaster.cli.finding import Found, find
 from broadcaster.cli.language import first_language, own_voice
-from broadcaster.cli.saying import Voice, out, out_json
+from broadcaster.cli.saying import Voice, note, out, out_json
+
+ENDS_SOON = timedelta(days=14)
+"""How long before the end of its token each command says so."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def open_talk(
             raise
         return _talk(found, known, as_json=as_json, reached=False)
     _remember(found, organisation)
-    return _talk(found, organisation, as_json=as_json)
+    talk = _talk(found, organisation, as_json=as_json)
+    warn_of_end(talk.voice, organisation)
+    return talk
 
 
 def _found(server: str | None, config: Path | None) -> Found:
@@ -109,6 +114,20 @@ def _talk(
     voice = Voice(language, ZoneInfo(str(organisation["timezone"])))
     client = Client(found.server, found.token, language)
     return Talk(client, found, voice, organisation, as_json, reached)
+
+
+def warn_of_end(voice: Voice, organisation: Mapping[str, Any]) -> None:
+    """One line beside the answer from two weeks before the token ends: nobody is to learn it in a power cut."""
+    _ = voice.say
+    operator = organisation.get("operator") or {}
+    ends = operator.get("expires_at")
+    if ends and datetime.fromisoformat(ends) - now() < ENDS_SOON:
+        sentence = _(
+            "Your token ends {moment}. Have another made in time: broadcaster tokens add NAME --role {role}",
+            moment=voice.moment(ends, near=now()),
+            role=operator["role"],
+        )
+        note(sentence)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 __all__ = [
+    "add_token",
     "check_configuration",
     "configuration_schema",
     "init",

@@ -1,17 +1,28 @@
-"""Acts that need no running daemon, or must not meet one: `init`, `backup restore`, `audit verify`."""
+"""Acts that need no running daemon, or must not meet one: `init`, `tokens add --offline`, `backup restore`, `audit verify`."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from broadcaster.daemon import starting
 from broadcaster.domain.role import Role
 from broadcaster.registry import check_file, json_schema, kinds
-from broadcaster.settings import ConfigError, load
-from broadcaster.settings.starter import init as write_configuration, write_private
-from broadcaster.store import Rank, audit, backups, tokens
+from broadcaster.service import token_acts
+from broadcaster.service.commands import Operator, Refused
+from broadcaster.service.desk import Configuration, Desk
+from broadcaster.settings import ConfigError, Loaded, load
+from broadcaster.settings.starter import FIRST_TOKEN, init as write_configuration, write_private
+from broadcaster.store import StoreLocked, audit, backups, reading
+
+UNATTENDED = timedelta(days=90)
+"""How long a token lives that no administrator gave: docs/adr/0012-the-first-token.md."""
+
+
+class NoToken(Exception):
+    """No token was made; `args[0]` says why, in the organisation's first language."""
 
 
 def init(directory: Path) -> Path:
@@ -26,17 +37,58 @@ def init(directory: Path) -> Path:
 
 
 def _first_token(config_path: Path) -> None:
-    loaded = load(config_path, {})
-    store = starting.open_store(loaded.settings)
+    made = _issue(load(config_path, {}), "init", token_acts.FIRST, Role.ADMIN)
+    write_private(config_path.parent / FIRST_TOKEN, f"{made['secret']}\n")
+
+
+def add_token(
+    config_path: Path,
+    name: str,
+    role: Role,
+    areas: tuple[str, ...] = (),
+    expires: datetime | None = None,
+) -> dict[str, Any]:
+    """Make a token while no daemon runs, for when nobody has one that is good; answers as `POST /tokens` does.
+
+    Args:
+        areas: keys or official codes; none: all.
+        expires: an aware time; None: in 90 days.
+
+    Raises:
+        StoreLocked: a daemon runs; nothing was changed.
+        StoreError: the store cannot be opened.
+        NoToken: there is no such area, or the end is in the past.
+    """
+    os.umask(0o077)
+    loaded = load(config_path, starting.environ())
+    reading.refuse_company(loaded.settings.store.url.get_secret_value())
     try:
-        now = starting.now()
-        secret, _ = store.write(
-            lambda connection: tokens.issue(connection, now, "admin", Role.ADMIN, (), None, "init"),
-            Rank.ACCEPT,
-        ).result()
+        return _issue(loaded, "offline", name, role, areas, expires)
+    except StoreLocked as error:
+        raise StoreLocked(
+            "The daemon runs, and it makes tokens itself: leave --offline out, or stop it first. No token was made."
+        ) from error
+
+
+def _issue(
+    loaded: Loaded,
+    actor: str,
+    name: str,
+    role: Role,
+    areas: tuple[str, ...] = (),
+    expires: datetime | None = None,
+) -> dict[str, Any]:
+    """As an administrator would by the API, in a store that nobody else has open."""
+    store = starting.open_store(loaded.settings)
+    desk = Desk(store, starting.now, Configuration(loaded.settings, {}, loaded.digest))
+    ends = expires or starting.now() + UNATTENDED
+    try:
+        operator = Operator(name=actor, role=Role.ADMIN)
+        return token_acts.issue(desk, operator, name, role, areas, ends)
+    except Refused as refused:
+        raise NoToken(desk.say(refused)) from refused
     finally:
         store.close()
-    write_private(config_path.parent / "secrets" / "admin.token", f"{secret}\n")
 
 
 def check_configuration(config_path: Path) -> list[ConfigError]:
@@ -55,6 +107,7 @@ def restore(config_path: Path, backup: Path) -> str:
     Raises:
         StoreError: a daemon runs, or the backup is not one; nothing was changed.
     """
+    os.umask(0o077)
     settings = load(config_path, starting.environ()).settings
     return backups.restore(
         settings.store.url.get_secret_value(),
@@ -66,11 +119,15 @@ def restore(config_path: Path, backup: Path) -> str:
 
 
 def verify_audit(config_path: Path) -> list[str]:
-    """What is wrong with the audit chain, each as a sentence; nothing when it is whole. The daemon need not run."""
+    """What is wrong with the audit chain, each as a sentence; nothing when it is whole. The store is only read.
+
+    Raises:
+        StoreError: the store cannot be read, or another version of the program wrote it; nothing was changed.
+    """
+    os.umask(0o077)
     settings = load(config_path, starting.environ()).settings
-    store = starting.open_store(settings, lock=False)
-    try:
-        anchors = audit.read_heads(settings.audit_head)
-        return store.read(lambda connection: audit.verify(connection, anchors))
-    finally:
-        store.close()
+    anchors = audit.read_heads(settings.audit_head)
+    return reading.look(
+        settings.store.url.get_secret_value(),
+        lambda connection: audit.verify(connection, anchors),
+    )

@@ -16,12 +16,13 @@ __all__ = ["Command", "Operator", "Refused", "Role", "Why"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """The person behind a token. `areas` are the keys he may speak about; empty means all."""
+    """The person behind a token that ends at `expires_at`. `areas` are the keys he may speak about; empty means all."""
 
     name: str
     role: Role
     token_id: int = 0
     areas: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
 
 class Why(StrEnum):

@@ -17,6 +17,7 @@ from broadcaster.domain.standing import newest_standing
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
 from broadcaster.locale.retelling import retell
+from broadcaster.service import token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.store import Store, StoreError, boards, channels, incidents, nodes, upkeep
@@ -62,7 +63,7 @@ def examine(
     permit(operator, Role.VIEWER)
     words = phrases(language)
     wording = Wording(words, desk.configuration.zone, desk.clock())
-    found = list(_look(desk, probes, wording, language))
+    found = list(_look(desk, operator, probes, wording, language))
     ready = bool(health["ready"]) and not any(
         one.what == "store" and one.verdict is Verdict.MEND for one in found
     )
@@ -87,7 +88,11 @@ def _retold(values: Mapping[str, object], language: str) -> dict[str, object]:
 
 
 def _look(
-    desk: Desk, probes: Mapping[str, Probe | None], words: Wording, language: str
+    desk: Desk,
+    operator: Operator,
+    probes: Mapping[str, Probe | None],
+    words: Wording,
+    language: str,
 ) -> Iterator[Finding]:
     settings = desk.configuration.settings
     yield Finding(
@@ -103,6 +108,7 @@ def _look(
     now = desk.clock()
     try:
         yield from _store(desk.store, now, words, language)
+        yield from _tokens(desk, operator, words)
         yield from _disk(desk, language)
         yield from _nodes(desk, now)
         yield from _promises(desk, now)
@@ -137,6 +143,27 @@ def _store(store: Store, now: datetime, words: Wording, language: str) -> Iterat
         )
     else:
         yield Finding("clock", Verdict.GOOD, "it is {time}", {"time": words.time(now)})
+
+
+def _tokens(desk: Desk, operator: Operator, words: Wording) -> Iterator[Finding]:
+    """The asker's own, when it ends soon, and the one that `init` made, as long as it opens the door."""
+    now = desk.clock()
+    ends = operator.expires_at
+    if ends is not None and ends - now < token_acts.ENDS_SOON:
+        yield Finding(
+            "token",
+            Verdict.WATCH,
+            "Your token ends {time}. Have another made, then broadcaster login: broadcaster tokens add NAME --role {role}",
+            {"time": words.time(ends), "role": operator.role},
+        )
+    first = desk.read(lambda connection: token_acts.first_in_use(connection, now))
+    if first is not None:
+        yield Finding(
+            "token",
+            Verdict.WATCH,
+            "The first token is still good. Give everyone a token of their own, then: broadcaster tokens revoke {number}",
+            {"number": first.id},
+        )
 
 
 def _backup(at: datetime | None, now: datetime, words: Wording) -> Finding:

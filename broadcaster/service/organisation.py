@@ -6,6 +6,7 @@ from typing import Any
 
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
+from broadcaster.service.notices import iso
 
 
 def organisation(desk: Desk, operator: Operator) -> dict[str, Any]:
@@ -52,5 +53,6 @@ def organisation(desk: Desk, operator: Operator) -> dict[str, Any]:
             "name": operator.name,
             "role": str(operator.role),
             "areas": list(operator.areas),
+            "expires_at": iso(operator.expires_at),
         },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.service.commands import Operator, Refused, Role, Why
@@ -14,6 +14,10 @@ from broadcaster.settings import Settings
 from broadcaster.store import Connection, tokens
 from broadcaster.store.tokens import NoSuchToken, TokenRecord
 
+FIRST = "admin"
+"""Whose the token of `init` is: everybody's, until everybody has one."""
+ENDS_SOON = timedelta(days=14)
+"""How long before the end of a token its bearer is told."""
 _BEGINS = "bc_"
 """How the secret of every token begins."""
 
@@ -50,6 +54,15 @@ def listing(desk: Desk, operator: Operator) -> dict[str, Any]:
     """Every token ever made, without its secret."""
     permit(operator, Role.ADMIN)
     return {"items": [_line(record) for record in desk.read(tokens.listing)]}
+
+
+def first_in_use(connection: Connection, now: datetime) -> TokenRecord | None:
+    """The token that `init` made, as long as it is good."""
+    for record in tokens.listing(connection)[:1]:
+        ended = record.revoked_at or (record.expires_at is not None and record.expires_at <= now)
+        if record.name == FIRST and not ended:
+            return record
+    return None
 
 
 def _area(written: str, settings: Settings) -> str:

@@ -9,6 +9,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+FIRST_TOKEN = "admin.token"  # noqa: S105 - the file's name
+"""The file beside the configuration that holds the first token."""
+
 
 class AlreadyThereError(Exception):
     """Something stands where `init` would write; the message names it. Nothing was written."""
@@ -26,7 +29,7 @@ def init(
     """Write `broadcaster.yaml` and `secrets/store.key` (0600) into `directory`; the path of the YAML is returned.
 
     `first_token` is called with the configuration's path once both stand; the composition root gives
-    the function that opens the store and writes `admin.token`.
+    the function that opens the store and writes `admin.token` beside the configuration.
 
     Raises:
         AlreadyThereError: one of the files is there already.
@@ -34,7 +37,7 @@ def init(
     """
     configuration = directory / "broadcaster.yaml"
     key = directory / "secrets" / "store.key"
-    for path in (configuration, key):
+    for path in (configuration, key, directory / FIRST_TOKEN):
         if path.exists():
             raise AlreadyThereError(
                 f"{path} is there already: nothing was written, choose another directory"

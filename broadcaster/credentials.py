@@ -66,7 +66,7 @@ def resolve_all(
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     if not _NAME.fullmatch(name):
         raise MissingSecretError(
-            "between ${ and } stands the name of an environment variable: write ${NAME}"
+            "the braces hold the name of an environment variable: write ${NAME}"
         )
     value = environ.get(name, "")
     if not value:
@@ -94,9 +94,12 @@ def _file(path: Path, *, lax: bool) -> str:
         raise MissingSecretError(
             f"the file {path} is not text: write the secret as UTF-8"
         ) from None
-    if not secret or len(raw) > LIMIT:
-        fault = "is empty" if not secret else "is too long for a secret"
+    if not secret:
         raise MissingSecretError(
-            f"the file {path} {fault}: write the secret and nothing else into it"
+            f"the file {path} is empty: write the secret and nothing else into it"
+        )
+    if len(raw) > LIMIT:
+        raise MissingSecretError(
+            f"the file {path} is too long for a secret: write the secret and nothing else into it"
         )
     return secret

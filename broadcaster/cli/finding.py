@@ -14,6 +14,8 @@ from urllib.parse import quote
 from broadcaster.cli.addressing import normal
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress
+from broadcaster.cli.saying import own_language
+from broadcaster.settings.language import written_language
 
 NAME = "broadcaster.yaml"
 PLACES = (Path(NAME), Path("/etc/broadcaster") / NAME)
@@ -81,7 +83,8 @@ def read_configuration(config: Path) -> dict[str, Any]:
     try:
         return read_address(config)
     except ConfigErrors as error:
-        raise End(Code.USAGE, str(error)) from error
+        language = written_language(config) or own_language()
+        raise End(Code.USAGE, error.told(language)) from error
     except OSError as error:
         raise End(Code.USAGE, f"{config}: {error.strerror}") from error
 
@@ -95,7 +98,7 @@ def token_for(server: str, config: Path | None) -> str:
         return str(remembered.get("token", ""))
     if config is not None and _serves(config, server):
         with suppress(OSError, UnicodeDecodeError):
-            return (config.parent / "secrets" / "admin.token").read_text().strip()
+            return (config.parent / "admin.token").read_text().strip()
     return ""
 
 

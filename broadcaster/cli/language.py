@@ -1,14 +1,13 @@
 """The language of what is said before the daemon has said who the organisation is: help, usage errors, "not reachable".
 
 It is the organisation's first, as far as it is known on this machine. Help must answer at once, also when nobody listens,
-so no daemon is asked and no YAML read: loading a YAML reader takes a third as long as the whole of `--help`.
+so no daemon is asked and no YAML read.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +19,7 @@ from broadcaster.cli.addressing import normal
 from broadcaster.cli.failing import BadAddress
 from broadcaster.cli.finding import local_configuration, organisation_file, read_login
 from broadcaster.cli.saying import Voice, own_language
-
-# `languages` is a key of the organisation alone; the first tag is taken, written in a row or as a list.
-_LANGUAGES = re.compile(
-    r"^[^#\n]*?\blanguages[\"']?:[\s\[-]*[\"']?([A-Za-z]{2,3}(?:-\w+)*)", re.MULTILINE
-)
+from broadcaster.settings.language import written_language
 
 
 def own_voice() -> Voice:
@@ -50,7 +45,7 @@ def known_language(arguments: Sequence[str]) -> str:
     if server and (language := _remembered(server)):
         return language
     path = Path(config) if config else local_configuration()
-    return (path and _configured(path)) or own_language()
+    return (path and written_language(path)) or own_language()
 
 
 def _written(option: str, arguments: Sequence[str]) -> str:
@@ -68,11 +63,4 @@ def _remembered(server: str) -> str:
         known = json.loads(organisation_file(normal(server)).read_text())
         if isinstance(known, dict):
             return first_language(known)
-    return ""
-
-
-def _configured(path: Path) -> str:
-    with suppress(OSError, ValueError):
-        found = _LANGUAGES.search(path.read_text())
-        return found[1] if found else ""
     return ""

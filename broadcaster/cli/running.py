@@ -13,11 +13,12 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.finding import NAME, local_configuration, read_configuration
-from broadcaster.cli.language import first_language, own_voice
+from broadcaster.cli.finding import NAME, local_configuration
+from broadcaster.cli.language import own_voice
 from broadcaster.cli.options import Config, Json
 from broadcaster.cli.saying import Voice, note, out, out_json
 from broadcaster.cli.usage import Commands
+from broadcaster.settings.language import written_language
 
 PUBLIC_DIRECTORY = "var/public"
 PUBLIC_LISTEN = "127.0.0.1:8080"
@@ -34,7 +35,7 @@ def init(
     _ = voice.say
     with local_act(voice):
         config = Path(daemon.init(directory))
-    token = config.parent / "secrets" / "admin.token"
+    token = config.parent / "admin.token"
     if as_json:
         out_json({"config": str(config), "token": str(token)})
         return
@@ -47,7 +48,8 @@ def serve(config: Config = None) -> None:
     """Run the daemon until it is stopped."""
     from broadcaster import daemon
 
-    sys.exit(daemon.serve(configuration(config)))
+    path = configuration(config)
+    sys.exit(daemon.serve(path, voice_of(path).language))
 
 
 def public(
@@ -117,7 +119,8 @@ def check(
     from broadcaster.daemon import check_configuration
 
     path = configuration(file or config)
-    _ = voice_of(path).say
+    voice = voice_of(path)
+    _ = voice.say
     try:
         found = check_configuration(path)
     except OSError as error:
@@ -131,7 +134,7 @@ def check(
         out_json({"errors": lines, "good": not errors})
     else:
         for one in found:
-            out(str(one))
+            out(one.told(voice.language))
     if errors:
         counted = _("1 error.") if len(errors) == 1 else _("{count} errors.", count=len(errors))
         running = _("The running daemon keeps its present configuration.")
@@ -162,12 +165,8 @@ def configuration(config: Path | None) -> Path:
 
 
 def voice_of(config: Path) -> Voice:
-    """The voice of a configuration's organisation; that of this command where it cannot be read."""
-    try:
-        organisation = read_configuration(config)["organisation"]
-    except End:
-        organisation = {}
-    language = first_language(organisation) if isinstance(organisation, dict) else ""
+    """The voice of a configuration's organisation; that of this command where it names no language."""
+    language = written_language(config)
     return Voice(language) if language else own_voice()
 
 
@@ -179,11 +178,15 @@ def local_act(voice: Voice) -> Iterator[None]:
         End: 2 for a bad configuration, 4 for anything else that stops it.
     """
     from broadcaster.settings import ConfigErrors
+    from broadcaster.settings.errors import told
+    from broadcaster.settings.starter import AlreadyThereError
 
     try:
         yield
     except ConfigErrors as error:
-        raise End(Code.USAGE, str(error)) from error
+        raise End(Code.USAGE, error.told(voice.language)) from error
+    except AlreadyThereError as error:
+        raise End(Code.REFUSED, told(voice.language, str(error))) from error
     except OSError as error:
         raise End(Code.UNEXPECTED, str(error)) from error
     except Exception as error:  # the store's errors have no name on this floor, but a sentence
@@ -198,7 +201,7 @@ def _public_part(path: Path) -> dict[str, object]:
 
     source = read(path)
     for error in source.errors:
-        note(str(error))
+        note(error.told(voice_of(path).language))
     written = source.document.get("public")
     return written if isinstance(written, dict) else {}
 

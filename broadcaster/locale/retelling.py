@@ -2,7 +2,8 @@
 
 They write plain English, for log and JSON, and know no catalogue. Here the sentence is found again among those of
 `<language>/failures.po` and said in that language with the values it held, which may be sentences themselves. Only that
-file is searched: a name or a text that happens to read like a word of another catalogue must stay what it is.
+file is searched: a name or a text that happens to read like a word of another catalogue must stay what it is. What is
+wrong with a configuration stands in `settings.po` and is asked for as that part.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _JOINTS = 8  # how many sentences one detail may be made of
 _END = ". "
 
 
-def retell(language: str, sentence: str) -> str:
+def retell(language: str, sentence: str, *, part: str = "failures") -> str:
     """Say an English sentence in `language` ("sv-FI" is read as "sv"); one that is not recognised stays as it is.
 
     Raises:
         LookupError: nobody has translated into that language.
     """
-    known = _known(language)
+    known = _known(language, part)
     if len(sentence) > LONGEST:
         return sentence
     return _Retelling(known).say(sentence) or sentence
@@ -94,20 +95,28 @@ class _Known:
 
 
 @cache
-def _known(language: str) -> _Known:
+def _known(language: str, part: str) -> _Known:
     whole: dict[str, str] = {}
     templates: list[_Template] = []
-    for sentence, said in catalogue(language, "failures").items():
-        parsed = list(Formatter().parse(sentence))
-        names = tuple(name for _, name, _, _ in parsed if name is not None)
-        if not names:
-            whole[sentence] = said
-            continue
-        pieces = [text for text, _, _, _ in parsed]
-        last = [] if parsed[-1][1] is None else [""]
-        templates.append(_Template((*pieces, *last), names, said))
+    for sentence, said in catalogue(language, part).items():
+        pieces, names = _cut(sentence)
+        if names:
+            templates.append(_Template(pieces, names, said))
+        else:
+            whole[pieces[0]] = said.format()
     templates.sort(key=lambda template: sum(map(len, template.pieces)), reverse=True)
     return _Known(whole, tuple(templates))
+
+
+def _cut(sentence: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The text around the blanks of a sentence, and their names; "{{" and "}}" are braces to be read."""
+    pieces, names = [""], []
+    for text, name, _, _ in Formatter().parse(sentence):
+        pieces[-1] += text
+        if name is not None:
+            names.append(name)
+            pieces.append("")
+    return tuple(pieces), tuple(names)
 
 
 class _Retelling:

@@ -119,5 +119,5 @@ def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigE
         yield source.error(("follow_up",), remedy, warning=True)
     for name, adapter in adapters.items():
         if isinstance(adapter, CanReceive) and settings.inbound is None:
-            remedy = "delivery reports cannot arrive: add inbound: {listen: …, url: …}"
+            remedy = "delivery reports cannot arrive: add inbound, with listen and url"
             yield source.error(("channels", name), remedy, warning=True)

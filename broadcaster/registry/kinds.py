@@ -49,8 +49,10 @@ def adapter_class(entry: EntryPoint) -> AdapterClass:
     except (ImportError, AttributeError) as error:
         raise KindUnavailableError(_remedy(entry, error)) from error
     except Exception as error:
-        fault = f"{entry.value} breaks when it is imported ({type(error).__name__})"
-        raise KindUnavailableError(f'kind "{entry.name}": {fault}: ask its author') from error
+        fault = type(error).__name__
+        raise KindUnavailableError(
+            f'kind "{entry.name}": {entry.value} breaks when it is imported ({fault}): ask its author'
+        ) from error
     if not (
         isinstance(found, type) and issubclass(found, BoardAdapter | PostAdapter | LetterAdapter)
     ):
@@ -63,10 +65,8 @@ def _remedy(entry: EntryPoint, error: ImportError | AttributeError) -> str:
     owner = entry.dist.name if entry.dist else DISTRIBUTION
     extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
     again = "" if extras else "--force-reinstall "
-    return (
-        f'kind "{entry.name}" needs {missing}, which is not installed: '
-        f"type  python -m pip install {again}'{owner}{extras}'"
-    )
+    command = f"python -m pip install {again}'{owner}{extras}'"
+    return f'kind "{entry.name}" needs {missing}, which is not installed: type  {command}'
 
 
 def refuse_foreign_owners(

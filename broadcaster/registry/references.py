@@ -12,6 +12,9 @@ from broadcaster.settings.errors import ConfigError
 from broadcaster.settings.sentences import did_you_mean
 from broadcaster.settings.source import Place, Source
 
+_NO_CHANNEL = 'there is no channel "{name}": {hint}'
+_NO_AREA = 'there is no area "{name}": {hint}'
+
 
 def references(source: Source) -> list[ConfigError]:
     """Every name in routes and fallbacks that leads nowhere, to itself or in a circle."""
@@ -19,24 +22,24 @@ def references(source: Source) -> list[ConfigError]:
     channels, areas = _mapping(document.get("channels")), _mapping(document.get("areas"))
     errors: list[ConfigError] = []
     for n, route in enumerate(_list(document.get("routes"))):
-        for key, known, word in (("channels", channels, "channel"), ("areas", areas, "area")):
-            errors += _unknown(source, ("routes", n, key), _mapping(route).get(key), known, word)
+        named = _mapping(route)
+        errors += _unknown(source, ("routes", n, "channels"), named.get("channels"), channels)
+        place = ("routes", n, "areas")
+        errors += _unknown(source, place, named.get("areas"), areas, _NO_AREA)
     for name, block in channels.items():
         names = _mapping(block).get("fallback")
-        errors += _unknown(source, ("channels", name, "fallback"), names, channels, "channel")
+        errors += _unknown(source, ("channels", name, "fallback"), names, channels)
     errors += _circles(source, channels)
     return errors
 
 
 def _unknown(
-    source: Source, place: Place, names: Any, known: Mapping[str, Any], word: str
+    source: Source, place: Place, names: Any, known: Mapping[str, Any], missing: str = _NO_CHANNEL
 ) -> Iterator[ConfigError]:
     for n, name in enumerate(_list(names)):
         if isinstance(name, str) and name not in known:
-            hint = did_you_mean(name, known)
-            yield source.error(
-                (*place, n), f'there is no {word} "{name}": {hint}'.removesuffix(": ")
-            )
+            hint = did_you_mean(name, known) or "configure one first"
+            yield source.error((*place, n), missing.format(name=name, hint=hint))
 
 
 def _circles(source: Source, channels: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+WHOLE_FILE = "(the whole file)"
+"""The YAML path of what is wrong with no single key."""
+
+
+def told(language: str, sentence: str) -> str:
+    """Say a sentence about the configuration in `language` ("sv-FI" is read as "sv"); English where none translated it."""
+    if language.partition("-")[0].lower() == "en":
+        return sentence
+    from broadcaster.locale.retelling import retell  # noqa: PLC0415 - English needs no Babel
+
+    with suppress(LookupError):
+        return retell(language, sentence, part="settings")
+    return sentence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,8 +36,13 @@ class ConfigError:
     warning: bool = False
 
     def __str__(self) -> str:
-        word = "warning: " if self.warning else ""
-        return f"{self.file.name}:{self.line}  {self.path}\n    {word}{self.sentence}"
+        return self.told("en")
+
+    def told(self, language: str) -> str:
+        """Two lines in `language`: file, line and YAML path, and below them what to write instead."""
+        sentence = f"warning: {self.sentence}" if self.warning else self.sentence
+        path = told(language, self.path) if self.path == WHOLE_FILE else self.path
+        return f"{self.file.name}:{self.line}  {path}\n    {told(language, sentence)}"
 
 
 class ConfigErrors(Exception):
@@ -31,3 +51,7 @@ class ConfigErrors(Exception):
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = sorted(set(errors))
         super().__init__("\n".join(str(error) for error in self.errors))
+
+    def told(self, language: str) -> str:
+        """Everything that is wrong, in `language`."""
+        return "\n".join(error.told(language) for error in self.errors)

@@ -111,12 +111,17 @@ _TYPES = {
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
     "path_type": "must be a path: write it in quotes",
+    "int_parsing_size": "must be a whole number",
+    "url_type": "must be text: write it in quotes",
+    "url_parsing": "must be an address: begin it with https://",
+    "url_scheme": "must be an address: begin it with https://",
+    "url_too_long": "is too long for an address",
 }
 _LIMITS = {
-    "greater_than": ("gt", "must be more than"),
-    "greater_than_equal": ("ge", "must be at least"),
-    "less_than": ("lt", "must be less than"),
-    "less_than_equal": ("le", "must be at most"),
+    "greater_than": ("gt", "must be more than {limit}"),
+    "greater_than_equal": ("ge", "must be at least {limit}"),
+    "less_than": ("lt", "must be less than {limit}"),
+    "less_than_equal": ("le", "must be at most {limit}"),
 }
 
 
@@ -134,28 +139,32 @@ def _sentence(
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
         limit = context[key]
-        return f"{words} {span(limit) if is_span(schema, written, local) else limit}"
+        return words.format(limit=span(limit) if is_span(schema, written, local) else limit)
     about_key = finding["loc"][-1:] == ("[key]",)
-    quoted = f'"{local[-1]}" ' if about_key else _quoted(written, local)
+    value = str(local[-1]) if about_key else _short_text(written, local)
     if kind == "string_pattern_mismatch":
         shape = _SHAPES.get(str(context["pattern"])) or description(schema, written, local)
-        return f"{quoted}is not written as it must be here: {shape or context['pattern']}"
-    return _value_sentence(kind, context, finding, quoted)
+        shape = shape or str(context["pattern"])
+        return _about(value, f"is not written as it must be here: {shape}")
+    return _value_sentence(kind, context, str(finding["msg"]), value)
 
 
-def _value_sentence(
-    kind: str, context: Mapping[str, Any], finding: Mapping[str, Any], quoted: str
-) -> str:
+def _value_sentence(kind: str, context: Mapping[str, Any], message: str, value: str) -> str:
     if kind in {"enum", "literal_error"}:
-        known = str(context["expected"]).replace("'", "")
-        return f"{quoted}is not one of the words known here: write {known}"
+        known = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        return _about(value, f"is not one of the words known here: write one of {known}")
     if kind == "string_too_long":
         return f"is too long: at most {context['max_length']} characters"
     if kind == "value_error":
         # A validator's own sentence; one that begins with a verb is about the value.
         own = str(context["error"])
-        return f"{quoted}{own}" if own.startswith("is ") else own
-    return f"{quoted}{finding['msg'][:1].lower()}{finding['msg'][1:]}"
+        return _about(value, own) if own.startswith("is ") else own
+    return _about(value, f"{message[:1].lower()}{message[1:]}")
+
+
+def _about(value: str, sentence: str) -> str:
+    """A sentence with the value that it is about, if that may be repeated."""
+    return f'"{value}" {sentence}' if value else sentence
 
 
 def _untagged(key: str, schema: Mapping[str, Any], written: Any, local: Place) -> str:
@@ -169,18 +178,18 @@ def _untagged(key: str, schema: Mapping[str, Any], written: Any, local: Place) -
 
 
 def _unknown(known: Iterable[str], key: str) -> str:
-    hint = did_you_mean(key, known)
-    return f'unknown key "{key}": {hint or "delete it"}'
+    hint = did_you_mean(key, known) or "delete it"
+    return f'unknown key "{key}": {hint}'
 
 
-def _quoted(written: Any, local: Place) -> str:
-    """The value as written and a space, when it is short text that may be repeated; "" else."""
+def _short_text(written: Any, local: Place) -> str:
+    """The value as written, when it is short text that may be repeated; "" else."""
     try:
         value = _at(written, local)
     except (KeyError, IndexError, TypeError):
         return ""
     short = isinstance(value, str) and len(value) <= 100 and value.isprintable()
-    return f'"{value}" ' if short else ""
+    return value if short else ""
 
 
 _SHAPES = {

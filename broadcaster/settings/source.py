@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from broadcaster.settings.errors import ConfigError
+from broadcaster.settings.errors import WHOLE_FILE, ConfigError
 
 LIMIT = 1_000_000
 """Bytes a configuration may have."""
@@ -30,7 +30,7 @@ Place = tuple[str | int, ...]
 def spell(place: Place) -> str:
     """Write a place as a YAML path: ("channels", "sms", "suppliers", 0) as `channels.sms.suppliers[0]`."""
     words = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in place]
-    return "".join(words).removeprefix(".") or "(the whole file)"
+    return "".join(words).removeprefix(".") or WHOLE_FILE
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 Domain, adapters, the engine and the store write English with values filled in. Here their source is read: every full
 sentence, and every shorter remark that becomes a delivery's detail, must be one that `retell` can find. The service and
-the API name their sentences with their blanks: each must be in some catalogue.
+the API name their sentences with their blanks: each must be in some catalogue. What is wrong with a configuration is
+found by settings, registry and the channels' settings, and by pydantic and PyYAML below them: each must be in `settings`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
+import yaml
 
 from broadcaster import store
 from broadcaster.channel import Failure
@@ -24,10 +26,12 @@ from broadcaster.store import StoreError
 
 LOOKED_AT = ("domain", "httpclient", "bulkhttp", "engine", "store", "bundle", "daemon")
 TRANSLATING = ("service", "api")
+CONFIGURING = ("settings", "registry", "credentials.py", "httpclient/address.py")
 TRANSLATED = [language for language in languages() if language != "en"]
 BLANK = re.compile(r"\{[^{}]*\}")
 WORDS = re.compile(r"[^\W\d_]{2,}")
 _A_FEW = 3
+_PHRASE = 2  # words; what is said about a configuration is short
 
 
 for part in iter_modules(store.__path__):  # so that every kind of StoreError is known
@@ -53,16 +57,25 @@ UNSAID = {
     "not sent: it says what was taken back": "the outcome of a due row",
     "the plan was changed": "the outcome of a due row",
     "What is put right has gone further meanwhile.": "a conflict that is tried again",
-    "address,area,language,channel": "a line of CSV",
     "No token was made.": "an end that is put to other sentences",
     "Too many connections at once. Try again in a moment.": "said before anything is read, the language too",
     "The headers are too large.": "said before anything is read, the language too",
-    "Cross-Origin-Resource-Policy": "a header",
     "default-src 'none'; frame-ancestors 'none'": "a header",
     'attachment; filename="subscribers.csv"': "a header",
     "text/csv; charset=utf-8": "a header",
 }
 """Strings of service and API that no operator reads, or cannot be said in his language, and why."""
+NOT_FOUND_IN_A_CONFIGURATION = {
+    "module {} has no attribute {}": "a mistake of a programmer",
+    "[0-9]{}-[0-9]{}-[0-9]{}([Tt \t].*)?": "an expression",
+    "python -m pip install {}'{}{}'": "a command",
+    "expected a single document": "what PyYAML says, looked for",
+    'the package {} has installed its own "{}" over ours: install {} into an environment of its own (python3 -m venv)': "about an installation: among the failures",
+    "Ekbyns Energi": "a name that init writes",
+    "Vårt tidigare meddelande var fel och gäller inte.": "what residents read",
+    "Our earlier message was wrong and does not apply.": "what residents read",
+}
+"""Strings of settings and registry that say nothing about what is written in a configuration, and why."""
 FOR_THE_LOG = {"reply", "url", "handle", "description", "summary"}
 
 
@@ -71,9 +84,12 @@ def template(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return BLANK.sub("{}", node.value).strip()
     if isinstance(node, ast.JoinedStr):
-        parts = [p.value if isinstance(p, ast.Constant) else "{}" for p in node.values]
+        parts = [
+            BLANK.sub("{}", str(p.value)) if isinstance(p, ast.Constant) else "{}"
+            for p in node.values
+        ]
         # A blank after the full stop holds a sentence of its own (what the platform says), or nothing.
-        return re.sub(r"\.\{\}$", ".", "".join(map(str, parts)).strip())
+        return re.sub(r"\.\{\}$", ".", "".join(parts).strip())
     return None
 
 
@@ -88,9 +104,9 @@ def is_logged(call: ast.Call) -> bool:
 
 
 class Sentences(ast.NodeVisitor):
-    """Collects (line, template) of what an operator may read; `every` string of some words, where all are for him."""
+    """Collects (line, template) of what an operator may read; `every` string of so many words, where all are for him."""
 
-    def __init__(self, *, every: bool = False) -> None:
+    def __init__(self, *, every: int | None = None) -> None:
         self._every = every
         self.found: list[tuple[int, str]] = []
         self._assigned: list[dict[str, list[ast.expr]]] = [{}]
@@ -163,7 +179,8 @@ class Sentences(ast.NodeVisitor):
         if said is None or not WORDS.search(BLANK.sub("", said)):
             return False
         full = said.endswith((".", "?")) and " " in said
-        full = full or (self._every and len(WORDS.findall(said)) > _A_FEW)
+        words = len(WORDS.findall(BLANK.sub("", said)))
+        full = full or (self._every is not None and " " in said and words >= self._every)
         if full or (self._telling and " " in said):
             self.found.append((node.lineno, said))
             return True
@@ -197,10 +214,44 @@ def spoken(root: Path) -> Iterator[tuple[str, str]]:
     """Every (place, sentence) that service and API say themselves."""
     for part in TRANSLATING:
         for path in sorted((root / "broadcaster" / part).rglob("*.py")):
-            visitor = Sentences(every=True)
+            visitor = Sentences(every=_A_FEW + 1)
             visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
             for line, said in visitor.found:
                 yield f"{path.relative_to(root)}:{line}", said
+
+
+def about_configurations(root: Path) -> Iterator[tuple[str, str]]:
+    """Every (place, template) that a configuration can be found wrong with by our own code."""
+    for part in CONFIGURING:
+        here = root / "broadcaster" / part
+        for path in sorted(here.rglob("*.py")) if here.is_dir() else [here]:
+            visitor = Sentences(every=_PHRASE)
+            visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+            for line, said in visitor.found:
+                if "\n" not in said:  # a whole file that `init` writes
+                    yield f"{path.relative_to(root)}:{line}", said
+    for path in [root / "broadcaster/channel.py", *sorted((root / "channels").rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and name_of(node) == "ValueError" and node.args:
+                said = template(node.args[0])
+                # A full sentence is about a text or a receipt.
+                if said is not None and not said.endswith("."):
+                    yield f"{path.relative_to(root)}:{node.lineno}", said
+
+
+def yaml_problems() -> Iterator[tuple[str, str]]:
+    """Every (place, template) that PyYAML says of a text it cannot read: the third thing its errors are made of."""
+    for part in (yaml.scanner, yaml.parser, yaml.composer):
+        for node in ast.walk(ast.parse(Path(part.__file__).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and name_of(node).endswith("Error") and node.args[2:]:
+                said = node.args[2]
+                said = said.left if isinstance(said, ast.BinOp) else said
+                if isinstance(
+                    said, ast.BinOp
+                ):  # a text with a value put in, and one more put to it
+                    said = said.left
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                    yield part.__name__, re.sub("%[rsd]", "{}", said.value)
 
 
 def literals(root: Path) -> str:
@@ -218,8 +269,8 @@ def literals(root: Path) -> str:
     )
 
 
-def known(language: str) -> set[str]:
-    return {BLANK.sub("{}", sentence) for sentence in catalogue(language, "failures")}
+def known(language: str, part: str = "failures") -> set[str]:
+    return {BLANK.sub("{}", sentence) for sentence in catalogue(language, part)}
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -237,6 +288,27 @@ def test_every_sentence_of_service_and_api_is_translated(root: Path, language: s
     missing = [f"{place}: {one}" for place, one in said if one not in can and one not in UNSAID]
     assert not missing, "\n".join(missing)
     assert set(UNSAID) - {one for _, one in said} == set()
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_whatever_a_configuration_is_found_wrong_with_can_be_retold(
+    root: Path, language: str
+) -> None:
+    can = known(language, "settings")
+    said = list(about_configurations(root))
+    assert len(said) > 80
+    unsaid = NOT_FOUND_IN_A_CONFIGURATION
+    missing = [f"{place}: {one}" for place, one in said if one not in can and one not in unsaid]
+    assert not missing, "\n".join(missing)
+    assert set(unsaid) - {one for _, one in said} == set()
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_whatever_pyyaml_says_can_be_retold(language: str) -> None:
+    can = {sentence.replace("}}", "}") for sentence in known(language, "settings")}
+    said = list(yaml_problems())
+    assert len(said) > 30
+    assert [one for one in said if one[1] not in can] == []
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

@@ -42,7 +42,7 @@ def test_listen_none_means_files_only(write: Write) -> None:
 
 # One row an error: what is changed in a good file, line, YAML path, part of the sentence.
 ERRORS = [
-    ("mode: live", "mode: test", 1, "mode", '"test" is not one of the words known here: write live'),
+    ("mode: live", "mode: test", 1, "mode", '"test" is not one of the words known here: write one of live'),
     ("country: SE", "country: Sweden", 4, "organisation.country", "two capital letters"),
     ("country: SE", "country: SE\n  phnoe: x", 5, "organisation.phnoe", 'did you mean "phone"?'),
     ("  country: SE\n", "", 2, "organisation.country", "is missing"),
@@ -66,7 +66,7 @@ ERRORS = [
     ('scb: "0139"', "scb: 1480", 14, "areas.norra-ekbyn.scb", "must be text: write it in quotes"),
     ("{name: Norra Ekbyn, ", "{naem: N, name: M, ", 14, "areas.norra-ekbyn.naem", 'mean "name"?'),
     ("page: {kind: page}", "page: page", 16, "channels.page", "must be keys with values"),
-    ("severity: minor", "severity: low", 18, "routes[0].severity", "minor, moderate, severe or extreme"),
+    ("severity: minor", "severity: low", 18, "routes[0].severity", "one of minor, moderate, severe, extreme"),
     ("channels: [page]", "channels: []", 18, "routes[0].channels", "must not be empty"),
     ("next: 45m", "next: 45", 19, "follow_up.next", "write 12s, 45m or 2h"),
     ("next: 45m", "next: 0s", 19, "follow_up.next", "must be more than 0s"),

@@ -38,6 +38,18 @@ def _instant(value: object) -> datetime:
     return read
 
 
+def _span(value: object) -> object:
+    """The option's form, START/END, beside the object."""
+    if isinstance(value, str) and value.count("/") == 1:
+        start, end = value.split("/")
+        return {"start": start.strip(), "end": end.strip()}
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(
+            "write START/END, such as 2026-11-24T22:00:00+01:00/2026-11-25T04:00:00+01:00"
+        )
+    return value
+
+
 def _estimate(value: object) -> object:
     return value if value in (None, "none") else _instant(value)
 
@@ -107,6 +119,11 @@ class PlannedSpan(_Closed):
     end: Instant
 
 
+Span = Annotated[
+    PlannedSpan | None, BeforeValidator(_span, json_schema_input_type=str | PlannedSpan | None)
+]
+
+
 class ReportBody(_Closed):
     """One thing to say. What is left out of an update is inherited; see docs/api.md."""
 
@@ -124,7 +141,9 @@ class ReportBody(_Closed):
     next: Instant | None = Field(None, description="When the next word comes.")
     at: Instant | None = Field(None, description="Release it then, not now.")
     until: Instant | None = Field(None, description="Nothing of it leaves after this.")
-    planned: PlannedSpan | None = None
+    planned: Span = Field(
+        None, description="When the work is done: START/END, or both as an object."
+    )
     severity: Annotated[Severity | None, _SEVERITY] = None
     affected: Annotated[int | None, Field(ge=0, le=_MOST), BeforeValidator(_whole_number)] = None
     cause: str | None = None

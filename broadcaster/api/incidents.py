@@ -8,30 +8,43 @@ from fastapi import APIRouter, Path, Query, Response
 
 from broadcaster.api.asking import Ask, AskedOnce, Expected
 from broadcaster.api.bodies import PreviewBody, ReportBody, UpdateBody
+from broadcaster.api.door import Door, needs
 from broadcaster.domain.incident import Kind
+from broadcaster.domain.role import Role
 from broadcaster.service import looking, organisation, previewing, status
 from broadcaster.service.once_only import say_once
 
-routes = APIRouter()
+routes = APIRouter(route_class=Door)
 Name = Annotated[str, Path(max_length=18)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(max_length=40)]
 Json = dict[str, Any]
 
 
-@routes.get("/organisation", summary="Who we are: areas, channels, languages, rules")
+@routes.get(
+    "/organisation",
+    summary="Who we are: areas, channels, languages, rules",
+    openapi_extra=needs(Role.VIEWER),
+)
 def read_organisation(ask: Ask) -> Json:
     """Fetched once per command, to read local times and to ask questions."""
     return organisation.organisation(ask.desk, ask.operator)
 
 
-@routes.post("/incidents", status_code=201, summary="Report an incident")
+@routes.post(
+    "/incidents", status_code=201, summary="Report an incident", openapi_extra=needs(Role.AUTHOR)
+)
 def report(ask: Ask, body: ReportBody, once: AskedOnce, response: Response) -> Json:
     """Accepted durably when this answers; then it goes out."""
     return accepted(response, say_once(ask.desk, ask.operator, body.command(Kind.REPORT, once)))
 
 
-@routes.post("/incidents/{incident}/updates", status_code=201, summary="Say a further word")
+@routes.post(
+    "/incidents/{incident}/updates",
+    status_code=201,
+    summary="Say a further word",
+    openapi_extra=needs(Role.AUTHOR),
+)
 def further(
     ask: Ask, incident: Name, body: UpdateBody, once: AskedOnce, seen: Expected, response: Response
 ) -> Json:
@@ -47,7 +60,7 @@ def accepted(response: Response, answer: Json) -> Json:
     return answer
 
 
-@routes.get("/incidents", summary="List incidents, newest first")
+@routes.get("/incidents", summary="List incidents, newest first", openapi_extra=needs(Role.VIEWER))
 def read_incidents(
     ask: Ask,
     only_open: Annotated[bool, Query(alias="open")] = False,
@@ -58,7 +71,7 @@ def read_incidents(
     return status.listing(ask.desk, ask.operator, only_open=only_open, limit=limit, cursor=cursor)
 
 
-@routes.get("/incidents/{incident}", summary="Show an incident")
+@routes.get("/incidents/{incident}", summary="Show an incident", openapi_extra=needs(Role.VIEWER))
 def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
     """What was said, how it went out, and what is to be done now."""
     answer = looking.incident(ask.desk, ask.operator, incident, ask.language)
@@ -66,13 +79,21 @@ def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
     return answer
 
 
-@routes.get("/incidents/{incident}/deliveries", summary="List the deliveries of an incident")
+@routes.get(
+    "/incidents/{incident}/deliveries",
+    summary="List the deliveries of an incident",
+    openapi_extra=needs(Role.VIEWER),
+)
 def read_deliveries(ask: Ask, incident: Name) -> Json:
     """Of every update, oldest first."""
     return status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
 
 
-@routes.post("/preview", summary="Show what would be said, to whom, at what cost")
+@routes.post(
+    "/preview",
+    summary="Show what would be said, to whom, at what cost",
+    openapi_extra=needs(Role.VIEWER),
+)
 def preview(ask: Ask, body: PreviewBody) -> Json:
     """Nothing is stored and nothing sent."""
     return previewing.preview(ask.desk, ask.operator, body.wanted())

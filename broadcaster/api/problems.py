@@ -66,6 +66,7 @@ _WRONG = {
     "greater_than_equal": "write at least {ge}",
     "less_than_equal": "write at most {le}",
 }
+_TOLD = 20
 _LIMITS = ("max_length", "ge", "le")
 _BROKEN = "Something went wrong in the daemon. Its log says what, under {mark}."
 
@@ -151,12 +152,15 @@ def install(app: FastAPI, desk: Desk) -> None:
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
         language = spoken(request, desk)
+        found = error.errors()
         errors = [
-            {"at": _place(one["loc"]), "reason": _reason(one, language)}
-            for one in error.errors()[:20]
+            {"at": _place(one["loc"]), "reason": _reason(one, language)} for one in found[:_TOLD]
         ]
         at, reason = errors[0]["at"], errors[0]["reason"]
         detail = translate(phrases(language), _NOT_UNDERSTOOD, at=at or "body", reason=reason)
+        if len(found) > _TOLD:
+            more = translate(phrases(language), "and {count} more", count=len(found) - _TOLD)
+            errors.append({"at": "", "reason": more})
         return problem(422, detail, at, errors=errors)
 
     @app.exception_handler(HTTPException)

@@ -9,19 +9,23 @@ from starlette.concurrency import run_in_threadpool
 
 from broadcaster.api.asking import Ask, AskedOnce
 from broadcaster.api.bodies import PreviewBody, RerouteBody, TimeBody
+from broadcaster.api.door import Door, needs
 from broadcaster.api.incidents import accepted
+from broadcaster.domain.role import Role
 from broadcaster.locale.retelling import retell
 from broadcaster.service import channel_acts, resending, scheduling
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.once_only import say_once
 
-routes = APIRouter()
+routes = APIRouter(route_class=Door)
 Json = dict[str, Any]
 Name = Annotated[str, Path(max_length=80)]
 UpdateName = Annotated[str, Path(max_length=18)]
 
 
-@routes.get("/channels", summary="List the channels and how they stand")
+@routes.get(
+    "/channels", summary="List the channels and how they stand", openapi_extra=needs(Role.VIEWER)
+)
 def read_channels(ask: Ask) -> Json:
     """Also those that are gone from the configuration while something waits on them."""
     degraded = ask.control.health()["degraded"]
@@ -29,7 +33,11 @@ def read_channels(ask: Ask) -> Json:
     return channel_acts.listing(ask.desk, ask.operator, resting, ask.language)
 
 
-@routes.post("/channels/{name}/probe", summary="Ask a channel whether it would work now")
+@routes.post(
+    "/channels/{name}/probe",
+    summary="Ask a channel whether it would work now",
+    openapi_extra=needs(Role.AUTHOR),
+)
 async def probe(ask: Ask, name: Name) -> Json:
     """Nothing is sent."""
     await run_in_threadpool(channel_acts.may_probe, ask.desk, ask.operator, name)
@@ -39,37 +47,56 @@ async def probe(ask: Ask, name: Name) -> Json:
     return {"channel": name, "good": said.good, "sentence": retell(ask.language, said.sentence)}
 
 
-@routes.post("/channels/{name}/pause", summary="Let everything of a channel wait")
+@routes.post(
+    "/channels/{name}/pause",
+    summary="Let everything of a channel wait",
+    openapi_extra=needs(Role.AUTHOR),
+)
 def pause(ask: Ask, name: Name) -> Json:
     """What expires meanwhile is not sent."""
     return channel_acts.pause(ask.desk, ask.operator, name)
 
 
-@routes.post("/channels/{name}/resume", summary="Let a channel go on")
+@routes.post(
+    "/channels/{name}/resume", summary="Let a channel go on", openapi_extra=needs(Role.AUTHOR)
+)
 def resume(ask: Ask, name: Name) -> Json:
     """One that was paused, or parked because the far side refused it."""
     return channel_acts.resume(ask.desk, ask.operator, name)
 
 
-@routes.post("/channels/{name}/drop", summary="Give up what waits on a channel")
+@routes.post(
+    "/channels/{name}/drop",
+    summary="Give up what waits on a channel",
+    openapi_extra=needs(Role.ADMIN),
+)
 def drop(ask: Ask, name: Name) -> Json:
     """`deliveries` says how many."""
     return channel_acts.drop(ask.desk, ask.operator, name)
 
 
-@routes.post("/channels/{name}/reroute", summary="Hand what waits to another channel")
+@routes.post(
+    "/channels/{name}/reroute",
+    summary="Hand what waits to another channel",
+    openapi_extra=needs(Role.ADMIN),
+)
 def reroute(ask: Ask, name: Name, body: RerouteBody) -> Json:
     """With the texts that were rendered for that one when they were accepted."""
     return channel_acts.reroute(ask.desk, ask.operator, name, body.to)
 
 
-@routes.get("/scheduled", summary="List what waits for its time")
+@routes.get("/scheduled", summary="List what waits for its time", openapi_extra=needs(Role.VIEWER))
 def read_scheduled(ask: Ask) -> Json:
     """Soonest first."""
     return scheduling.listing(ask.desk, ask.operator)
 
 
-@routes.post("/scheduled", status_code=201, summary="Say something at a time to come")
+@routes.post(
+    "/scheduled",
+    status_code=201,
+    summary="Say something at a time to come",
+    openapi_extra=needs(Role.AUTHOR),
+)
 def schedule(ask: Ask, body: PreviewBody, once: AskedOnce, response: Response) -> Json:
     """The same as a report or update with `at`."""
     if body.at is None:
@@ -78,19 +105,28 @@ def schedule(ask: Ask, body: PreviewBody, once: AskedOnce, response: Response) -
     return accepted(response, say_once(ask.desk, ask.operator, command))
 
 
-@routes.patch("/scheduled/{name}", summary="Move a scheduled update")
+@routes.patch(
+    "/scheduled/{name}", summary="Move a scheduled update", openapi_extra=needs(Role.AUTHOR)
+)
 def reschedule(ask: Ask, name: UpdateName, body: TimeBody) -> Json:
     """To another time of the same day."""
     return scheduling.change(ask.desk, ask.operator, name, body.at)
 
 
-@routes.delete("/scheduled/{name}", summary="Take back a scheduled update")
+@routes.delete(
+    "/scheduled/{name}", summary="Take back a scheduled update", openapi_extra=needs(Role.AUTHOR)
+)
 def cancel(ask: Ask, name: UpdateName) -> Json:
     """Nobody gets it."""
     return scheduling.cancel(ask.desk, ask.operator, name)
 
 
-@routes.post("/deliveries/{delivery}/resend", status_code=202, summary="Send once more")
+@routes.post(
+    "/deliveries/{delivery}/resend",
+    status_code=202,
+    summary="Send once more",
+    openapi_extra=needs(Role.AUTHOR),
+)
 def resend(ask: Ask, delivery: Annotated[int, Path(ge=1, le=2**62)]) -> Json:
     """What failed, or what nobody knows of."""
     return resending.resend(ask.desk, ask.operator, delivery, ask.language)

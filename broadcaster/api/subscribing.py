@@ -15,11 +15,13 @@ from starlette.types import Receive, Scope, Send
 
 from broadcaster.api.asking import Ask
 from broadcaster.api.bodies import AddressBody, ErasureBody, Key, Said
+from broadcaster.api.door import Door, needs
+from broadcaster.domain.role import Role
 from broadcaster.service import subscribers
 from broadcaster.service.importing import BATCH, Import
 from broadcaster.store import StoreError
 
-routes = APIRouter()
+routes = APIRouter(route_class=Door)
 Json = dict[str, Any]
 STREAMS = ("/subscribers/import",)
 """Where a body may be of any size."""
@@ -36,7 +38,8 @@ class _Duplex(StreamingResponse):
 @routes.post(
     "/subscribers/import",
     summary="Import subscribers from CSV",
-    openapi_extra={"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    openapi_extra=needs(Role.ADMIN)
+    | {"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}},
     response_class=StreamingResponse,
 )
 async def import_subscribers(
@@ -93,7 +96,10 @@ def _line(said: Json) -> str:
 
 
 @routes.get(
-    "/subscribers/export", summary="Export all subscribers", response_class=StreamingResponse
+    "/subscribers/export",
+    summary="Export all subscribers",
+    response_class=StreamingResponse,
+    openapi_extra=needs(Role.ADMIN),
 )
 def export_subscribers(ask: Ask) -> StreamingResponse:
     """CSV; handle it as you handle the addresses."""
@@ -102,7 +108,14 @@ def export_subscribers(ask: Ask) -> StreamingResponse:
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@routes.get("/subscribers/count", summary="Count subscribers by channel and area")
+@routes.get(
+    "/subscribers", summary="The same as /subscribers/count", openapi_extra=needs(Role.VIEWER)
+)
+@routes.get(
+    "/subscribers/count",
+    summary="Count subscribers by channel and area",
+    openapi_extra=needs(Role.VIEWER),
+)
 def count_subscribers(
     ask: Ask, area: Annotated[list[Key] | None, Query(max_length=1_000)] = None
 ) -> Json:
@@ -110,13 +123,17 @@ def count_subscribers(
     return subscribers.count(ask.desk, ask.operator, tuple(area or ()))
 
 
-@routes.post("/subscribers/remove", summary="Send an address nothing more")
+@routes.post(
+    "/subscribers/remove", summary="Send an address nothing more", openapi_extra=needs(Role.ADMIN)
+)
 def remove_subscriber(ask: Ask, body: AddressBody) -> Json:
     """About one area, or at all."""
     return subscribers.remove(ask.desk, ask.operator, body.channel, body.address, body.area)
 
 
-@routes.post("/subscribers/erase", summary="Forget an address for good")
+@routes.post(
+    "/subscribers/erase", summary="Forget an address for good", openapi_extra=needs(Role.ADMIN)
+)
 def erase_subscriber(ask: Ask, body: ErasureBody) -> Json:
     """In restored backups too."""
     return subscribers.erase(ask.desk, ask.operator, body.channel, body.address)

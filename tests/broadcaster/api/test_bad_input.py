@@ -24,7 +24,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "an unknown area": (
         {"area": ["nora-ekbyn"]},
         "area",
-        ('"nora-ekbyn"', "Menade du norra-ekbyn?"),
+        ("nora-ekbyn", "Menade du norra-ekbyn?"),
     ),
     "a wholly unknown area": (
         {"area": ["kiruna"]},
@@ -32,7 +32,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("Det finns norra-ekbyn, sodra-ekbyn.",),
     ),
     "no area": ({"area": []}, "area", ("Ange var: --area",)),
-    "an unknown channel": ({"channel": ["rök"]}, "channel", ('"rök"', "Det finns page, hook")),
+    "an unknown channel": ({"channel": ["rök"]}, "channel", ("rök", "Det finns page, hook")),
     "no text": ({"text": " \n"}, "text", ("Texten är tom.", "Säg i en mening")),
     "a text that SMS cannot carry": (
         {"text": "Strömmen är borta. " * 60},
@@ -55,7 +55,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "a beginning to come": (
         {"since": at(hours=1)},
         "since",
-        ("--since", "eller --planned START/SLUT"),
+        ("--since", "eller --planned BÖRJAN/SLUT"),
     ),
     "an estimate before the start": (
         {
@@ -69,7 +69,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "work that ends before it begins": (
         {"planned": {"start": at(hours=3), "end": at(hours=2)}},
         "planned",
-        ("--planned", "skriv START/SLUT"),
+        ("--planned", "skriv BÖRJAN/SLUT"),
     ),
     "a promise after the estimate": (
         {"etr": at(hours=1), "next": at(hours=2)},
@@ -88,7 +88,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("--cause: Tecken 2", "Ta bort"),
     ),
     "a megabyte of text": ({"text": "x" * 1_000_000}, "text", ("1000000 tecken", "Korta den")),
-    "an unknown language": ({"texts": {"fi": "Hei."}}, "text", ('"fi"', "det finns sv, en")),
+    "an unknown language": ({"texts": {"fi": "Hei."}}, "text", ("fi", "det finns sv, en")),
 }
 
 

@@ -59,6 +59,7 @@ ASKED: list[str | tuple[str, str, str, Any]] = [
     ("POST", "/audit/verify", "", None),
     ("POST", "/backups", "", {"path": "night.backup"}),
     ("GET", "/doctor", "", None),
+    ("GET", "/subscribers", "", None),
     ("GET", "/subscribers/count", "", None),
     ("POST", "/subscribers/remove", "", ADDRESS),
     ("POST", "/subscribers/erase", "", ADDRESS),

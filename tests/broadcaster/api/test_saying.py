@@ -185,7 +185,8 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "a truth for a number": ({"affected": True}, 422, "affected"),
     "a negative number": ({"affected": -1}, 422, "affected"),
     "a notice": ({"kind": "notice"}, 422, "kind"),
-    "a million areas": ({"area": ["norra-ekbyn"] * 50_000}, 422, "area"),
+    "a thousand areas too many": ({"area": ["norra-ekbyn"] * 2_000}, 422, "area"),
+    "a million areas": ({"area": ["norra-ekbyn"] * 50_000}, 422, "fler f\\u00e4lt"),
 }
 
 

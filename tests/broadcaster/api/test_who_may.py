@@ -49,6 +49,7 @@ POLICY: dict[tuple[str, str], tuple[Role, bool, str, Any]] = {
     ("GET", "/doctor"): (V, True, "", None),
     ("POST", "/subscribers/import"): (S, True, IMPORT, b"address,area,language\n"),
     ("GET", "/subscribers/export"): (S, True, "", None),
+    ("GET", "/subscribers"): (V, True, "", None),
     ("GET", "/subscribers/count"): (V, True, "", None),
     ("POST", "/subscribers/remove"): (S, False, "", ADDRESS | {"area": "norra-ekbyn"}),
     ("POST", "/subscribers/erase"): (S, False, "", ADDRESS),

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select, update as sql_update
+from sqlalchemy import Connection, func, select, text
 
-from broadcaster.domain.delivery import Counts, Variant
-from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Rank,
     Store,
     audit,
-    claiming,
     erasures,
-    expanding,
-    finishing,
-    letters,
     subscribers,
     tables as t,
 )
 from broadcaster.store.erasures import Erasure
-from broadcaster.store.intents import Accepted, NewAudience
-from broadcaster.store.letters import Job, LetterRow
 from broadcaster.store.subscribers import NewSubscriber, Taken
-from broadcaster.testing import builders
 from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
@@ -135,6 +128,12 @@ def test_who_is_known_gets_what_he_lacks_and_loses_nothing(store: Store) -> None
     take(store, one(store, KIM), one(store, ROBIN))
     assert take(store, one(store, KIM, SODRA), one(store, ROBIN, language="en")).changed == 2
     assert people(store) == {KIM: ("sv", "norra-ekbyn södra-ekbyn"), ROBIN: ("en", "norra-ekbyn")}
+
+
+def test_people_come_out_in_the_order_in_which_they_were_sent_in(store: Store) -> None:
+    mixed = [ROBIN, *reversed(numbers(20)), KIM, ALEX]
+    take(store, *(one(store, address) for address in mixed))
+    assert list(people(store)) == mixed
 
 
 def test_one_address_on_two_channels_is_two_subscribers(store: Store) -> None:
@@ -257,111 +256,6 @@ def test_a_page_for_one_area_shows_nothing_of_the_others(store: Store) -> None:
     assert people(store, NORRA) == {KIM: ("sv", "norra-ekbyn"), ROBIN: ("sv", "")}
 
 
-# --------------------------------------------------------------------------------------- who a text goes to, and when
-def tell(store: Store, *audiences: NewAudience, **said: Any) -> Accepted:
-    return builders.tell(store, builders.letters("sms", *audiences), **({"now": NOW} | said))
-
-
-def expand(store: Store) -> None:
-    """Claim the head of the channel and turn its audience into jobs."""
-    claim = partial(claiming.claim, channel="sms", node="norr", now=NOW, limit=1)
-    (claimed,) = store.write(claim).result()
-    step = partial(expanding.expand, delivery_id=claimed.id, lease_token=claimed.lease_token)
-    while not store.write(partial(step, now=NOW, chunks=1)).result():
-        pass
-
-
-def written_to(store: Store) -> list[str]:
-    """The addresses in the jobs, in order; who is there twice is here twice."""
-    jobs = store.read(lambda c: list(c.scalars(select(t.job.c.subscribers).order_by(t.job.c.id))))
-    ids = [number for job in jobs for number in job]
-    sealed = store.read(partial(letters.addresses, subscriber_ids=ids))
-    return sorted(store.vault.open("sms", sealed[key].address) for key in ids if key in sealed)
-
-
-def claim_job(connection: Connection) -> Job | None:
-    return letters.claim_job(connection, "sms", "norr", NOW, "first")
-
-
-def send(store: Store, outcomes: Sequence[str]) -> None:
-    """Send one job with these outcomes and end its delivery."""
-
-    def work(connection: Connection) -> None:
-        job = claim_job(connection)
-        assert job is not None
-        rows = [
-            LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome)
-            for position, outcome in enumerate(outcomes)
-        ]
-        letters.flush_rows(connection, rows, "first", NOW)
-        assert letters.end_job(connection, job, None, NOW)
-        assert finishing.finish(connection, "sms", NOW)
-
-    store.write(work).result()
-
-
-def test_as_many_are_reached_as_will_be_written_to(store: Store) -> None:
-    both = (*NORRA, *SODRA)
-    take(store, one(store, KIM, both), one(store, ROBIN, SODRA, "en"), one(store, ALEX, NORRA))
-    everyone = NewAudience(variant=Variant.NEWS, areas=both)
-    reach = partial(subscribers.reached, channel="sms", group=everyone, incident_id=1)
-    assert store.read(reach) == {"sv": 2, "en": 1}
-    tell(store, everyone, areas=both)
-    expand(store)
-    assert written_to(store) == [KIM, ROBIN, ALEX]
-
-
-def test_a_correction_reaches_who_had_the_text_and_the_news_the_others(store: Store) -> None:
-    take(store, one(store, KIM), one(store, ROBIN), one(store, ALEX))
-    told = tell(store)
-    expand(store)
-    send(store, ["accepted", "uncertain", "failed"])
-    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
-    rest = NewAudience(variant=Variant.NEWS, areas=NORRA, had_not=(1,))
-    reach = partial(subscribers.reached, channel="sms", incident_id=told.incident_id)
-    assert store.read(partial(reach, group=had)) == {"sv": 2}
-    assert store.read(partial(reach, group=rest)) == {"sv": 1}
-    assert store.read(partial(reach, group=had, channel="spare")) == {}
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_who_comes_to_the_area_after_the_release_gets_the_next_text(
-    store: Store, known: bool
-) -> None:
-    take(store, one(store, KIM), *([one(store, ROBIN, SODRA)] if known else []))
-    told = tell(store)
-    take(store, one(store, ROBIN))
-    expand(store)
-    assert written_to(store) == [KIM]
-    send(store, ["accepted"])
-    tell(store, after=told, kind=Kind.UPDATE)
-    expand(store)
-    assert written_to(store) == [KIM, KIM, ROBIN]
-
-
-def test_who_leaves_the_area_after_the_release_gets_nothing(store: Store) -> None:
-    take(store, one(store, KIM), one(store, ROBIN))
-    tell(store)
-    store.write(removing(store, KIM)).result()
-    expand(store)
-    assert written_to(store) == [ROBIN]
-
-
-def test_who_is_erased_after_his_letter_still_counts_and_gets_no_correction(store: Store) -> None:
-    take(store, one(store, KIM), one(store, ROBIN))
-    told = tell(store)
-    expand(store)
-    send(store, ["accepted", "accepted"])
-    assert erase(store, KIM)
-    counts = store.read(partial(finishing.read_counts, delivery_id=1))
-    assert counts == Counts(total=2, accepted=2)
-    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
-    tell(store, had, after=told, kind=Kind.CORRECTION, corrects=1)
-    store.write(lambda c: c.execute(sql_update(t.job).values(subscribers=[])).close()).result()
-    expand(store)
-    assert written_to(store) == [ROBIN]
-
-
 # ------------------------------------------------------------------------------------------------ two writers at once
 def test_two_imports_of_the_same_people_take_each_of_them_once(store: Store) -> None:
     first, second = begin(store), begin(store)
@@ -375,15 +269,41 @@ def test_two_imports_of_the_same_people_take_each_of_them_once(store: Store) -> 
     assert people(store) == dict.fromkeys(everyone, ("sv", "norra-ekbyn södra-ekbyn"))
 
 
-def test_two_imports_that_meet_halfway_both_end(store: Store) -> None:
-    first, second = begin(store), begin(store)
-    rows = [one(store, number) for number in numbers(500)]
-    imports = [
-        store.write(taking(store, first, *rows)),
-        store.write(taking(store, second, *reversed(rows))),
-    ]
-    assert sum(future.result(20).added for future in imports) == 500
-    assert len(people(store)) == 500
+def test_two_imports_that_meet_halfway_do_not_wait_for_each_other(store: Store) -> None:
+    first, between, second = begin(store), begin(store), begin(store)
+    kim, robin, alex = (one(store, address) for address in (KIM, ROBIN, ALEX))
+    runs: list[int] = []
+
+    def counted(import_id: int, *rows: NewSubscriber) -> Any:
+        take_them = taking(store, import_id, *rows)
+
+        def work(connection: Connection) -> Taken:
+            runs.append(import_id)
+            taken: Taken = take_them(connection)
+            return taken
+
+        return work
+
+    # Both have come as far as the one in the middle when it is let go.
+    with under_way(store, taking(store, between, robin)):
+        imports = [
+            store.write(counted(first, kim, robin, alex)),
+            store.write(counted(second, alex, robin, kim)),
+        ]
+        wait_until_both_are_held_up(store, imports)
+    assert sum(future.result(20).added for future in imports) == 2
+    assert sorted(runs) == [first, second]
+    assert set(people(store)) == {KIM, ROBIN, ALEX}
+
+
+def wait_until_both_are_held_up(store: Store, imports: Sequence[Future[Taken]]) -> None:
+    waiting = select(func.count()).select_from(text("pg_locks")).where(text("NOT granted"))
+    deadline = time.monotonic() + 20
+    while not all(future.done() for future in imports):
+        if not store.is_sqlite and store.read(lambda c: c.scalar(waiting)) == len(imports):
+            return
+        assert time.monotonic() < deadline, "they neither ended nor waited"
+        wait(imports, 0.01)
 
 
 def test_who_says_no_while_a_list_is_taken_stays_away(store: Store) -> None:
@@ -429,51 +349,3 @@ def test_who_is_erased_just_after_a_list_was_taken_is_gone(store: Store) -> None
         wait_until_held_up(store, erased)
     assert erased.result(10)
     assert people(store) == {ROBIN: ("sv", "norra-ekbyn södra-ekbyn")}
-
-
-def test_a_list_taken_while_a_text_goes_out_holds_nobody_up_and_gives_nobody_two(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(expanding, "CHUNK", 7)
-    before, after = numbers(30), numbers(10, first=30)
-    take(store, *(one(store, number) for number in before))
-    tell(store)
-    both = (*NORRA, *SODRA)
-    batch = [one(store, number, both) for number in (*before, *after)]
-    with under_way(store, taking(store, begin(store), *batch)):
-        expand(store)
-    assert written_to(store) == before
-
-
-def test_a_text_released_while_a_list_is_taken_goes_once_to_everyone_there_before(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(expanding, "CHUNK", 7)
-    before, late, later = numbers(30), numbers(10, first=30), numbers(10, first=40)
-    take(store, *(one(store, number) for number in before))
-    with under_way(store, taking(store, begin(store), *(one(store, number) for number in late))):
-        take(store, *(one(store, number) for number in later))
-        tell(store)
-    expand(store)
-    # The list taken meanwhile drew its numbers before the release: who is on it is as good as there.
-    assert written_to(store) == [*before, *late, *later]
-
-
-def test_who_is_erased_while_his_letter_is_claimed_is_skipped_and_counted(store: Store) -> None:
-    take(store, one(store, KIM), one(store, ROBIN))
-    tell(store)
-    expand(store)
-    with under_way(store, erasing(store, KIM)):
-        job = store.write(claim_job).result(10)  # waits for nobody
-    assert job is not None
-    sealed = store.read(partial(letters.addresses, subscriber_ids=job.subscribers))
-    assert [store.vault.open("sms", row.address) for row in sealed.values()] == [ROBIN]
-    rows = [
-        LetterRow(job.id, place, job.delivery_id, who, "accepted" if who in sealed else "skipped")
-        for place, who in enumerate(job.subscribers)
-    ]
-    store.write(partial(letters.flush_rows, rows=rows, supplier="first", now=NOW)).result()
-    assert store.write(partial(letters.end_job, job=job, retry_at=None, now=NOW)).result()
-    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
-    counts = store.read(partial(finishing.read_counts, delivery_id=1))
-    assert counts == Counts(total=2, accepted=1, skipped=1)

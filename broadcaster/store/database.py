@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from broadcaster.lock import LockedError, take
 from broadcaster.store import schema
@@ -29,10 +29,26 @@ from broadcaster.store.errors import (
 )
 from broadcaster.store.putting import put
 from broadcaster.store.tables import meta
-from broadcaster.store.writer import WAKE_CHANNEL, PostgresWriter, Rank, SqliteWriter, Work, Writer
+from broadcaster.store.writer import (
+    WAKE_CHANNEL,
+    PostgresWriter,
+    Rank,
+    Refusal,
+    SqliteWriter,
+    Work,
+    Writer,
+)
 
 T = TypeVar("T")
-_BUSY_MS = 5_000
+_BUSY_MS = 4_500  # whoever waits has his answer within 5 s
+# A server that is gone without a word is noticed by these, not by what the operating system takes for patience.
+_PG_DEADLINES = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 4_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+}
 
 
 class Store:
@@ -71,7 +87,7 @@ class Store:
                 _sqlite_engine(self.url, 8, True),
             )
         else:
-            write_engine = create_engine(self.url, pool_size=9, max_overflow=4, pool_pre_ping=True)
+            write_engine = _postgresql_engine(self.url)
             self._read_engine = write_engine
         self._engines = [self._read_engine, write_engine]
         try:
@@ -81,9 +97,9 @@ class Store:
                 f"The database refused the schema: {error.orig}"
             ) from error
         self._writer: Writer = (
-            SqliteWriter(write_engine, self._wake)
+            SqliteWriter(write_engine, self._wake, _BUSY_MS / 1000)
             if self.is_sqlite
-            else PostgresWriter(write_engine)
+            else PostgresWriter(write_engine, _BUSY_MS / 1000)
         )
         try:
             self.write(self._check_key, Rank.ACCEPT).result()
@@ -108,6 +124,14 @@ class Store:
         """Why nothing more is accepted, or None."""
         return self._writer.broken
 
+    @property
+    def refusing(self) -> Refusal | None:
+        """That writes are refused (held, full, broken, out of reach) and none was made since; None after a good one.
+
+        Good is one that changed something: a commit of nothing succeeds on a full disk too.
+        """
+        return self._writer.refusing
+
     def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
         """Run `work(connection)` durably; see `Writer.write`."""
         return self._writer.write(work, rank)
@@ -117,7 +141,7 @@ class Store:
         try:
             with self._read_engine.connect() as connection:
                 return work(connection)
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             raise explain(error) or error from error
 
     def on_wake(self, call: Callable[[], None]) -> None:
@@ -178,6 +202,19 @@ def _refuse_damaged(database: Path) -> None:
             f"{database} is damaged ({verdict}). It was left as it is. Move it aside and restore the latest backup: "
             "broadcaster backup restore PATH --yes"
         )
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    """Connections for the twelve threads that write, and some for those who read."""
+    said = {name: value for name, value in _PG_DEADLINES.items() if name not in url.query}
+    return create_engine(
+        url,
+        pool_size=13,
+        max_overflow=8,
+        pool_timeout=_BUSY_MS / 1000,
+        pool_pre_ping=True,
+        connect_args=said,
+    )
 
 
 def _sqlite_engine(url: URL, connections: int, read_only: bool) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError as PoolTimeout
 
 
 class StoreError(Exception):
@@ -47,16 +47,23 @@ class Conflict(StoreError):
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
 
-def explain(error: DBAPIError) -> StoreError | None:
+def explain(error: SQLAlchemyError) -> StoreError | None:
     """The `StoreError` that a database error amounts to, or None when it is not about the store's health."""
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        return _explain_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-    if error.connection_invalidated or getattr(cause, "sqlstate", None) is None:
+    if isinstance(error, PoolTimeout):  # every connection is busy with something that hangs
+        return StoreBusy("The database refused the write. Nothing was stored.")
+    if not isinstance(error, DBAPIError):
+        return None
+    if isinstance(error.orig, sqlite3.Error):
+        return _explain_sqlite(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
+    return _explain_postgresql(error)
+
+
+def _explain_postgresql(error: DBAPIError) -> StoreError | None:
+    state = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or state is None:
         return StoreBusy(
             "The database cannot be reached. Nothing was stored. Is PostgreSQL running?"
         )
-    state = str(getattr(cause, "sqlstate", ""))
     if state.startswith("53"):
         return StoreFull(
             "PostgreSQL has no room left (disk or connections). Nothing was stored. Free some."
@@ -90,6 +97,6 @@ def _explain_sqlite(code: int) -> StoreError | None:
     return None
 
 
-def is_conflict(error: DBAPIError) -> bool:
+def is_conflict(error: SQLAlchemyError) -> bool:
     """Whether PostgreSQL asks for the same transaction again (serialization failure or deadlock)."""
-    return getattr(error.orig, "sqlstate", None) in {"40001", "40P01"}
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}

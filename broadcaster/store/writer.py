@@ -6,17 +6,17 @@ A write is a function of a connection with no other input or output, so that it 
 from __future__ import annotations
 
 import itertools
+import math
 import queue
+import sqlite3
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from enum import IntEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, RootTransaction, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from broadcaster.store.errors import (
     StoreBroken,
@@ -26,24 +26,25 @@ from broadcaster.store.errors import (
     explain,
     is_conflict,
 )
+from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
+
+__all__ = [
+    "WAKE_CHANNEL",
+    "PostgresWriter",
+    "Rank",
+    "Refusal",
+    "SqliteWriter",
+    "Work",
+    "Writer",
+    "wake",
+]
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
 
 WAKE_CHANNEL = "broadcaster_wake"
 _BATCH_SECONDS = 0.02
 _BATCH_WRITES = 64
 _TRIES = 5
-
-
-class Rank(IntEnum):
-    """Which write goes first when several wait."""
-
-    RETRACT = 0
-    ACCEPT = 1
-    OUTCOME = 2
-    IMPORT = 3
-    STOP = 9
 
 
 def wake(connection: Connection) -> None:
@@ -54,23 +55,6 @@ def wake(connection: Connection) -> None:
         connection.info["wake"] = True
 
 
-class Writer(ABC):
-    """Runs writes; `write` returns at once, the future ends when the write is durable."""
-
-    broken: StoreError | None = None
-
-    @abstractmethod
-    def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
-        """Run `work` in a transaction.
-
-        The future raises a `StoreError`, or what `work` raised; in both cases nothing of it is kept.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Finish what is queued and stop."""
-
-
 class SqliteWriter(Writer):
     """One thread and one connection do every write and every checkpoint.
 
@@ -78,71 +62,98 @@ class SqliteWriter(Writer):
     Each write runs in a savepoint of its own, many share one commit: one fdatasync, then every answer.
     """
 
-    def __init__(self, engine: Engine, on_wake: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, on_wake: Callable[[], None], patience: float) -> None:
+        super().__init__(patience)
         self._engine = engine
         self._on_wake = on_wake
         self._order = itertools.count()
-        self._queue: queue.PriorityQueue[tuple[int, int, Work[Any], Future[Any]]] = (
-            queue.PriorityQueue()
-        )
+        self._queue: queue.PriorityQueue[tuple[Rank, int, Handed[Any]]] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
+        self._writing = False
         self._thread.start()
 
     def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
         """See `Writer.write`."""
-        future: Future[T] = Future()
         if self._closed:
+            future: Future[T] = Future()
             future.set_exception(StoreBusy("The store is closing. Nothing was stored."))
             return future
-        self._queue.put((rank, next(self._order), work, future))
-        return future
+        handed = self._hand_in(work, rank)
+        self._queue.put((rank, next(self._order), handed))
+        return handed.future
 
     def close(self) -> None:
         """Finish what is queued, then end the thread."""
         if not self._closed:
             self._closed = True
-            self._queue.put((Rank.STOP, next(self._order), lambda _: None, Future()))
+            self._queue.put((Rank.STOP, next(self._order), Handed(lambda _: None, math.inf)))
             self._thread.join()
 
     def _run(self) -> None:
         with self._engine.connect() as connection:
             while True:
-                batch = self._next_batch()
-                # From here on a future cannot be cancelled: its write will be durable, or it will be told why not.
-                live = [
-                    (work, future)
-                    for _, _, work, future in batch
-                    if future.set_running_or_notify_cancel()
-                ]
-                self._commit(connection, live)
-                if batch[-1][0] == Rank.STOP:
+                first = self._queue.get()
+                # It is taken in its turn once the database is ours: until then something more urgent may come.
+                self._queue.put(first)
+                if first[0] == Rank.STOP:
                     return
+                self._turn(connection)
 
-    def _next_batch(self) -> list[tuple[int, int, Work[Any], Future[Any]]]:
-        batch = [self._queue.get()]
-        until = time.monotonic() + _BATCH_SECONDS
-        while len(batch) < _BATCH_WRITES and time.monotonic() < until:
-            try:
-                batch.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return batch
-
-    def _commit(self, connection: Connection, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+    def _turn(self, connection: Connection) -> None:
         if self.broken is not None:
-            for _, future in batch:
-                future.set_exception(self.broken)
+            self._note(self.broken)
+            self._refuse_waiting(self.broken)
             return
-        connection.info.pop("wake", None)
-        answers: list[tuple[Future[Any], Any]] = []
         try:
-            with connection.begin():
-                for work, future in batch:
-                    self._run_one(connection, work, future, answers)
+            transaction = connection.begin()
         except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
-            self._fail(error, batch)
+            reason = self._reason(error)
+            self._refuse_waiting(reason, held=isinstance(reason, StoreBusy))
             return
+        self._writing = True
+        self._commit(connection, transaction)
+        self._writing = False
+
+    def _pull(self) -> Iterator[tuple[Rank, int, Handed[Any]]]:
+        """What waits, the most urgent first."""
+        while True:
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if entry[0] == Rank.STOP:
+                self._queue.put(entry)
+                return
+            yield entry
+
+    def _refuse_waiting(self, reason: StoreError, *, held: bool = False) -> None:
+        """Nothing can be written. What is only `held` is waited for by everybody who has a deadline of his own."""
+        for entry in list(self._pull()):
+            if held and entry[2].deadline < math.inf:
+                self._queue.put(entry)
+            else:
+                entry[2].refuse(reason)
+
+    def _commit(self, connection: Connection, transaction: RootTransaction) -> None:
+        begun: list[Handed[Any]] = []
+        answers: list[tuple[Future[Any], Any]] = []
+        connection.info.pop("wake", None)
+        driver = _driver(connection)
+        changes, until = driver.total_changes, time.monotonic() + _BATCH_SECONDS
+        try:
+            with transaction:
+                for _, _, handed in itertools.islice(self._pull(), _BATCH_WRITES):
+                    if handed.begin():
+                        begun.append(handed)
+                        self._run_one(connection, handed, answers)
+                    if time.monotonic() > until:
+                        break
+        except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
+            self._fail(error, begun)
+            return
+        if driver.total_changes > changes:  # a commit of nothing says nothing of the disk
+            self.refusing = None
         if connection.info.pop("checkpoint", False):
             self._empty_log(connection)
         for future, answer in answers:
@@ -153,68 +164,123 @@ class SqliteWriter(Writer):
     @staticmethod
     def _run_one(
         connection: Connection,
-        work: Work[Any],
-        future: Future[Any],
+        handed: Handed[Any],
         answers: list[tuple[Future[Any], Any]],
     ) -> None:
         savepoint = connection.begin_nested()
         try:
-            answer = work(connection)
-        except DBAPIError as error:
+            answer = handed.work(connection)
+        except SQLAlchemyError as error:
             if explain(error) is not None:
                 raise  # it is the disk, not this write: the whole batch fails
             savepoint.rollback()
-            future.set_exception(error)
+            handed.future.set_exception(error)
         except BaseException as error:  # noqa: BLE001 - whatever a write raises belongs to its caller
             savepoint.rollback()
-            future.set_exception(error)
+            handed.future.set_exception(error)
         else:
             savepoint.commit()
-            answers.append((future, answer))
+            answers.append((handed.future, answer))
 
     @staticmethod
     def _empty_log(connection: Connection) -> None:
         """What was erased must not live on in the write-ahead log: bring it home and cut the log."""
-        driver = connection.connection.driver_connection
-        assert driver is not None  # noqa: S101 - the pool has just used it
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            # A full disk: what was written stands, and the log is cut after the next write.
+            connection.info["checkpoint"] = True
 
-    def _fail(self, error: Exception, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        known = explain(error) if isinstance(error, DBAPIError) else None
-        reason = known or StoreBusy("The database refused the write. Nothing was stored.")
-        reason.__cause__ = error
+    def _fail(self, error: Exception, batch: list[Handed[Any]]) -> None:
+        reason = self._reason(error)
         if isinstance(reason, StoreBroken | StoreCorrupt):
             self.broken = reason
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(reason)
+        for handed in batch:
+            if not handed.future.done():
+                handed.future.set_exception(reason)
+
+    def _too_late(self) -> StoreError:
+        if self._writing:
+            return StoreBusy("The database refused the write. Nothing was stored.")
+        return StoreBusy(
+            "Another program holds the database file. Nothing was stored. Try again in a moment."
+        )
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the pool has just used it
+    return driver
 
 
 class PostgresWriter(Writer):
-    """A few threads, each write in a transaction of its own, run again when PostgreSQL asks for it."""
+    """A few threads, each write in a transaction of its own, run again when PostgreSQL asks for it.
 
-    def __init__(self, engine: Engine, threads: int = 8) -> None:
+    What somebody waits for has threads of its own: none of it queues behind outcomes that wait for a lock.
+    """
+
+    def __init__(self, engine: Engine, patience: float, threads: int = 8, urgent: int = 4) -> None:
+        super().__init__(patience)
         self._engine = engine
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-writer")
+        self._urgent = ThreadPoolExecutor(urgent, thread_name_prefix="store-urgent")
 
     def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
-        """See `Writer.write`; PostgreSQL runs writes side by side, so `rank` orders nothing here."""
-        return self._pool.submit(self._run, work)
+        """See `Writer.write`; PostgreSQL runs writes side by side, so `rank` orders little here."""
+        handed = self._hand_in(work, rank)
+        (self._urgent if rank <= Rank.ACCEPT else self._pool).submit(self._carry, handed)
+        return handed.future
 
     def close(self) -> None:
         """Finish what is queued, then end the threads."""
+        self._urgent.shutdown()
         self._pool.shutdown()
 
-    def _run(self, work: Work[T]) -> T:
+    def _carry(self, handed: Handed[Any]) -> None:
+        begun = False
+        try:
+            with self._engine.connect() as connection:
+                # Now, not before: a connection can take long to come.
+                begun = handed.begin()
+                if begun:
+                    handed.future.set_result(self._run(connection, handed))
+        except BaseException as error:  # noqa: BLE001 - whatever a write raises belongs to its caller
+            told = error
+            if isinstance(error, SQLAlchemyError) and explain(error) is not None:
+                told = self._reason(error)
+            if not handed.future.done() and (begun or handed.begin()):
+                handed.future.set_exception(told)
+
+    def _run(self, connection: Connection, handed: Handed[T]) -> T:
         for tries_left in reversed(range(_TRIES)):
             try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if is_conflict(error) and tries_left:
-                    continue
-                reason = explain(error)
-                if reason is None:
+                with connection.begin():
+                    self._bound(connection, handed.deadline)
+                    answer = handed.work(connection)
+                    good = self.refusing is None or self._has_written(connection)
+            except SQLAlchemyError as error:
+                if not (is_conflict(error) and tries_left):
                     raise
-                raise reason from error
+            else:
+                if good:
+                    self.refusing = None
+                return answer
         raise AssertionError("unreachable")
+
+    def _bound(self, connection: Connection, deadline: float) -> None:
+        """No statement waits for another's lock longer than its caller does."""
+        left = min(self._patience, deadline - time.monotonic())
+        connection.execute(
+            text("SELECT set_config('lock_timeout', :wait, true)"),
+            {"wait": str(max(1, int(left * 1000)))},
+        )
+
+    @staticmethod
+    def _has_written(connection: Connection) -> bool:
+        """A commit of nothing says nothing of the disk."""
+        return bool(connection.scalar(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")))
+
+    def _too_late(self) -> StoreError:
+        return StoreBusy(
+            "PostgreSQL is not answering now. Nothing was stored. Try again in a moment."
+        )

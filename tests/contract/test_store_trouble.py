@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
-from threading import Barrier, Event
+from threading import Barrier, Event, Semaphore
 
 import pytest
-from sqlalchemy import Connection, select, text, update as sql_update
+from sqlalchemy import Connection, create_engine, select, text, update as sql_update
 from sqlalchemy.exc import DBAPIError
 
-from broadcaster.store import Store, StoreBusy, tables as t
+from broadcaster.store import Rank, Store, StoreBusy, database, tables as t
 from broadcaster.store.errors import explain, is_conflict
+from broadcaster.store.handing import Refusal
 from broadcaster.store.putting import put
 from broadcaster.testing.builders import KEY, post, tell
 from broadcaster.testing.peers import PostgresServer
@@ -19,6 +23,10 @@ from broadcaster.testing.peers import PostgresServer
 
 def note(connection: Connection, name: str, value: str) -> None:
     put(connection, t.meta, {"name": name}, {"value": value})
+
+
+def refusal(store: Store) -> Refusal | None:
+    return store.refusing
 
 
 def noted(store: Store, name: str) -> str | None:
@@ -47,6 +55,69 @@ def test_two_writes_that_wait_for_each_other_both_end(store: Store) -> None:
     assert met.is_set() is not store.is_sqlite
 
 
+# ------------------------------------------------------------------------------------------------- answered in time
+@contextmanager
+def every_writer_busy(store: Store) -> Iterator[list[Future[bool]]]:
+    """While the block runs, every thread that could make an accept is in the middle of another write."""
+    threads = 1 if store.is_sqlite else 4
+    entered, go_on = Semaphore(0), Event()
+
+    def linger(connection: Connection) -> bool:
+        entered.release()
+        return go_on.wait(20)
+
+    lingering = [store.write(linger, Rank.ACCEPT) for _ in range(threads)]
+    for _ in range(threads):
+        assert entered.acquire(timeout=10)
+    try:
+        yield lingering
+    finally:
+        go_on.set()
+
+
+@pytest.fixture
+def impatient(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(database, "_BUSY_MS", 500)
+    opened = Store(store_url, KEY)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("rank", [Rank.RETRACT, Rank.ACCEPT])
+def test_what_could_not_be_begun_in_time_is_refused_then_and_never_made(
+    impatient: Store, rank: Rank
+) -> None:
+    with every_writer_busy(impatient) as lingering:
+        late = impatient.write(partial(note, name="late", value=""), rank)
+        refused = late.exception(10)
+        assert not any(future.done() for future in lingering)  # answered while it was still held up
+    assert isinstance(refused, StoreBusy)
+    assert "Nothing was stored" in refused.args[0]
+    seen = refusal(impatient)
+    assert seen is not None
+    assert seen.reason is refused
+    assert all(future.result(10) for future in lingering)
+    impatient.write(partial(note, name="next", value=""), rank).result(10)
+    assert noted(impatient, "late") is None
+    assert noted(impatient, "next") == ""
+    assert refusal(impatient) is None
+
+
+def test_a_write_that_was_begun_is_answered_for_however_long_it_takes(impatient: Store) -> None:
+    with every_writer_busy(impatient) as lingering:
+        assert isinstance(impatient.write(lambda _: None, Rank.ACCEPT).exception(10), StoreBusy)
+    assert [future.result(10) for future in lingering] == [True] * len(lingering)
+
+
+def test_what_nobody_waits_for_is_made_however_late(impatient: Store) -> None:
+    with every_writer_busy(impatient):
+        outcome = impatient.write(partial(note, name="outcome", value=""), Rank.OUTCOME)
+        assert isinstance(impatient.write(lambda _: None, Rank.ACCEPT).exception(10), StoreBusy)
+    assert outcome.exception(10) is None
+    assert noted(impatient, "outcome") == ""
+
+
+# ---------------------------------------------------------------------------------------------- PostgreSQL in trouble
 @pytest.fixture
 def on_postgresql(postgresql: PostgresServer) -> Iterator[Store]:
     """A store on PostgreSQL only: how SQLite fails is told in tests of its own."""
@@ -103,3 +174,59 @@ def test_what_postgresql_says_becomes_a_sentence_by_its_code(
     known = explain(refused.value)
     assert is_conflict(refused.value) is again
     assert known is None if sentence is None else sentence in str(known)
+
+
+@pytest.mark.real("postgresql")
+@pytest.mark.parametrize("rank", [Rank.RETRACT, Rank.ACCEPT, Rank.OUTCOME])
+def test_a_row_that_another_program_holds_is_waited_for_no_longer_than_a_caller_waits(
+    on_postgresql: Store, monkeypatch: pytest.MonkeyPatch, rank: Rank
+) -> None:
+    monkeypatch.setattr(on_postgresql._writer, "_patience", 0.5)
+    note_epoch = partial(note, name="epoch", value="7")
+    engine = create_engine(on_postgresql.url)
+    with engine.begin() as foreign:
+        foreign.execute(text("SELECT * FROM meta WHERE name = 'epoch' FOR UPDATE"))
+        refused = on_postgresql.write(note_epoch, rank).exception(20)
+        assert isinstance(refused, StoreBusy)
+        seen = refusal(on_postgresql)
+        assert seen is not None
+        assert seen.reason is refused
+    engine.dispose()
+    assert noted(on_postgresql, "epoch") == "1"
+    on_postgresql.write(note_epoch, rank).result(20)
+    assert noted(on_postgresql, "epoch") == "7"
+    assert refusal(on_postgresql) is None
+
+
+@pytest.mark.real("postgresql")
+def test_a_server_that_stops_is_seen_until_a_write_is_made_again() -> None:
+    server = PostgresServer()
+    try:
+        server.start()
+        store = Store(server.database(), KEY)
+        assert refusal(store) is None
+        server.stop("immediate")
+        for rank in (Rank.OUTCOME, Rank.ACCEPT):
+            assert isinstance(store.write(lambda _: None, rank).exception(20), StoreBusy)
+        seen = refusal(store)
+        assert seen is not None
+        assert isinstance(seen.reason, StoreBusy)
+        assert seen.since < seen.at
+        server.start()
+        store.write(lambda c: c.scalar(text("SELECT 1"))).result(20)
+        assert (
+            refusal(store) is seen
+        )  # what changed nothing is no proof that a change would be kept
+        store.write(partial(note, name="back", value="")).result(20)
+        assert refusal(store) is None
+        store.close()
+    finally:
+        server.remove()
+
+
+@pytest.mark.real("postgresql")
+def test_a_server_that_says_nothing_is_given_up_before_a_caller_would() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StoreBusy, match="Is PostgreSQL running"):
+            Store(f"postgresql+psycopg://broadcaster@127.0.0.1:{port}/silent", KEY)

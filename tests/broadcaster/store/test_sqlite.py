@@ -207,7 +207,7 @@ def test_what_was_answered_is_there_after_kill_9(tmp_path: Path) -> None:
 def test_another_program_that_holds_the_file_makes_it_busy_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert database._BUSY_MS == 5_000
+    assert database._BUSY_MS < 5_000
     monkeypatch.setattr(database, "_BUSY_MS", 300)
     store = Store(url(tmp_path), KEY)
     foreign = sqlite3.connect(tmp_path / "broadcaster.db", isolation_level=None)
@@ -268,7 +268,7 @@ def test_after_a_failed_fsync_nothing_is_accepted_until_the_store_is_opened_agai
             try:
                 print(tell(store, board("page")).name, flush=True)
             except StoreBroken as error:
-                print(type(error).__name__, store.broken is not None, flush=True)
+                print(type(error).__name__, store.broken is store.refusing.reason, flush=True)
         """)
     )
     child = subprocess.Popen(

@@ -6,16 +6,20 @@ at every reload.
 
 from __future__ import annotations
 
+import os
 import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, SecretStr
 
 LIMIT = 65_536
 """Bytes a secret's file may have."""
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_URL_WITHOUT_PASSWORD = re.compile(r"[a-z0-9+]+://(?![^/]*:[^/]*@)[^?]*")
+_GROUP, _OTHERS = 0o070, 0o007
 
 
 class MissingSecretError(Exception):
@@ -30,7 +34,8 @@ def is_reference(value: object) -> bool:
 def resolve(value: str, base: Path, environ: Mapping[str, str], *, lax: bool = False) -> str:
     """Replace `${NAME}` and `file:path` (relative to `base`) by what they name.
 
-    A file must be readable by its owner alone unless `lax` (demo mode); one line break at its end is dropped.
+    A file must be readable by its owner alone unless `lax` (demo mode); one line break at its end is dropped. A credential
+    of systemd's (`LoadCredential=`) may show bits of the group: that is how an access list for the daemon's user looks.
 
     Raises:
         MissingSecretError: there is no such variable or file, or others can read the file.
@@ -38,7 +43,9 @@ def resolve(value: str, base: Path, environ: Mapping[str, str], *, lax: bool = F
     expanded = _REFERENCE.sub(lambda match: _variable(match[1], environ), value)
     if not value.startswith("file:"):  # what a variable holds is a value, never another reference
         return expanded
-    return _file(base / expanded.removeprefix("file:"), lax=lax)
+    path = base / expanded.removeprefix("file:")
+    allowed = _GROUP if _is_credential(path, environ) else 0
+    return _file(path, forbidden=0 if lax else (_GROUP | _OTHERS) & ~allowed)
 
 
 def resolve_all(
@@ -63,6 +70,37 @@ def resolve_all(
     return walk(value, ()), failures
 
 
+def literal_secrets(
+    held: Any, written: Any, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """The places in a configuration as `written` where a secret itself stands, by the settings `held` made of it."""
+    if isinstance(held, SecretStr):
+        literal = isinstance(written, str) and written and not is_reference(written)
+        if literal and not _URL_WITHOUT_PASSWORD.fullmatch(written):
+            yield place
+    elif isinstance(held, BaseModel):
+        yield from literal_secrets(dict(held), written, place)
+    elif isinstance(held, Mapping) and isinstance(written, Mapping):
+        for key in held.keys() & written.keys():
+            yield from literal_secrets(held[key], written[key], (*place, key))
+    elif isinstance(held, list | tuple) and isinstance(written, list):
+        for n, (part, raw) in enumerate(zip(held, written, strict=False)):
+            yield from literal_secrets(part, raw, (*place, n))
+
+
+def open_to_everyone(path: Path) -> bool:
+    """Whether anybody on this machine can read or change a file; its group may: it can be the daemon's."""
+    return bool(path.stat().st_mode & _OTHERS)
+
+
+def _is_credential(path: Path, environ: Mapping[str, str]) -> bool:
+    """Whether systemd put this file into the daemon's own directory, which nobody else can look into."""
+    directory = environ.get("CREDENTIALS_DIRECTORY", "")
+    if not directory or path.resolve().parent != Path(directory).resolve():
+        return False
+    return not path.parent.stat().st_mode & (_OTHERS | 0o020)
+
+
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     if not _NAME.fullmatch(name):
         raise MissingSecretError(
@@ -77,16 +115,16 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-def _file(path: Path, *, lax: bool) -> str:
+def _file(path: Path, *, forbidden: int) -> str:
     try:
         with path.open("rb") as stream:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            mode = os.fstat(stream.fileno()).st_mode
             raw = stream.read(LIMIT + 1)
     except OSError as error:
         raise MissingSecretError(
             f"the file {path} cannot be read ({error.strerror}): create it with the secret in it, owned by the daemon's user"
         ) from None
-    if mode & 0o077 and not lax:
+    if mode & forbidden:
         raise MissingSecretError(f"others can read the file {path}: type  chmod 600 {path}")
     try:
         secret = raw.decode().removesuffix("\n").removesuffix("\r")

@@ -11,6 +11,7 @@ from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, M
 from broadcaster.credentials import resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.locale import languages, phrases
+from broadcaster.registry.exposure import exposed
 from broadcaster.registry.hosts import forbidden_hosts
 from broadcaster.registry.kinds import (
     Adapter,
@@ -47,6 +48,7 @@ def assemble(loaded: Loaded) -> tuple[dict[str, Adapter], list[ConfigError]]:
         return {}, errors
     blocks, wrong = channel_settings(source, loaded.environ)
     errors += wrong
+    errors += exposed(source, settings, {name: block for name, (_, block) in blocks.items()})
     adapters: dict[str, Adapter] = {}
     for name, (adapter, block) in blocks.items():
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,6 +24,7 @@ from broadcaster.telemetry import Metrics
 
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
+REFUSED = 10.0  # seconds without a good write; a shorter hold is somebody's backup
 NODE_SEEN = timedelta(seconds=60)
 STUMBLES = 3
 LEAST_DISK = 100 * 2**20
@@ -38,6 +39,10 @@ class Degraded:
     where: str
     sentence: str
     values: Mapping[str, object] = field(default_factory=dict)
+
+
+def _store(reason: StoreError) -> Degraded:
+    return Degraded("store", "", "{reason}", {"reason": str(reason)})
 
 
 class Watch:
@@ -94,18 +99,25 @@ class Watch:
                 str(self._desk.configuration.settings.public.listen),
                 "The public server ends again and again: residents may see no page. The log says why.",
             )
-        broken = self._desk.store.broken
-        if broken is not None:
-            yield Degraded("store", "", "{reason}", {"reason": str(broken)})
-            return
+        reason = self._refused()
         try:
             seen = self._desk.read(lambda connection: self._see(connection, now))
         except StoreError as error:
-            yield Degraded("store", "", "{reason}", {"reason": str(error)})
+            yield _store(reason or error)
             return
+        if reason is not None:
+            yield _store(reason)
         for find in (self._channels, self._boards, self._nodes, self._promises):
             yield from find(seen, now)
         yield from self._disk()
+
+    def _refused(self) -> StoreError | None:
+        """Why the store takes no writes, if that has lasted; the engine's own writes ask it every few seconds."""
+        store = self._desk.store
+        refusal = store.refusing
+        if refusal is not None and time.monotonic() - refusal.since >= REFUSED:
+            return refusal.reason
+        return store.broken
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
@@ -192,9 +204,14 @@ class Watch:
                 )
 
     def _disk(self) -> Iterator[Degraded]:
-        directory = Path(self._desk.configuration.settings.public.directory)
-        if directory.exists() and shutil.disk_usage(directory).free < LEAST_DISK:
-            yield Degraded("disk", "", "The disk is nearly full: less than 100 MB are free.")
+        settings = self._desk.configuration.settings
+        # Where the audit head is written the database is, if it is on a disk of ours.
+        for where, directory in (
+            ("page", settings.public.directory),
+            ("store", settings.audit_head.parent),
+        ):
+            if directory.exists() and shutil.disk_usage(directory).free < LEAST_DISK:
+                yield Degraded("disk", where, "The disk is nearly full: less than 100 MB are free.")
 
     def _tell(self, found: tuple[Degraded, ...]) -> None:
         """One notice for each state when it begins; promises have notices of their own at their own times."""
@@ -203,6 +220,8 @@ class Watch:
             mark = (state.what, state.where)
             if mark in self._told or state.what == "promise":
                 continue
+            if self.store_fails and state.what != "store":
+                continue  # a notice takes the way through the store: told when that works again
             try:
                 self._tell_one(state)
                 self._told.add(mark)

@@ -1,0 +1,268 @@
+"""Invariant I11: every degraded state is in health, log, metric and a notice to staff, and goes when it is mended."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from broadcaster.channel import Attempt, Board, Receipt, Transient
+from broadcaster.daemon import alarming, watching
+from broadcaster.daemon.watching import Watch
+from broadcaster.domain.exchange import Probe
+from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes
+from broadcaster.telemetry import Metrics
+from broadcaster.testing.rig import Rig, webhook
+from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
+from channels.page import PageAdapter
+
+
+class Watched:
+    """A rig with a public channel, a page and a channel of staff, and the watch over it."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.far = stack.enter_context(WebhookReceiver())
+        self.staff = stack.enter_context(WebhookReceiver())
+        blocks = {
+            "hook": webhook(self.far),
+            "page": {"kind": "page"},
+            "ops": webhook(self.staff, audience="staff"),
+        }
+        self.page: Stuck | None = None
+        self.rig = stack.enter_context(Rig(folder, blocks, swap={"page": self._page}))
+        self.metrics, self.alarmed = Metrics(), list[str]()
+        self.page_fails = False
+        self.watch = Watch(
+            self.rig.desk, self.rig.engine, self.metrics, "n1", self._alarm, lambda: self.page_fails
+        )
+
+    def _page(self, built: Any) -> Any:
+        self.page = Stuck(built.settings, built.context)
+        return self.page
+
+    def _alarm(self, text: str) -> int:
+        self.alarmed.append(text)
+        return 1
+
+    def look(self) -> set[tuple[str, str]]:
+        return {(state.what, state.where) for state in self.watch.look()}
+
+    def probed(self, channel: str) -> None:
+        """Wait for the probe of the start."""
+        read = self.rig.store.read
+        self.rig.until(lambda: read(lambda c: channels.state(c, channel)).probe_good is not None)
+
+    def metric(self, what: str, where: str) -> float | None:
+        labels = {"what": what, "where": where}
+        return self.metrics.registry.get_sample_value("broadcaster_degraded", labels)
+
+
+class Stuck(PageAdapter):
+    """A page whose directory cannot be written while it is `stuck`."""
+
+    stuck = False
+
+    def show(self, board: Board, attempt: Attempt) -> Receipt:
+        if self.stuck:
+            raise Transient("The disk is full.")
+        return super().show(board, attempt)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    with ExitStack() as stack:
+        yield Watched(tmp_path, stack)
+
+
+def parked(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.far.always(answers(401), method="POST")
+    watched.rig.say("Strömmen är borta.")
+    watched.rig.until(lambda: watched.rig.is_parked("hook"))
+
+    def mend() -> None:
+        watched.far.heal()
+        watched.rig.resume("hook")
+
+    return mend
+
+
+def resting(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.far.always(unavailable(), method="POST")
+    watched.rig.say("Strömmen är borta.")
+    breaker = watched.rig.lane("hook").breaker
+    watched.rig.until(lambda: breaker.opened_at is not None)
+    watched.rig.clock_only(seconds=16)
+    return breaker.success
+
+
+def stumbling(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    lane = watched.rig.lane("hook")
+
+    async def defective() -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(lane, "turn", defective)
+    lane.stumbles = watching.STUMBLES  # as after so many turns, a second apart
+
+    def mend() -> None:
+        monkeypatch.undo()
+        lane.stumbles = 0
+
+    return mend
+
+
+def bad_probe(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    def say(probe: Probe) -> None:
+        now = watched.rig.clock()
+        watched.rig.store.write(lambda c: channels.record_probe(c, "hook", now, probe)).result()
+
+    watched.probed("hook")
+    say(Probe(good=False, sentence="No credit is left."))
+    return lambda: say(Probe(good=True, sentence=""))
+
+
+def behind(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    assert watched.page is not None
+    page = watched.page
+    page.stuck = True
+    watched.rig.say("Strömmen är borta.")
+    watched.look()
+    watched.rig.clock_only(seconds=11)
+
+    def mend() -> None:
+        page.stuck = False
+        watched.rig.pass_by(minutes=1)
+        watched.rig.accepted("page")
+
+    return mend
+
+
+def two_configurations(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    now = watched.rig.clock()
+
+    def other(digest: str) -> None:
+        watched.rig.store.write(lambda c: nodes.register(c, "syd", digest, now)).result()
+
+    other("another")
+    return lambda: other(watched.rig.desk.configuration.digest)
+
+
+def full_disk(_: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=50 * 2**20))
+    return monkeypatch.undo
+
+
+def dead_page(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.page_fails = True
+    return lambda: setattr(watched, "page_fails", False)
+
+
+STATES = {
+    ("parked", "hook"): parked,
+    ("resting", "hook"): resting,
+    ("stumbling", "hook"): stumbling,
+    ("probe", "hook"): bad_probe,
+    ("behind", "page"): behind,
+    ("configuration", ""): two_configurations,
+    ("disk", "page"): full_disk,
+    ("public", "None"): dead_page,
+}
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state[0])
+def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, state: tuple[str, str]
+) -> None:
+    what, where = state
+    assert state not in watched.look()
+    mend = STATES[state](watched, monkeypatch)
+    with capture_logs() as logs:
+        assert state in watched.look()
+        assert state in watched.look()
+    said = [line for line in logs if line["event"] == "degraded" and line["what"] == what]
+    assert [(line["where"], bool(line["reason"])) for line in said] == [(where, True)]
+    assert watched.metric(*state) == 1
+    notices = [line for line in logs if line["event"] == "notice to staff"]
+    assert len([line for line in notices if line["channels"] == ("ops",)]) >= 1
+    watched.rig.accepted("ops", incident="S0")
+    mend()
+    with capture_logs() as logs:
+        assert state not in watched.look()
+    assert ("mended", what, where) in {
+        (line["event"], line.get("what"), line.get("where")) for line in logs
+    }
+    assert watched.metric(*state) is None
+
+
+def test_staff_are_told_once_and_past_a_store_that_takes_no_writes(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program holds the database; nothing is broken and everything can be read."""
+    monkeypatch.setattr(watching, "REFUSED", 0.0)
+    store = watched.rig.store
+    other = sqlite3.connect(tmp_path / "broadcaster.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreBusy):
+            store.write(lambda c: nodes.beat(c, "n1", watched.rig.clock()), Rank.ACCEPT).result()
+        assert ("store", "") in watched.look()
+        assert watched.watch.store_fails
+        assert watched.metric("store", "") == 1
+        watched.look()
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert len(watched.alarmed) == 1
+    assert "databas" in watched.alarmed[0]  # in the organisation's language
+    watched.rig.say("Strömmen är borta.")
+    assert ("store", "") not in watched.look()
+    assert not watched.watch.store_fails
+
+
+def test_a_disk_that_lies_is_a_state_too(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched.rig.store._writer, "broken", StoreBroken("The disk lies."))
+    assert ("store", "") in watched.look()
+    assert watched.alarmed == ["The disk lies."]
+
+
+def test_a_broken_promise_is_a_state_and_told_at_its_own_time_only(watched: Watched) -> None:
+    watched.rig.say("Strömmen är borta.")
+    watched.rig.clock_only(hours=1)
+    with capture_logs() as logs:
+        assert ("promise", "A1") in watched.look()
+    assert not [line for line in logs if line["event"] == "notice to staff"]
+
+
+def test_no_channel_is_asked_to_tell_of_itself(watched: Watched) -> None:
+    watched.probed("ops")
+    now = watched.rig.clock()
+    probe = Probe(good=False, sentence="No credit is left.")
+    watched.rig.store.write(lambda c: channels.record_probe(c, "ops", now, probe)).result()
+    with capture_logs() as logs:
+        assert ("probe", "ops") in watched.look()
+    assert [line["channels"] for line in logs if line["event"] == "notice to staff"] == [()]
+
+
+def test_the_alarm_posts_to_every_staff_channel_without_the_store(watched: Watched) -> None:
+    rig = watched.rig
+    rig.store.close()
+    told = alarming.alarm(
+        rig.engine.lanes, rig.desk.configuration, "Databasen svarar inte.", rig.clock()
+    )
+    assert rig.call(told) == 1
+    assert "Databasen svarar inte." in watched.staff.texts("webhook")[0]
+    assert not watched.far.texts("webhook")
+
+
+def test_an_alarm_that_one_channel_refuses_reaches_the_others(watched: Watched) -> None:
+    watched.staff.always(answers(500), method="POST")
+    rig = watched.rig
+    told = alarming.alarm(rig.engine.lanes, rig.desk.configuration, "Hjälp.", rig.clock())
+    assert rig.call(told) == 0

@@ -14,7 +14,15 @@ from typing import Any
 
 import structlog
 
-from broadcaster.channel import Attempt, Failure, Letter, LetterAdapter, LetterOutcome, Permanent
+from broadcaster.channel import (
+    Attempt,
+    Failure,
+    Letter,
+    LetterAdapter,
+    LetterOutcome,
+    Permanent,
+    Transient,
+)
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.store import Store, StoreError, letters
 from broadcaster.store.letters import Hold, Job, LetterRow
@@ -69,6 +77,7 @@ class Blast:
         self._lease_until = 0.0
         self._pending: tuple[Any, Future[Hold]] | None = None
         self._open: dict[str, int] = {}
+        self._all_offered = False
         self.run = Run()
 
     def send(self) -> Run:
@@ -76,6 +85,7 @@ class Blast:
         try:
             for letter, outcome in self._adapter.send(self._letters(), self._attempt):
                 self._note(letter, outcome)
+            self._see_end()
         except Failure as failure:
             self.run.failure = failure
         except StoreError as error:
@@ -91,6 +101,15 @@ class Blast:
         self._await_flush()
         self._close_open()
         return self.run
+
+    def _see_end(self) -> None:
+        """An adapter that ends before it has pulled all leaves the rest: to the next run, not to failure."""
+        if self._all_offered or self.run.stopped:
+            return
+        if self._halted():
+            self.run.stopped = True  # its connections were closed under it
+        else:
+            self.run.failure = Transient("The adapter ended before it had taken every letter.")
 
     def extend(self) -> None:
         """The lease was renewed."""
@@ -109,6 +128,7 @@ class Blast:
                 self.run.stopped = True
                 return
             yield from self._block(block)
+        self._all_offered = True
 
     def _advance(self, watermark: int) -> bool:
         now = self._clock()

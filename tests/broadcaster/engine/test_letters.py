@@ -299,3 +299,28 @@ def test_a_blast_whose_adapter_hangs_for_good_is_over_when_its_time_is(rig: Make
             assert counts(engine)["uncertain"] == 3 or counts(engine)["skipped"] == 2
         finally:
             let_go.set()
+
+
+class EndsEarly(SmsHttpAdapter):
+    """At its first call it ends after two letters, as when its connections are closed under it."""
+
+    calls = 0
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        self.calls += 1
+        for sent, letter in enumerate(letters, start=1):
+            yield letter, LetterOutcome(receipt=Receipt(handle=letter.key))
+            if self.calls == 1 and sent == 2:
+                return
+
+
+def test_letters_that_an_adapter_never_took_are_offered_again(rig: MakeRig) -> None:
+    with SmsGateway(preset="kannel") as far:
+        early = {"sms": lambda built: EndsEarly(built.settings, built.context)}
+        engine: Rig = rig({"sms": sms(far, attempts=3)}, swap=early)
+        engine.subscribe("sms", numbers(5))
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        assert counts(engine)["accepted"] == 5

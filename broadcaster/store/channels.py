@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update as sql_update
 
-from broadcaster.domain.delivery import State
+from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
 from broadcaster.store import audit, tables as t
 from broadcaster.store.putting import put
@@ -113,11 +113,22 @@ def queued(connection: Connection) -> dict[str, int]:
 
 
 def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int:
-    """Withdraw what waits on a channel. Returns how many deliveries."""
+    """Withdraw what waits on a channel, and stop letters in the middle of it. Returns how many deliveries."""
+    mine, detail = t.delivery.c.channel == channel, f"dropped by {actor}"
     dropped = connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING)
-        .values(state=State.WITHDRAWN, ended_at=now, detail=f"dropped by {actor}")
+        .where(mine, t.delivery.c.state == State.WAITING)
+        .values(state=State.WITHDRAWN, ended_at=now, detail=detail)
+    ).rowcount
+    dropped += connection.execute(
+        sql_update(t.delivery)
+        .where(
+            mine,
+            t.delivery.c.state == State.SENDING,
+            t.delivery.c.shape == Shape.LETTER,
+            ~t.delivery.c.stopped,
+        )
+        .values(stopped=True, detail=detail)
     ).rowcount
     audit.note(connection, now, actor, "drop channel queue", channel, deliveries=dropped)
     wake(connection)

@@ -13,6 +13,7 @@ from broadcaster.domain.delivery import Counts, State, Variant
 from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Store,
+    channels,
     claiming,
     expanding,
     finishing,
@@ -405,6 +406,21 @@ def test_a_retraction_stops_a_blast_and_what_comes_back_is_still_counted(store: 
     assert finish(store) == [1]
     assert states(store)[0] == "accepted"
     assert counts(store) == Counts(total=6, accepted=2, uncertain=1, skipped=3)
+
+
+def test_dropping_the_queue_stops_a_blast_in_the_middle(store: Store) -> None:
+    subscribe(store, "sms", numbers(6))
+    blast(store)
+    job = taken(store)
+    assert advance(store, job, 2)
+    flush(store, job, {0: "accepted", 1: "accepted"})
+    drop = partial(channels.drop, channel="sms", now=NOW, actor="Ann")
+    assert store.write(drop).result() == 1
+    assert store.write(drop).result() == 0
+    assert not advance(store, job, 6)
+    die(store)
+    assert finish(store) == [1]
+    assert counts(store) == Counts(total=6, accepted=2, skipped=4)
 
 
 def test_a_blast_stopped_before_its_first_letter_is_withdrawn(store: Store) -> None:

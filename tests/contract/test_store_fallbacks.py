@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update as sql_update
 
-from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Rank,
     Store,
+    audit,
     claiming,
     expanding,
     fallbacks,
@@ -24,7 +25,7 @@ from broadcaster.store import (
     tables as t,
 )
 from broadcaster.store.accepting import accept, incident_name, next_incident_id
-from broadcaster.store.intents import Accepted, NewDelivery
+from broadcaster.store.intents import Accepted, NewDelivery, NewStep
 from broadcaster.store.letters import LetterRow
 from broadcaster.testing.builders import (
     an_acceptance,
@@ -38,13 +39,17 @@ from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which no test can set
 NOW = LATER - timedelta(minutes=1)
-SHAPES = {"hook": Shape.POST, "spare": Shape.POST, "sms": Shape.LETTER, "sms2": Shape.LETTER}
-KINDS = {"hook": "webhook", "spare": "webhook", "sms": "sms_http", "sms2": "sms_http"}
+POSTS, LETTERS = ("hook", "spare", "third"), ("sms", "sms2")
+SHAPES = dict.fromkeys(POSTS, Shape.POST) | dict.fromkeys(LETTERS, Shape.LETTER)
+KINDS = dict.fromkeys(POSTS, "webhook") | dict.fromkeys(LETTERS, "sms_http")
 SICK = {"hook": "its breaker is open", "sms": "its breaker is open"}
 
 
 def telling(
-    *planned: NewDelivery, after: Accepted | None = None, **said: Any
+    *planned: NewDelivery,
+    after: Accepted | None = None,
+    spare: Sequence[NewDelivery] = (),
+    **said: Any,
 ) -> Callable[[Connection], Accepted]:
     """The write that accepts an update with texts for its channels and for those that may stand in."""
 
@@ -52,7 +57,7 @@ def telling(
         incident_id = after.incident_id if after else next_incident_id(connection)
         number = after.number + 1 if after else 1
         update = an_update(incident_name(incident_id, staff=False), number, now=NOW, **said)
-        texts = messages_for(update, (*planned, post("spare", 2), letters_by("sms2")))
+        texts = messages_for(update, (*planned, post("spare", 2), letters_by("sms2"), *spare))
         acceptance = an_acceptance(
             update, *planned, incident_id=after.incident_id if after else None, messages=texts
         )
@@ -147,27 +152,67 @@ def test_a_channel_that_has_the_update_by_its_own_route_does_not_say_it_twice(st
     assert deliveries(store) == [("hook", "waiting"), ("spare", "waiting")]
 
 
-def test_the_letters_that_failed_go_out_by_the_other_gateway_and_no_others(store: Store) -> None:
-    ids = subscribe(store, "sms", ["+46701740605", "+46701740606", "+46701740607"])
-    tell(store, letters_by("sms", fallback=("sms2",)))
-    expand(store, "sms")
+# ------------------------------------------------------------------------------------------------- one after another
+def test_each_that_stands_in_has_the_next_in_line_behind_it(store: Store) -> None:
+    tell(store, dataclasses.replace(hook(), fallback=("spare", "third")), spare=[post("third")])
+    assert start(store) == [("hook", "spare")]
+    assert start(store) == []
+    worse = SICK | {"spare": "parked"}
+    assert start(store, worse) == [("spare", "third")]
+    assert start(store, worse | {"third": "parked"}) == []
+    assert deliveries(store) == [
+        *(("hook", "withdrawn"), ("spare", "withdrawn"), ("third", "waiting")),
+    ]
+
+
+def test_a_channel_that_is_sick_itself_takes_nothing_over(store: Store) -> None:
+    tell(store, hook())
+    assert start(store, SICK | {"spare": "parked"}) == []
+    assert deliveries(store) == [("hook", "waiting")]
+
+
+def test_what_stands_in_says_the_news_and_nothing_that_was_for_others(store: Store) -> None:
+    place = ("spare", "sv", Variant.AMENDED, 0)
+    amended = dataclasses.replace(
+        post("spare"), steps=(NewStep(kind=StepKind.POST, message=place),)
+    )
+    tell(store, hook(), spare=[amended])
+    start(store)
+    (claimed,) = claim(store, "spare")
+    assert [step.message.body for step in claimed.steps] == [
+        *("A1-1 news 0 spare", "A1-1 news 1 spare"),
+    ]
+
+
+def test_who_took_over_from_whom_is_on_record(store: Store) -> None:
+    tell(store, hook())
+    start(store)
+    rows = store.read(lambda c: c.execute(select(t.delivery).order_by(t.delivery.c.id)).all())
+    assert [row.detail for row in rows] == [
+        *("taken over by spare", "in place of hook: its breaker is open"),
+    ]
+    (noted,) = (row for row in store.read(audit.listing) if row.act == "fallback")
+    assert (noted.actor, noted.subject, noted.detail) == ("engine", "1", {"to": "spare"})
+
+
+# ---------------------------------------------------------------------------------------------------------- letters
+def blast(store: Store, *came_to: str, channel: str = "sms", ended: bool = True) -> None:
+    """Send letters; those beyond `came_to` were not pulled yet, and then the blast has not ended."""
+    expand(store, channel)
 
     def send(connection: Connection) -> None:
-        job = letters.claim_job(connection, "sms", "norr", LATER, "first")
+        job = letters.claim_job(connection, channel, "norr", LATER, "first")
         assert job is not None
-        outcomes = zip(job.subscribers, ("accepted", "failed", "uncertain"), strict=True)
+        outcomes = zip(job.subscribers, came_to, strict=ended)
         rows = [
             LetterRow(job.id, place, job.delivery_id, *one) for place, one in enumerate(outcomes)
         ]
         letters.flush_rows(connection, rows, "first", LATER)
-        letters.end_job(connection, job, None, LATER)
-        assert finishing.finish(connection, "sms", LATER)
+        if ended:
+            letters.end_job(connection, job, None, LATER)
+            assert finishing.finish(connection, channel, LATER)
 
     store.write(send).result()
-    assert start(store, sick={}) == [("sms", "sms2")]
-    expand(store, "sms2")
-    jobs = store.read(lambda c: list(c.scalars(select(t.job.c.subscribers).order_by(t.job.c.id))))
-    assert jobs == [ids, [ids[1]]]
 
 
 def expand(store: Store, channel: str) -> None:
@@ -176,6 +221,94 @@ def expand(store: Store, channel: str) -> None:
     assert store.write(partial(step, now=NOW)).result()
 
 
+def jobs(store: Store) -> list[list[int]]:
+    """Whom each job writes to."""
+    query = select(t.job.c.subscribers).order_by(t.job.c.id)
+    return store.read(lambda c: list(c.scalars(query)))
+
+
+def three(store: Store, channel: str = "sms") -> list[int]:
+    return subscribe(store, channel, ["+46701740605", "+46701740606", "+46701740607"])
+
+
+@pytest.mark.parametrize("life_safety", [True, False])
+def test_the_letters_that_failed_go_out_by_the_other_gateway_those_in_doubt_where_life_depends_on_it(
+    store: Store, life_safety: bool
+) -> None:
+    ids = three(store)
+    tell(store, letters_by("sms", fallback=("sms2",), life_safety=life_safety))
+    blast(store, "accepted", "failed", "uncertain")
+    assert start(store, sick={}) == [("sms", "sms2")]
+    expand(store, "sms2")
+    assert jobs(store) == [ids, ids[1:] if life_safety else [ids[1]]]
+    assert start(store, sick={}) == []
+
+
+@pytest.mark.parametrize("life_safety", [True, False])
+def test_letters_of_which_some_are_in_doubt_are_said_again_only_where_life_depends_on_it(
+    store: Store, life_safety: bool
+) -> None:
+    three(store)
+    tell(store, letters_by("sms", fallback=("sms2",), life_safety=life_safety))
+    blast(store, "accepted", "accepted", "uncertain")
+    assert bool(start(store, sick={})) is life_safety
+
+
+def test_letters_that_all_arrived_have_no_fallback(store: Store) -> None:
+    three(store)
+    tell(store, letters_by("sms", fallback=("sms2",), life_safety=True))
+    blast(store, *["accepted"] * 3)
+    assert start(store, sick={}) == []
+
+
+def test_letters_that_fail_by_the_last_gateway_too_go_round_no_more(store: Store) -> None:
+    three(store)
+    tell(store, letters_by("sms", fallback=("sms2",)))
+    blast(store, *["failed"] * 3)
+    start(store, sick={})
+    blast(store, *["failed"] * 3, channel="sms2")
+    assert start(store, sick={}) == []
+    assert deliveries(store) == [("sms", "failed"), ("sms2", "failed")]
+
+
+def test_a_gateway_that_writes_to_its_own_people_still_takes_over_the_letters_of_another(
+    store: Store,
+) -> None:
+    ids, theirs = three(store), subscribe(store, "sms2", ["+46701740608"])
+    tell(store, letters_by("sms", fallback=("sms2",)), letters_by("sms2"))
+    blast(store, *["accepted"] * 1, channel="sms2")
+    blast(store, "accepted", "failed", "accepted")
+    assert start(store, sick={}) == [("sms", "sms2")]
+    expand(store, "sms2")
+    assert jobs(store) == [theirs, ids, [ids[1]]]
+
+
+def test_a_blast_that_breaks_off_on_a_sick_channel_goes_on_by_the_other_for_those_who_lack_it(
+    store: Store,
+) -> None:
+    ids = three(store)
+    tell(store, letters_by("sms", fallback=("sms2",)))
+    blast(store, "accepted", ended=False)
+    assert start(store, sick={}) == []
+    assert start(store) == [("sms", "sms2")]
+    query = select(t.delivery.c.stopped).order_by(t.delivery.c.id)
+    assert store.read(lambda c: list(c.scalars(query))) == [True, False]
+    assert claim(store, "sms2") == ()  # until the first has told who has his letter
+    gone = sql_update(t.job).values(lease_until=NOW)
+    store.write(lambda c: c.execute(gone).close()).result()
+    assert store.write(partial(finishing.finish, channel="sms", now=LATER)).result() == [1]
+    expand(store, "sms2")
+    assert jobs(store) == [ids, ids[1:]]
+
+
+def test_a_post_that_is_under_way_on_a_sick_channel_is_not_said_by_another(store: Store) -> None:
+    tell(store, hook())
+    claim(store, "hook")
+    assert start(store) == []
+    assert deliveries(store) == [("hook", "sending")]
+
+
+# ------------------------------------------------------------------------------------------------ two writers at once
 def test_two_nodes_that_sweep_at_once_start_one_fallback(store: Store) -> None:
     tell(store, hook())
     with under_way(store, starting()) as mine:

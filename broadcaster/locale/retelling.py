@@ -65,13 +65,14 @@ class _Template:
         if not (sentence.startswith(first) and sentence.endswith(last)):
             return None
         at, end, found = len(first), len(sentence) - len(last), []
+        least = _least(first)
         for piece in middle:
-            cut = sentence.find(piece, at + 1, end)
+            cut = sentence.find(piece, at + least, end)
             if cut < 0:
                 return None
             found.append(sentence[at:cut])
-            at = cut + len(piece)
-        if at >= end:
+            at, least = cut + len(piece), _least(piece)
+        if at + least > end:
             return None
         found.append(sentence[at:end])
         return self._named(found)
@@ -84,6 +85,11 @@ class _Template:
             if values.setdefault(name, value) != value:
                 return None
         return values
+
+
+def _least(before: str) -> int:
+    """How long a value after these words must be: only between quotation marks can it be nothing."""
+    return 0 if before.endswith('"') else 1
 
 
 @dataclass(frozen=True, slots=True)

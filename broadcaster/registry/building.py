@@ -123,9 +123,11 @@ def _class(
     kind = block.get("kind")
     if kind is None:
         return None, [source.error(place, f"is missing: {did_you_mean('', known)}")]
+    if not isinstance(kind, str):
+        return None, [source.error(place, "must be text: write it in quotes")]
     if kind not in known:
         return None, [
-            source.error(place, f'there is no kind "{kind}": {did_you_mean(str(kind), known)}')
+            source.error(place, f'there is no kind "{kind}": {did_you_mean(kind, known)}')
         ]
     try:
         return adapter_class(known[kind]), []

@@ -30,9 +30,9 @@ def describe(
     hidden = {*secrets(schema, written), *secrets(schema, resolved), *_replaced(written, resolved)}
     found: dict[Place, ConfigError] = {}
     for finding in error.errors(include_url=False, include_input=False):
-        if finding["type"] == "too_short" and _at(source.document, (*place, *finding["loc"])):
-            continue  # it is short only of what is reported below it
         local = _local(finding["loc"], written, str(finding["type"]))
+        if finding["type"] == "too_short" and _at(written, local):
+            continue  # it is short only of what is reported below it
         sentence = _sentence(finding, schema, written, local)
         wrong = source.error((*place, *local), mask(sentence, hidden))
         found.setdefault((*local, wrong.sentence), wrong)

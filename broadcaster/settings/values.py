@@ -70,8 +70,12 @@ ListenOrNone = Annotated[
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # a bracket without its other
+        usable = False
+    if not usable:
         raise ValueError("is not an address: begin it with https://")
     if parts.username or parts.query or parts.fragment:
         raise ValueError(

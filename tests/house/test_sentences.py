@@ -9,6 +9,7 @@ found by settings, registry and the channels' settings, and by pydantic and PyYA
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -233,16 +234,16 @@ def about_configurations(root: Path) -> Iterator[tuple[str, str]]:
     for path in [root / "broadcaster/channel.py", *sorted((root / "channels").rglob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and name_of(node) == "ValueError" and node.args:
-                said = template(node.args[0])
+                own = template(node.args[0])
                 # A full sentence is about a text or a receipt.
-                if said is not None and not said.endswith("."):
-                    yield f"{path.relative_to(root)}:{node.lineno}", said
+                if own is not None and not own.endswith("."):
+                    yield f"{path.relative_to(root)}:{node.lineno}", own
 
 
 def yaml_problems() -> Iterator[tuple[str, str]]:
     """Every (place, template) that PyYAML says of a text it cannot read: the third thing its errors are made of."""
     for part in (yaml.scanner, yaml.parser, yaml.composer):
-        for node in ast.walk(ast.parse(Path(part.__file__).read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(inspect.getsource(part))):
             if isinstance(node, ast.Call) and name_of(node).endswith("Error") and node.args[2:]:
                 said = node.args[2]
                 said = said.left if isinstance(said, ast.BinOp) else said

@@ -19,8 +19,8 @@ Run = Callable[..., Ended]
 def configure(directory: Path, url: str, token: str = TOKEN) -> Path:
     """The configuration of a daemon, and the token that `init` writes beside it."""
     listen = url.removeprefix("http://")
-    (directory / "secrets").mkdir(parents=True)
-    (directory / "secrets/admin.token").write_text(f"{token}\n")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "admin.token").write_text(f"{token}\n")
     path = directory / "broadcaster.yaml"
     path.write_text(f'api: {{listen: "{listen}"}}\nchannels: {{sms: {{token: "${{NOT_SET}}"}}}}\n')
     return path

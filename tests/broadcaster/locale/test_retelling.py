@@ -83,6 +83,22 @@ def test_a_value_said_twice_must_be_the_same_both_times() -> None:
     assert sv(said.format("sms", "email")) == said.format("sms", "email")
 
 
+def test_only_between_quotation_marks_can_a_value_be_nothing() -> None:
+    said = retell("sv", 'unknown key "": delete it', part="settings")
+    assert said == 'okänd nyckel "": ta bort den'
+    assert retell("sv", "must be at most ", part="settings") == "must be at most "
+
+
+def test_braces_in_a_sentence_are_no_blank() -> None:
+    problem = "expected ',' or '}', but got '<scalar>'"
+    assert retell("sv", problem, part="settings") == "komma eller } väntades, men '<scalar>' kom"
+
+
+def test_what_is_wrong_with_a_configuration_is_looked_for_in_its_own_part() -> None:
+    assert retell("sv", "delete it") == "delete it"
+    assert retell("sv", "nobody to write to", part="settings") == "nobody to write to"
+
+
 def test_english_stays_english_and_a_regional_tag_reads_its_language() -> None:
     assert retell("en", "nobody to write to") == "nobody to write to"
     assert retell("sv-FI", "nobody to write to") == "ingen att skriva till"

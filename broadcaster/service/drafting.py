@@ -53,6 +53,8 @@ def draft(
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
     said_at = command.at or now
     areas, ended = _areas(command, record, base, target, settings)
+    if base is not None and not base.areas and command.kind is Kind.UPDATE:
+        base = _begun_again(base, said_at)
     update = Update(
         incident=name,
         number=(record.last_number if record else 0) + 1,
@@ -172,6 +174,11 @@ def _base(
     retracted = target if command.kind is Kind.RETRACTION else None
     without = retracted.said.number if retracted else None
     return what_stands(record.updates, audience, without=without)
+
+
+def _begun_again(over: Update, at: datetime) -> Update:
+    """What goes on from an outage that was over: what it is called and how grave it is; nothing of when, why, how many."""
+    return replace(over, since=at, etr=None, planned=None, affected=None, cause="", instruction="")
 
 
 Areas = tuple[tuple[str, ...], tuple[str, ...]]

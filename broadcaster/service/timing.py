@@ -9,6 +9,7 @@ from broadcaster.service.commands import Command, Refused
 from broadcaster.settings.model import Settings
 
 CLOCK_SLACK = timedelta(minutes=5)
+FAR = timedelta(days=366)
 PAST = "{option} {time} is in the past: write a time to come. Nothing was sent."
 NOT_YET = "{option} {time} is in the future: write when it began, or --planned START/END. Nothing was sent."
 BEFORE_IT_GOES_OUT = (
@@ -17,6 +18,10 @@ BEFORE_IT_GOES_OUT = (
 BEFORE_IT_BEGAN = (
     "{option} {time} is before it began (--since): write a later time. Nothing was sent."
 )
+BEFORE_THE_WORK = (
+    "{option} {time} is before the work begins (--planned): write a later time. Nothing was sent."
+)
+TOO_FAR = "{option} {time} is more than a year away: check the year. Nothing was sent."
 TURNED = "{option} {time} ends before it begins: write START/END. Nothing was sent."
 
 
@@ -24,6 +29,7 @@ def check_times(command: Command, update: Update, now: datetime, said_at: dateti
     """Only what the operator wrote is checked against the clock; what is inherited may have passed meanwhile."""
     if command.at is not None and command.at <= now:
         _refuse_time("--at", command.at, PAST)
+    _check_far(command, now)
     for option, time in (
         ("--etr", command.etr),
         ("--next", command.next),
@@ -35,8 +41,10 @@ def check_times(command: Command, update: Update, now: datetime, said_at: dateti
             _refuse_time(option, time, BEFORE_IT_GOES_OUT)
     if command.since is not None and command.since > now + CLOCK_SLACK and command.planned is None:
         _refuse_time("--since", command.since, NOT_YET)
-    if update.etr and update.since and command.etr and update.etr <= update.since:
-        _refuse_time("--etr", update.etr, BEFORE_IT_BEGAN)
+    began = update.planned.start if update.planned else update.since
+    if command.etr and began and command.etr <= began:
+        sentence = BEFORE_THE_WORK if update.planned else BEFORE_IT_BEGAN
+        _refuse_time("--etr", command.etr, sentence)
     if command.planned is not None:
         if command.planned.end <= command.planned.start:
             _refuse_time(
@@ -50,6 +58,22 @@ def check_times(command: Command, update: Update, now: datetime, said_at: dateti
                 command.planned.end,
                 PAST,
             )
+
+
+def _check_far(command: Command, now: datetime) -> None:
+    """Nobody plans or estimates more than a year ahead: a slip in the date is what it is."""
+    planned = command.planned
+    for option, time in (
+        ("--since", command.since),
+        ("--etr", command.etr),
+        ("--next", command.next),
+        ("--until", command.until),
+        ("--at", command.at),
+        ("--planned", planned.start if planned else None),
+        ("--planned", planned.end if planned else None),
+    ):
+        if time is not None and abs(time - now) > FAR:
+            _refuse_time(option, time, TOO_FAR)
 
 
 def _refuse_time(option: str, time: datetime, sentence: str) -> None:

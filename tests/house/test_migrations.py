@@ -1,0 +1,21 @@
+"""A migration that has landed is history: stores exist that went through it, and another text would not reach them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+VERSIONS = Path(__file__).parents[2] / "broadcaster/store/migrations/versions"
+# A new migration is added here when it lands (python broadcaster/store/migrations/new.py NNNN "what it does").
+LANDED = {
+    "0001_what_is_said_and_how_it_goes_out.py": "16a2b133704ac9d6cfaa2d487b6449838c3d44a1c0aad8cc2f5d9963d193cf9c",
+    "0002_who_reads_and_who_speaks.py": "d634f15315aa65e3a8faadf74fbed887f0875e3c2b0042ab86452665556f3c41",
+}
+
+
+def test_no_migration_that_has_landed_is_changed_or_gone() -> None:
+    found = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VERSIONS.glob("[0-9]*.py")
+    }
+    assert found == LANDED, "Leave what has landed and write a new migration; note a new one here."

@@ -22,6 +22,8 @@ MOST_QUOTES = 20_000
 MOST_BRACKETS = 1_000
 MOST_FIELDS = 64
 """Fields of one object; no body of ours has half as many, and no organisation as many languages."""
+MOST_ITEMS = 5_000
+"""Items of one list; a model refuses fewer by the name of their field."""
 MOST_LEVELS = 4
 
 
@@ -81,15 +83,13 @@ def _measure(value: object, levels: int) -> None:
     inner: list[object] = []
     if isinstance(value, dict):
         inner = list(value.values())
-        if len(inner) > MOST_FIELDS:
-            raise _too_much()
     elif isinstance(value, list):
         inner = value
-    if inner and not levels:
+    most = MOST_FIELDS if isinstance(value, dict) else MOST_ITEMS
+    if len(inner) > most or (inner and not levels):
         raise _too_much()
     for each in inner:
-        if isinstance(each, dict | list):
-            _measure(each, levels - 1)
+        _measure(each, levels - 1)
 
 
 def _too_much() -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broadcaster.api.identity import Doorkeeper, Unauthorized
@@ -45,6 +46,8 @@ class Guard:
             await self._app(scope, receive, noted)
         except Unauthorized as error:
             await unauthorized(error, words)(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is left to be answered, and nothing of ours failed
         except StoreError as error:
             await store_problem(error, language)(scope, receive, send)
         except Exception as error:

@@ -8,7 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from broadcaster.api import problems
+from broadcaster.api.door import MOST_FIELDS
 from broadcaster.testing.clock import NOON
 from broadcaster.testing.operators import Daemonless
 
@@ -213,6 +216,85 @@ def test_what_is_no_json_object_is_refused(idle_desk: Daemonless, content: bytes
     assert answer.status in (400, 422), answer.content
     assert answer.headers["content-type"] == "application/problem+json"
     assert incidents(idle_desk) == 0
+
+
+def test_what_no_body_of_ours_holds_meets_neither_parser_nor_model(
+    idle_desk: Daemonless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So whoever asks how the daemon is does not wait for it: a mebibyte of fields took a model most of a second."""
+    met: list[str] = []
+
+    async def parsed(request: Request) -> Any:
+        met.append("parser")
+        return json.loads(await request.body())
+
+    monkeypatch.setattr(Request, "json", parsed)
+    monkeypatch.setattr(problems, "_reason", lambda *_: met.append("model"))
+    for number, expected in ((50_000, []), (MOST_FIELDS + 1, ["parser"])):
+        fields = {f"k{n}": 0 for n in range(number)}
+        for body in (fields, REPORT | {"texts": fields}, [fields]):
+            answer = idle_desk.ask("POST", "/api/v1/preview", body, accept_language="en")
+            assert answer.detail.startswith("The request has more fields or levels than")
+            assert (answer.status, met) == (422, expected)
+            met.clear()
+
+
+def test_of_many_mistakes_twenty_are_told_and_the_rest_counted(idle_desk: Daemonless) -> None:
+    fields = {f"k{n}": 0 for n in range(MOST_FIELDS)}
+    answer = idle_desk.ask("POST", "/api/v1/incidents", fields, accept_language="en")
+    told = answer.json["errors"]
+    assert len(told) == 21
+    assert told[0]["reason"] == "there is no such field"
+    assert told[-1] == {"at": "", "reason": f"and {MOST_FIELDS - 20} more"}
+    few = idle_desk.ask("POST", "/api/v1/incidents", {"k": 0, "l": 0})
+    assert len(few.json["errors"]) == 2
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"text": "\x00"}', b"[" * 1_000])
+def test_what_is_no_json_is_said_in_our_own_words(idle_desk: Daemonless, body: bytes) -> None:
+    answer = idle_desk.ask("POST", "/api/v1/incidents", body)
+    assert answer.status == 400
+    assert answer.detail == "Begäran är inte läsbar JSON. Inget gjordes."
+
+
+PLANNED = {"start": "2026-11-23T22:00:00+01:00", "end": "2026-11-24T04:00:00+01:00"}
+
+
+@pytest.mark.parametrize("between", ["/", " / "])
+def test_planned_work_is_taken_as_the_option_has_it_too(desk: Daemonless, between: str) -> None:
+    as_option = between.join(PLANNED.values())
+    (told,) = [desk.ask("POST", "/api/v1/preview", REPORT | {"planned": as_option})]
+    assert told.status == 200, told.content
+    assert told.json["planned"] is not None
+    as_object = desk.ask("POST", "/api/v1/preview", REPORT | {"planned": PLANNED})
+    assert told.json["planned"] == as_object.json["planned"]
+
+
+@pytest.mark.parametrize("written", ["", "x", "a/b/c", PLANNED["start"], 5, [], True])
+def test_planned_work_that_cannot_be_read_says_how_to_write_it(
+    idle_desk: Daemonless, written: object
+) -> None:
+    answer = idle_desk.ask("POST", "/api/v1/preview", REPORT | {"planned": written})
+    assert (answer.status, answer.json["at"]) == (422, "planned")
+    assert "skriv BÖRJAN/SLUT, såsom 2026-" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "said"),
+    [
+        ("a/b", "planned.start", "ISO 8601"),
+        (PLANNED["start"] + "/04:00", "planned.end", "ISO 8601"),
+        ("2026-11-23T22:00/" + PLANNED["end"], "planned.start", "offset"),
+        ({"start": PLANNED["start"]}, "planned.end", "det saknas"),
+        (PLANNED | {"stop": 1}, "planned.stop", "det finns inget sådant fält"),
+    ],
+)
+def test_of_planned_work_the_half_that_is_wrong_is_named(
+    idle_desk: Daemonless, written: object, at: str, said: str
+) -> None:
+    answer = idle_desk.ask("POST", "/api/v1/preview", REPORT | {"planned": written})
+    assert (answer.status, answer.json["at"]) == (422, at)
+    assert said in answer.detail
 
 
 def test_a_form_is_refused_so_that_no_page_can_post_one(idle_desk: Daemonless) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from broadcaster.api import bounds, serving
 from broadcaster.api.serving import Listener
@@ -173,6 +174,27 @@ def test_a_gibibyte_in_chunks_is_refused_and_not_kept_in_memory(idle_desk: Daemo
     assert sent < 64
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 50 * 1024  # KiB
+
+
+@pytest.mark.parametrize(
+    "path", ["/preview", "/subscribers/import?channel=sms&source=x&legal_basis=y"]
+)
+def test_who_goes_before_he_has_said_everything_is_no_failure_of_ours(
+    idle_desk: Daemonless, path: str
+) -> None:
+    with capture_logs() as logged:
+        with socket.create_connection(("127.0.0.1", idle_desk.api.port), timeout=10) as client:
+            lines = ("Content-Type: application/json", "Content-Length: 5000")
+            client.sendall(head(idle_desk, *lines, path=f"/api/v1{path}") + b"{")
+            while not [one for one in connections(idle_desk) if one.cycle and one.cycle.body]:
+                time.sleep(0.005)  # only the server knows what it has read
+            (served,) = connections(idle_desk)
+        until = time.monotonic() + 10
+        while not served.cycle.response_complete and served in connections(idle_desk):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        idle_desk.ask("GET", "/api/v1/organisation")
+    assert [one for one in logged if one["event"] == "request failed"] == []
 
 
 def test_what_is_a_little_too_large_is_told_so(idle_desk: Daemonless) -> None:

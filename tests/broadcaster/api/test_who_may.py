@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.routing import Route
 
 from broadcaster.api.guard import OPEN
@@ -85,6 +86,34 @@ def request(desk: Daemonless, place: tuple[str, str], token: str) -> Any:
 def test_every_route_has_its_policy(idle_desk: Daemonless) -> None:
     there = {(method, path) for method, path in routes(idle_desk.app) if path not in OPEN}
     assert there == set(POLICY)
+
+
+def test_every_route_says_which_role_it_takes(idle_desk: Daemonless) -> None:
+    said = {
+        (method.upper(), path.removeprefix("/api/v1")): described["x-role"]
+        for path, methods in idle_desk.app.openapi()["paths"].items()
+        for method, described in methods.items()
+    }
+    assert said == {place: policy[0].value for place, policy in POLICY.items()}
+
+
+@pytest.mark.parametrize("place", [one for one in POLICY if POLICY[one][0] is not V], ids=" ".join)
+def test_a_role_is_looked_at_before_anything_of_the_body_is_read(
+    standing: Daemonless, monkeypatch: pytest.MonkeyPatch, place: tuple[str, str]
+) -> None:
+    read: list[str] = []
+    stream = Request.stream
+
+    def noted(one: Request) -> Any:
+        read.append(one.url.path)
+        return stream(one)
+
+    monkeypatch.setattr(Request, "stream", noted)
+    standing.ask("POST", "/api/v1/preview", REPORT)
+    assert read.pop() == "/api/v1/preview"  # so that a body that is read is seen
+    path = "/api/v1" + (POLICY[place][2] or place[1])
+    answer = standing.ask(place[0], path, b"{" * 1_000_000, token=standing.token(V))
+    assert (answer.status, read) == (403, [])
 
 
 @pytest.mark.parametrize("place", POLICY, ids=" ".join)

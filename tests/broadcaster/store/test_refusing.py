@@ -9,11 +9,12 @@ from concurrent.futures import wait
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection, select
 
-from broadcaster.store import Rank, Store, StoreBusy, StoreFull, database, tables as t
+from broadcaster.store import Rank, Store, StoreBroken, StoreBusy, StoreFull, database, tables as t
 from broadcaster.store.handing import Refusal
 from broadcaster.store.putting import put
 from broadcaster.testing.builders import KEY
@@ -135,14 +136,40 @@ def test_a_log_that_cannot_be_cut_stops_nobody_and_is_cut_after_the_next_write(
 ) -> None:
     log = tmp_path / "broadcaster.db-wal"
 
-    def erase(connection: Connection, allowed: int) -> None:
+    def allow(connection: Connection, answer: int) -> None:
         driver = connection.connection.driver_connection
         assert driver is not None
-        driver.set_authorizer(lambda act, what, *_: allowed if "checkpoint" in str(what) else 0)
-        note(connection, "x")
+        driver.set_authorizer(lambda act, what, *_: answer if "checkpoint" in str(what) else 0)
+
+    def erase(connection: Connection) -> None:
+        allow(connection, sqlite3.SQLITE_DENY)
+        note(connection, "erased")
         connection.info["checkpoint"] = True
 
-    store.write(partial(erase, allowed=sqlite3.SQLITE_DENY)).result(10)
+    store.write(erase).result(10)
     assert log.stat().st_size > 0
-    store.write(partial(erase, allowed=sqlite3.SQLITE_OK)).result(10)
+    store.write(partial(allow, answer=sqlite3.SQLITE_OK)).result(10)
     assert log.stat().st_size == 0
+
+
+def test_a_disk_that_broke_its_promise_is_seen(store: Store) -> None:
+    broken = StoreBroken("The disk refused to keep what was written.")
+    store._writer.broken = broken  # as the writer notes it when fsync fails
+    for rank in (Rank.RETRACT, Rank.OUTCOME):
+        assert store.write(partial(note, name="a"), rank).exception(10) is broken
+    seen = refusal(store)
+    assert seen is not None
+    assert seen.reason is broken
+
+
+def test_long_writes_do_not_pile_up_before_one_commit(store: Store) -> None:
+    entered, never = Event(), Event()
+
+    def linger(_: Connection) -> None:
+        entered.set()
+        never.wait(0.1)  # several times what a batch may take
+
+    first = store.write(linger, Rank.IMPORT)
+    assert entered.wait(10)
+    second = store.write(lambda _: first.done(), Rank.IMPORT)
+    assert second.result(10)

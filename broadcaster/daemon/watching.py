@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from broadcaster.domain.incident import Audience
-from broadcaster.domain.standing import newest_standing
+from broadcaster.domain.standing import standing_promise
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
@@ -194,8 +194,8 @@ class Watch:
     @staticmethod
     def _promises(seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for record in seen["open"]:
-            newest = newest_standing(record.updates, Audience.PUBLIC)
-            if newest is not None and newest.said.promise is not None and newest.said.promise < now:
+            promise = standing_promise(record.updates, Audience.PUBLIC)
+            if promise is not None and promise < now:
                 yield Degraded(
                     "promise",
                     record.name,

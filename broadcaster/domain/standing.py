@@ -3,6 +3,8 @@
 A word takes over what its operator left out from the word that stood when it was written. When that word is retracted,
 what it gave goes with it, and what was said before it holds again, as though it had never been said. A correction takes
 over from what it corrects in the same way, so a corrected word gives on what its correction says.
+
+The promise is another thing: what readers were told last of when the next word comes is the promise, also by a retraction.
 """
 
 from __future__ import annotations
@@ -54,12 +56,24 @@ def newest_standing(words: Iterable[W], audience: Audience = Audience.STAFF) -> 
 def what_stands(
     words: Iterable[Word], audience: Audience, *, without: int | None = None
 ) -> Update | None:
-    """The newest word that stands for `audience`, with the facts that stand; None when nothing does.
+    """The newest word that stands for `audience`, with the facts and the promise that stand; None when nothing does.
 
     Args:
         without: the number of a word that is about to be retracted.
     """
     return _Record(words, without).now(audience)
+
+
+def standing_words(words: Iterable[Word], audience: Audience) -> list[Update]:
+    """Every word that stands for `audience`, in the order they went out, each with those of its facts that stand."""
+    record = _Record(words, None)
+    return [record.as_it_stands(word) for word in record.standing(audience)]
+
+
+def standing_promise(words: Iterable[Word], audience: Audience) -> datetime | None:
+    """When the next word comes by what `audience` was told last; None when nothing stands."""
+    stands = what_stands(words, audience)
+    return stands.promise if stands else None
 
 
 def says_what_was_taken_back(words: Iterable[Word], held: Word) -> bool:
@@ -68,20 +82,32 @@ def says_what_was_taken_back(words: Iterable[Word], held: Word) -> bool:
 
 
 def _told(words: Iterable[W]) -> list[W]:
-    """What was said of the situation, in the order it went out: by number, for clocks may be set back.
+    """What was said of the situation, in the order it went out."""
+    return [word for word in _out(words) if word.said.kind is not Kind.RETRACTION]
 
-    A scheduled word comes after those that were written before it went out.
-    """
-    told = [w for w in words if w.said.released_at and w.said.kind is not Kind.RETRACTION]
 
-    def place(word: Word) -> tuple[int, int, int]:
-        number, out = word.said.number, word.said.released_at
-        if word.release_at is None or out is None:
-            return number, 0, number
-        before = [w.said.number for w in told if w.release_at is None and w.said.accepted_at <= out]
-        return max(before, default=0), 1, number
+def _out(words: Iterable[W]) -> list[W]:
+    """What went out, in that order: by number, and a scheduled word after those that went out before it."""
+    out = [(word, word.said.released_at) for word in words]
+    at_once = [word for word, at in out if at is not None and word.release_at is None]
 
-    return sorted(told, key=place)
+    def place(word: Word, at: datetime) -> tuple[int, int, datetime, int]:
+        number = word.said.number
+        if word.release_at is None:
+            return number, 0, at, number
+        before = [each.said.number for each in at_once if not _was_out(word, each)]
+        return max(before, default=0), 1, at, number
+
+    placed = [(place(word, at), word) for word, at in out if at is not None]
+    return [word for _, word in sorted(placed, key=lambda each: each[0])]
+
+
+def _was_out(scheduled: Word, at: Word) -> bool:
+    """Whether a scheduled word was out when `at` was written: by revision where both have one, for clocks may be set back."""
+    word, later = scheduled.said, at.said
+    if word.revision and later.revision and at.release_at is None:
+        return word.revision < later.revision
+    return word.released_at is not None and word.released_at <= later.accepted_at
 
 
 def _is_for(word: Word, audience: Audience) -> bool:
@@ -92,39 +118,60 @@ def _is_before(word: Word, at: Word | None) -> bool:
     """Whether a released word was out when `at` was written (None: now)."""
     if at is None:
         return True
-    out = word.said.released_at
-    in_time = word.release_at is None or (out is not None and out <= at.said.accepted_at)
+    in_time = word.release_at is None or _was_out(word, at)
     return word.said.number < at.said.number and in_time
 
 
 class _Record:
-    """The words of one incident, and of every fact of each the word that said it first (`_sources`)."""
+    """The words of one incident, what stood when each was written (`_before`), and who first said its facts (`_sources`)."""
 
     def __init__(self, words: Iterable[Word], without: int | None) -> None:
-        known = list(words)
         self._without = without
-        self._released = {word.said.number: word for word in known if word.said.released_at}
-        self._told = _told(known)
+        self._out = _out(words)
+        self._released = {word.said.number: word for word in self._out}
+        self._told = [word for word in self._out if word.said.kind is not Kind.RETRACTION]
         self._places = {word.said.number: place for place, word in enumerate(self._told)}
+        self._before: dict[int, Word | None] = {}
         self._sources: dict[int, dict[str, Word]] = {}
+        self._is_whole = without is None and not any(word.struck_by for word in self._out)
+        if not self._is_whole:
+            self._trace()
+
+    def _trace(self) -> None:
         for word in sorted(self._told, key=lambda one: one.said.number):
-            self._sources[word.said.number] = {name: self._source(word, name) for name in _FACTS}
+            number, before = word.said.number, self._newest(word.said.audience, word)
+            self._before[number] = before
+            self._sources[number] = {name: self._source(word, before, name) for name in _FACTS}
 
     def now(self, audience: Audience) -> Update | None:
         newest = self._newest(audience, None)
         if newest is None:
             return None
-        origins = {name: self._origin(name, audience, None) for name in _FACTS}
-        facts = {name: getattr(word.said, name) for name, word in origins.items() if word}
-        usual = _BLANK | {name: getattr(newest.said, name) for name in _NEVER_BLANK}
-        areas = origins["areas"] or newest
-        return replace(newest.said, **(usual | facts), ended=areas.said.ended)
+        heard = [w.said for w in self._out if _is_for(w, audience)]
+        promises = [said.promise for said in heard if said.number != self._without]
+        return replace(self.as_it_stands(newest), promise=promises[-1])
+
+    def standing(self, audience: Audience) -> list[Word]:
+        """In the order they went out."""
+        return [word for word in self._told if _is_for(word, audience) and self._stands(word, None)]
+
+    def as_it_stands(self, word: Word) -> Update:
+        # Nearly always so, and a board asks this of a hundred incidents whenever one changes.
+        if self._is_whole:
+            return word.said
+        origins = {name: self._origin(word, name, None) for name in _FACTS}
+        facts = {name: getattr(origin.said, name) for name, origin in origins.items() if origin}
+        usual = _BLANK | {name: getattr(word.said, name) for name in _NEVER_BLANK}
+        areas = origins["areas"] or word
+        return replace(word.said, **(usual | facts), ended=areas.said.ended)
 
     def is_outdated(self, held: Word) -> bool:
+        if self._is_whole:
+            return False
         audience = held.said.audience
-        stands = self.now(audience)
+        stands, before = self.now(audience), self._newest(audience, held)
         for name in _FACTS:
-            fact, origin = getattr(held.said, name), self._origin(name, audience, held)
+            fact, origin = getattr(held.said, name), self._origin(before, name, held)
             if origin is None or getattr(origin.said, name) != fact:
                 continue  # its operator said so himself
             still = stands is not None and getattr(stands, name) == fact
@@ -132,28 +179,29 @@ class _Record:
                 return True
         return False
 
-    def _origin(self, name: str, audience: Audience, at: Word | None) -> Word | None:
-        """The word that gave a fact as it stood when `at` was written; None when nothing gives it any more."""
-        word = self._newest(audience, at)
+    def _origin(self, word: Word | None, name: str, at: Word | None) -> Word | None:
+        """The word that gave a fact of `word` as it stood when `at` was written; None when nothing gives it any more."""
         while word is not None:
             origin = self._sources[word.said.number][name]
             if not self._is_gone(origin, at):
                 return origin
-            word = self._newest(origin.said.audience, origin)
+            word = self._before[origin.said.number]
         return None
 
-    def _source(self, word: Word, name: str) -> Word:
-        origin = self._origin(name, word.said.audience, word)
+    def _source(self, word: Word, before: Word | None, name: str) -> Word:
+        origin = self._origin(before, name, word)
         same = origin is not None and getattr(origin.said, name) == getattr(word.said, name)
         return origin if origin is not None and same else word
 
     def _newest(self, audience: Audience, at: Word | None) -> Word | None:
         end = self._places.get(at.said.number) if at is not None else None
         for word in reversed(self._told[:end]):
-            struck = self._striker(word, at) or self._is_gone(word, at)
-            if _is_for(word, audience) and _is_before(word, at) and not struck:
+            if _is_for(word, audience) and _is_before(word, at) and self._stands(word, at):
                 return word
         return None
+
+    def _stands(self, word: Word, at: Word | None) -> bool:
+        return self._striker(word, at) is None and not self._is_gone(word, at)
 
     def _striker(self, word: Word, at: Word | None) -> Word | None:
         """What had corrected or retracted a word when `at` was written."""

@@ -13,7 +13,7 @@ from babel.numbers import format_decimal
 
 from broadcaster.channel import Probe
 from broadcaster.domain.incident import Audience
-from broadcaster.domain.standing import newest_standing
+from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
 from broadcaster.locale.retelling import retell
@@ -204,8 +204,8 @@ def _promises(desk: Desk, now: datetime) -> Iterator[Finding]:
         lambda connection: incidents.page(connection, before=None, limit=_OPEN, only_open=True)
     )
     for record in open_now:
-        newest = newest_standing(record.updates, Audience.PUBLIC)
-        if newest is not None and newest.said.promise is not None and newest.said.promise < now:
+        promise = standing_promise(record.updates, Audience.PUBLIC)
+        if promise is not None and promise < now:
             yield Finding(
                 "promise",
                 Verdict.MEND,

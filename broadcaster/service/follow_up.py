@@ -11,8 +11,8 @@ from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Planned
 from broadcaster.domain.standing import (
-    newest_standing,
     says_what_was_taken_back,
+    standing_promise,
     what_stands,
 )
 from broadcaster.domain.wording import Wording
@@ -53,8 +53,7 @@ def _load(desk: Desk, due: Due) -> IncidentRecord:
 
 
 def _promise(record: IncidentRecord) -> datetime | None:
-    newest = newest_standing(record.updates, Audience.PUBLIC)
-    return newest.said.promise if newest and record.closed_at is None else None
+    return standing_promise(record.updates, Audience.PUBLIC) if record.closed_at is None else None
 
 
 def _clock(desk: Desk, when: datetime) -> str:

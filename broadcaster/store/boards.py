@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, desc, func, select, true
@@ -22,7 +21,8 @@ from broadcaster.domain.board import (
     IncidentLine,
     Struck,
 )
-from broadcaster.domain.incident import Kind, Mode, Revision, Update
+from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Update
+from broadcaster.domain.standing import standing_words, what_stands
 from broadcaster.store import tables as t
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord, load_many
 
@@ -189,27 +189,31 @@ def _archive_page(connection: Connection, record: _Record, number: int) -> Archi
 
 # ------------------------------------------------------------------------------------------------- how it is told
 class _Word(NamedTuple):
-    """One released public update."""
+    """One released public update, `struck_by` the number of what corrected or retracted it."""
 
     said: Update
     revision: Revision
     at: datetime
-    retracts_all: bool
+    struck_by: int | None
 
     @property
     def etr(self) -> datetime | None:
-        """The estimate as it stands after it: the end of the whole incident leaves none."""
-        return None if self.closes else self.said.etr
+        return _etr(self.said)
 
-    @property
-    def closes(self) -> bool:
-        return self.said.kind is Kind.RESTORED and not self.said.areas
+
+def _etr(said: Update) -> datetime | None:
+    """The estimate as it stands after an update: the end of the whole incident leaves none."""
+    return None if _closes(said) else said.etr
+
+
+def _closes(said: Update) -> bool:
+    return said.kind is Kind.RESTORED and not said.areas
 
 
 def _words(updates: Iterable[UpdateRecord]) -> list[_Word]:
     """What was released to the public, in the order of release: a scheduled update has an earlier number."""
     words = [
-        _Word(u.said, u.said.revision, u.said.released_at, u.corrects_all)
+        _Word(u.said, u.said.revision, u.said.released_at, u.struck_by)
         for u in updates
         if u.said.revision is not None and u.said.released_at is not None
     ]
@@ -217,80 +221,48 @@ def _words(updates: Iterable[UpdateRecord]) -> list[_Word]:
 
 
 def _strikes(words: Sequence[_Word]) -> dict[int, Struck]:
-    """Which numbers no longer stand; the first strike counts, and one of all spares what was released after it."""
-    strikes: dict[int, Struck] = {}
-    for position, word in enumerate(words):
-        kind, number = word.said.kind, word.said.number
-        if kind not in (Kind.CORRECTION, Kind.RETRACTION):
-            continue
-        struck = [word.said.corrects] if word.said.corrects is not None else []
-        if kind is Kind.RETRACTION and word.retracts_all:
-            struck += [earlier.said.number for earlier in words[:position]]
-        for wrong in struck:
-            strikes.setdefault(wrong, Struck(kind, word.at, number))
-    return strikes
+    """Which numbers no longer stand, and since when."""
+    by = {word.said.number: Struck(word.said.kind, word.at, word.said.number) for word in words}
+    return {word.said.number: by[word.struck_by] for word in words if word.struck_by is not None}
 
 
 def _incident(record: IncidentRecord) -> BoardIncident:
     words = _words(record.updates)
-    strikes = _strikes(words)
-    speaking = [word for word in words if word.said.kind is not Kind.RETRACTION]
-    standing = [word for word in speaking if word.said.number not in strikes]
+    stands = what_stands(record.updates, Audience.PUBLIC)
     # A retracted incident keeps its name and severity, so that a list can say what was retracted.
-    named = (standing or speaking or words)[-1].said
+    speaking = [word.said for word in words if word.said.kind is not Kind.RETRACTION]
+    named = stands or (speaking[-1] if speaking else words[-1].said)
     is_open = record.closed_at is None
     facts: dict[str, Any] = {}
-    if standing:
-        facts = {"since": named.since, "planned": named.planned}
-        facts |= _standing_facts(words, standing[-1], strikes)
-    if standing and is_open:
-        facts |= {"etr": standing[-1].etr, "promise": named.promise}
+    if stands:
+        told = ("since", "planned", "affected", "cause", "instruction")
+        facts = {name: getattr(stands, name) for name in told}
+    if stands and is_open:
+        facts |= {"areas": stands.areas, "etr": _etr(stands), "promise": stands.promise}
     return BoardIncident(
         id=record.name,
         mode=record.mode,
         severity=named.severity,
         headline=named.headline,
-        areas=named.areas if standing and is_open else (),
         areas_ever=tuple(
             dict.fromkeys(area for word in words for area in (*word.said.areas, *word.said.ended))
         ),
         opened_at=words[0].at,
         closed_at=record.closed_at,
-        retracted=not standing,
-        etr_history=tuple(_etr_history(standing)),
-        updates=tuple(reversed(_updates(words, strikes))),
-        **facts,
+        retracted=stands is None,
+        etr_history=tuple(_etr_history(standing_words(record.updates, Audience.PUBLIC))),
+        updates=tuple(reversed(_updates(words, _strikes(words)))),
+        **{"areas": (), **facts},
     )
 
 
-def _standing_facts(
-    words: Sequence[_Word], newest: _Word, strikes: Mapping[int, Struck]
-) -> Mapping[str, Any]:
-    """The facts of the newest standing word, without those it took over from a word that was retracted later."""
-    place = words.index(newest)
-    so_far = [word.said for word in words[: place + 1] if word.said.kind is not Kind.RETRACTION]
-    later = {word.said.number for word in words[place:] if word.said.kind is Kind.RETRACTION}
-    origins = {name: _origin(so_far, name) for name in ("affected", "cause", "instruction")}
-    return {
-        name: getattr(newest.said, name)
-        for name, origin in origins.items()
-        if origin not in strikes or strikes[origin].by not in later
-    }
-
-
-def _origin(said: Sequence[Update], name: str) -> int:
-    """The number of the update that first said a fact as the last one has it, unbroken since."""
-    fact = getattr(said[-1], name)
-    *_, first = takewhile(lambda update: getattr(update, name) == fact, reversed(said))
-    return first.number
-
-
-def _etr_history(standing: Iterable[_Word]) -> Iterable[EtrChange]:
+def _etr_history(standing: Iterable[Update]) -> Iterable[EtrChange]:
+    """What of the estimates still stands: one that was taken over from a retracted word never was."""
     before: datetime | None = None
-    for word in standing:
-        if not word.closes and word.etr != before:
-            yield EtrChange(word.at, word.etr, word.said.number)
-            before = word.etr
+    for said in standing:
+        if not _closes(said) and said.etr != before and said.released_at is not None:
+            yield EtrChange(said.released_at, said.etr, said.number)
+            before = said.etr
 
 
 def _updates(words: Sequence[_Word], strikes: Mapping[int, Struck]) -> list[BoardUpdate]:

@@ -31,16 +31,6 @@ class UpdateRecord:
     out_at: datetime | None
     struck_by: int | None = None
 
-    @property
-    def stands(self) -> bool:
-        """Whether it is released, speaks of the situation, and was neither corrected nor retracted."""
-        said = self.said
-        return (
-            said.released_at is not None
-            and self.struck_by is None
-            and said.kind is not Kind.RETRACTION
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentRecord:
@@ -54,13 +44,6 @@ class IncidentRecord:
     closed_at: datetime | None
     last_number: int
     updates: tuple[UpdateRecord, ...]
-
-    def newest_standing(self, audience: Audience | None = None) -> UpdateRecord | None:
-        """The newest update that still stands (for `audience`), or None."""
-        for record in reversed(self.updates):
-            if record.stands and (audience is None or record.said.audience is audience):
-                return record
-        return None
 
     def numbered(self, number: int) -> UpdateRecord | None:
         """The update of this number, or None."""
@@ -103,13 +86,27 @@ def _incident(row: Any, updates: list[Any]) -> IncidentRecord:
 
 
 def _struck_by(row: Any, updates: list[Any]) -> int | None:
-    """The first released correction or retraction that concerns `row`; a retraction of all spares later updates."""
-    for other in updates:
-        if other.released_at is None or other.number <= row.number:
-            continue
-        if other.corrects == row.number or (other.corrects_all and other.kind == Kind.RETRACTION):
-            return int(other.number)
-    return None
+    """What first corrected or retracted `row`; what only staff are told strikes nothing that the public reads."""
+    strikers = [
+        other
+        for other in updates
+        if other.released_at is not None
+        and (other.corrects == row.number or _retracts_all_before(other, row))
+        and (other.audience == Audience.PUBLIC or row.audience == Audience.STAFF)
+    ]
+    first = min(strikers, key=lambda other: (other.released_at, other.number), default=None)
+    return int(first.number) if first else None
+
+
+def _retracts_all_before(other: Any, row: Any) -> bool:
+    """Whether all was retracted after `row` went out: by number, unless one of them had to wait for its time."""
+    if not other.corrects_all or other.kind != Kind.RETRACTION or other.number == row.number:
+        return False
+    if other.release_at is None and row.release_at is None:
+        return bool(other.number > row.number)
+    if row.rev_n is not None and other.rev_n is not None:
+        return (row.rev_epoch, row.rev_n) < (other.rev_epoch, other.rev_n)
+    return row.released_at is not None and bool(row.released_at <= other.released_at)
 
 
 def _record(incident: str, row: Any, struck_by: int | None) -> UpdateRecord:

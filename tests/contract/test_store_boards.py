@@ -44,9 +44,19 @@ def only(store: Store) -> BoardIncident:
 
 
 # ------------------------------------------------------------------------------------------- the plain reading of it all
+FACTS_TOLD = (
+    *("since", "etr", "planned", "affected", "cause", "instruction"),
+    *("severity", "headline", "areas"),
+)
+NOTHING: dict[str, Any] = dict.fromkeys(FACTS_TOLD) | {"cause": "", "instruction": ""}
+
+
 @dataclass
 class Said:
-    """One update of a script. It is public once it has a revision."""
+    """One update of a script. It is public once it has a revision.
+
+    `brought` remembers for each fact who had said what when this was written, oldest first, and last who said it so.
+    """
 
     update: Update
     update_id: int
@@ -54,11 +64,28 @@ class Said:
     whole: bool = False
     at: datetime = NOON
     revision: Revision | None = None
+    brought: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
 
     @property
     def etr(self) -> datetime | None:
         over = self.update.kind is Kind.RESTORED and not self.update.areas
         return None if over else self.update.etr
+
+    def remember(self, public: Sequence[Said]) -> None:
+        """Set down, as this is written, what it takes over of what stands and what it says anew."""
+        stands = _standing(public)
+        for name in FACTS_TOLD:
+            line = stands[-1].brought[name] if stands else []
+            line = [(number, fact) for number, fact in line if not _gone(number, public)]
+            fact = getattr(self.update, name)
+            taken_over = line and line[-1][1] == fact
+            self.brought[name] = line if taken_over else [*line, (self.update.number, fact)]
+
+    def fact(self, name: str, public: Sequence[Said]) -> Any:
+        """What of it stands: as last said by one whose word was not taken back."""
+        kept = [fact for number, fact in self.brought[name] if not _gone(number, public)]
+        never_blank = name in ("severity", "headline", "areas")
+        return kept[-1] if kept else getattr(self.update, name) if never_blank else NOTHING[name]
 
 
 @dataclass
@@ -68,8 +95,7 @@ class Memory:
     said: list[Said] = field(default_factory=list)
 
     def board(self, revision: Revision) -> Board:
-        public = [each for each in self.said if each.revision]
-        public.sort(key=lambda each: each.revision or Revision(0, 0))
+        public = _in_order(self.said)
         names = list(dict.fromkeys(each.update.incident for each in public))
         incidents = [
             _incident([each for each in public if each.update.incident == name]) for name in names
@@ -103,6 +129,12 @@ class Memory:
         )
 
 
+def _in_order(said: Sequence[Said]) -> list[Said]:
+    """What is public of it, in the order it went out."""
+    public = [each for each in said if each.revision]
+    return sorted(public, key=lambda each: each.revision or Revision(0, 0))
+
+
 def _incident(said: Sequence[Said]) -> BoardIncident:
     closed_at: datetime | None = None
     for each in said:
@@ -110,63 +142,55 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
             closed_at = each.at
         elif each.update.areas:
             closed_at = None
-    stands = [
-        each
-        for each in said
-        if each.update.kind is not Kind.RETRACTION and _struck(each, said) is None
-    ]
+    stands = _standing(said)
     told = stands or [each for each in said if each.update.kind is not Kind.RETRACTION] or said
     newest = told[-1].update
-    kept = _kept(said, stands[-1]) if stands else set()
+    facts = NOTHING | {"severity": newest.severity, "headline": newest.headline}
+    if stands:
+        facts = {name: stands[-1].fact(name, said) for name in FACTS_TOLD}
+    if not stands or closed_at:
+        facts |= {"areas": (), "etr": None}
+    if newest.kind is Kind.RESTORED and not facts["areas"]:
+        facts |= {"etr": None}
     ever: list[str] = []
     for each in said:
         for area in (*each.update.areas, *each.update.ended):
             ever += [] if area in ever else [area]
-    etrs = [each for each in stands if each.update.areas or each.update.kind is not Kind.RESTORED]
+    etrs = [
+        (each, each.fact("etr", said))
+        for each in stands
+        if each.fact("areas", said) or each.update.kind is not Kind.RESTORED
+    ]
     history = [
-        EtrChange(each.at, each.etr, each.update.number)
-        for before, each in zip([None, *etrs], etrs, strict=False)
-        if each.etr != (before.etr if before else None)
+        EtrChange(each.at, etr, each.update.number)
+        for before, (each, etr) in zip([None, *(etr for _, etr in etrs)], etrs, strict=False)
+        if etr != before
     ]
     return BoardIncident(
         id=newest.incident,
         mode=newest.mode,
-        severity=newest.severity,
-        headline=newest.headline,
-        areas=newest.areas if stands and not closed_at else (),
         areas_ever=tuple(ever),
         opened_at=said[0].at,
-        since=newest.since if stands else None,
         closed_at=closed_at,
         retracted=not stands,
-        etr=told[-1].etr if stands and not closed_at else None,
         etr_history=tuple(history),
-        promise=newest.promise if stands and not closed_at else None,
-        planned=newest.planned if stands else None,
-        affected=newest.affected if "affected" in kept else None,
-        cause=newest.cause if "cause" in kept else "",
-        instruction=newest.instruction if "instruction" in kept else "",
+        promise=said[-1].update.promise if stands and not closed_at else None,
         updates=tuple(_update(said, place) for place in reversed(range(len(said)))),
+        **facts,
     )
 
 
-def _kept(said: Sequence[Said], newest: Said) -> set[str]:
-    """Which facts of the newest standing word were not taken over from one that was retracted after it."""
-    kept = set()
-    for name in ("affected", "cause", "instruction"):
-        origin = newest
-        for each in said[said.index(newest) :: -1]:
-            if each.update.kind is Kind.RETRACTION:
-                continue
-            if getattr(each.update, name) != getattr(newest.update, name):
-                break
-            origin = each
-        struck = _struck(origin, said)
-        by = [each for each in said if struck and each.update.number == struck.by]
-        late = bool(by) and said.index(by[0]) > said.index(newest)
-        if not late or by[0].update.kind is not Kind.RETRACTION:
-            kept.add(name)
-    return kept
+def _standing(said: Sequence[Said]) -> list[Said]:
+    """What was said of the situation and neither corrected nor retracted, in the order it went out."""
+    speaks = [each for each in said if each.update.kind is not Kind.RETRACTION]
+    return [each for each in speaks if _struck(each, said) is None]
+
+
+def _gone(number: int, said: Sequence[Said]) -> bool:
+    """Whether a word was retracted, or corrected by one that is gone: then nothing that it brought is so."""
+    (word,) = (each for each in said if each.update.number == number)
+    struck = _struck(word, said)
+    return struck is not None and (struck.kind is Kind.RETRACTION or _gone(struck.by, said))
 
 
 def _struck(wrong: Said, said: Sequence[Said]) -> Struck | None:
@@ -343,7 +367,9 @@ class Script:
             now,
         )
         revision = Revision.parse(accepted.revision) if accepted.revision else None
-        self.memory.said.append(Said(update, accepted.update_id, incident_id, whole, now, revision))
+        told = Said(update, accepted.update_id, incident_id, whole, now, revision)
+        told.remember(_in_order(history))
+        self.memory.said.append(told)
 
     def _settle(self, act: Act, now: datetime) -> None:
         held = [
@@ -530,6 +556,45 @@ def test_what_was_only_taken_over_from_a_retracted_word_no_longer_stands(store: 
     facts: dict[str, Any] = {"cause": "Åska.", "instruction": "Koka vattnet.", "affected": 340}
     told = tell_all(store, facts, facts, facts | RETRACTED)
     assert (told.cause, told.instruction, told.affected) == ("", "", None)
+
+
+def test_nothing_that_a_later_word_took_over_from_a_retracted_one_stands(store: Store) -> None:
+    true: dict[str, Any] = {"severity": Severity.MINOR, "headline": "", "etr": minutes(60)}
+    wrong: dict[str, Any] = {
+        "severity": Severity.EXTREME,
+        "headline": "Vattenläcka",
+        "etr": minutes(90),
+        "since": minutes(-90),
+        "areas": ("norra-ekbyn", "sjovik"),
+        "planned": Planned(minutes(60), minutes(90)),
+    }
+    told = tell_all(store, true, wrong, wrong, true | RETRACTED | {"corrects": 2})
+    assert (told.severity, told.headline, told.etr) == (Severity.MINOR, "", minutes(60))
+    assert (told.since, told.planned, told.areas) == (None, None, ("norra-ekbyn",))
+    assert told.etr_history == (EtrChange(NOON, minutes(60), 1),)
+
+
+def test_what_was_said_before_a_retracted_word_stands_again(store: Store) -> None:
+    true, wrong = {"cause": "Åska."}, {"cause": "Kabelfel."}
+    told = tell_all(store, true, wrong, wrong, true | RETRACTED | {"corrects": 2})
+    assert told.cause == "Åska."
+
+
+def test_what_a_retraction_told_of_the_next_word_is_the_promise(store: Store) -> None:
+    retracted = RETRACTED | {"corrects": 2, "promise": minutes(50)}
+    told = tell_all(store, {"promise": minutes(1)}, {"promise": minutes(40)}, retracted)
+    assert told.promise == minutes(50)
+
+
+def test_a_retraction_of_all_at_its_time_strikes_what_was_said_meanwhile(store: Store) -> None:
+    first = tell(store)
+    gone: dict[str, Any] = {"kind": Kind.RETRACTION, "areas": (), "ended": ("norra-ekbyn",)}
+    later = {"corrects_all": True, "hold": "scheduled", "release_at": minutes(30)}
+    waits = tell(store, after=first, now=minutes(1), rest=later, **gone)
+    tell(store, after=waits, now=minutes(2))
+    store.write(lambda c: releasing.release(c, waits.update_id, minutes(30))).result()
+    assert only(store).retracted
+    assert {update.number for update in only(store).updates if update.struck} == {1, 3}
 
 
 def test_what_is_said_again_after_a_retraction_stands(store: Store) -> None:

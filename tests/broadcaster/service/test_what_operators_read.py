@@ -39,7 +39,7 @@ def refused(desk: Daemonless, path: str, body: Any) -> str:
         ({"area": "norra-ekbyn"}, "vid area: skriv en lista, inom hakparenteser. Inget gjordes."),
         ({"area": ["x" * 81]}, "vid area.0: högst 80 tecken tas emot. Inget gjordes."),
         ({"planned": {"start": "2026-11-23T08:00:00Z"}}, "vid planned.end: det saknas."),
-        ({"planned": 5}, "vid planned: skriv ett objekt, inom klammerparenteser."),
+        ({"planned": 5}, "vid planned: skriv BÖRJAN/SLUT, såsom"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_the_operators_language(

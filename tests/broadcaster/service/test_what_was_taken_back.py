@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from broadcaster.domain.incident import Kind, Planned, Severity, Update
-from broadcaster.service import follow_up, status
+from broadcaster.domain.incident import Kind, Mode, Planned, Severity, Update
+from broadcaster.service import doctor, follow_up, status
 from broadcaster.service.commands import Command
+from broadcaster.service.notices import iso
 from broadcaster.service.previewing import preview
 from broadcaster.service.saying import prepare
-from broadcaster.store import dues, incidents, tables as t
+from broadcaster.store import boards, dues, incidents, tables as t
 from broadcaster.testing.rig import OPERATOR, Rig
 
 HOOK = {
@@ -186,6 +187,49 @@ def test_the_holding_message_that_comes_by_itself_says_nothing_retracted(town: R
     town.clock.shift += timedelta(hours=1)
     assert due(town, "grace") == ["holding message A1-5"]
     assert facts(said(town, 5)) == NOTHING_FALSE
+
+
+def a_retraction_after_the_promise_it_goes_back_to(town: Rig) -> datetime:
+    """Returns the promise that the retraction makes anew."""
+    town.say("Strömmen är borta.", next=soon(town, minutes=10))
+    town.say("Vi vet mer.", Kind.UPDATE, next=soon(town, minutes=50))
+    town.clock.shift += timedelta(minutes=20)
+    town.say(kind=Kind.RETRACTION, number=2)
+    promise = said(town, 3).promise
+    assert promise is not None
+    assert promise > town.clock()
+    return promise
+
+
+def test_what_readers_were_told_last_is_the_promise_on_page_and_for_operators(town: Rig) -> None:
+    promise = a_retraction_after_the_promise_it_goes_back_to(town)
+    now = town.clock()
+    board = town.store.read(lambda c: boards.board(c, None, now, Mode.LIVE))
+    assert [incident.promise for incident in board.open] == [promise]
+    shown = status.show(town.desk, OPERATOR, "A1")
+    assert (shown["promise"], shown["overdue"]) == (iso(promise), False)
+    seen = doctor.examine(town.desk, OPERATOR, {"ready": True, "degraded": []}, {}, "sv")
+    assert "promise" not in {found["what"] for found in seen["items"]}
+
+
+def test_staff_are_reminded_of_the_promise_that_a_retraction_made(town: Rig) -> None:
+    promise = a_retraction_after_the_promise_it_goes_back_to(town)
+    assert due(town, "remind") + due(town, "due") + due(town, "grace") == []
+    town.clock.shift += promise - town.clock() + timedelta(seconds=1)
+    assert due(town, "due") == ["promise broken, staff told"]
+    (told,) = told_to_staff(town)
+    assert f"{promise.astimezone(town.desk.configuration.zone):%H.%M}" in told
+    shown = status.show(town.desk, OPERATOR, "A1")
+    assert (shown["promise"], shown["overdue"]) == (iso(promise), True)
+
+
+def test_a_retraction_keeps_the_promise_that_stood_before_while_it_is_to_come(town: Rig) -> None:
+    first = soon(town, minutes=40)
+    town.say("Strömmen är borta.", next=first)
+    town.say("Vi vet mer.", Kind.UPDATE, next=soon(town, minutes=50))
+    town.say(kind=Kind.RETRACTION, number=2)
+    assert said(town, 3).promise == first
+    assert status.show(town.desk, OPERATOR, "A1")["promise"] == iso(first)
 
 
 def test_planned_work_turns_when_the_plan_that_stands_says_so(town: Rig) -> None:

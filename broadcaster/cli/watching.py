@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +131,35 @@ def show_columns(lines: Iterable[Sequence[str]]) -> None:
 def _watch_live(look: Look, first: View, seconds: float | None) -> View:
     from rich.live import Live
 
-    with Live(_drawn(first), console=_console(), auto_refresh=False) as live:
+    with (
+        _no_echo(sys.stdout.fileno()),
+        Live(_drawn(first), console=_console(), auto_refresh=False) as live,
+    ):
         return _last(look, first, seconds, lambda view: live.update(_drawn(view), refresh=True))
+
+
+@contextmanager
+def _no_echo(terminal: int) -> Iterator[None]:
+    """Show nothing of what is typed: the ^C of Ctrl-C, behind a full last row, moves the table by a line."""
+    if _in_background(terminal):
+        yield
+        return
+    kept = termios.tcgetattr(terminal)
+    silent = list(kept)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, kept)
+
+
+def _in_background(terminal: int) -> bool:
+    """Whether another command has the terminal: setting it would stop this one."""
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:  # it is not the terminal that controls us
+        return False
 
 
 def _watch_lines(look: Look, first: View, talk: Talk, seconds: float | None) -> View:

@@ -246,10 +246,7 @@ def yaml_problems() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(inspect.getsource(part))):
             if isinstance(node, ast.Call) and name_of(node).endswith("Error") and node.args[2:]:
                 said = node.args[2]
-                said = said.left if isinstance(said, ast.BinOp) else said
-                if isinstance(
-                    said, ast.BinOp
-                ):  # a text with a value put in, and one more put to it
+                while isinstance(said, ast.BinOp):  # "…" % (values)
                     said = said.left
                 if isinstance(said, ast.Constant) and isinstance(said.value, str):
                     yield part.__name__, re.sub("%[rsd]", "{}", said.value)

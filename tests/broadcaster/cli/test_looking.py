@@ -67,6 +67,21 @@ def test_the_watch_in_a_pipe_writes_a_line_per_change_and_ends_when_all_rests(
     assert ["sending" in line for line in changes] == [True, False]
 
 
+def test_what_is_typed_during_the_watch_moves_nothing_in_its_table(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    states = iter(["sending", "sending", "confirmed"])
+
+    def moved(body: Any) -> tuple[int, Any]:
+        daemon.deliveries = [delivery("page", next(states, "confirmed"))]
+        return 200, daemon.incident(closed_at=START)
+
+    daemon.answers[A7] = moved
+    ended = at_terminal("status", "A7", "--watch", typed="zzz", after="  page  ")
+    assert (ended.code, "confirmed" in ended.out) == (0, True)
+    assert "zzz" not in ended.out
+
+
 def test_an_unknown_incident_is_refused(run: Run) -> None:
     assert run("status", "A99").code == 4
 

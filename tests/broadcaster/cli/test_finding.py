@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from broadcaster.cli.addressing import normal
 from broadcaster.cli.failing import BadAddress
-from broadcaster.testing.commandline import TOKEN, Ended, StandInDaemon as Daemon, standing_in
+from broadcaster.testing.commandline import (
+    TOKEN,
+    Ended,
+    StandInDaemon as Daemon,
+    organisation,
+    standing_in,
+)
 
 Run = Callable[..., Ended]
 
@@ -124,6 +131,22 @@ def test_an_address_that_would_leak_the_token_or_is_none_is_refused(written: str
         normal(written)
 
 
+# ----------------------------------------------------------------------------------------------- the end of the token
+@pytest.mark.parametrize(("days", "warned"), [(13, True), (15, False), (None, False)])
+def test_every_command_says_beside_its_answer_that_its_token_ends_within_two_weeks(
+    daemon: Daemon, run: Run, days: int | None, warned: bool
+) -> None:
+    ends = days and (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    operator = {"name": "Anna", "role": "author", "areas": [], "expires_at": ends}
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(operator=operator))
+    for command in (("status",), ("status", "--json")):
+        ended = run(*command)
+        assert ended.code == 0
+        assert ("Your token ends" in ended.err) is warned
+        assert ended.err.count("\n") == warned
+        assert "Your token ends" not in ended.out
+
+
 # ------------------------------------------------------------------------------------------------------ its language
 def test_the_first_question_names_no_language_and_the_daemon_answers_in_its_own(
     daemon: Daemon, run: Run
@@ -136,8 +159,6 @@ def test_the_first_question_names_no_language_and_the_daemon_answers_in_its_own(
 def test_a_daemon_that_falls_silent_is_spoken_of_in_the_organisations_language(
     daemon: Daemon, run: Run
 ) -> None:
-    from broadcaster.testing.commandline import organisation
-
     daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv"]))
     assert run("status").code == 0
     daemon.answers["GET /api/v1/organisation"] = (0, None)

@@ -30,7 +30,7 @@ from broadcaster.testing.builders import letters as letters_by, post, subscribe,
 from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
-LATER = NOW + timedelta(hours=2)
+LATER = NOW + timedelta(hours=3)
 
 
 def claim(store: Store, channel: str = "hook") -> Claim:
@@ -74,6 +74,25 @@ def test_what_failed_goes_once_more_and_only_the_steps_that_failed(store: Store)
     assert again.not_after == LATER
     acts = [(row.actor, row.act) for row in store.read(audit.listing)]
     assert acts[-1] == ("Kim", "resend")
+
+
+@pytest.mark.parametrize("came_to", ["failed", "uncertain"])
+def test_what_is_sent_again_begins_anew_and_has_until_its_new_time(
+    store: Store, came_to: str
+) -> None:
+    tell(store, post("hook"), now=NOW - timedelta(hours=1))
+    claimed = claim(store)
+    begin(store, claimed)
+    end_step(store, claimed.steps[0].id, came_to)
+    end(store, claimed.id, State.FAILED)
+    assert resend(store)
+    row = store.read(partial(outcomes.one, delivery_id=1))
+    assert (row.state, row.due_at, row.not_after) == (State.WAITING, NOW, LATER)
+    assert (row.attempts, row.ended_at) == (0, None)
+    step = store.read(lambda c: c.execute(select(t.step)).one())
+    assert (step.outcome, step.attempts, step.first_tried_at, step.reply_to) == (
+        *(None, 0, None, None),
+    )
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.FAILED, State.UNCERTAIN}))
@@ -202,9 +221,13 @@ def advanced(store: Store) -> Job:
 
 
 def flush(store: Store, job: Job, *came_to: str) -> None:
+    flush_these(store, job, dict(enumerate(came_to)))
+
+
+def flush_these(store: Store, job: Job, came_to: dict[int, str]) -> None:
     rows = [
         LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome)
-        for position, outcome in enumerate(came_to)
+        for position, outcome in came_to.items()
     ]
     store.write(partial(letters.flush_rows, rows=rows, supplier="first", now=NOW)).result()
 
@@ -240,6 +263,86 @@ def test_of_a_failed_blast_everyone_who_lacks_the_text_is_written_to_again(store
 
 def outcomes_of(store: Store) -> tuple[str, Counts]:
     return store.read(partial(outcomes.one, delivery_id=1)).state, counts(store)
+
+
+def expire(store: Store) -> None:
+    """The time of the blast is over, and so are the leases of its jobs."""
+    late, gone = {"not_after": NOW}, {"lease_until": None}
+    store.write(lambda c: c.execute(sql_update(t.job).values(**gone)).close()).result()
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(**late)).close()).result()
+    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
+
+
+def test_letters_in_doubt_refused_or_never_pulled_go_again_and_who_was_left_out_stays_out(
+    store: Store,
+) -> None:
+    job = blast(store)
+    flush(store, job, "uncertain", "skipped", "failed")
+    pulled = {"watermark": 3}
+    store.write(lambda c: c.execute(sql_update(t.job).values(**pulled)).close()).result()
+    expire(store)
+    assert outcomes_of(store) == (
+        *(State.UNCERTAIN, Counts(total=4, failed=1, uncertain=1, skipped=2)),
+    )
+    assert {row.state for row in jobs(store)} == {"done"}
+    assert resend(store)
+    assert counts(store) == Counts(total=4, skipped=1)
+    assert [row.watermark for row in jobs(store)] == [0]
+    claim(store, "sms")
+    again = advanced(store)
+    assert again.todo == (0, 2, 3)
+    flush_these(store, again, {0: "accepted", 2: "accepted", 3: "accepted"})
+    finish(store, again)
+    assert outcomes_of(store) == (State.ACCEPTED, Counts(total=4, accepted=3, skipped=1))
+
+
+def jobs(store: Store) -> list[Any]:
+    return list(store.read(lambda c: c.execute(select(t.job).order_by(t.job.c.id)).all()))
+
+
+def test_a_job_of_which_nothing_is_left_to_send_is_not_done_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    left_out = blast(store)
+    flush(store, left_out, "skipped", "skipped")
+    assert store.write(partial(letters.end_job, job=left_out, retry_at=None, now=NOW)).result()
+    refused = advanced(store)
+    flush(store, refused, "failed", "failed")
+    finish(store, refused)
+    assert resend(store)
+    assert [row.state for row in jobs(store)] == ["done", "waiting"]
+
+
+def test_a_blast_ends_only_when_everyone_it_is_for_has_been_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    subscribe(store, "sms", [f"+4670174060{number}" for number in range(4)])
+    tell(store, letters_by("sms"), now=NOW)
+    claimed = claim(store, "sms")
+    step = partial(expanding.expand, delivery_id=claimed.id, lease_token=claimed.lease_token)
+    assert not store.write(partial(step, now=NOW, chunks=1)).result()
+    job = advanced(store)
+    flush(store, job, "accepted", "accepted")
+    assert store.write(partial(letters.end_job, job=job, retry_at=None, now=NOW)).result()
+    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == []
+
+
+def test_a_blast_whose_time_ran_out_has_expired_if_not_everyone_was_tried(store: Store) -> None:
+    job = blast(store)
+    flush(store, job, "failed", "failed", "failed")
+    pulled = {"watermark": 3}
+    store.write(lambda c: c.execute(sql_update(t.job).values(**pulled)).close()).result()
+    expire(store)
+    assert outcomes_of(store) == (State.EXPIRED, Counts(total=4, failed=3, skipped=1))
+
+
+def test_a_blast_of_which_everybody_is_gone_has_refused_nobody(store: Store) -> None:
+    job = blast(store)
+    flush(store, job, *["skipped"] * 4)
+    finish(store, job)
+    assert outcomes_of(store) == (State.EXPIRED, Counts(total=4, skipped=4))
 
 
 def test_a_job_given_up_while_its_calls_hang_is_nobodys_and_its_letters_are_in_doubt(

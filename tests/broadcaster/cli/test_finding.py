@@ -137,7 +137,12 @@ def test_every_command_says_beside_its_answer_that_its_token_ends_within_two_wee
     daemon: Daemon, run: Run, days: int | None, warned: bool
 ) -> None:
     ends = days and (datetime.now(UTC) + timedelta(days=days)).isoformat()
-    operator = {"name": "Anna", "role": "author", "areas": [], "expires_at": ends}
+    operator: dict[str, object] = {
+        "name": "Anna",
+        "role": "author",
+        "areas": [],
+        "expires_at": ends,
+    }
     daemon.answers["GET /api/v1/organisation"] = (200, organisation(operator=operator))
     for command in (("status",), ("status", "--json")):
         ended = run(*command)

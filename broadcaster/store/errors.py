@@ -15,6 +15,10 @@ class StoreBusy(StoreError):
     """Nothing was stored; another try soon may succeed (locked by another process, or out of reach)."""
 
 
+class StoreUnsure(StoreBusy):
+    """It may have been stored or not; the same write under the same idempotency key tells, and does no harm."""
+
+
 class StoreFull(StoreError):
     """Nothing was stored: the disk is full or the file system is read-only."""
 

@@ -16,13 +16,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from broadcaster.store.errors import (
     StoreBroken,
     StoreBusy,
     StoreCorrupt,
     StoreError,
+    StoreUnsure,
     explain,
     is_conflict,
 )
@@ -254,10 +255,11 @@ class PostgresWriter(Writer):
     def _run(self, connection: Connection, handed: Handed[T]) -> T:
         for tries_left in reversed(range(_TRIES)):
             try:
-                with connection.begin():
+                with connection.begin() as transaction:
                     self._bound(connection, handed.deadline)
                     answer = handed.work(connection)
                     good = self.refusing is None or self._has_written(connection)
+                    self._commit(transaction)
             except SQLAlchemyError as error:
                 if not (is_conflict(error) and tries_left):
                     raise
@@ -266,6 +268,18 @@ class PostgresWriter(Writer):
                     self.refusing = None
                 return answer
         raise AssertionError("unreachable")
+
+    @staticmethod
+    def _commit(transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) is not None:
+                raise  # the server said no: nothing is stored
+            raise StoreUnsure(
+                "The connection to PostgreSQL broke while this was being stored: it may have been. Look before "
+                "you say it again: broadcaster incidents list"
+            ) from error
 
     def _bound(self, connection: Connection, deadline: float) -> None:
         """No statement waits for another's lock longer than its caller does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, create_engine, select, text, update as sql_up
 from sqlalchemy.exc import DBAPIError
 
 from broadcaster.store import Rank, Store, StoreBusy, database, tables as t
-from broadcaster.store.errors import explain, is_conflict
+from broadcaster.store.errors import StoreUnsure, explain, is_conflict
 from broadcaster.store.handing import Refusal
 from broadcaster.store.putting import put
 from broadcaster.testing.builders import KEY, post, tell
@@ -144,6 +145,20 @@ def test_a_connection_that_breaks_is_said_and_the_next_write_is_made(on_postgres
 
 
 @pytest.mark.real("postgresql")
+def test_a_connection_that_breaks_while_it_is_being_stored_is_said_as_it_is(
+    on_postgresql: Store,
+) -> None:
+    def torn(connection: Connection) -> None:
+        note(connection, "name", "value")
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)  # the cable is out when COMMIT is said
+
+    with pytest.raises(StoreUnsure, match="it may have been"):
+        on_postgresql.write(torn).result(10)
+
+
 def test_a_server_that_is_not_there_is_a_sentence(postgresql: PostgresServer) -> None:
     nowhere = postgresql.url("nowhere").replace(f":{postgresql.port}/", ":1/")
     with pytest.raises(StoreBusy, match="Is PostgreSQL running"):

@@ -300,6 +300,16 @@ def jobs(store: Store) -> list[Any]:
     return list(store.read(lambda c: c.execute(select(t.job).order_by(t.job.c.id)).all()))
 
 
+def test_letters_that_are_all_in_doubt_go_again(store: Store) -> None:
+    job = blast(store)
+    flush(store, job, *["uncertain"] * 4)
+    finish(store, job)
+    assert outcomes_of(store) == (State.UNCERTAIN, Counts(total=4, uncertain=4))
+    assert resend(store)
+    claim(store, "sms")
+    assert advanced(store).todo == (0, 1, 2, 3)
+
+
 def test_a_job_of_which_nothing_is_left_to_send_is_not_done_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

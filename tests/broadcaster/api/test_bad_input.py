@@ -136,6 +136,18 @@ def test_every_channel_that_cannot_say_it_is_named(tmp_path: Path) -> None:
         assert "Det går inte heller att säga på x. Inget skickades." in answer.detail
 
 
+def test_a_text_that_is_too_long_is_refused_in_the_language_asked_for(
+    quiet_desk: Daemonless,
+) -> None:
+    long = REPORT | {"text": "Strömmen är borta. " * 60}
+    answer = quiet_desk.ask("POST", "/api/v1/incidents", long, accept_language="en")
+    assert answer.detail.startswith("sms: The SMS needs ")
+    assert "SMS:et" not in answer.detail
+    shown = quiet_desk.ask("POST", "/api/v1/preview", long, accept_language="en").json["channels"]
+    (error,) = {one["error"] for one in shown if one["error"]}
+    assert error.startswith("The SMS needs ")
+
+
 @pytest.mark.parametrize("text", ["]]>", "<script>alert(1)</script>", "&lt;b&gt;", "{{ 7 * 7 }}"])
 def test_signs_that_mean_something_elsewhere_go_out_as_they_are(
     quiet_desk: Daemonless, text: str

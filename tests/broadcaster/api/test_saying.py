@@ -40,6 +40,30 @@ def test_a_report_is_accepted_and_says_where_it_is(desk: Daemonless) -> None:
     assert {one["channel"] for one in shown.json["channels"]} == {"page", "hook", "sms"}
 
 
+FIRST = ("incident", "update", "revision", "accepted_at")
+
+
+def test_an_incident_shown_has_what_the_answer_to_its_newest_update_had(desk: Daemonless) -> None:
+    report(desk)
+    said = desk.ask("POST", "/api/v1/incidents/A1/updates", {"text": "Montör är på plats."}).json
+    shown = desk.ask("GET", "/api/v1/incidents/A1").json
+    assert (shown["update"], shown["revision"]) == (2, "1.2")
+    assert {name: shown[name] for name in FIRST} == {name: said[name] for name in FIRST}
+    assert shown["deliveries"] == said["deliveries"]
+    assert {one["update"] for one in shown["deliveries"]} == {2}
+    for one in shown["deliveries"]:
+        assert {"channel", "state", "attempts", "detail", "counts"} <= set(one)
+
+
+def test_while_a_word_waits_the_deliveries_are_those_of_what_went_out(desk: Daemonless) -> None:
+    report(desk)
+    later = {"text": "Kvällens läge.", "at": (NOON + timedelta(hours=1)).isoformat()}
+    desk.ask("POST", "/api/v1/scheduled", later | {"incident": "A1"})
+    shown = desk.ask("GET", "/api/v1/incidents/A1").json
+    assert (shown["update"], shown["revision"]) == (2, "")
+    assert {one["update"] for one in shown["deliveries"]} == {1}
+
+
 def test_times_are_taken_with_their_offset_and_given_with_one(desk: Daemonless) -> None:
     answer = report(desk, etr="2026-11-22T19:00:00+01:00", since="2026-11-22T12:55:00+01:00")
     assert answer.json["etr"] == "2026-11-22T18:00:00+00:00"
@@ -254,7 +278,10 @@ def test_of_many_mistakes_twenty_are_told_and_the_rest_counted(idle_desk: Daemon
 def test_what_is_no_json_is_said_in_our_own_words(idle_desk: Daemonless, body: bytes) -> None:
     answer = idle_desk.ask("POST", "/api/v1/incidents", body)
     assert answer.status == 400
-    assert answer.detail == "Begäran är inte läsbar JSON. Inget gjordes."
+    assert answer.detail == (
+        "Begäran är inte läsbar JSON: skicka ett objekt i UTF-8, inom klammerparenteser, med namn och texter inom "
+        "citattecken. Inget gjordes."
+    )
 
 
 PLANNED = {"start": "2026-11-23T22:00:00+01:00", "end": "2026-11-24T04:00:00+01:00"}

@@ -266,7 +266,9 @@ def test_more_connections_than_there_is_room_for_are_told_to_come_again(
         answer = idle_desk.ask("GET", "/healthz")
         assert answer.status == 503
         assert answer.headers["retry-after"] == "2"
-        assert answer.json["detail"]
+        assert answer.detail.startswith("För många anslutningar på en gång.")
+        asked = idle_desk.ask("GET", "/healthz", accept_language="en")
+        assert asked.detail.startswith("Too many connections at once.")
     finally:
         for one in crowd:
             one.close()

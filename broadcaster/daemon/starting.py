@@ -27,9 +27,9 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
     return loaded, Configuration(loaded.settings, build(loaded), loaded.digest)
 
 
-def open_store(settings: Settings, *, lock: bool = True) -> Store:
+def open_store(settings: Settings) -> Store:
     """Open the store of a configuration; raises StoreError."""
-    return Store(settings.store.url.get_secret_value(), store_key(settings), lock=lock)
+    return Store(settings.store.url.get_secret_value(), store_key(settings))
 
 
 def store_key(settings: Settings) -> bytes:

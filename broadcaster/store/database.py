@@ -57,7 +57,7 @@ class Store:
     Args:
         url: `sqlite:///path` or `postgresql+psycopg://…`.
         key: the 32 bytes that seal addresses.
-        lock: hold the side file that keeps a second daemon away (SQLite). Only a reader of a live store says False.
+        lock: hold the side file that keeps a second daemon away (SQLite); a restore, which holds it already, says False.
 
     Raises:
         StoreError: one of its kinds, with a sentence.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broadcaster.api.problems import crowded
+from broadcaster.service.desk import Desk
 
 MOST_BYTES = 2**20
 BODY_SECONDS = 60.0
@@ -24,15 +26,21 @@ class Bounds:
     Whoever is refused before he has sent everything is heard out a little, so that he reads the answer, and cut off.
     """
 
-    def __init__(self, app: ASGIApp, streams: frozenset[str], crowded: Callable[[], bool]) -> None:
-        self._app, self._streams, self._crowded = app, streams, crowded
+    def __init__(
+        self,
+        app: ASGIApp,
+        streams: frozenset[str],
+        is_crowded: Callable[[], bool],
+        desk: Desk | None,
+    ) -> None:
+        self._app, self._streams, self._is_crowded, self._desk = app, streams, is_crowded, desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request, its body bounded."""
         if scope["type"] != "http":
             return
-        if self._crowded():
-            await _refuse_crowd(send)
+        if self._is_crowded():
+            await crowded(Request(scope), self._desk)(scope, receive, send)
             return
         body = _Body(scope, receive, streamed=scope["path"] in self._streams)
         await self._app(scope, body.receive, body.closing(send))
@@ -95,19 +103,3 @@ class _Body:
                     self._note(await self._receive())
         except TimeoutError:
             return
-
-
-async def _refuse_crowd(send: Send) -> None:
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "Too many connections at once. Try again in a moment.",
-    }
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"retry-after", b"2"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(document).encode()})

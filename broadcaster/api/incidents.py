@@ -96,4 +96,4 @@ def read_deliveries(ask: Ask, incident: Name) -> Json:
 )
 def preview(ask: Ask, body: PreviewBody) -> Json:
     """Nothing is stored and nothing sent."""
-    return previewing.preview(ask.desk, ask.operator, body.wanted())
+    return previewing.preview(ask.desk, ask.operator, body.wanted(), ask.language)

@@ -39,7 +39,8 @@ _STORE_STATUS: tuple[tuple[type[StoreError], int], ...] = (
 )
 _NOT_UNDERSTOOD = "The request was not understood at {at}: {reason}. Nothing was done."
 _HTTP = {
-    400: "The request is not JSON that can be read. Nothing was done.",
+    400: "The request is not JSON that can be read: send one object in UTF-8, in braces, its names and texts in "
+    "quotes. Nothing was done.",
     404: "There is nothing at this address.",
     405: "This cannot be asked of this address.",
     408: "The request did not come to its end in time. Nothing was done.",
@@ -66,13 +67,19 @@ _WRONG = {
     "greater_than_equal": "write at least {ge}",
     "less_than_equal": "write at most {le}",
 }
+_CROWDED = "Too many connections at once. Try again in a moment."
 _TOLD = 20
 _LIMITS = ("max_length", "ge", "le")
 _BROKEN = "Something went wrong in the daemon. Its log says what, under {mark}."
 
 
 def spoken(request: Request, desk: Desk) -> str:
-    """The language to answer in: the first of Accept-Language (RFC 9110 §12.5.4) that we speak, else the organisation's."""
+    """The language to answer in: the one that is asked for, else the organisation's first."""
+    return asked_for(request) or desk.configuration.languages[0]
+
+
+def asked_for(request: Request) -> str:
+    """The first of Accept-Language (RFC 9110 §12.5.4) that we speak, or ""."""
     wanted: list[tuple[float, str]] = []
     for part in request.headers.get("accept-language", "")[:200].split(","):
         tag, _, weight = part.strip().partition(";q=")
@@ -83,7 +90,7 @@ def spoken(request: Request, desk: Desk) -> str:
     for weighed, tag in sorted(wanted, key=lambda one: -one[0]):
         if weighed > 0 and tag.partition("-")[0].lower() in languages():
             return tag
-    return desk.configuration.languages[0]
+    return ""
 
 
 def problem(
@@ -106,6 +113,13 @@ def unauthorized(error: Unauthorized, words: Mapping[str, str]) -> Response:
     """401 with the challenge of RFC 6750."""
     challenge = {"WWW-Authenticate": 'Bearer realm="broadcaster"'}
     return problem(401, translate(words, str(error)), headers=challenge)
+
+
+def crowded(request: Request, desk: Desk | None) -> Response:
+    """503 to one connection too many. Without a desk it is a platform that calls, and English is what it reads."""
+    usual = desk.configuration.languages[0] if desk else "en"
+    sentence = translate(phrases(asked_for(request) or usual), _CROWDED)
+    return problem(503, sentence, headers={"Retry-After": "2", "Connection": "close"})
 
 
 def store_problem(error: StoreError, language: str) -> Response:

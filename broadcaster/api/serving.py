@@ -132,7 +132,8 @@ class Listener:
     """One listening address of the daemon. It installs no signal handlers: the daemon decides when it ends.
 
     Args:
-        app: an ASGI application; paths in its `state.streams` take a body of any size.
+        app: an ASGI application; paths in its `state.streams` take a body of any size, `state.desk` says in which language
+            one connection too many is refused.
     """
 
     def __init__(self, app: Any, host: str, port: int) -> None:
@@ -140,7 +141,7 @@ class Listener:
         streams = frozenset(getattr(app.state, "streams", ()))
         self._server = uvicorn.Server(
             uvicorn.Config(
-                Bounds(app, streams, self._is_crowded),
+                Bounds(app, streams, self._is_crowded, getattr(app.state, "desk", None)),
                 http=DeadlineProtocol,
                 ws="none",
                 loop="none",

@@ -83,10 +83,10 @@ def says_what_was_taken_back(words: Iterable[Word], held: Word) -> bool:
 
 def _told(words: Iterable[W]) -> list[W]:
     """What was said of the situation, in the order it went out."""
-    return [word for word in _out(words) if word.said.kind is not Kind.RETRACTION]
+    return [word for word in went_out(words) if word.said.kind is not Kind.RETRACTION]
 
 
-def _out(words: Iterable[W]) -> list[W]:
+def went_out(words: Iterable[W]) -> list[W]:
     """What went out, in that order: by number, and a scheduled word after those that went out before it."""
     out = [(word, word.said.released_at) for word in words]
     at_once = [word for word, at in out if at is not None and word.release_at is None]
@@ -127,7 +127,7 @@ class _Record:
 
     def __init__(self, words: Iterable[Word], without: int | None) -> None:
         self._without = without
-        self._out = _out(words)
+        self._out = went_out(words)
         self._released = {word.said.number: word for word in self._out}
         self._told = [word for word in self._out if word.said.kind is not Kind.RETRACTION]
         self._places = {word.said.number: place for place, word in enumerate(self._told)}

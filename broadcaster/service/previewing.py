@@ -10,6 +10,7 @@ from typing import Any
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.domain.standing import what_stands
+from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import Saying, iso
@@ -22,8 +23,11 @@ Reached = Mapping[tuple[str, str, str], int]
 """How many addresses by (channel, variant, language of the text they get)."""
 
 
-def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
+def preview(desk: Desk, operator: Operator, command: Command, language: str = "") -> dict[str, Any]:
     """Draft, render and count without storing. A channel that cannot say it has its reason in `error`.
+
+    Args:
+        language: of remarks and errors; "" is the organisation's first.
 
     Raises:
         Refused: it could not be said at all.
@@ -61,7 +65,7 @@ def preview(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),
         "asks": letters or update.severity.at_least(Severity.SEVERE),
-        "channels": list(_channels(reached, prepared)),
+        "channels": list(_channels(reached, prepared, language or languages[0])),
     }
 
 
@@ -134,7 +138,7 @@ def _cost(reached: Reached, texts: list[ChannelText]) -> dict[str, Any] | None:
     return {"amount": round(amount, 2), "currency": currency}
 
 
-def _channels(reached: Reached, prepared: Prepared) -> Iterator[dict[str, Any]]:
+def _channels(reached: Reached, prepared: Prepared, spoken: str) -> Iterator[dict[str, Any]]:
     """Boards first, then every text of every other channel, also those that only take over when another fails."""
     adapters = prepared.configuration.adapters
     carries = {delivery.channel for delivery in prepared.plan.deliveries}
@@ -148,9 +152,9 @@ def _channels(reached: Reached, prepared: Prepared) -> Iterator[dict[str, Any]]:
             "variant": str(text.variant),
             "fallback": text.channel not in carries,
             "recipients": reached.get((text.channel, str(text.variant), text.language), 0),
-            "error": prepared.configuration.retell(text.error),
+            "error": retell(spoken, text.error),
         }
-        yield line | (_measured(text, prepared) if text.rendered is not None else {})
+        yield line | (_measured(text, spoken) if text.rendered is not None else {})
 
 
 def _blank(name: str, adapter: Any) -> dict[str, Any]:
@@ -177,7 +181,7 @@ def _blank(name: str, adapter: Any) -> dict[str, Any]:
     }
 
 
-def _measured(text: ChannelText, prepared: Prepared) -> dict[str, Any]:
+def _measured(text: ChannelText, spoken: str) -> dict[str, Any]:
     rendered = text.rendered
     assert rendered is not None  # noqa: S101 - the caller has looked
     return {
@@ -190,5 +194,5 @@ def _measured(text: ChannelText, prepared: Prepared) -> dict[str, Any]:
         "forcing": list(rendered.forcing),
         "cost_per_address": rendered.cost_per_address,
         "currency": rendered.currency,
-        "remarks": [prepared.configuration.retell(remark) for remark in rendered.remarks],
+        "remarks": [retell(spoken, remark) for remark in rendered.remarks],
     }

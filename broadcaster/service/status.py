@@ -8,7 +8,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Update
-from broadcaster.domain.standing import what_stands
+from broadcaster.domain.standing import went_out, what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -71,7 +71,7 @@ def delivery_answer(row: Any, language: str) -> dict[str, Any]:
 
 
 def show(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[str, Any]:
-    """One incident with its updates, the deliveries of its newest update, and what is to be done now.
+    """One incident with its updates, the deliveries of the one that went out last, and what is to be done now.
 
     Args:
         language: of the details; "" is the organisation's first.
@@ -92,14 +92,14 @@ def incident_answer(
 ) -> dict[str, Any]:
     """One incident as JSON."""
     stands = _standing(record)
-    last = next((update for update in reversed(record.updates) if update.said.released_at), None)
-    deliveries = (
-        [delivery_answer(row, language) for row in outcomes.of_update(connection, last.id)]
-        if last
-        else []
-    )
+    shown = next(reversed(went_out(record.updates)), record.updates[-1])
+    rows = outcomes.of_update(connection, shown.id)
+    deliveries = [delivery_answer(row, language) for row in rows]
+    newest = record.updates[-1].said
     states = channels.states(connection)
     return line_answer(record, now) | {
+        "revision": str(newest.revision or ""),
+        "accepted_at": iso(newest.accepted_at),
         "since": iso(stands.since) if stands else None,
         "affected": stands.affected if stands else None,
         "cause": stands.cause if stands else "",

@@ -130,15 +130,12 @@ class SmsHttpAdapter(LetterAdapter):
         )
 
     def _refuse_long(self, measure: SmsMeasure) -> None:
-        _, most = self._say, self.settings.max_parts
+        """A refusal is English: whoever answers the operator says it in the language that was asked for."""
+        most = self.settings.max_parts
         if measure.parts > most:
+            over = max(1, measure.units - _room(measure, most))
             raise ValueError(
-                _(
-                    "The SMS needs {parts} parts and at most {most} are allowed: shorten it by {over} letters.",
-                    parts=measure.parts,
-                    most=most,
-                    over=max(1, measure.units - _room(measure, most)),
-                )
+                f"The SMS needs {measure.parts} parts and at most {most} are allowed: shorten it by {over} letters."
             )
 
     def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:

@@ -59,7 +59,6 @@ UNSAID = {
     "the plan was changed": "the outcome of a due row",
     "What is put right has gone further meanwhile.": "a conflict that is tried again",
     "No token was made.": "an end that is put to other sentences",
-    "Too many connections at once. Try again in a moment.": "said before anything is read, the language too",
     "The headers are too large.": "said before anything is read, the language too",
     "default-src 'none'; frame-ancestors 'none'": "a header",
     'attachment; filename="subscribers.csv"': "a header",

@@ -58,7 +58,7 @@ class PaperboardAdapter(PostAdapter):
         self._caller.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
-        """One sheet: what it is, what we know, what to do, when the next word comes, where to read on."""
+        """One sheet: what it is, what we know, what to do, where it goes on, when the next word comes, and a link."""
         first = f"{notice.mode_label}: {notice.label}" if notice.mode_label else notice.label
         lines = [
             f"{first} · {notice.organisation}",
@@ -67,6 +67,7 @@ class PaperboardAdapter(PostAdapter):
             notice.since,
             notice.etr,
             notice.instruction,
+            notice.still_affected,
             notice.next_word,
             notice.link,
         ]

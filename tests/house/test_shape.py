@@ -16,6 +16,7 @@ BANNED = {"manager", "helper", "util", "handler", "processor", "data", "info", "
 FIXED = {
     "data_received": "asyncio.Protocol calls it",
     "handle_data": "html.parser calls it",
+    "get_route_handler": "fastapi.routing.APIRoute calls it",
 }
 DATABASES = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}
 DOMAIN_MAY_IMPORT = sys.stdlib_module_names | {"regex", "__future__"}
@@ -40,6 +41,48 @@ def imports_in(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             yield node.module
+
+
+UNVERIFIED = re.compile(
+    r"CERT_NONE|check_hostname\s*=\s*False|verify\s*=\s*False|_create_unverified_context"
+    r"|_create_default_https_context|SSL_VERIFY(PEER|HOST|STATUS)\W+(0|False)|_VERIFYPEER\W+(0|False)"
+    r"|disable_warnings|proxy_ssl_verify\s+off|curl\b.*\s(-k|--insecure)\b|sslmode=(disable|allow|prefer)"
+)
+MANIFESTS = "broadcaster/bundle/"
+"""What is verified there is no far side."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "context.verify_mode = ssl.CERT_NONE",
+        "context.check_hostname = False",
+        "session.get(url, verify=False)",
+        "session.verify = False",
+        "curl.setopt(pycurl.SSL_VERIFYPEER, 0)",
+        "curl.setopt(pycurl.SSL_VERIFYHOST, False)",
+        "curl.setopt(pycurl.PROXY_SSL_VERIFYPEER, 0)",
+        "ssl._create_default_https_context = ssl._create_unverified_context",
+        "urllib3.disable_warnings()",
+        "proxy_ssl_verify off;",
+        "ExecStartPre=curl -s -k https://x",
+        "postgresql://x/y?sslmode=disable",
+    ],
+)
+def test_the_check_of_certificates_sees_who_looks_at_none(line: str) -> None:
+    assert UNVERIFIED.search(line)
+
+
+def test_nobody_is_believed_without_his_certificate(texts: dict[Path, str]) -> None:
+    found = [
+        f"{path}:{number}: {line.strip()}"
+        for path, text in texts.items()
+        if path.parts[0] in {"broadcaster", "channels", "deploy", "config"}
+        and not str(path).startswith(MANIFESTS)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if UNVERIFIED.search(line)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("name", ["MessageHelper", "data_of", "HTTPHandler", "strutils", "utils"])

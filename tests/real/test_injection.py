@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lxml import etree, html
 from playwright.sync_api import Browser, Dialog, Page, Route, sync_playwright
 
+from broadcaster.channel import ChannelContext
 from broadcaster.domain.incident import Kind
 from broadcaster.testing.boards import board, context, incident, minutes, update
 from channels.feed.site import feeds
@@ -78,9 +80,9 @@ ORIGIN = "https://drift.ekbyn.example"
 
 
 def boards_of_payloads() -> Iterator[dict[str, bytes]]:
-    """Files of page and feed with every payload as text, cause, instruction and headline."""
-    surroundings = context()
+    """Files of page and feed with every payload as text, cause, instruction, headline, and as the configuration's names."""
     for group in batches():
+        surroundings = configured(group)
         told = [
             update(number, Kind.UPDATE, minutes(number), text, cause=text, instruction=text)
             for number, text in enumerate(group, start=1)
@@ -91,6 +93,14 @@ def boards_of_payloads() -> Iterator[dict[str, bytes]]:
         shown = board(hostile)
         made = [*pages(shown, surroundings, PageSettings(kind="page")), *feeds(shown, surroundings)]
         yield {file.path: file.body for file in made}
+
+
+def configured(names: tuple[str, ...]) -> ChannelContext:
+    """A configuration whose organisation and areas are called so, and its telephone number."""
+    usual = context()
+    areas = [replace(area, name=name) for area, name in zip(usual.areas, names, strict=False)]
+    organisation = replace(usual.organisation, name=names[-1], phone=names[-2])
+    return replace(usual, areas=tuple(areas), organisation=organisation)
 
 
 def batches() -> Iterator[tuple[str, ...]]:
@@ -117,6 +127,14 @@ def test_there_are_two_hundred_hostile_texts_and_the_check_sees_them_raw() -> No
     assert len(set(PAYLOADS)) >= 200
     raw = ("<script>hit()</script>", "<img src=x onerror=hit()>", "<a href=javascript:hit()>x</a>")
     assert all(active_in(f"<div>{core}</div>") for core in raw)
+
+
+def test_the_names_of_areas_and_organisation_are_on_the_pages_and_in_the_feeds() -> None:
+    """So that the tests below look at them too."""
+    for files, group in zip(boards_of_payloads(), batches(), strict=True):
+        page = "".join(html.document_fromstring(files["index.html"]).itertext())
+        plain = [name for name in (group[0], group[-1]) if name.isprintable()]
+        assert all(" ".join(name.split()) in " ".join(page.split()) for name in plain)
 
 
 def test_no_hostile_text_becomes_markup_on_a_page() -> None:

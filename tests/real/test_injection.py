@@ -132,7 +132,7 @@ def test_there_are_two_hundred_hostile_texts_and_the_check_sees_them_raw() -> No
 def test_the_names_of_areas_and_organisation_are_on_the_pages_and_in_the_feeds() -> None:
     """So that the tests below look at them too."""
     for files, group in zip(boards_of_payloads(), batches(), strict=True):
-        page = "".join(html.document_fromstring(files["index.html"]).itertext())
+        page = "".join(map(str, html.document_fromstring(files["index.html"]).itertext()))
         plain = [name for name in (group[0], group[-1]) if name.isprintable()]
         assert all(" ".join(name.split()) in " ".join(page.split()) for name in plain)
 

@@ -292,3 +292,16 @@ def test_an_export_pages_through_any_number(desk: Daemonless) -> None:
     expected = counted(desk)["norra-ekbyn"]
     written = desk.ask("GET", "/api/v1/subscribers/export").content.decode().splitlines()
     assert len(written) - 1 == expected == len(set(written)) - 1 > 2_000
+
+
+def test_who_is_erased_while_the_file_is_being_sent_is_not_brought_back_by_its_rest(
+    desk: Daemonless, sending: socket.socket
+) -> None:
+    take(desk, HEAD + "0701740699,norra-ekbyn,sv\n")
+    send(sending, HEAD)
+    read_until(sending, b'{"done": 0')
+    assert act(desk, "erase", "0701740699").json["erased"] == 1
+    send(sending, "0701740699,norra-ekbyn,sv\n0701740698,norra-ekbyn,sv\n")
+    sending.sendall(b"0\r\n\r\n")
+    read_until(sending, b"0\r\n\r\n")
+    assert counted(desk) == {"norra-ekbyn": 1}

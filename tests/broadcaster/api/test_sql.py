@@ -50,6 +50,12 @@ PATHS = (
     ("POST", "/deliveries/{}/resend"),
     ("DELETE", "/scheduled/{}"),
     ("DELETE", "/tokens/{}"),
+    # Behind what makes it look like a name of ours.
+    ("GET", "/incidents/A1{}"),
+    ("GET", "/incidents?cursor=A1{}"),
+    ("DELETE", "/scheduled/A1-1{}"),
+    ("DELETE", "/tokens/bc_{}"),
+    ("DELETE", "/tokens/bc_abcd{}"),
 )
 WORDS = ("text", "cause", "instruction", "headline")
 FIELDS = (
@@ -88,6 +94,7 @@ BODIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 MEANT = {  # strings of the corpus that are something here, by where they stand
     "/incidents?limit={}": {"0"},
     "/audit?after={}": {"0"},
+    "/incidents/A1{}": {"-1"},  # its first update
     "/incidents?open={}": {"0"},
 }
 

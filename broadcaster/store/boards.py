@@ -202,12 +202,12 @@ class _Word(NamedTuple):
 
 
 def _etr(said: Update) -> datetime | None:
-    """The estimate as it stands after an update: the end of the whole incident leaves none."""
+    """The estimate as it stands after an update: the end of the whole incident, or a return to it, leaves none."""
     return None if _closes(said) else said.etr
 
 
 def _closes(said: Update) -> bool:
-    return said.kind is Kind.RESTORED and not said.areas
+    return said.kind in (Kind.RESTORED, Kind.RETRACTION) and not said.areas
 
 
 def _words(updates: Iterable[UpdateRecord]) -> list[_Word]:

@@ -58,7 +58,7 @@ def take_effect(connection: Connection, row: Any, now: datetime) -> None:
     )
     if row.audience != "public":
         return
-    ended = row.kind == "restored" and not row.areas
+    ended = row.kind in ("restored", "retraction") and not row.areas
     planned_anew = connection.scalar(
         select(func.count())
         .select_from(t.due)

@@ -63,7 +63,7 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
     _move_incident(connection, row, revision, now)
     stop_what_no_longer_holds(connection, row, now)
     whole = row.kind == Kind.RETRACTION and row.corrects_all
-    if whole or (row.kind == Kind.RESTORED and not row.areas and revision is not None):
+    if whole or (_is_over(row) and revision is not None):
         _cancel_held(connection, row, now)
     dues.take_effect(connection, row, now)
     audit.note(
@@ -227,9 +227,7 @@ def _move_incident(
     public = incident.public_order is not None or revision is not None
     if row.audience == Audience.STAFF and public:
         pass  # what staff are told neither opens nor closes what residents see
-    elif (row.kind == Kind.RESTORED and not row.areas) or (
-        row.kind == Kind.RETRACTION and row.corrects_all
-    ):
+    elif _is_over(row):
         values["closed_at"] = now
     elif row.areas:
         values["closed_at"] = None
@@ -237,3 +235,10 @@ def _move_incident(
         connection.execute(
             sql_update(t.incident).where(t.incident.c.id == row.incident_id).values(**values)
         )
+
+
+def _is_over(row: Any) -> bool:
+    """Whether nobody is concerned after it: also when what is taken back had opened a restored incident again."""
+    if row.kind == Kind.RETRACTION and row.corrects_all:
+        return True
+    return row.kind in (Kind.RESTORED, Kind.RETRACTION) and not row.areas

@@ -68,8 +68,12 @@ class Said:
 
     @property
     def etr(self) -> datetime | None:
-        over = self.update.kind is Kind.RESTORED and not self.update.areas
-        return None if over else self.update.etr
+        return None if self.ends else self.update.etr
+
+    @property
+    def ends(self) -> bool:
+        """Whether nobody is concerned any more when this is said."""
+        return self.update.kind in (Kind.RESTORED, Kind.RETRACTION) and not self.update.areas
 
     def remember(self, public: Sequence[Said]) -> None:
         """Set down, as this is written, what it takes over of what stands and what it says anew."""
@@ -138,7 +142,7 @@ def _in_order(said: Sequence[Said]) -> list[Said]:
 def _incident(said: Sequence[Said]) -> BoardIncident:
     closed_at: datetime | None = None
     for each in said:
-        if each.whole or (each.update.kind is Kind.RESTORED and not each.update.areas):
+        if each.whole or each.ends:
             closed_at = each.at
         elif each.update.areas:
             closed_at = None
@@ -259,7 +263,7 @@ class Act:
 
 VERBS = (
     *("report", "update", "correct", "retract", "retract all", "restore", "restore part"),
-    *("holding", "schedule", "release", "cancel"),
+    *("retract the reopening", "holding", "schedule", "release", "cancel"),
     *("staff report", "tell staff", "tell staff of the end", "correct to staff"),
 )
 TIMES = st.none() | st.integers(1, 9).map(minutes)
@@ -337,7 +341,8 @@ class Script:
         wrong = [each for each in history if each.revision and _struck(each, history) is None]
         if wrong:
             number = wrong[act.number % len(wrong)].update.number
-            self._say(act, history, now, kind=kind, corrects=number)
+            after = over if act.verb == "retract the reopening" else {}
+            self._say(act, history, now, kind=kind, corrects=number, **after)
 
     def _say(
         self,

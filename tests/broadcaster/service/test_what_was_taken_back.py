@@ -144,6 +144,18 @@ def test_a_retracted_area_is_concerned_no_more(town: Rig) -> None:
     assert said(town, 5).areas == ("norra-ekbyn",)
 
 
+def test_an_incident_opened_again_by_mistake_is_over_when_that_is_retracted(town: Rig) -> None:
+    town.say("Strömmen är borta.", etr=soon(town, hours=2))
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    town.say("Borta igen.", Kind.UPDATE)
+    town.say(kind=Kind.RETRACTION)
+    board = town.store.read(lambda c: boards.board(c, None, town.clock(), Mode.LIVE))
+    assert board.open == ()
+    (told,) = board.changed
+    assert (told.closed_at is None, told.retracted, told.areas) == (False, False, ())
+    assert (told.etr, told.promise, told.updates[0].etr) == (None, None, None)
+
+
 def test_an_incident_keeps_what_it_is_called_when_its_first_word_is_retracted(town: Rig) -> None:
     town.say("Vattnet är borta.", headline="Vattenläcka", cause="En grävskada.")
     town.say("Montör är på plats.", Kind.UPDATE)

@@ -64,7 +64,7 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
             "planned": {"start": at(hours=3), "end": at(hours=4)},
         },
         "etr",
-        ("innan det började (--since)", "skriv en senare tid"),
+        ("före arbetets början (--planned)", "skriv en senare tid"),
     ),
     "work that ends before it begins": (
         {"planned": {"start": at(hours=3), "end": at(hours=2)}},

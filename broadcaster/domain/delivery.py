@@ -42,7 +42,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.ACCEPTED: frozenset({State.CONFIRMED, State.BOUNCED, State.WITHDRAWN}),
     State.CONFIRMED: frozenset({State.WITHDRAWN}),
     State.FAILED: frozenset({State.WAITING}),
-    State.BOUNCED: frozenset(),
+    State.BOUNCED: frozenset({State.ACCEPTED}),  # a confirmation that came after all
     State.SUPERSEDED: frozenset(),
     State.EXPIRED: frozenset(),
     State.WITHDRAWN: frozenset(),

@@ -24,8 +24,9 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
-from broadcaster.store import Store, StoreError, letters
-from broadcaster.store.letters import Hold, Job, LetterRow
+from broadcaster.store import Store, StoreError, letters, tallying
+from broadcaster.store.letters import Hold, Job
+from broadcaster.store.tallying import LetterRow
 
 log = structlog.get_logger()
 AHEAD = 200
@@ -254,7 +255,7 @@ class Blast:
         def work(connection: Any) -> Hold:
             hold = letters.hold(connection, job, now)
             if hold is not Hold.LOST:
-                letters.flush_rows(connection, rows, supplier, now)
+                tallying.flush_rows(connection, rows, supplier, now)
             return hold
 
         self._pending = (work, self._store.write(work))

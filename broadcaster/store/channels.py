@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select, update as sql_update
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
 from broadcaster.store import audit, tables as t
+from broadcaster.store.moving import stop_begun
 from broadcaster.store.putting import put
 from broadcaster.store.writer import wake
 
@@ -115,7 +116,8 @@ def queued(connection: Connection) -> dict[str, int]:
 def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int:
     """Withdraw what waits on a channel, and stop letters in the middle of it. Returns how many deliveries."""
     mine, detail = t.delivery.c.channel == channel, f"dropped by {actor}"
-    dropped = connection.execute(
+    dropped = stop_begun(connection, mine, stopped=True)
+    dropped += connection.execute(
         sql_update(t.delivery)
         .where(mine, t.delivery.c.state == State.WAITING)
         .values(state=State.WITHDRAWN, ended_at=now, detail=detail)

@@ -14,7 +14,6 @@ from broadcaster.domain.exchange import Message
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
-from broadcaster.store.moving import end
 
 LEASE = timedelta(seconds=15)
 
@@ -78,6 +77,12 @@ def heads(channel: str, at: datetime) -> Any:
                 earlier.c.state.in_([State.WAITING, State.SENDING]),
             ),
             and_(earlier.c.number > mine.c.number, earlier.c.state == State.SENDING),
+            # The same update, come back after another channel had taken it over.
+            and_(
+                earlier.c.number == mine.c.number,
+                earlier.c.id < mine.c.id,
+                earlier.c.state == State.SENDING,
+            ),
             # A post that may have gone is looked for before the next goes, or it might be posted after it. It holds
             # the next up for that one look only, and a correction or retraction not at all.
             and_(
@@ -90,9 +95,22 @@ def heads(channel: str, at: datetime) -> Any:
             ),
         ),
     )
-    # Whom a fallback writes to is known only when the channel it stands in for has stopped.
+    # Whom a fallback writes to is known only when the channel it stands in for has stopped; and whom a correction
+    # does, when those that stood in for its channel have, whose letters are on their way.
     giving_over = exists().where(
-        earlier.c.id == mine.c.fallback_for, earlier.c.state == State.SENDING
+        or_(
+            earlier.c.id == mine.c.fallback_for,
+            and_(
+                mine.c.shape == Shape.LETTER,
+                mine.c.priority == 0,
+                earlier.c.incident_id == mine.c.incident_id,
+                earlier.c.number < mine.c.number,
+                earlier.c.shape == Shape.LETTER,
+                earlier.c.fallback_for.is_not(None),
+                earlier.c.stopped,
+            ),
+        ),
+        earlier.c.state == State.SENDING,
     )
     return (
         select(mine)
@@ -117,25 +135,16 @@ def claim(
     limit: int,
     urgent_only: bool = False,
 ) -> tuple[Claim, ...]:
-    """Claim up to `limit` heads of a channel; expired ones end here and are not returned.
+    """Claim up to `limit` heads of a channel; what is past its time is left to `deliveries.expire`.
 
     `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    query = heads(channel, at)
+    query = heads(channel, at).where(t.delivery.c.not_after > now)
     if urgent_only:
         query = query.where(t.delivery.c.priority == 0)
     claimed = []
     for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all():
-        if row.not_after <= now:
-            end(
-                connection,
-                row.id,
-                State.EXPIRED,
-                now,
-                "its time had passed before it could be sent",
-            )
-            continue
         token = secrets.token_hex(8)
         state = State.SENDING if row.state == State.WAITING else State.UNCERTAIN
         connection.execute(

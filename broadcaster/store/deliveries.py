@@ -15,7 +15,8 @@ from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.domain.incident import Revision
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, Claim, Step, database_now
-from broadcaster.store.moving import end, move
+from broadcaster.store.moving import end, move, stop_begun
+from broadcaster.store.tallying import DOUBT
 
 
 def begin_attempt(
@@ -193,19 +194,22 @@ def take_back_orphans(connection: Connection, now: datetime) -> int:
 
 def expire(connection: Connection, now: datetime) -> int:
     """End what waited past its time. Returns how many."""
-    expired = connection.execute(
-        sql_update(t.delivery)
-        .where(
-            t.delivery.c.state.in_([State.WAITING, State.UNCERTAIN]),
-            t.delivery.c.released,
-            t.delivery.c.not_after <= now,
-            or_(t.delivery.c.lease_until.is_(None), t.delivery.c.lease_until < now),
-        )
-        .values(
-            state=State.EXPIRED, ended_at=now, detail="its time had passed before it could be sent"
-        )
+    past = (
+        t.delivery.c.released,
+        t.delivery.c.not_after <= now,
+        or_(t.delivery.c.lease_until.is_(None), t.delivery.c.lease_until < now),
     )
-    return expired.rowcount
+    ended = stop_begun(connection, *past, stopped=False)
+    for state, detail in (
+        (State.WAITING, "its time had passed before it could be sent"),
+        (State.UNCERTAIN, DOUBT),
+    ):
+        ended += connection.execute(
+            sql_update(t.delivery)
+            .where(*past, t.delivery.c.state == state)
+            .values(state=State.EXPIRED, ended_at=now, detail=detail)
+        ).rowcount
+    return ended
 
 
 def next_due_at(connection: Connection, channel: str) -> datetime | None:

@@ -15,7 +15,7 @@ from broadcaster.store import tables as t
 
 CHUNK = 500
 # A letter that may have arrived counts as had: who may have read the wrong text gets the correction.
-_HAD = ("accepted", "uncertain")
+_HAD = ("accepted", "uncertain", "doubtful")
 
 
 def expand(

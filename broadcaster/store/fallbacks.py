@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, exists, func, insert, or_, select, upda
 from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, new_key
+from broadcaster.store.moving import stop_begun
 from broadcaster.store.writer import wake
 
 
@@ -176,6 +177,7 @@ def add_audiences(
 
 def _end_here(connection: Connection, row: Any, target: str, now: datetime) -> None:
     detail = f"taken over by {target}"
+    stop_begun(connection, t.delivery.c.id == row.id, stopped=True)
     connection.execute(
         sql_update(t.delivery)
         .where(t.delivery.c.id == row.id, t.delivery.c.state == State.WAITING)

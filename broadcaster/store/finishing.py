@@ -10,15 +10,9 @@ from sqlalchemy import Connection, func, select, update as sql_update
 from broadcaster.domain.delivery import Counts, Shape, State
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import database_now
-from broadcaster.store.letters import (
-    DOUBT,
-    LetterRow,
-    doubtful,
-    drop_transient,
-    flush_rows,
-    unknown,
-)
+from broadcaster.store.letters import doubtful, drop_transient, unknown
 from broadcaster.store.moving import end, move
+from broadcaster.store.tallying import DOUBT, LetterRow, flush_rows
 
 
 def finish(connection: Connection, channel: str, now: datetime) -> list[int]:

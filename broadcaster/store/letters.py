@@ -2,17 +2,13 @@
 
 A job's watermark is committed before letters up to it can be pulled. After a crash a letter beyond it is waiting, one
 below it without an outcome is uncertain: nobody is lost, and nobody gets a text twice but for those in between.
-
-Two outcomes are not final: a transient letter has certainly not gone and is tried again; a doubtful one may have gone
-and is tried again all the same (life-safety, or an operator's resend). Doubt ends in accepted or in uncertain, never in
-failed: who may have read a wrong text gets its correction.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -22,9 +18,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update as sq
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, database_now
-
-FINAL = ("accepted", "failed", "uncertain", "skipped")
-DOUBT = "it may have gone; nobody said so"
+from broadcaster.store.tallying import LetterRow, flush_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +37,6 @@ class Job:
     not_after: datetime
     lease_token: str
     texts: Mapping[str, tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class LetterRow:
-    """One outcome to be written: a final one, or transient or doubtful, which are tried again."""
-
-    job_id: int
-    position: int
-    delivery_id: int
-    subscriber_id: int
-    outcome: str
-    handle: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,88 +230,6 @@ def abandon_job(connection: Connection, job: Job) -> None:
         .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
         .values(lease_token=None, lease_until=None)
     )
-
-
-def flush_rows(
-    connection: Connection, rows: Sequence[LetterRow], supplier: str, now: datetime
-) -> None:
-    """Write outcomes and add them to their deliveries' counts; one that is there already changes nothing.
-
-    Only a doubtful one is written over: accepted, or uncertain whatever else came of the later tries.
-    """
-    rows = _new(connection, rows)
-    if not rows:
-        return
-    at = t.microseconds(now)
-    values = [
-        (
-            row.job_id,
-            row.position,
-            row.delivery_id,
-            row.subscriber_id,
-            row.outcome,
-            supplier,
-            row.handle,
-            row.detail,
-            at,
-        )
-        for row in rows
-    ]
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    # The driver's own executemany: SQLAlchemy's costs up to twice as much, and this is the hot path of a blast.
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(
-            "INSERT INTO letter (job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at)"  # noqa: S608 - only the driver's placeholder sign is put in
-            f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO UPDATE SET"
-            " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
-            " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'",
-            values,
-        )
-    finally:
-        cursor.close()
-    for delivery_id, counts in _sums(rows).items():
-        connection.execute(
-            sql_update(t.delivery)
-            .where(t.delivery.c.id == delivery_id)
-            .values({name: t.delivery.c[name] + number for name, number in counts.items()})
-        )
-
-
-def _new(connection: Connection, rows: Sequence[LetterRow]) -> list[LetterRow]:
-    """What the rows add to what is written; the first outcome of each letter, as an adapter may yield one twice."""
-    jobs = {row.job_id for row in rows}
-    if not jobs:
-        return []
-    mine = t.letter.c.job_id.in_(jobs)
-    # Held, so that a delivery report that settles a doubt meanwhile is not counted once more here.
-    connection.execute(
-        select(t.letter.c.position).where(mine, t.letter.c.outcome == "doubtful").with_for_update()
-    ).all()
-    query = select(t.letter.c.job_id, t.letter.c.position, t.letter.c.outcome).where(mine)
-    known = {(found.job_id, found.position): found.outcome for found in connection.execute(query)}
-    new: dict[tuple[int, int], LetterRow] = {}
-    for row in rows:
-        place = row.job_id, row.position
-        written = known.get(place)
-        if written is None:
-            new.setdefault(place, row)
-        elif written == "doubtful" and row.outcome in FINAL:
-            new.setdefault(place, row if row.outcome == "accepted" else _in_doubt(row))
-    return list(new.values())
-
-
-def _in_doubt(row: LetterRow) -> LetterRow:
-    return replace(row, outcome="uncertain", detail=DOUBT)
-
-
-def _sums(rows: Sequence[LetterRow]) -> dict[int, dict[str, int]]:
-    sums: dict[int, dict[str, int]] = {}
-    for row in rows:
-        if row.outcome in FINAL:
-            counts = sums.setdefault(row.delivery_id, {})
-            counts[row.outcome] = counts.get(row.outcome, 0) + 1
-    return sums
 
 
 def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update as sql_update
 
-from broadcaster.domain.delivery import State, sources
+from broadcaster.domain.delivery import Shape, State, sources
 from broadcaster.store import tables as t
 
 
@@ -22,6 +22,23 @@ def move(
     if token is not None:
         query = query.where(t.delivery.c.lease_token == token)
     return connection.execute(query.values(state=target, **values)).rowcount == 1
+
+
+def stop_begun(connection: Connection, *waiting: Any, stopped: bool) -> int:
+    """Waiting letters that were begun are not ended at one stroke: some may be on their way. Returns how many.
+
+    They are handed to `finishing`, which ends them when what is known of each letter is written down.
+    """
+    return connection.execute(
+        sql_update(t.delivery)
+        .where(
+            *waiting,
+            t.delivery.c.state == State.WAITING,
+            t.delivery.c.shape == Shape.LETTER,
+            t.delivery.c.total > 0,
+        )
+        .values(state=State.SENDING, stopped=stopped, lease_until=None, lease_token=None)
+    ).rowcount
 
 
 def end(

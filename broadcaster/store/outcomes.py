@@ -93,7 +93,7 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> N
     connection.execute(
         sql_update(t.delivery)
         .where(t.delivery.c.id == delivery_id)
-        .values(failed=0, uncertain=0, skipped=skipped)
+        .values(failed=0, skipped=skipped)
     )
     through = (
         select(func.count())

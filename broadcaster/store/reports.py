@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select, update as sql_update
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import moving, tables as t
-from broadcaster.store.letters import FINAL
 from broadcaster.store.releasing import epoch
+from broadcaster.store.tallying import FINAL, counted
 
 # No longer than the database can count: a report that cannot be looked up must not hold up the others.
 _KEY = re.compile(r"(?P<epoch>[0-9]{1,9})\.(?P<job>[0-9]{1,18})\.(?P<position>[0-9]{1,9})")
@@ -48,22 +48,25 @@ def match(connection: Connection, channel: str, report: Report) -> bool:
 def _counts(row: Any, outcome: str, confirmed: bool) -> dict[str, int]:
     """How the delivery's counts change when this letter's outcome becomes `outcome`."""
     changes = {"confirmed": 1} if confirmed else {}
-    if row.outcome != outcome:
+    before = counted(row.outcome)
+    if before != outcome:
         changes |= {outcome: 1}
-        if row.outcome in FINAL:
-            changes |= {row.outcome: -1}
+        if before is not None:
+            changes |= {before: -1}
     return changes
 
 
 def _move(connection: Connection, row: Any) -> None:
-    """The delivery follows its counts: no longer in doubt when one arrived, bounced when none did."""
+    """The delivery follows its counts: in doubt no longer, bounced when nobody got it, accepted when one did after all."""
     delivery = connection.execute(
         select(t.delivery).where(t.delivery.c.id == row.delivery_id)
     ).one()
-    if delivery.accepted and delivery.state == State.UNCERTAIN:
+    if delivery.accepted and delivery.state in (State.UNCERTAIN, State.BOUNCED):
         # It had been accepted when it was tried.
         ended: dict[str, Any] = {"accepted_at": row.at, "ended_at": row.at, "detail": ""}
         moving.move(connection, delivery.id, State.ACCEPTED, **ended)
+    elif delivery.state == State.UNCERTAIN and not delivery.uncertain:
+        moving.end(connection, delivery.id, State.FAILED, row.at, "every address was refused")
     elif delivery.state == State.ACCEPTED and delivery.failed >= delivery.total > 0:
         moving.move(connection, delivery.id, State.BOUNCED, detail="every address was refused")
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, exists, insert, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, incident_name
 from broadcaster.store.errors import StoreError
 from broadcaster.store.fallbacks import add_audiences, add_steps
+from broadcaster.store.moving import stop_begun
 from broadcaster.store.writer import wake
 
 
@@ -56,9 +57,11 @@ def reroute(
         raise NotRendered(tuple(dict.fromkeys(names)))
     for row in fresh:
         _hand(connection, row, target, shape, kinds, now)
+    mine = t.delivery.c.id.in_([row.id for row in rows])
+    stop_begun(connection, mine, stopped=True)
     connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.id.in_([row.id for row in rows]))
+        .where(mine, t.delivery.c.state == State.WAITING)
         .values(state=State.WITHDRAWN, ended_at=now, detail=f"taken over by {target}", fallback=[])
     )
     audit.note(connection, now, actor, "reroute channel", channel, to=target, deliveries=len(rows))
@@ -84,7 +87,10 @@ def _carried(connection: Connection, update_id: int, channel: str) -> bool:
     same = exists().where(
         t.delivery.c.update_id == update_id,
         t.delivery.c.channel == channel,
-        or_(t.delivery.c.state != State.WITHDRAWN, t.delivery.c.accepted_at.is_not(None)),
+        or_(
+            and_(t.delivery.c.state != State.WITHDRAWN, ~t.delivery.c.stopped),
+            t.delivery.c.accepted_at.is_not(None),
+        ),
     )
     return bool(connection.scalar(select(same)))
 
@@ -109,6 +115,7 @@ def _hand(
         "due_at": now,
         "not_after": row.not_after,
         "fallback": [],
+        "fallback_for": row.id,
         "detail": f"in place of {row.channel}",
     }
     key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key

@@ -12,6 +12,7 @@ from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Severity
 from broadcaster.domain.plan import Reach, supersedes
 from broadcaster.store import tables as t
+from broadcaster.store.moving import stop_begun
 
 
 def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -> None:
@@ -90,8 +91,10 @@ def _let_nobody_take_over(connection: Connection, ids: Iterable[int]) -> None:
 def _end_waiting(
     connection: Connection, ids: Iterable[int], end: State, now: datetime, because: str
 ) -> None:
+    mine = t.delivery.c.id.in_(list(ids))
+    stop_begun(connection, mine, stopped=True)
     connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.id.in_(list(ids)), t.delivery.c.state == State.WAITING)
+        .where(mine, t.delivery.c.state == State.WAITING)
         .values(state=end, ended_at=now, detail=because)
     )

@@ -21,11 +21,13 @@ from broadcaster.store import (
     letters,
     subscribers,
     tables as t,
+    tallying,
 )
 from broadcaster.store.claiming import Claim
 from broadcaster.store.intents import Accepted, NewAudience
-from broadcaster.store.letters import Job, LetterRow
+from broadcaster.store.letters import Job
 from broadcaster.store.subscribers import NewSubscriber
+from broadcaster.store.tallying import LetterRow
 from broadcaster.testing import builders
 from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
@@ -106,7 +108,7 @@ def send(store: Store, outcomes: Sequence[str]) -> None:
             LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome)
             for position, outcome in enumerate(outcomes)
         ]
-        letters.flush_rows(connection, rows, "first", NOW)
+        tallying.flush_rows(connection, rows, "first", NOW)
         assert letters.end_job(connection, job, None, NOW)
         assert finishing.finish(connection, "sms", NOW)
 
@@ -221,7 +223,7 @@ def test_who_is_erased_while_his_letter_is_claimed_is_skipped_and_counted(store:
         LetterRow(job.id, place, job.delivery_id, who, "accepted" if who in sealed else "skipped")
         for place, who in enumerate(job.subscribers)
     ]
-    store.write(partial(letters.flush_rows, rows=rows, supplier="first", now=NOW)).result()
+    store.write(partial(tallying.flush_rows, rows=rows, supplier="first", now=NOW)).result()
     assert store.write(partial(letters.end_job, job=job, retry_at=None, now=NOW)).result()
     assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
     counts = store.read(partial(finishing.read_counts, delivery_id=1))

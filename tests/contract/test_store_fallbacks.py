@@ -23,10 +23,11 @@ from broadcaster.store import (
     finishing,
     letters,
     tables as t,
+    tallying,
 )
 from broadcaster.store.accepting import accept, incident_name, next_incident_id
 from broadcaster.store.intents import Accepted, NewDelivery, NewStep
-from broadcaster.store.letters import LetterRow
+from broadcaster.store.tallying import LetterRow
 from broadcaster.testing.builders import (
     an_acceptance,
     an_update,
@@ -207,7 +208,7 @@ def blast(store: Store, *came_to: str, channel: str = "sms", ended: bool = True)
         rows = [
             LetterRow(job.id, place, job.delivery_id, *one) for place, one in enumerate(outcomes)
         ]
-        letters.flush_rows(connection, rows, "first", LATER)
+        tallying.flush_rows(connection, rows, "first", LATER)
         if ended:
             letters.end_job(connection, job, None, LATER)
             assert finishing.finish(connection, channel, LATER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,14 +16,17 @@ from broadcaster.store import (
     Store,
     channels,
     claiming,
+    deliveries,
     expanding,
     finishing,
     letters,
     outcomes as outcomes_of,
     tables as t,
+    tallying,
 )
 from broadcaster.store.intents import Accepted, NewAudience
-from broadcaster.store.letters import Hold, Job, LetterRow
+from broadcaster.store.letters import Hold, Job
+from broadcaster.store.tallying import LetterRow
 from broadcaster.testing import builders
 from broadcaster.testing.builders import subscribe
 
@@ -78,7 +82,7 @@ def flush(store: Store, job: Job, outcomes: dict[int, str]) -> None:
         LetterRow(job.id, position, job.delivery_id, job.subscribers[position], outcome)
         for position, outcome in outcomes.items()
     ]
-    store.write(partial(letters.flush_rows, rows=rows, supplier="first", now=NOW)).result()
+    store.write(partial(tallying.flush_rows, rows=rows, supplier="first", now=NOW)).result()
 
 
 def end_job(store: Store, job: Job, retry_at: datetime | None = None) -> bool:
@@ -248,7 +252,7 @@ def test_after_a_crash_what_may_have_gone_is_uncertain_and_the_rest_is_sent(stor
 def test_after_a_crash_what_life_depends_on_is_sent_again(store: Store) -> None:
     job = crash(store, life_safety=True)
     assert job.todo == (2, 3, 4, 5)
-    assert counts(store) == Counts(total=6, accepted=1, failed=1)
+    assert counts(store) == Counts(total=6, accepted=1, failed=1, uncertain=2)
 
 
 def again(store: Store, job: Job, came_to: dict[int, str], *, last: bool = False) -> None:
@@ -356,7 +360,64 @@ def test_a_resend_also_takes_up_the_jobs_that_were_never_begun(
     resend(store)
     begin(store)
     assert [taken(store).todo, taken(store).todo] == [(0, 1), (0, 1)]
-    assert counts(store) == Counts(total=4)
+    assert counts(store) == Counts(total=4, uncertain=2)
+
+
+def doubted(store: Store) -> Accepted:
+    """Three letters, two of them in doubt, one refused; they are to be sent again and wait."""
+    subscribe(store, "sms", numbers(3))
+    told = blast(store)
+    send_all(store, {0: "uncertain", 1: "uncertain", 2: "failed"})
+    finish(store)
+    resend(store)
+    return told
+
+
+END_WAITING: dict[str, Callable[[Store, Accepted], object]] = {
+    "retracted": lambda store, told: tell(store, after=told, kind=Kind.RETRACTION, corrects=1),
+    "past its time": lambda store, _: store.write(
+        partial(deliveries.expire, now=NOW + timedelta(hours=2))
+    ).result(),
+    "dropped": lambda store, _: store.write(
+        partial(channels.drop, channel="sms", now=NOW, actor="Ann")
+    ).result(),
+}
+
+
+@pytest.mark.parametrize("how", END_WAITING)
+def test_what_was_to_go_again_and_never_did_is_accounted_for(store: Store, how: str) -> None:
+    END_WAITING[how](store, doubted(store))
+    finish(store, now=NOW + timedelta(hours=2))
+    assert states(store)[0] == "uncertain"
+    assert counts(store) == Counts(total=3, uncertain=2, skipped=1)
+
+
+def test_who_may_have_had_it_gets_the_retraction_also_when_it_was_to_go_again(store: Store) -> None:
+    told = doubted(store)
+    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
+    tell(store, had, after=told, kind=Kind.RETRACTION, corrects=1)
+    finish(store)
+    begin(store)
+    assert len(taken(store).subscribers) == 2
+
+
+def test_letters_in_flight_on_a_delivery_that_waits_again_get_the_retraction(store: Store) -> None:
+    """The node died in the middle and another has not claimed it yet when the retraction comes."""
+    subscribe(store, "sms", numbers(3))
+    told = blast(store)
+    job = taken(store)
+    advance(store, job, 2)
+    flush(store, job, {0: "accepted"})
+    die(store)
+    store.write(
+        lambda c: c.execute(sql_update(t.delivery).values(state="waiting")).close()
+    ).result()
+    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
+    tell(store, had, after=told, kind=Kind.RETRACTION, corrects=1)
+    finish(store)
+    assert counts(store) == Counts(total=3, accepted=1, uncertain=1, skipped=1)
+    begin(store)
+    assert len(taken(store).subscribers) == 2
 
 
 def test_a_crash_before_the_first_watermark_leaves_everybody_waiting(store: Store) -> None:

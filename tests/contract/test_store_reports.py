@@ -13,7 +13,8 @@ from broadcaster.domain.exchange import Report
 from broadcaster.store import Store, claiming, finishing, reports, tables as t
 from broadcaster.store.expanding import expand
 from broadcaster.store.intents import NewAudience
-from broadcaster.store.letters import LetterRow, claim_job, end_job, flush_rows
+from broadcaster.store.letters import claim_job, end_job
+from broadcaster.store.tallying import LetterRow, flush_rows
 from broadcaster.testing import builders
 from broadcaster.testing.builders import letters as letters_by, subscribe
 
@@ -79,12 +80,30 @@ def test_a_late_confirmation_turns_a_refusal_back(store: Store) -> None:
     assert state(store) == ("accepted", Counts(total=2, accepted=2, confirmed=1))
 
 
+def test_reports_that_all_failed_end_the_doubt(store: Store) -> None:
+    tried(store, "uncertain")
+    assert state(store) == ("uncertain", Counts(total=2, uncertain=2))
+    report(store, 0, "failed")
+    assert state(store) == ("uncertain", Counts(total=2, failed=1, uncertain=1))
+    report(store, 1, "failed")
+    assert state(store) == ("failed", Counts(total=2, failed=2))
+
+
+def test_a_confirmation_after_all_turns_a_bounced_delivery_back(store: Store) -> None:
+    all_accepted(store)
+    report(store, 0, "failed")
+    report(store, 1, "failed")
+    report(store, 1, "confirmed")
+    assert state(store) == ("accepted", Counts(total=2, accepted=1, confirmed=1, failed=1))
+
+
 @pytest.mark.parametrize("outcome", ["doubtful", "transient"])
 def test_a_letter_that_arrived_after_all_is_not_tried_again(store: Store, outcome: str) -> None:
     tried(store, outcome, retry_at=NOW)
     assert report(store, 0, "confirmed")
     assert report(store, 1, "failed")  # what was to be tried again still is
-    assert state(store)[1] == Counts(total=2, accepted=1, confirmed=1)
+    doubted = int(outcome == "doubtful")
+    assert state(store)[1] == Counts(total=2, accepted=1, confirmed=1, uncertain=doubted)
     job = store.write(lambda c: claim_job(c, "sms", "norr", NOW, "kannel")).result()
     assert job is not None
     assert job.todo == (1,)

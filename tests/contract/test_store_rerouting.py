@@ -19,17 +19,19 @@ from broadcaster.store import (
     channels,
     claiming,
     expanding,
+    finishing,
     letters,
     moving,
     releasing,
     rerouting,
     tables as t,
+    tallying,
 )
 from broadcaster.store.accepting import accept, incident_name, next_incident_id
 from broadcaster.store.claiming import Claim
 from broadcaster.store.intents import Accepted, NewAudience, NewDelivery
-from broadcaster.store.letters import LetterRow
 from broadcaster.store.rerouting import NotRendered
+from broadcaster.store.tallying import LetterRow
 from broadcaster.testing.builders import (
     an_acceptance,
     an_update,
@@ -254,10 +256,20 @@ def send_the_first_and_break_off(store: Store) -> None:
         job = letters.claim_job(connection, "sms", "norr", LATER, "first")
         assert job is not None
         outcome = [LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "accepted")]
-        letters.flush_rows(connection, outcome, "first", LATER)
+        tallying.flush_rows(connection, outcome, "first", LATER)
         assert moving.move(connection, job.delivery_id, State.WAITING)
 
     store.write(break_off).result()
+
+
+def end_what_was_begun(store: Store) -> None:
+    """As the lane, or the sweep for a channel that is gone, does when the letters on their way are accounted for."""
+
+    def end(connection: Connection) -> None:
+        connection.execute(sql_update(t.job).values(lease_until=None))
+        assert finishing.finish(connection, "sms", NOW)
+
+    store.write(end).result()
 
 
 def test_who_had_his_letter_before_the_channel_broke_gets_no_second(store: Store) -> None:
@@ -265,6 +277,8 @@ def test_who_had_his_letter_before_the_channel_broke_gets_no_second(store: Store
     tell(store, letters_by("sms"), spare=[letters_by("sms2")])
     send_the_first_and_break_off(store)
     assert reroute(store, "sms2", shape=Shape.LETTER, channel="sms") == 1
+    assert claim(store, "sms2") == ()  # whom it writes to is known when the first has ended
+    end_what_was_begun(store)
     expand(store, "sms2")
     assert had not in written_to(store, "sms2")
     assert written_to(store, "sms2") == [lacks]
@@ -276,6 +290,8 @@ def test_who_had_his_letter_gets_no_second_when_it_comes_back_by_another_kind(st
     send_the_first_and_break_off(store)
     assert reroute(store, "mail", shape=Shape.LETTER, channel="sms") == 1
     assert reroute(store, "sms", shape=Shape.LETTER, channel="mail") == 1
+    assert claim(store, "sms") == ()
+    end_what_was_begun(store)
     expand(store, "sms")
     assert written_to(store, "sms") == [had, lacks, lacks]
 

@@ -23,6 +23,7 @@ from broadcaster.store import (
     nodes,
     once,
     tables as t,
+    tallying,
     tokens,
     upkeep,
 )
@@ -145,8 +146,8 @@ def begin_letters(store: Store) -> None:
         assert expanding.expand(connection, claimed.id, claimed.lease_token, at)
         job = letters.claim_job(connection, "sms", "norr", NOON, "first")
         assert job is not None
-        row = letters.LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "accepted", "h1")
-        letters.flush_rows(connection, [row], "first", NOON)
+        row = tallying.LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "accepted", "h1")
+        tallying.flush_rows(connection, [row], "first", NOON)
 
     store.write(work).result()
 

@@ -5,9 +5,13 @@ Imports nothing, so that a second daemon is refused before it has loaded anythin
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
+
+TRIES, PAUSE = 10, 0.03  # somebody who only looks holds the lock for a moment too
 
 
 class LockedError(Exception):
@@ -22,6 +26,10 @@ class LockedError(Exception):
 def take(database: Path) -> int:
     """Hold `<database>.lock` until the descriptor that is returned is closed. Raises LockedError."""
     database.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(TRIES):
+        with contextlib.suppress(LockedError):
+            return _lock(database, os.O_CREAT)
+        time.sleep(PAUSE)
     return _lock(database, os.O_CREAT)
 
 

@@ -11,7 +11,7 @@ from broadcaster.cli.saying import Voice
 
 OUT = frozenset({"accepted", "confirmed"})
 AT_REST = OUT | {"bounced", "failed", "superseded", "expired", "withdrawn"}
-AGAIN = frozenset({"failed", "uncertain"})
+AGAIN = frozenset({"failed", "bounced", "uncertain"})
 """What `resend` takes."""
 _SHORT_URL = 48
 """Characters of an address that a terminal of 80 columns shows whole, so that it can be clicked."""
@@ -78,6 +78,7 @@ def state_word(voice: Voice, state: str) -> str:
         "expired": _("expired"),
         "withdrawn": _("withdrawn"),
         "good": _("good"),
+        "not_good": _("not good"),
         "parked": _("parked"),
         "paused": _("paused"),
         "resting": _("resting"),

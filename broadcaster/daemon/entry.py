@@ -7,6 +7,7 @@ from pathlib import Path
 
 from broadcaster import lock
 from broadcaster.daemon.refusing import refuse
+from broadcaster.daemon.signals import Signals
 from broadcaster.settings.source import read
 
 EXIT_FAILED = 1
@@ -14,6 +15,7 @@ EXIT_FAILED = 1
 
 def serve(config_path: Path, language: str = "en") -> int:
     """As `running.serve`."""
+    signals = Signals()
     database = _database(config_path)
     if database is not None:
         try:
@@ -22,7 +24,8 @@ def serve(config_path: Path, language: str = "en") -> int:
             refuse(language, error)
             return EXIT_FAILED
     # Not at the top: this is what the look above is to come before.
-    code: int = importlib.import_module("broadcaster.daemon.running").serve(config_path, language)
+    running = importlib.import_module("broadcaster.daemon.running")
+    code: int = running.serve(config_path, language, signals)
     return code
 
 
@@ -31,6 +34,6 @@ def _database(config_path: Path) -> Path | None:
     store = read(config_path).document.get("store")
     url = store.get("url") if isinstance(store, dict) else None
     prefix = "sqlite:///"
-    if not isinstance(url, str) or not url.startswith(prefix) or "${" in url:
+    if not isinstance(url, str) or not url.startswith(prefix) or "${" in url or "\0" in url:
         return None
     return config_path.parent / url.removeprefix(prefix)

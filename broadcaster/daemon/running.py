@@ -44,13 +44,12 @@ EXIT_CONFIGURATION = 2
 EXIT_FAILED = 1
 
 
-def serve(config_path: Path, language: str = "en") -> int:
+def serve(config_path: Path, language: str, signals: Signals) -> int:
     """Run until a signal ends it. Returns the exit code where it could not start: 1 store or network, 2 configuration.
 
     A daemon that ran does not return: the process ends here, with code 0 when it was stopped. Calls that hang in
     threads cannot be ended and must not hold up the end; what they were about is written down as under way.
     """
-    signals = Signals()
     os.umask(0o077)  # what residents read is given its mode where it is written
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every key and number
     try:

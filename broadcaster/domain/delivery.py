@@ -41,10 +41,11 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.UNCERTAIN: frozenset({State.ACCEPTED, State.WAITING, State.FAILED, State.EXPIRED}),
     State.ACCEPTED: frozenset({State.CONFIRMED, State.BOUNCED, State.WITHDRAWN}),
     State.CONFIRMED: frozenset({State.WITHDRAWN}),
-    State.FAILED: frozenset({State.WAITING}),
-    State.BOUNCED: frozenset({State.ACCEPTED}),  # a confirmation that came after all
+    # To accepted: a delivery report says that a letter arrived after all.
+    State.FAILED: frozenset({State.WAITING, State.ACCEPTED}),
+    State.BOUNCED: frozenset({State.WAITING, State.ACCEPTED}),
     State.SUPERSEDED: frozenset(),
-    State.EXPIRED: frozenset(),
+    State.EXPIRED: frozenset({State.ACCEPTED}),
     State.WITHDRAWN: frozenset(),
 }
 

@@ -13,7 +13,7 @@ from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.status import delivery_answer
 from broadcaster.store import Connection, incidents, outcomes, stopping
 
-AGAIN = frozenset({State.FAILED, State.UNCERTAIN})
+AGAIN = frozenset({State.FAILED, State.BOUNCED, State.UNCERTAIN})
 
 
 def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "") -> dict[str, Any]:

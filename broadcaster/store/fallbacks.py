@@ -34,7 +34,7 @@ def start(
         ~d.c.stopped,
         d.c.not_after > now,
         or_(
-            d.c.state == State.FAILED,
+            d.c.state.in_([State.FAILED, State.BOUNCED]),
             and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
             and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
             and_(
@@ -149,6 +149,15 @@ def add_steps(connection: Connection, update_id: int, delivery_id: int, channel:
         )
 
 
+def _first(connection: Connection, row: Any) -> Any:
+    """Where the text was to go in the first place: a third gateway stands in for the first, not for the mail between."""
+    while row.fallback_for is not None:
+        row = connection.execute(
+            select(t.delivery).where(t.delivery.c.id == row.fallback_for)
+        ).one()
+    return row
+
+
 def add_audiences(
     connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]
 ) -> None:
@@ -156,9 +165,11 @@ def add_audiences(
 
     Whoever has a letter of this update gets no second one, also where it comes back to the channel it began with.
     """
-    same = kinds.get(row.channel) == kinds.get(target)
+    first = _first(connection, row)
+    same = kinds.get(first.channel) == kinds.get(target)
+    whose = first if same else row
     for group in connection.execute(
-        select(t.audience).where(t.audience.c.delivery_id == row.id).order_by(t.audience.c.id)
+        select(t.audience).where(t.audience.c.delivery_id == whose.id).order_by(t.audience.c.id)
     ).all():
         connection.execute(
             insert(t.audience).values(

@@ -72,7 +72,11 @@ def _may_go_again(connection: Connection, delivery_id: int, at: datetime) -> boo
     unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
     again = select(d.c.id).where(
         d.c.id == delivery_id,
-        or_(d.c.state == State.FAILED, and_(d.c.state == State.UNCERTAIN, unclaimed)),
+        ~d.c.stopped,
+        or_(
+            d.c.state.in_([State.FAILED, State.BOUNCED]),
+            and_(d.c.state == State.UNCERTAIN, unclaimed),
+        ),
     )
     return connection.scalar(again.with_for_update()) is not None
 

@@ -67,7 +67,7 @@ def _alone_if_possible(url: URL) -> Iterator[None]:
     if not database.is_file():
         raise StoreError(f"There is no store at {database}: it is made when the daemon starts.")
     lock = None
-    with suppress(StoreLocked):
+    with suppress(StoreLocked, OSError):  # an auditor may read the store and not hold its lock
         lock = take_lock(database)
     try:
         yield

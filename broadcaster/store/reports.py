@@ -17,6 +17,9 @@ from broadcaster.store.tallying import FINAL, counted
 _KEY = re.compile(r"(?P<epoch>[0-9]{1,9})\.(?P<job>[0-9]{1,18})\.(?P<position>[0-9]{1,9})")
 
 
+_SETTLED_BY_ONE = (State.UNCERTAIN, State.FAILED, State.BOUNCED, State.EXPIRED)
+
+
 def match(connection: Connection, channel: str, report: Report) -> bool:
     """Note a report on its letter. False when there is no such letter yet: the report may be early."""
     row = _letter(connection, channel, report)
@@ -61,7 +64,7 @@ def _move(connection: Connection, row: Any) -> None:
     delivery = connection.execute(
         select(t.delivery).where(t.delivery.c.id == row.delivery_id)
     ).one()
-    if delivery.accepted and delivery.state in (State.UNCERTAIN, State.BOUNCED):
+    if delivery.accepted and delivery.state in _SETTLED_BY_ONE:
         # It had been accepted when it was tried.
         ended: dict[str, Any] = {"accepted_at": row.at, "ended_at": row.at, "detail": ""}
         moving.move(connection, delivery.id, State.ACCEPTED, **ended)

@@ -31,6 +31,7 @@ from typing import Any, Self
 import requests
 
 from broadcaster.daemon import running, starting
+from broadcaster.daemon.signals import Signals
 from broadcaster.service.commands import Role
 from broadcaster.settings import ConfigErrors
 from broadcaster.store import Store, tokens
@@ -282,7 +283,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-            sys.exit(running.serve(Path(line.strip())))  # as the command line ends
+            sys.exit(running.serve(Path(line.strip()), "en", Signals()))  # as the command line ends
         print(pid, flush=True)  # noqa: T201 - the answer to who started us
         _, how = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(how), flush=True)  # noqa: T201 - the same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -105,10 +106,15 @@ def resting(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
 def stumbling(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     lane = watched.rig.lane("hook")
 
+    begun = threading.Event()
+
     async def defective() -> None:
+        begun.set()
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(lane, "turn", defective)
+    watched.rig.wake()
+    assert begun.wait(10)  # no good turn is under way any more that would set it back
     lane.stumbles = watching.STUMBLES  # as after so many turns, a second apart
 
     def mend() -> None:

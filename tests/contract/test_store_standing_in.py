@@ -1,0 +1,187 @@
+"""A channel that stands in for another: who has a text, or may have it, is known across all that carried it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update as sql_update
+
+from broadcaster.domain.delivery import Shape, State, Variant
+from broadcaster.domain.exchange import Report
+from broadcaster.domain.incident import Kind
+from broadcaster.store import (
+    Store,
+    claiming,
+    expanding,
+    fallbacks,
+    finishing,
+    letters,
+    outcomes,
+    reports,
+    tables as t,
+    tallying,
+)
+from broadcaster.store.claiming import Claim
+from broadcaster.store.intents import Accepted, NewAudience
+from broadcaster.store.letters import Job
+from broadcaster.store.tallying import LetterRow
+from broadcaster.testing import builders
+
+NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
+KINDS = {"sms": "sms_http", "sms2": "sms_http", "mail": "email"}
+SHAPES = dict.fromkeys(KINDS, Shape.LETTER)
+NUMBERS = ["+46701740605", "+46701740606", "+46701740607"]
+
+
+def tell(store: Store, *fallback: str) -> Accepted:
+    builders.subscribe(store, "sms", NUMBERS)
+    return builders.tell(store, builders.letters("sms", fallback=fallback), now=NOW)
+
+
+def claim(store: Store, channel: str) -> tuple[Claim, ...]:
+    """Claim what may be claimed and turn it into jobs."""
+    find = partial(claiming.claim, channel=channel, node="norr", now=NOW, limit=4)
+    claimed = store.write(find).result()
+    for one in claimed:
+        expand = partial(expanding.expand, delivery_id=one.id, lease_token=one.lease_token)
+        assert store.write(partial(expand, now=NOW)).result()
+    return claimed
+
+
+def take(store: Store, channel: str) -> Job:
+    find = partial(letters.claim_job, channel=channel, node="norr", now=NOW, supplier="first")
+    job = store.write(find).result()
+    assert job is not None
+    assert store.write(partial(letters.advance, job=job, watermark=3, now=NOW)).result()
+    return job
+
+
+def came_to(store: Store, channel: str, job: Job, *said: str) -> None:
+    rows = [
+        LetterRow(job.id, place, job.delivery_id, job.subscribers[place], outcome)
+        for place, outcome in enumerate(said)
+    ]
+
+    def end(connection: Any) -> None:
+        tallying.flush_rows(connection, rows, "first", NOW)
+        letters.end_job(connection, job, None, NOW)
+        finishing.finish(connection, channel, NOW)
+
+    store.write(end).result()
+
+
+def sweep(store: Store, **sick: str) -> list[tuple[str, str]]:
+    return store.write(lambda c: fallbacks.start(c, sick, SHAPES, KINDS, NOW)).result()
+
+
+def resend(store: Store) -> bool:
+    until = NOW + timedelta(hours=1)
+    return store.write(
+        partial(outcomes.resend, delivery_id=1, now=NOW, not_after=until, actor="Ann")
+    ).result()
+
+
+def written_to(store: Store, delivery_id: int) -> list[int]:
+    mine = select(t.job.c.subscribers).where(t.job.c.delivery_id == delivery_id)
+    return sorted(key for job in store.read(lambda c: list(c.scalars(mine))) for key in job)
+
+
+def state(store: Store, delivery_id: int = 1) -> str:
+    mine = select(t.delivery.c.state).where(t.delivery.c.id == delivery_id)
+    return str(store.read(lambda c: c.scalar(mine)))
+
+
+def test_a_correction_waits_for_letters_on_their_way_by_a_channel_that_stands_in(
+    store: Store,
+) -> None:
+    told = tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    job = take(store, "sms2")
+    had = builders.letters("sms", NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,)))
+    builders.tell(store, had, after=told, now=NOW, kind=Kind.RETRACTION, corrects=1)
+    assert claim(store, "sms") == ()
+    came_to(store, "sms2", job, "accepted", "accepted", "accepted")
+    (correction,) = claim(store, "sms")
+    assert written_to(store, correction.id) == list(job.subscribers)
+
+
+def test_whoever_may_have_it_is_left_out_also_when_it_was_to_go_again(store: Store) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "uncertain", "uncertain", "failed")
+    assert resend(store)
+    assert sweep(store, sms="parked") == [("sms", "sms2")]
+    store.write(lambda c: finishing.finish(c, "sms", NOW)).result()
+    (there,) = claim(store, "sms2")
+    assert written_to(store, there.id) == [job.subscribers[2]]
+
+
+def test_a_third_gateway_stands_in_for_the_first_and_not_for_the_mail_between(store: Store) -> None:
+    tell(store, "mail", "sms2")
+    (theirs,) = builders.subscribe(store, "sms2", ["+46701740608"])
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "accepted", "failed", "failed")
+    assert sweep(store) == [("sms", "mail")]
+    assert sweep(store, mail="parked") == [("mail", "sms2")]
+    (there,) = claim(store, "sms2")
+    assert written_to(store, there.id) == list(job.subscribers[1:])
+    assert theirs not in written_to(store, there.id)
+
+
+def test_what_the_network_refused_to_all_is_taken_over_too(store: Store) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "accepted", "accepted", "accepted")
+    for place in range(3):
+        said = Report(key=f"1.{job.id}.{place}", outcome="failed")
+        assert store.write(partial(reports.match, channel="sms", report=said)).result()
+    assert state(store) == "bounced"
+    assert sweep(store) == [("sms", "sms2")]
+    (there,) = claim(store, "sms2")
+    assert written_to(store, there.id) == list(job.subscribers)
+
+
+def test_what_the_network_refused_to_all_can_be_sent_again(store: Store) -> None:
+    tell(store)
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "accepted", "accepted", "accepted")
+    for place in range(3):
+        said = Report(key=f"1.{job.id}.{place}", outcome="failed")
+        store.write(partial(reports.match, channel="sms", report=said)).result()
+    assert resend(store)
+    claim(store, "sms")
+    assert take(store, "sms").todo == (0, 1, 2)
+
+
+def test_what_another_channel_took_over_is_not_sent_again(store: Store) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    job = take(store, "sms")
+    assert sweep(store, sms="parked") == [("sms", "sms2")]
+    came_to(store, "sms", job, "uncertain", "uncertain", "uncertain")
+    assert state(store) == "uncertain"
+    assert not resend(store)
+
+
+@pytest.mark.parametrize("ended", [State.FAILED, State.EXPIRED, State.BOUNCED])
+def test_a_letter_that_arrived_after_all_makes_its_delivery_accepted(
+    store: Store, ended: State
+) -> None:
+    tell(store)
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "failed", "failed", "failed")
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(state=ended)).close()).result()
+    said = Report(key=f"1.{job.id}.1", outcome="confirmed")
+    assert store.write(partial(reports.match, channel="sms", report=said)).result()
+    assert state(store) == "accepted"

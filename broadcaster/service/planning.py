@@ -182,15 +182,27 @@ class _Planner:
     def _post_steps(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         correcting = self.update.kind in CORRECTING and self.sent.may_have(name)
         variant = Variant.CORRECTION if correcting else Variant.NEWS
-        for message in self._render_all(name, adapter, variant, self._post_languages()):
+        for message in self._render_all(name, adapter, variant, self._post_languages(name)):
             yield NewStep(kind=StepKind.POST, message=message.place)
         if correcting:
             yield from self._put_right(name, adapter)
 
-    def _post_languages(self) -> tuple[str, ...]:
-        """The default language, and each other one the operator wrote in: now, or before when there is no text now."""
-        first, *others = self.configuration.languages
-        spoken = set(self.update.texts) or self.drafted.spoken
+    def _post_languages(self, name: str) -> tuple[str, ...]:
+        """Those to post in: where a wrong text may be read it is put right in its own languages.
+
+        Else the default language, and each other one the operator wrote in: now, or before when there is no text now.
+        A retraction has our own sentence in every language, so its texts do not tell what the operator wrote in.
+        """
+        update, known = self.update, self.configuration.languages
+        retracts = update.kind is Kind.RETRACTION
+        said = set() if retracts else set(update.texts)
+        if update.kind in CORRECTING:
+            wrong = {language for _, language in self.sent.posts(name)}
+            found = tuple(language for language in known if language in wrong | said)
+            if wrong and found:
+                return found
+        first, *others = known
+        spoken = said or self.drafted.spoken
         return (first, *(language for language in others if language in spoken))
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
@@ -246,7 +258,9 @@ class _Planner:
         if adapter.shape is Shape.BOARD or any(text.channel == name for text in self.plan.texts):
             return
         languages = (
-            self._post_languages() if adapter.shape is Shape.POST else self.configuration.languages
+            self._post_languages(name)
+            if adapter.shape is Shape.POST
+            else self.configuration.languages
         )
         variants = {Variant.NEWS, *(group.variant for group in self._audiences())}
         for variant in sorted(variants):

@@ -386,3 +386,15 @@ def test_stopping_waits_for_the_call_under_way_and_claims_nothing_more(rig: Make
         assert engine.state("hook") == State.ACCEPTED
         assert engine.state("hook", incident="A2") == State.WAITING
         assert len(far.texts("webhook")) == 1
+
+
+def test_the_address_shown_of_a_correction_is_that_of_its_own_post(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine: Rig = rig({"social": mastodon(far)})
+        engine.say("Kabeln är av.")
+        engine.accepted("social")
+        engine.say("Kabeln är hel.", Kind.CORRECTION)
+        engine.accepted("social", 2)
+        wrong, right = engine.delivery("social")["url"], engine.delivery("social", 2)["url"]
+        assert right
+        assert right != wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -15,6 +16,8 @@ from broadcaster.cli.table import state_word
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import show_columns
 
+_NAMED = 8
+"""How many updates a question or an answer names."""
 Name = Annotated[str, Argument(metavar="NAME", help="The channel.")]
 
 
@@ -68,11 +71,18 @@ def resume(name: Name, reach: Reach) -> None:
 
 @grouped
 def drop(name: Name, reach: Reach, yes: Yes = False) -> None:
-    """Give up what waits in a channel: it is never sent."""
+    """Give up what waits in a channel: it is never sent. What is scheduled stays."""
     talk = begin(reach)
     _ = talk.voice.say
-    need_yes(talk.voice, _("Give up all that waits in {channel}?", channel=name), yes=yes)
-    talk.answer(_act(talk, name, "drop"), _("What waited in {channel} is given up.", channel=name))
+    if not yes:
+        waits = _waiting_in(talk, name)
+        need_yes(
+            talk.voice,
+            _("Give up what waits in {channel} ({what})?", channel=name, what=waits),
+            yes=yes,
+        )
+    answer = _act(talk, name, "drop")
+    talk.answer(answer, _("Given up in {channel}: {what}.", channel=name, what=_told(talk, answer)))
 
 
 @grouped
@@ -80,12 +90,43 @@ def reroute(
     name: Name,
     reach: Reach,
     to: Annotated[str, Option("--to", metavar="NAME", help="The channel that takes over.")],
+    yes: Yes = False,
 ) -> None:
-    """Send what waits in a channel by another one."""
+    """Send what waits in a channel by another one. What is scheduled stays."""
     talk = begin(reach)
     _ = talk.voice.say
+    if not yes:
+        waits = _waiting_in(talk, name)
+        question = _(
+            "Send what waits in {channel} ({what}) by {to}?", channel=name, what=waits, to=to
+        )
+        need_yes(talk.voice, question, yes=yes)
     answer = _act(talk, name, "reroute", {"to": to})
-    talk.answer(answer, _("What waited in {channel} goes by {to}.", channel=name, to=to))
+    what = _told(talk, answer)
+    talk.answer(answer, _("From {channel} to {to}: {what}.", channel=name, to=to, what=what))
+
+
+def _waiting_in(talk: Talk, name: str) -> str:
+    """What waits in a channel, before it is given up or handed over; a wrong name is the daemon's to refuse."""
+    with asking_of(talk) as client:
+        items = client.get("channels")["items"]
+    item = next((one for one in items if one["channel"] == name), {})
+    return _numbered(talk, len(item.get("waiting") or ()), item.get("waiting") or ())
+
+
+def _told(talk: Talk, answer: Any) -> str:
+    found = answer or {}
+    return _numbered(talk, int(found.get("deliveries") or 0), found.get("updates") or ())
+
+
+def _numbered(talk: Talk, count: int, updates: Sequence[str]) -> str:
+    """How many deliveries, and of what: "3 deliveries: A7-1, A7-2 …"."""
+    _ = talk.voice.say
+    if not count:
+        return _("no delivery")
+    number = _("1 delivery") if count == 1 else _("{count} deliveries", count=count)
+    more = " …" if len(updates) > _NAMED else ""
+    return f"{number}: {', '.join(updates[:_NAMED])}{more}" if updates else number
 
 
 def _act(talk: Talk, name: str, act: str, body: dict[str, str] | None = None) -> Any:

@@ -12,7 +12,7 @@ from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit
 from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
-from broadcaster.store import channels, rerouting
+from broadcaster.store import Connection, channels, rerouting
 from broadcaster.store.channels import ChannelState
 
 
@@ -27,10 +27,12 @@ def listing(
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
     states, queued = desk.read(channels.states), desk.read(channels.queued)
+    waiting = desk.read(channels.waiting)
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
             _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
+            | {"waiting": list(waiting.get(name, ()))}
             for name in names
         ]
     }
@@ -77,6 +79,8 @@ def _word(
         return "paused", ""
     if name in resting:
         return "resting", resting[name]
+    if state.probe_good is False:
+        return "not_good", state.probe_sentence
     return "good", ""
 
 
@@ -106,17 +110,23 @@ def _arm(desk: Desk, operator: Operator, name: str, act: Any) -> dict[str, Any]:
 
 
 def drop(desk: Desk, operator: Operator, name: str) -> dict[str, Any]:
-    """Give up what waits on a channel, also on one that is gone from the configuration."""
+    """Give up what waits on a channel, also on one that is gone from the configuration; `updates` says what."""
     permit(operator, Role.ADMIN)
     permit_everywhere(operator)
     _known(desk, name)
     now = desk.clock()
-    dropped = desk.write(lambda connection: channels.drop(connection, name, now, operator.name))
-    return _one(desk, name) | {"deliveries": dropped}
+
+    def work(connection: Connection) -> dict[str, Any]:
+        given_up = channels.waiting(connection, begun=True).get(name, ())
+        count = channels.drop(connection, name, now, operator.name)
+        return {"deliveries": count, "updates": list(given_up)}
+
+    dropped: dict[str, Any] = desk.write(work)
+    return _one(desk, name) | dropped
 
 
 def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any]:
-    """Hand what waits on a channel to another one, with the texts rendered for that one."""
+    """Hand what waits on a channel to another one, with the texts rendered for that one; `updates` says what."""
     permit(operator, Role.ADMIN)
     permit_everywhere(operator)
     _known(desk, name)
@@ -126,12 +136,14 @@ def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any
         raise Refused("{channel} cannot take over: name another channel.", at="to", channel=to)
     kinds = {key: adapter.settings.kind for key, adapter in configuration.adapters.items()}
     now = desk.clock()
+
+    def work(connection: Connection) -> dict[str, Any]:
+        updates = channels.waiting(connection).get(name, ())
+        count = rerouting.reroute(connection, name, to, target.shape, kinds, now, operator.name)
+        return {"deliveries": count, "updates": list(updates)}
+
     try:
-        handed = desk.write(
-            lambda connection: rerouting.reroute(
-                connection, name, to, target.shape, kinds, now, operator.name
-            )
-        )
+        handed = desk.write(work)
     except rerouting.NotRendered as error:
         raise Refused(
             "Nothing was written for {channel} when {names} was accepted, so it cannot take over. Say it anew, or: "
@@ -141,7 +153,7 @@ def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any
             names=", ".join(error.names),
             name=name,
         ) from error
-    return _one(desk, name) | {"deliveries": handed, "to": to}
+    return _one(desk, name) | handed | {"to": to}
 
 
 def _configured(configuration: Configuration, name: str, at: str = "channel") -> Adapter:

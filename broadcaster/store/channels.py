@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update as sql_update
+from sqlalchemy import Connection, and_, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
 from broadcaster.store import audit, tables as t
+from broadcaster.store.accepting import incident_name
 from broadcaster.store.moving import stop_begun
 from broadcaster.store.putting import put
 from broadcaster.store.writer import wake
@@ -104,18 +105,55 @@ def record_probe(connection: Connection, channel: str, now: datetime, probe: Pro
 
 
 def queued(connection: Connection) -> dict[str, int]:
-    """How many deliveries are still open on each channel, also on channels no longer configured."""
+    """How many deliveries are still open on each channel, also on channels no longer configured.
+
+    What waits for its time is not the channel's yet.
+    """
     rows = connection.execute(
         select(t.delivery.c.channel, func.count())
-        .where(t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]))
+        .where(
+            t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+            t.delivery.c.released,
+        )
         .group_by(t.delivery.c.channel)
     ).all()
     return {row[0]: row[1] for row in rows}
 
 
+def waiting(connection: Connection, *, begun: bool = False) -> dict[str, tuple[str, ...]]:
+    """The updates ("A7-2") that wait on each channel, oldest first: what `reroute` hands over.
+
+    Args:
+        begun: those whose letters are under way as well: what `drop` gives up.
+    """
+    under_way = and_(
+        t.delivery.c.state == State.SENDING,
+        t.delivery.c.shape == Shape.LETTER,
+        ~t.delivery.c.stopped,
+    )
+    waits = t.delivery.c.state == State.WAITING
+    rows = connection.execute(
+        select(
+            t.delivery.c.channel, t.delivery.c.incident_id, t.delivery.c.number, t.incident.c.staff
+        )
+        .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
+        .where(t.delivery.c.released, or_(waits, under_way) if begun else waits)
+        .order_by(t.delivery.c.id)
+    )
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        name = f"{incident_name(row.incident_id, row.staff)}-{row.number}"
+        found.setdefault(row.channel, {})[name] = None
+    return {channel: tuple(names) for channel, names in found.items()}
+
+
 def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int:
-    """Withdraw what waits on a channel, and stop letters in the middle of it. Returns how many deliveries."""
-    mine, detail = t.delivery.c.channel == channel, f"dropped by {actor}"
+    """Withdraw what waits on a channel, and stop letters in the middle of it. Returns how many deliveries.
+
+    What waits for its time stays, as in `rerouting`.
+    """
+    mine = and_(t.delivery.c.channel == channel, t.delivery.c.released)
+    detail = f"dropped by {actor}"
     dropped = stop_begun(connection, mine, stopped=True)
     dropped += connection.execute(
         sql_update(t.delivery)

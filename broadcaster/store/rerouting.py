@@ -36,7 +36,7 @@ def reroute(
 ) -> int:
     """Hand every waiting delivery of `channel` to `target`. Returns how many.
 
-    What the target carries already is only withdrawn here.
+    What the target carries already is only withdrawn here. What waits for its time stays: the channel may be well by then.
 
     Raises:
         NotRendered: nothing was changed.
@@ -45,7 +45,11 @@ def reroute(
     rows = connection.execute(
         select(t.delivery, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
-        .where(t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING)
+        .where(
+            t.delivery.c.channel == channel,
+            t.delivery.c.state == State.WAITING,
+            t.delivery.c.released,
+        )
         .order_by(t.delivery.c.id)
         .with_for_update(of=t.delivery)
     ).all()
@@ -111,7 +115,7 @@ def _hand(
     new = delivery_row(row.update_id, row.incident_id, row.number, target, shape) | {
         "priority": row.priority,
         "life_safety": row.life_safety,
-        "released": row.released,
+        "released": True,
         "due_at": now,
         "not_after": row.not_after,
         "fallback": [],

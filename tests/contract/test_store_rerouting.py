@@ -196,13 +196,17 @@ def test_what_was_posted_and_taken_away_there_is_not_posted_again(store: Store) 
     assert len(rows(store, "spare")) == 1
 
 
-def test_what_waits_for_its_time_is_handed_over_and_still_waits_for_it(store: Store) -> None:
+def test_what_waits_for_its_time_stays_where_it_will_go_out(store: Store) -> None:
     held = {"hold": "scheduled", "release_at": LATER}
     told = tell(store, post("hook"), rest=held)
+    tell(store, post("hook"))
+    assert store.read(channels.queued) == {"hook": 1}
+    assert store.read(channels.waiting) == {"hook": ("A2-1",)}
     assert reroute(store) == 1
-    assert claim(store, "spare") == ()
+    drop = partial(channels.drop, channel="hook", now=LATER, actor="Kim")
+    assert store.write(drop).result() == 0
     store.write(partial(releasing.release, update_id=told.update_id, now=LATER)).result()
-    assert [one.number for one in claim(store, "spare")] == [1]
+    assert [(one.incident, one.number) for one in claim(store, "hook")] == [("A1", 1)]
 
 
 def test_a_channel_on_which_nothing_waits_hands_over_nothing(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ Run = Callable[..., Ended]
         (["channels", "pause", "x"], "POST /api/v1/channels/x/pause", ""),
         (["channels", "resume", "x"], "POST /api/v1/channels/x/resume", ""),
         (["channels", "drop", "x", "--yes"], "POST /api/v1/channels/x/drop", ""),
-        (["channels", "reroute", "x", "--to", "y"], "POST /api/v1/channels/x/reroute", {"to": "y"}),
+        (
+            ["channels", "reroute", "x", "--to", "y", "--yes"],
+            "POST /api/v1/channels/x/reroute",
+            {"to": "y"},
+        ),
         (["channels", "probe", "a/b"], "POST /api/v1/channels/a%2Fb/probe", ""),
         (["tokens", "revoke", "3"], "DELETE /api/v1/tokens/3", ""),
         (["scheduled", "cancel", "a7-2", "--yes"], "DELETE /api/v1/scheduled/A7-2", ""),
@@ -59,6 +64,7 @@ def test_each_act_asks_its_address_and_says_so(
     "arguments",
     [
         ["channels", "drop", "x"],
+        ["channels", "reroute", "x", "--to", "y"],
         ["subscribers", "erase", "+46701740605", "--channel", "sms"],
         ["scheduled", "cancel", "A7-2"],
     ],
@@ -66,11 +72,35 @@ def test_each_act_asks_its_address_and_says_so(
 def test_what_cannot_be_undone_is_refused_when_nobody_can_be_asked(
     daemon: Daemon, run: Run, at_terminal: Run, arguments: list[str]
 ) -> None:
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": []})
     asked = len(daemon.asked)
     ended = run(*arguments)
     assert (ended.code, "--yes" in ended.err) == (4, True)
     assert at_terminal(*arguments, typed="n\n").code == 4
-    assert {route for route, _, _ in daemon.asked[asked:]} == {"GET /api/v1/organisation"}
+    assert {route.split()[0] for route, _, _ in daemon.asked[asked:]} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question", "said"),
+    [
+        (["drop", "x"], "Give up what waits in x (2 deliveries: A7-1, A7-2)?", "Given up in x:"),
+        (
+            ["reroute", "x", "--to", "y"],
+            "Send what waits in x (2 deliveries: A7-1, A7-2) by y?",
+            "From x to y:",
+        ),
+    ],
+)
+def test_the_channel_and_what_waits_in_it_are_named_before_and_after(
+    daemon: Daemon, at_terminal: Run, arguments: list[str], question: str, said: str
+) -> None:
+    waits = {"channel": "x", "waiting": ["A7-1", "A7-2"], "queued": 5}
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": [waits]})
+    answer = {"deliveries": 2, "updates": ["A7-1", "A7-2"]}
+    daemon.answers[f"POST /api/v1/channels/x/{arguments[0]}"] = (200, answer)
+    shown = " ".join(at_terminal("channels", *arguments, typed="y\n").out.split())
+    assert question in shown
+    assert f"{said} 2 deliveries: A7-1, A7-2." in shown
 
 
 def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> None:
@@ -78,11 +108,13 @@ def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> No
     items = [
         {"channel": "page", "kind": "page", "state": "good", "queued": 0, "probe": probe},
         {"channel": "x", "kind": "x", "state": "parked", "because": "token refused", "queued": 3},
+        {"channel": "sms", "kind": "x", "state": "not_good", "because": "no gateway", "queued": 0},
     ]
     daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
     out = run("channels", "list").out
-    assert out.startswith("LIVE · Not in order: x\n")
-    assert "parked  3 waiting  token refused" in out
+    assert out.startswith("LIVE · Not in order: x, sms\n")
+    assert re.search("parked +3 waiting +token refused", out)
+    assert re.search("sms +x +not good +no gateway", out)
 
 
 def test_a_token_is_shown_once_and_ends_with_its_day(daemon: Daemon, run: Run) -> None:

@@ -171,9 +171,18 @@ def test_a_probe_answers_what_the_far_side_said(desk: Daemonless) -> None:
     assert desk.ask("POST", "/api/v1/channels/nix/probe").status == 404
 
 
+def test_a_channel_that_did_not_answer_well_is_not_called_good(desk: Daemonless) -> None:
+    dead = Probe(good=False, sentence="there is no gateway at that address")
+    desk.store.write(lambda c: channels.record_probe(c, "sms", desk.clock(), dead)).result()
+    items = {one["channel"]: one for one in desk.ask("GET", "/api/v1/channels").json["items"]}
+    assert (items["sms"]["state"], items["hook"]["state"]) == ("not_good", "good")
+    assert "gateway" in items["sms"]["because"]
+
+
 def test_what_waits_on_a_channel_can_be_given_up(desk: Daemonless) -> None:
     report(desk)
-    assert desk.ask("POST", "/api/v1/channels/hook/drop").json["deliveries"] == 1
+    dropped = desk.ask("POST", "/api/v1/channels/hook/drop").json
+    assert (dropped["deliveries"], dropped["updates"]) == (1, ["A1-1"])
     assert delivery(desk, "hook")["state"] == "withdrawn"
     assert delivery(desk, "sms")["state"] == "waiting"
     for act in ("drop", "pause", "resume"):
@@ -185,7 +194,7 @@ def test_a_channel_takes_over_with_the_texts_written_for_it(desk: Daemonless) ->
     object.__setattr__(hook.settings, "fallback", ("spare",))
     report(desk)
     answer = desk.ask("POST", "/api/v1/channels/hook/reroute", {"to": "spare"})
-    assert answer.json["deliveries"] == 1
+    assert (answer.json["deliveries"], answer.json["updates"]) == (1, ["A1-1"])
     assert delivery(desk, "hook")["state"] == "withdrawn"
     taken = delivery(desk, "spare")
     assert taken["state"] == "waiting"

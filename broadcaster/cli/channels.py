@@ -110,8 +110,8 @@ def _waiting_in(talk: Talk, name: str) -> str:
     """What waits in a channel, before it is given up or handed over; a wrong name is the daemon's to refuse."""
     with asking_of(talk) as client:
         items = client.get("channels")["items"]
-    item = next((one for one in items if one["channel"] == name), {})
-    return _numbered(talk, len(item.get("waiting") or ()), item.get("waiting") or ())
+    updates = [update for one in items if one["channel"] == name for update in one["waiting"]]
+    return _numbered(talk, len(updates), updates)
 
 
 def _told(talk: Talk, answer: Any) -> str:

@@ -143,7 +143,7 @@ def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any
         return {"deliveries": count, "updates": list(updates)}
 
     try:
-        handed = desk.write(work)
+        handed: dict[str, Any] = desk.write(work)
     except rerouting.NotRendered as error:
         raise Refused(
             "Nothing was written for {channel} when {names} was accepted, so it cannot take over. Say it anew, or: "

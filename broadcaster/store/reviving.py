@@ -5,7 +5,8 @@
   where it cannot, 1,000 ids are left out.
 * Whatever waited, was under way or uncertain is withdrawn: it may have gone since the backup was made. Boards alone go on,
   because they show what stands and showing it again does no harm.
-* What was to happen at a time is cancelled; who was erased since is erased again; what tokens were revoked stays revoked.
+* What was to be said at a time is cancelled, also the beginning and end of planned work. Promises that stand are watched on.
+* Who was erased since is erased again; what tokens were revoked stays revoked.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.store import audit, tables as t
+from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.accepting import incident_name
 from broadcaster.store.erasures import Erasure, replay
 from broadcaster.store.putting import put
+from broadcaster.store.releasing import cancel
 
 LEFT_OUT = 1_000
 _BECAUSE = "a backup was restored"
@@ -123,20 +125,22 @@ def _withdraw(connection: Connection, now: datetime) -> int:
 
 
 def _cancel(connection: Connection, now: datetime) -> tuple[str, ...]:
-    connection.execute(
-        sql_update(t.due)
-        .where(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
-        .values(cancelled_at=now, outcome=_BECAUSE)
-    )
+    """Cancel what was to be said at a time. The promises that stand are watched on: nobody has kept them here."""
     held = connection.execute(
         select(t.update.c.id, t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.update.c.incident_id)
         .where(t.update.c.hold.is_not(None), t.update.c.cancelled_at.is_(None))
         .order_by(t.update.c.id)
     ).all()
+    for row in held:
+        cancel(connection, row.id, now, "restore")
     connection.execute(
-        sql_update(t.update)
-        .where(t.update.c.id.in_([row.id for row in held]))
-        .values(cancelled_at=now)
+        sql_update(t.due)
+        .where(
+            t.due.c.what.not_in(dues.FOLLOW_UP),
+            t.due.c.done_at.is_(None),
+            t.due.c.cancelled_at.is_(None),
+        )
+        .values(cancelled_at=now, outcome=_BECAUSE)
     )
     return tuple(f"{incident_name(row.incident_id, row.staff)}-{row.number}" for row in held)

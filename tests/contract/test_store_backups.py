@@ -25,6 +25,7 @@ from broadcaster.store import (
     StoreLocked,
     audit,
     backups,
+    channels,
     claiming,
     dues,
     erasures,
@@ -130,16 +131,17 @@ def test_nothing_that_was_open_in_the_backup_is_sent_again(site: Site) -> None:
             letters("sms", fallback=["email"]),
             board("page"),
             now=NOW,
-            rest={"follow_up": {"due": NOW}},
+            rest={"follow_up": {"open": NOW}},
         )
-        tell(store, post("planned"), now=NOW, rest={"hold": "scheduled", "release_at": NOW})
+        held = {"hold": "scheduled", "release_at": NOW, "follow_up": {"due": NOW, "release": NOW}}
+        tell(store, post("planned"), board("page"), now=NOW, rest=held)
         site.back_up(store)
 
     def claimable(store: Store) -> list[Any]:
-        channels = ("sending", "uncertain", "waiting", "sms", "email", "planned", "accepted")
+        ways = ("sending", "uncertain", "waiting", "sms", "email", "planned", "accepted")
         return [
             found
-            for channel in channels
+            for channel in ways
             for found in store.write(
                 partial(claiming.claim, channel=channel, node="n", now=LATER, limit=9)
             ).result()
@@ -159,9 +161,50 @@ def test_nothing_that_was_open_in_the_backup_is_sent_again(site: Site) -> None:
         "accepted": ["accepted"],
         "waiting": ["withdrawn"],
         "sms": ["withdrawn"],
-        "page": ["waiting"],
+        "page": ["waiting", "withdrawn"],
         "planned": ["withdrawn"],
     }
+
+
+def test_a_scheduled_text_that_a_restore_cancelled_waits_nowhere_any_more(site: Site) -> None:
+    def before(store: Store) -> None:
+        held = {"hold": "scheduled", "release_at": LATER}
+        tell(store, post("planned"), board("page"), now=NOW, rest=held)
+        site.back_up(store)
+
+    site.use(before)
+    site.restore()
+    queued, scheduled, record = site.use(
+        lambda store: store.read(channels.queued),
+        lambda store: store.read(incidents.scheduled),
+        lambda store: store.read(partial(incidents.load, incident_id=1)),
+    )
+    assert (queued, list(scheduled)) == ({}, [])
+    assert record.closed_at is not None
+    assert [(one.hold, one.cancelled_at is not None) for one in record.updates] == [("", True)]
+
+
+def test_a_promise_that_stands_in_the_backup_is_watched_after_the_restore(site: Site) -> None:
+    stages = {"remind": NOW, "due": NOW + timedelta(minutes=1), "grace": LATER + timedelta(days=1)}
+
+    def before(store: Store) -> None:
+        tell(store, board("page"), now=NOW, rest={"follow_up": stages})
+        site.back_up(store)
+
+    site.use(before)
+    site.restore()
+
+    def claimed(store: Store, when: datetime) -> list[str]:
+        found = store.write(partial(dues.claim, now=when)).result()
+        for due in found:
+            store.write(partial(dues.settle, due=due, now=when, outcome="done")).result()
+        return [due.what for due in found]
+
+    at_once, later = site.use(
+        partial(claimed, when=LATER), partial(claimed, when=LATER + timedelta(days=2))
+    )
+    assert at_once == ["due"]  # what is overdue of one promise is one act
+    assert later == ["grace"]
 
 
 def test_names_and_revisions_used_since_the_backup_are_not_used_again(site: Site) -> None:

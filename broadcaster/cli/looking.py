@@ -14,7 +14,7 @@ from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
 from broadcaster.cli.situation import head, is_ahead, kind_word, planned_span, times, what
-from broadcaster.cli.table import AGAIN, at_rest, standing, state_word
+from broadcaster.cli.table import AGAIN, Stop, at_rest, standing, state_word
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
 from broadcaster.domain.incident import parse_name
@@ -34,8 +34,14 @@ def status(
     talk = begin(reach)
     if name is None:
         found = _open(talk)
-        if reach.as_json or len(found["items"]) != 1:
-            _show_list(talk, found)
+        if watching and len(found["items"]) != 1:
+            _ = talk.voice.say
+            raise End(Code.USAGE, _("Say which one to watch: broadcaster status A7 --watch"))
+        if reach.as_json:
+            out_json(found)
+            return
+        if len(found["items"]) != 1:
+            _show_list(talk, found | {"items": sorted(found["items"], key=_urgency)})
             return
         name = str(found["items"][0]["incident"])
     incident = _incident(talk, name)
@@ -149,7 +155,7 @@ def _view(talk: Talk, incident: Incident, *, watched: bool = False) -> View:
         deliveries,
         _accepted_at(incident, deliveries),
         head=[*_head(talk, incident), ""] if deliveries else list(_head(talk, incident)),
-        stopped=_stopped(incident),
+        stopped=_stopped(talk, incident),
         over=at_rest(deliveries) and not stays,
     )
 
@@ -161,12 +167,17 @@ def _accepted_at(incident: Incident, deliveries: list[Mapping[str, Any]]) -> str
     return str(updates.get(number, incident).get("at") or incident["opened_at"])
 
 
-def _stopped(incident: Incident) -> dict[str, str]:
-    return {
-        str(channel["channel"]): str(channel["parked_because"])
-        for channel in incident.get("channels") or ()
-        if channel.get("parked_because")
-    }
+def _stopped(talk: Talk, incident: Incident) -> dict[str, Stop]:
+    _ = talk.voice.say
+    stopped: dict[str, Stop] = {}
+    for channel in incident.get("channels") or ():
+        name = str(channel["channel"])
+        if channel.get("parked_because"):
+            stopped[name] = ("parked", str(channel["parked_because"]))
+        elif channel.get("paused"):
+            go_on = _("go on: broadcaster channels resume {channel}", channel=name)
+            stopped[name] = ("paused", go_on)
+    return stopped
 
 
 def _head(talk: Talk, incident: Incident) -> Iterator[str]:
@@ -183,8 +194,11 @@ def _head(talk: Talk, incident: Incident) -> Iterator[str]:
 
 
 def _waiting(talk: Talk, incident: Incident) -> str:
-    """When the first word of an incident goes out, where none has yet."""
+    """When the first word of an incident goes out, where none has yet, or that none ever will."""
     _ = talk.voice.say
+    updates = incident.get("updates") or ()
+    if updates and all(update.get("cancelled") for update in updates):
+        return _("Cancelled: nothing of it went out.")
     if not incident.get("release_at"):
         return ""
     moment = talk.voice.moment(incident["release_at"], near=now())
@@ -211,7 +225,9 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     line = f"{name}  {clock}  {kind_word(voice, str(update['kind']))}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
-    if update.get("held") and update.get("release_at"):
+    if update.get("cancelled"):
+        line += "  " + _("[cancelled, nobody got it]")
+    elif update.get("held") and update.get("release_at"):
         moment = voice.moment(update["release_at"], near=now())
         line += "  " + _("[goes out {moment}]", moment=moment)
     elif update.get("held"):
@@ -235,15 +251,21 @@ def _counted(talk: Talk, items: list[Incident]) -> str:
     """How many go on, how many are planned, how many wait to be said."""
     _ = talk.voice.say
     alive = [item for item in items if not item.get("closed_at")]
-    waiting = len([item for item in alive if item.get("release_at")])
-    planned = len([item for item in alive if is_ahead(item) and not item.get("release_at")])
-    going_on = len(alive) - waiting - planned
+    urgencies = [_urgency(item) for item in alive]
+    going_on, planned, waiting = (urgencies.count(urgency) for urgency in range(3))
     parts = [
         _("{count} open", count=going_on) if going_on else _("Nothing is open."),
         _("{count} planned", count=planned) if planned else "",
         _("{count} waiting", count=waiting) if waiting else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _urgency(item: Incident) -> int:
+    """What goes on comes before what is planned, and that before what waits to be said."""
+    if item.get("release_at"):
+        return 2
+    return 1 if is_ahead(item) else 0
 
 
 def _line(talk: Talk, item: Incident) -> tuple[str, ...]:

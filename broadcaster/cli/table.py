@@ -19,6 +19,8 @@ TOLERATED = 0.05
 """The share of letters that may fail while a channel still counts as reached."""
 
 Delivery = Mapping[str, Any]
+Stop = tuple[str, str]
+"""How a channel is stopped ("parked", "paused") and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,17 @@ def rows(
     accepted_at: str,
     voice: Voice,
     now: datetime,
-    stopped: Mapping[str, str] | None = None,
+    stopped: Mapping[str, Stop] | None = None,
 ) -> list[Row]:
     """A row for each delivery, in the daemon's order.
 
     Args:
         accepted_at: when the update was accepted (ISO 8601): times are said relative to it.
-        stopped: why a channel is stopped, by its name.
+        stopped: the channels that are parked or paused, by their names.
     """
     stopped = stopped or {}
     return [
-        _row(delivery, accepted_at, voice, now, stopped.get(delivery["channel"], ""))
+        _row(delivery, accepted_at, voice, now, stopped.get(delivery["channel"]))
         for delivery in deliveries
     ]
 
@@ -107,14 +109,18 @@ def _reached(delivery: Delivery) -> bool:
     return delivery["state"] in OUT and failed <= total * TOLERATED
 
 
-def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime, because: str) -> Row:
-    state = "parked" if because and delivery["state"] == "waiting" else str(delivery["state"])
+def _row(
+    delivery: Delivery, accepted_at: str, voice: Voice, now: datetime, stop: Stop | None
+) -> Row:
+    state, because = str(delivery["state"]), ""
+    if stop is not None and state == "waiting":
+        state, because = stop
     return Row(
         channel=str(delivery["channel"]),
         state=state,
         word=state_word(voice, state),
         elapsed=_elapsed(delivery, accepted_at, voice),
-        detail=because if state == "parked" else _detail(delivery, voice, now),
+        detail=because or _detail(delivery, voice, now),
     )
 
 

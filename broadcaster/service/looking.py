@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from broadcaster.domain.delivery import State
 from broadcaster.locale import phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service import status
 from broadcaster.service.commands import Operator
 from broadcaster.service.desk import Desk
 from broadcaster.store import channels
+
+PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
 
 
 def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[str, Any]:
@@ -23,6 +26,12 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
     answer["advice"] = [
         translate(words, advice["sentence"], **_retold(advice["values"], language))
         for advice in answer["advice"]
+    ]
+    waiting = [one["channel"] for one in answer["deliveries"] if one["state"] == State.WAITING]
+    answer["advice"] += [
+        translate(words, PAUSED, channel=name)
+        for name in dict.fromkeys(waiting)
+        if name in states and states[name].paused_at is not None
     ]
     answer["channels"] = [
         {

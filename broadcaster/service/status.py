@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.incident import Audience, Update
-from broadcaster.domain.standing import went_out, what_stands
+from broadcaster.domain.incident import Audience, Revision, Update
+from broadcaster.domain.standing import estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -39,7 +39,7 @@ def update_answer(connection: Connection, update_id: int, language: str) -> dict
         "areas": list(said.areas),
         "ended": list(said.ended),
         "promise": iso(said.promise),
-        "etr": iso(said.etr) if said.areas else None,
+        "etr": iso(estimate_of(said)),
         "planned": span(said),
         "deliveries": [
             delivery_answer(row, language) for row in outcomes.of_update(connection, update_id)
@@ -95,11 +95,11 @@ def incident_answer(
     shown = next(reversed(went_out(record.updates)), record.updates[-1])
     rows = outcomes.of_update(connection, shown.id)
     deliveries = [delivery_answer(row, language) for row in rows]
-    newest = record.updates[-1].said
+    word = _newest_word(record)
     states = channels.states(connection)
     return line_answer(record, now) | {
-        "revision": str(newest.revision or ""),
-        "accepted_at": iso(newest.accepted_at),
+        "revision": str(word.revision or ""),
+        "accepted_at": iso(word.accepted_at),
         "since": iso(stands.since) if stands else None,
         "affected": stands.affected if stands else None,
         "cause": stands.cause if stands else "",
@@ -113,7 +113,7 @@ def incident_answer(
 def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
     """One incident as a line of a list; `release_at` is when the first of it goes out, where nothing has yet."""
     waits = _unsaid(record)
-    said = _standing(record) or (waits.said if waits else None)
+    said = _standing(record) or (waits.said if waits else _never_said(record))
     is_open = record.closed_at is None
     return {
         "incident": record.name,
@@ -124,7 +124,7 @@ def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
         "opened_at": iso(record.opened_at),
         "closed_at": iso(record.closed_at),
         "update": record.last_number,
-        "etr": iso(said.etr) if said else None,
+        "etr": iso(estimate_of(said)) if said else None,
         "promise": iso(said.promise) if said and is_open else None,
         "overdue": bool(said and is_open and said.promise and said.promise < now),
         "planned": span(said) if said else None,
@@ -138,11 +138,24 @@ def _standing(record: IncidentRecord) -> Update | None:
     return public or what_stands(record.updates, Audience.STAFF)
 
 
+def _newest_word(record: IncidentRecord) -> Update:
+    """What the public was told last, by revision; of what it was told nothing of, what was accepted last."""
+    public = [update.said for update in record.updates if update.said.revision]
+    return max(
+        public, key=lambda said: said.revision or Revision(0, 0), default=record.updates[-1].said
+    )
+
+
 def _unsaid(record: IncidentRecord) -> UpdateRecord | None:
     """What waits to be the first word of an incident, or None when something of it has been said."""
     if any(update.said.released_at for update in record.updates):
         return None
     return next((update for update in record.updates if update.hold), None)
+
+
+def _never_said(record: IncidentRecord) -> Update | None:
+    """What was to be said of an incident of which everything was cancelled before it went out, else None."""
+    return record.updates[-1].said if all(one.cancelled_at for one in record.updates) else None
 
 
 def span(said: Update) -> dict[str, str | None] | None:
@@ -163,7 +176,7 @@ def update_line(record: UpdateRecord) -> dict[str, Any]:
         "author": said.author,
         "areas": list(said.areas),
         "ended": list(said.ended),
-        "etr": iso(said.etr),
+        "etr": iso(estimate_of(said)),
         "promise": iso(said.promise),
         "corrects": said.corrects,
         "struck_by": record.struck_by,

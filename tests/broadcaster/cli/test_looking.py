@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,49 @@ def test_status_gives_the_answer_first_and_the_table_last(daemon: Daemon, run: R
     assert lines[2] == SENTENCE
     assert lines[-1].split() == ["x", "parked", "its", "token", "is", "refused"]
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_paused_channel_says_so_and_how_it_goes_on(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [delivery("x", "waiting", accepted_at=None)]
+    paused = [{"channel": "x", "parked_because": "", "paused": True, "queued": 1}]
+    daemon.answers[A7] = (200, daemon.incident(channels=paused))
+    last = run("status", "A7").out.splitlines()[-1]
+    assert re.search("^ +x +paused +go on: broadcaster channels resume x$", last)
+
+
+def test_what_was_cancelled_before_it_went_out_is_not_said_to_be_out(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.deliveries = [delivery("page", "withdrawn", accepted_at=None)]
+    incident = daemon.incident(closed_at=START)
+    cancelled = [update | {"cancelled": True} for update in incident["updates"]]
+    daemon.answers[A7] = (200, incident | {"updates": cancelled})
+    out = run("status", "A7").out
+    assert out.splitlines()[1] == "Cancelled: nothing of it went out."
+    assert "[cancelled, nobody got it]" in out
+
+
+def test_a_watch_needs_to_know_which_of_several(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [], "next": ""})
+    ended = run("status", "--watch")
+    assert (ended.code, ended.err) == (
+        *(2, "Say which one to watch: broadcaster status A7 --watch\n"),
+    )
+
+
+def test_what_goes_on_stands_before_what_is_planned_and_what_waits(
+    daemon: Daemon, run: Run
+) -> None:
+    items = [
+        daemon.incident(incident="A9", release_at=START, promise=END),
+        daemon.incident(incident="A8", planned={"start": START, "end": END}),
+        daemon.incident(),
+    ]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    names = [line.split()[0] for line in run("status").out.splitlines()[1:]]
+    assert names == ["A7", "A8", "A9"]
+    listed = [line.split()[0] for line in run("incidents", "list").out.splitlines()[1:]]
+    assert listed == ["A9", "A8", "A7"]
 
 
 def test_status_json_is_the_daemons_answer(daemon: Daemon, run: Run) -> None:

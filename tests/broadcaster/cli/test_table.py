@@ -64,7 +64,7 @@ def test_a_stopped_channel_says_why() -> None:
         accepted_at=T0.isoformat(),
         voice=ENGLISH,
         now=T0,
-        stopped={"x": "its token is refused"},
+        stopped={"x": ("parked", "its token is refused")},
     )
     assert (row.word, row.detail) == ("parked", "its token is refused")
 

@@ -109,6 +109,9 @@ def test_what_waits_is_listed_moved_and_taken_back(desk: Daemonless) -> None:
     assert moved.json["release_at"] == "2026-11-22T13:20:00+00:00"
     assert desk.ask("DELETE", "/api/v1/scheduled/A1-1").json["cancelled"] is True
     assert desk.ask("GET", "/api/v1/scheduled").json["items"] == []
+    cancelled = desk.ask("GET", "/api/v1/incidents/A1").json
+    assert (cancelled["areas"], cancelled["release_at"]) == (["norra-ekbyn"], None)
+    assert cancelled["closed_at"] is not None
     assert delivery(desk, "hook")["state"] == "withdrawn"
 
 
@@ -177,6 +180,16 @@ def test_a_channel_that_did_not_answer_well_is_not_called_good(desk: Daemonless)
     items = {one["channel"]: one for one in desk.ask("GET", "/api/v1/channels").json["items"]}
     assert (items["sms"]["state"], items["hook"]["state"]) == ("not_good", "good")
     assert "gateway" in items["sms"]["because"]
+
+
+def test_an_incident_says_that_its_channel_is_paused_and_how_it_goes_on(desk: Daemonless) -> None:
+    report(desk)
+    desk.ask("POST", "/api/v1/channels/sms/pause")
+    (advice,) = desk.ask("GET", "/api/v1/incidents/A1").json["advice"]
+    assert advice.startswith("sms ")
+    assert advice.endswith("broadcaster channels resume sms")
+    desk.ask("POST", "/api/v1/channels/sms/resume")
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["advice"] == []
 
 
 def test_what_waits_on_a_channel_can_be_given_up(desk: Daemonless) -> None:

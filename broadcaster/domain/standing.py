@@ -76,6 +76,20 @@ def standing_promise(words: Iterable[Word], audience: Audience) -> datetime | No
     return stands.promise if stands else None
 
 
+def estimate_of(said: Update) -> datetime | None:
+    """The estimate as a reader meets it: what is over, and concerns no area any more, has none."""
+    return said.etr if said.areas else None
+
+
+def tells_of_an_end(words: Iterable[Word], word: Word) -> bool:
+    """Whether a word tells that it is over, somewhere or everywhere: a restoration, or what corrects one."""
+    known = {each.said.number: each.said for each in words}
+    said: Update | None = word.said
+    while said is not None and said.kind is Kind.CORRECTION:
+        said = known.get(said.corrects or 0)
+    return said is not None and said.kind is Kind.RESTORED
+
+
 def says_what_was_taken_back(words: Iterable[Word], held: Word) -> bool:
     """Whether a scheduled word took over something that was corrected or retracted since it was written."""
     return _Record(words, None).is_outdated(held)

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.domain.plan import lifetime
-from broadcaster.domain.standing import newest_standing, what_stands
+from broadcaster.domain.standing import tells_of_an_end, what_stands
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
+from broadcaster.service.targeting import target_of
 from broadcaster.service.timing import check_times, promise_of
 from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -47,7 +48,7 @@ def draft(
     Raises:
         Refused: it cannot be said; the sentence tells why and what to do.
     """
-    target = _target(command, record)
+    target = target_of(command, record, settings, now)
     audience = _audience(command, record, target)
     base = _base(command, record, target, audience)
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
@@ -55,6 +56,7 @@ def draft(
     areas, ended = _areas(command, record, base, target, settings)
     if base is not None and not base.areas and command.kind is Kind.UPDATE:
         base = _begun_again(base, said_at)
+    began = said_at if base is None and record and command.kind is Kind.UPDATE else None
     update = Update(
         incident=name,
         number=(record.last_number if record else 0) + 1,
@@ -66,7 +68,7 @@ def draft(
         ended=ended,
         texts=_texts(command, settings),
         headline=_line(command.headline, base.headline if base else "", "headline"),
-        since=command.since or (base.since if base else None),
+        since=command.since or (base.since if base else began),
         etr=None if command.drop_etr else command.etr or (base.etr if base else None),
         planned=command.planned or (base.planned if base else None),
         affected=command.affected
@@ -98,45 +100,6 @@ def digest(update: Update) -> str:
 
 
 # -------------------------------------------------------------------------------------------- what it goes on from
-def _target(command: Command, record: IncidentRecord | None) -> UpdateRecord | None:
-    """The update that a correction or retraction is about."""
-    if command.kind not in (Kind.CORRECTION, Kind.RETRACTION):
-        return None
-    assert record is not None  # noqa: S101 - the caller loads the incident of such a command
-    if command.whole:
-        return None
-    if command.number is None:
-        target = newest_standing(record.updates)
-        if target is None:
-            raise Refused(
-                "Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name
-            )
-        return target
-    target = record.numbered(command.number)
-    if target is None:
-        raise Refused(
-            "There is no update {incident}-{number}.",
-            Why.NOT_FOUND,
-            incident=record.name,
-            number=command.number,
-        )
-    if target.said.released_at is None:
-        raise Refused(
-            "{name} has not gone out yet. To take it back: broadcaster scheduled cancel {name}",
-            Why.CONFLICT,
-            name=target.said.name,
-        )
-    if target.struck_by is not None:
-        raise Refused(
-            "{incident}-{number} was already corrected or retracted by {incident}-{by}.",
-            Why.CONFLICT,
-            incident=record.name,
-            number=command.number,
-            by=target.struck_by,
-        )
-    return target
-
-
 def _audience(
     command: Command, record: IncidentRecord | None, target: UpdateRecord | None
 ) -> Audience:
@@ -198,9 +161,17 @@ def _areas(
     if command.kind is Kind.RETRACTION:
         gone = () if base else tuple(area for area in _ever(record) if area in settings.areas)
         return before, gone
+    told_over = _told_over(record, target)
     if base is not None and not before:
-        return _areas_of_what_is_over(command, base, target, named)
+        _need_within(without, before, record)
+        return _areas_of_what_is_over(command, base, told_over, named)
     if command.kind is Kind.RESTORED:
+        if base is None:
+            raise Refused(
+                "Nothing of {incident} stands any more.",
+                Why.CONFLICT,
+                incident=record.name if record else "",
+            )
         ended = named or before
         _need_within(ended, before, record)
         return tuple(area for area in before if area not in ended), ended
@@ -208,28 +179,38 @@ def _areas(
     kept = tuple(area for area in before if area not in without)
     areas = tuple(dict.fromkeys((*kept, *named)))
     if not areas:
-        raise Refused(
-            "Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.",
-            at="area",
-        )
-    return areas, without
+        raise _nowhere()
+    still_over = (area for area in told_over if area not in areas)
+    return areas, tuple(dict.fromkeys((*without, *still_over)))
 
 
 def _areas_of_what_is_over(
-    command: Command, base: Update, target: UpdateRecord | None, named: tuple[str, ...]
+    command: Command, base: Update, told_over: tuple[str, ...], named: tuple[str, ...]
 ) -> Areas:
-    """A restored incident is opened again where it was by an update, or when its restoration was no truth."""
-    reopens = command.kind is Kind.UPDATE or (
-        command.kind is Kind.CORRECTION and target is not None and target.said.kind is Kind.RESTORED
-    )
-    if reopens:
-        return named or base.ended, ()
+    """A restored incident is opened again where it was by an update, or by a correction that names where."""
     if command.kind is Kind.CORRECTION:
-        return named, ()
+        return named, () if named else tuple(dict.fromkeys((*told_over, *base.ended)))
+    if command.kind is Kind.UPDATE:
+        if not named and not base.ended:
+            raise _nowhere()
+        return named or base.ended, ()
     raise Refused(
         "{incident} is over already. To open it again: broadcaster update {incident}. Nothing was sent.",
         Why.CONFLICT,
         incident=base.incident,
+    )
+
+
+def _told_over(record: IncidentRecord | None, target: UpdateRecord | None) -> tuple[str, ...]:
+    """Where it is over by the word that is corrected: what was wrong of that word is not that it is over."""
+    if record is None or target is None or not tells_of_an_end(record.updates, target):
+        return ()
+    return target.said.ended
+
+
+def _nowhere() -> Refused:
+    return Refused(
+        "Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.", at="area"
     )
 
 

@@ -23,8 +23,9 @@ class Notice:
     `label` names what it is ("Strömavbrott", "Rättelse av 14.40", "Strömmen är åter"), `mode_label` is "" when live,
     else the word that must stand first ("ÖVNING", "DEMO"). `since`, `etr` and `next_word` are whole phrases with local
     times ("sedan 14.05", "De flesta har ström senast 19.00, inte 17.00", "Nästa besked senast 15.50"), and so is
-    `still_affected`: where it goes on when it is over elsewhere ("Fortfarande berört: Södra Ekbyn"). `link` is the
-    incident's page. `text` is the operator's own words; `text_language` says in which language they are when they
+    `still_affected`: where it goes on when it is over elsewhere ("Fortfarande berört: Södra Ekbyn"), `no_longer`: where
+    it was said to be and is not ("Berörs inte längre: Södra Ekbyn"), and `planned`: what is to come and when
+    ("Planerat strömavbrott söndag 22 november 14.00 till 16.00"). `link` is the incident's page. `text` is the operator's own words; `text_language` says in which language they are when they
     exist in another than `language`. `facts` is the update as the public JSON has it.
     """
 
@@ -51,6 +52,8 @@ class Notice:
     link: str
     facts: Mapping[str, Any]
     still_affected: str = ""
+    no_longer: str = ""
+    planned: str = ""
 
     @property
     def name(self) -> str:

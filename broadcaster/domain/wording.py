@@ -135,6 +135,15 @@ class Wording:
         _ = self.say
         return _("Still affected: {place}", place=self.listing(names)) if names else ""
 
+    def no_longer(self, kind: Kind, names: Sequence[str]) -> str:
+        """Say "Berörs inte längre: Ekbyns centrum", of what is retracted "Gäller inte: Ekbyns centrum"; "" of nothing."""
+        _ = self.say
+        if not names:
+            return ""
+        if kind is Kind.RETRACTION:  # it never was affected
+            return _("Does not apply to: {place}", place=self.listing(names))
+        return _("No longer affected: {place}", place=self.listing(names))
+
     # ------------------------------------------------------------------------------------------------- what it is
     def label(
         self,
@@ -150,6 +159,8 @@ class Wording:
         `corrects_at` is when the update that it corrects or retracts was released (None: the whole incident).
         """
         _ = self.say
+        if kind is Kind.NOTICE:
+            return _("Notice to staff")
         if kind is Kind.RESTORED:
             return self.restored_label(headline)
         if variant is Variant.ALL_CLEAR:
@@ -215,6 +226,13 @@ class Wording:
             return self.since_phrase(since or (planned.start if planned else None))
         period = self.planned_phrase(planned)
         return period if self.is_power_cut(headline) else _("planned {period}", period=period)
+
+    def planned_work(self, planned: Planned | None, *, headline: str) -> str:
+        """Say "Planerat strömavbrott söndag 22 november 14.00 till 16.00"; "" when nothing is to come."""
+        if not self.to_come(planned):
+            return ""
+        when = self.when_phrase(None, planned, headline=headline)
+        return f"{self.hazard(headline, to_come=True)} {when}"
 
     def planned_phrase(self, planned: Planned) -> str:
         """Say "söndag 22 november 14.00 till 16.00"."""

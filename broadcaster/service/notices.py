@@ -8,7 +8,7 @@ from typing import Any
 
 from broadcaster.channel import Notice
 from broadcaster.domain.delivery import Variant
-from broadcaster.domain.incident import Kind, Update
+from broadcaster.domain.incident import Kind, Planned, Update
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from broadcaster.locale import phrases
 from broadcaster.service.desk import Configuration
@@ -16,12 +16,13 @@ from broadcaster.service.desk import Configuration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saying:
-    """What is needed besides the update itself: what it corrects, and the estimate that stood before."""
+    """What is needed besides the update itself: what it corrects, and the estimate and plan that stood before."""
 
     update: Update
     configuration: Configuration
     corrects_at: datetime | None = None
     etr_before: datetime | None = None
+    planned_before: Planned | None = None
 
     def notice(self, language: str, variant: Variant) -> Notice:
         """The update as a notice in one language."""
@@ -45,12 +46,14 @@ class Saying:
             phone=settings.organisation.phone,
             mode_label=words.mode_label(update.mode),
             label=self._label(words, variant),
-            headline=self._headline(words, names),
+            headline=self._headline(words, variant, names),
             areas=names,
             text=text if restored or not over else "",
             since="" if over else self._when(words),
             etr="" if over or not update.areas else self._etr(words),
             still_affected=self._still_affected(words) if restored and not spared else "",
+            no_longer="" if over or not update.areas else self._no_longer(words),
+            planned="" if over else words.planned_work(update.planned, headline=update.headline),
             next_word="" if spared else words.next_word_phrase(update.promise),
             cause="" if over else update.cause,
             instruction="" if over else update.instruction,
@@ -67,11 +70,14 @@ class Saying:
         areas = self.configuration.settings.areas
         return tuple(areas[key].name for key in keys if key in areas)
 
-    def _headline(self, words: Wording, names: tuple[str, ...]) -> str:
+    def _headline(self, words: Wording, variant: Variant, names: tuple[str, ...]) -> str:
         update = self.update
+        if update.kind is Kind.NOTICE:
+            return self._label(words, variant)
         if update.kind is Kind.RESTORED:
             return words.restored_title(update.headline, names)
-        return words.title(update.headline, names, to_come=words.to_come(update.planned))
+        planned = update.planned if update.areas else update.planned or self.planned_before
+        return words.title(update.headline, names, to_come=words.to_come(planned))
 
     def _when(self, words: Wording) -> str:
         update = self.update
@@ -80,6 +86,10 @@ class Saying:
     def _still_affected(self, words: Wording) -> str:
         """Where it is not over yet: for whom the next word is."""
         return words.still_affected(self._names(self.update.areas))
+
+    def _no_longer(self, words: Wording) -> str:
+        """Where it was said to be and is not: readers there look for the name of their area."""
+        return words.no_longer(self.update.kind, self._names(self.update.ended))
 
     def _label(self, words: Wording, variant: Variant) -> str:
         update = self.update
@@ -111,7 +121,9 @@ class Saying:
         return text, spoken_in or language
 
     def link(self, language: str) -> str:
-        """The incident's page in this language."""
+        """The incident's page in this language; "" for a notice to staff, which has none."""
+        if self.update.kind is Kind.NOTICE:
+            return ""
         base = self.configuration.settings.public.url
         part = "" if language == self.configuration.languages[0] else f"/{language}"
         return f"{base}{part}/incidents/{self.update.incident.lower()}/"

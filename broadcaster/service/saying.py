@@ -100,9 +100,10 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     record, name, limits = desk.read(look)
     _refuse_stale(command, record)
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
+    drafted = _naming_what_it_leaves(drafted, configuration)
     permit_areas(operator, _touched(drafted, record))
     went: SentSteps = desk.read(lambda connection: _went(connection, record, drafted))
-    saying = _saying(drafted, configuration, command)
+    saying = _saying(drafted, configuration, command, record)
     return Prepared(
         now,
         configuration,
@@ -143,6 +144,16 @@ def _touched(drafted: Draft, record: IncidentRecord | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*update.areas, *update.ended, *corrected, *sum(before, ()))))
 
 
+def _naming_what_it_leaves(drafted: Draft, configuration: Configuration) -> Draft:
+    """A retraction also names the areas that only the wrong text was about; nobody is written to for their sake."""
+    update, target = drafted.update, drafted.target
+    if update.kind is not Kind.RETRACTION or target is None or update.ended:
+        return drafted
+    known = configuration.settings.areas
+    left = tuple(key for key in target.said.areas if key in known and key not in update.areas)
+    return replace(drafted, update=replace(update, ended=left))
+
+
 def _went(connection: Connection, record: IncidentRecord | None, drafted: Draft) -> SentSteps:
     if record is None or drafted.update.kind not in CORRECTING:
         return SentSteps()
@@ -153,14 +164,18 @@ def _went(connection: Connection, record: IncidentRecord | None, drafted: Draft)
     return sent.of_updates(connection, record.id, numbers)
 
 
-def _saying(drafted: Draft, configuration: Configuration, command: Command) -> Saying:
+def _saying(
+    drafted: Draft, configuration: Configuration, command: Command, record: IncidentRecord | None
+) -> Saying:
     target = drafted.target
+    before = what_stands(record.updates, drafted.update.audience) if record else None
     at = command.at or drafted.update.accepted_at
     return Saying(
         update=replace(drafted.update, released_at=at),
         configuration=configuration,
         corrects_at=target.said.released_at if target and not command.whole else None,
         etr_before=drafted.base.etr if drafted.base else None,
+        planned_before=before.planned if before else None,
     )
 
 

@@ -178,15 +178,13 @@ class Teller:
         yield Paragraph(_("{mode}: nothing of this has happened.", mode=mode) if mode else "")
         text, language = spoken(update.texts, self._language, self._organisation.languages[0])
         yield Paragraph(text, self._foreign(language))
-        if update.ended:
-            over = words.restored_label(headline) if update.kind is Kind.RESTORED else ""
-            label = over or _("No longer affected")
-            place = words.listing(self._names(update.ended))
-            yield Paragraph(_("{label}: {place}", label=label, place=place))
         if update.kind is Kind.RESTORED:
+            label, place = words.restored_label(headline), words.listing(self._names(update.ended))
+            yield Paragraph(_("{label}: {place}", label=label, place=place) if place else "")
             yield Paragraph(words.still_affected(self._names(update.areas)))
             yield Paragraph(words.next_word_phrase(update.promise))
             return
+        yield Paragraph(words.no_longer(update.kind, self._names(update.ended)))
         if update.areas:
             place = words.listing(self._names(update.areas))
             when = words.when_phrase(update.since, update.planned, headline="")

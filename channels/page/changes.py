@@ -67,9 +67,8 @@ class Changes:
                 yield Fact(still, by is None or by.areas == update.areas)
             return
         if update.ended:
-            place = self._listing(update.ended)
             stands = by is None or not set(update.ended) & set(by.areas)
-            yield Fact(_("{label}: {place}", label=_("No longer affected"), place=place), stands)
+            yield Fact(self.words.no_longer(update.kind, self.names(update.ended)), stands)
         known = self.before.areas if self.before else ()
         added = tuple(area for area in update.areas if area not in known)
         if known and added and update.kind in (Kind.UPDATE, Kind.CORRECTION):

@@ -49,11 +49,21 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     """What is to be said between opening and ending; what the operator's words already hold is not said twice."""
     _ = partial(say, phrases)
     told = notice.text.casefold()
+    retracting = notice.kind is Kind.RETRACTION
     if correcting and not any(area.casefold() in told for area in notice.areas):
         yield ", ".join(notice.areas)
+    if (
+        retracting
+    ):  # what was wrong before what stands: the next sentence would else be what does not apply
+        yield notice.text
+    if notice.variant is Variant.CORRECTION:
+        yield notice.no_longer
+        if not _is_said(notice.planned, notice.text):
+            yield notice.planned
     if not _is_said(notice.etr, notice.text):
         yield notice.etr
-    yield notice.text
+    if not retracting:
+        yield notice.text
     if notice.cause.casefold() not in told:
         yield _("Cause: {cause}", cause=notice.cause)
     if notice.instruction.casefold() not in told:
@@ -63,7 +73,9 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
 
 def _since(notice: Notice) -> str:
     """When it began; later words that say when it will be over leave it out, for a part costs more than it tells."""
-    later = notice.kind in (Kind.UPDATE, Kind.HOLDING)
+    if notice.variant is Variant.CORRECTION and notice.planned:
+        return ""  # it stands beside what the work is called
+    later = notice.kind in (Kind.UPDATE, Kind.HOLDING, Kind.RETRACTION)
     if (later and notice.etr) or _is_said(notice.since, notice.text):
         return ""
     return notice.since

@@ -98,16 +98,19 @@ class WebhookAdapter(PostAdapter):
             "label": notice.label,
             "headline": notice.headline,
             "since": notice.since,
+            "etr": notice.etr,
             "text": notice.text,
             "still_affected": notice.still_affected,
+            "no_longer": notice.no_longer,
             "next_word": notice.next_word,
             "link": notice.link,
             "data": dict(notice.facts),
         }
         payload = json.dumps(document, ensure_ascii=False, sort_keys=True)
         what = f"{notice.headline} {notice.since}".strip()
-        words = [notice.text, notice.still_affected, notice.next_word]
-        said = [notice.mode_label, notice.label, what, *words]
+        label = "" if notice.label.casefold() in notice.headline.casefold() else notice.label
+        words = [notice.text, notice.etr, notice.no_longer, notice.still_affected, notice.next_word]
+        said = [notice.mode_label, label, what, *words]
         text = Text(body=" · ".join(filter(None, said)), payload=payload)
         return Rendered(texts=(text,), unit="bytes", used=len(payload.encode()), limit=0)
 

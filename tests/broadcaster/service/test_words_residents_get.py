@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from broadcaster.channel import Variant
-from broadcaster.domain.incident import Kind, Planned
+from broadcaster.domain.incident import Kind, Mode, Planned
 from broadcaster.domain.text import measure_sms
+from broadcaster.service import notifying
 from broadcaster.service.commands import Command
 from broadcaster.service.saying import prepare
+from broadcaster.store import boards, tables as t
 from broadcaster.testing.rig import OPERATOR, Rig
+from channels.feed.items import Teller as FeedTeller
+from channels.page.settings import PageSettings
+from channels.page.site import pages
 
 KEYS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 KANNEL = {
@@ -216,3 +222,122 @@ def test_work_that_has_begun_goes_on_since_its_start(town: Rig) -> None:
     began = WORK.start.astimezone(town.desk.configuration.zone)
     assert f"Strömavbrott i Norra Ekbyn sedan {began:%H.%M}." in words
     assert "Planerat" not in words
+
+
+# ------------------------------------------------------------------------------------------- areas that are left out
+@pytest.mark.parametrize("channel", [*POSTS, "hook"])
+def test_a_post_names_the_area_that_an_update_leaves_out(town: Rig, channel: str) -> None:
+    cut_in_both(town)
+    words = said(town, Kind.UPDATE, "Felet har flyttat sig.", without_area=("sodra-ekbyn",))
+    assert "Berörs inte längre: Södra Ekbyn" in words[channel, "news", "sv"]
+    assert "Berörs inte längre" not in said(town, Kind.UPDATE, "Nu.")[channel, "news", "sv"]
+
+
+def test_a_receiver_reads_which_area_is_left_out_apart_from_the_text(town: Rig) -> None:
+    cut_in_both(town)
+    document = payload(town, Kind.UPDATE, "Flyttat.", without_area=("sodra-ekbyn",))
+    assert document["no_longer"] == "Berörs inte längre: Södra Ekbyn"
+    assert document["etr"].startswith("De flesta har ström senast ")
+
+
+def test_who_had_the_text_that_is_corrected_reads_that_his_area_is_left_out(town: Rig) -> None:
+    cut_in_both(town)
+    words = said(town, Kind.CORRECTION, "Felet är litet.", without_area=("sodra-ekbyn",))
+    assert "Berörs inte längre: Södra Ekbyn." in words["sms", "correction", "sv"]
+
+
+def spread_south(town: Rig) -> None:
+    """An outage in the north, and an update that added the south."""
+    town.say("Strömmen är borta.", area=("norra-ekbyn",), since=WORK.start - timedelta(days=2))
+    town.say("Också i söder.", kind=Kind.UPDATE, incident="A1", area=("sodra-ekbyn",))
+
+
+@pytest.mark.parametrize(
+    ("channel", "variant"),
+    [("social", "news"), ("x", "news"), ("hook", "news"), ("sms", "correction")],
+)
+def test_a_retraction_names_the_area_it_takes_back(town: Rig, channel: str, variant: str) -> None:
+    spread_south(town)
+    words = said(town, Kind.RETRACTION)[channel, variant, "sv"]
+    assert "Gäller inte: Södra Ekbyn" in words
+    assert "Norra Ekbyn" in words
+
+
+def test_page_and_feed_name_the_area_that_a_retraction_takes_back(town: Rig) -> None:
+    spread_south(town)
+    town.say("", kind=Kind.RETRACTION, incident="A1")
+    shown = town.store.read(lambda c: boards.board(c, None, town.clock(), Mode.DEMO))
+    context = town.desk.configuration.adapters["social"].context
+    settings = PageSettings(kind="page")
+    page = {file.path: file for file in pages(shown, context, settings)}["incidents/a1/index.html"]
+    assert b"G\xc3\xa4ller inte: S\xc3\xb6dra Ekbyn" in page.body
+    entry, *_ = FeedTeller(shown, context, "sv").channel("sodra-ekbyn", "", "").items
+    assert "Återtagande" in entry.title
+    assert "Gäller inte: Södra Ekbyn" in [paragraph.text for paragraph in entry.paragraphs]
+
+
+def test_nobody_is_given_the_all_clear_by_a_retraction(town: Rig) -> None:
+    spread_south(town)
+    prepared = prepare(town.desk, OPERATOR, Command(kind=Kind.RETRACTION, incident="A1"))
+    (letters,) = [each for each in prepared.plan.deliveries if each.channel == "sms"]
+    assert [(group.variant, group.had) for group in letters.audiences] == [
+        (Variant.CORRECTION, (2,))
+    ]
+
+
+def test_an_sms_says_what_was_wrong_before_what_stands(town: Rig) -> None:
+    cut_in_both(town)
+    town.say("Felet är hittat.", kind=Kind.UPDATE, incident="A1")
+    words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
+    opening, _, rest = words.partition("Vårt tidigare meddelande var fel och gäller inte. ")
+    assert "Norra Ekbyn, Södra Ekbyn." in opening
+    assert "senast" not in opening
+    assert rest.startswith("De flesta har ström senast ")
+
+
+# ---------------------------------------------------------------------------------------- planned work that was wrong
+def planned_work(town: Rig) -> str:
+    """Planned work in the north; returns its start as it is written, "7.00" without the date."""
+    town.say("Vi byter en transformator.", area=("norra-ekbyn",), planned=WORK)
+    return f"{WORK.start.astimezone(town.desk.configuration.zone):%H}.00 till "
+
+
+@pytest.mark.parametrize("channel", [*POSTS, "hook"])
+def test_planned_work_that_is_retracted_is_still_called_planned(town: Rig, channel: str) -> None:
+    planned_work(town)
+    words = said(town, Kind.RETRACTION)[channel, "news", "sv"]
+    assert "Planerat strömavbrott i Norra Ekbyn" in words
+    assert said(town, Kind.RETRACTION, whole=True)[channel, "news", "sv"].count("Planerat") == 1
+
+
+def test_an_sms_that_corrects_planned_work_says_which_and_when(town: Rig) -> None:
+    start = planned_work(town)
+    words = said(town, Kind.CORRECTION, "Det gäller bara Storgatan.")["sms", "correction", "sv"]
+    assert "Norra Ekbyn. Planerat strömavbrott " in words
+    assert start in words
+    assert words.index(start) < words.index("Det gäller bara Storgatan.")
+
+
+def test_an_sms_that_retracts_a_new_time_says_the_work_and_the_time_that_stand(town: Rig) -> None:
+    start = planned_work(town)
+    later = Planned(WORK.start + timedelta(hours=1), WORK.end + timedelta(hours=1))
+    town.say("Vi börjar senare.", kind=Kind.UPDATE, incident="A1", planned=later)
+    words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
+    assert "gäller inte. Planerat strömavbrott " in words
+    assert words.count(start) == 1
+
+
+# ----------------------------------------------------------------------------------------------------- words to staff
+def test_a_notice_to_staff_is_no_power_cut_and_links_to_no_page(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, CHANNELS | {"duty": CHANNELS["hook"] | {"audience": "staff"}})
+    try:
+        notifying.tell_staff(rig.desk, "The channel is paused.", "once")
+        (body,) = rig.store.read(
+            lambda connection: connection.execute(select(t.message.c.payload)).scalars().all()
+        )
+    finally:
+        rig.stop()
+    document = json.loads(body)
+    assert document["label"] == document["headline"] == "Meddelande till personalen"
+    assert document["link"] == document["data"]["url"] == ""
+    assert "trömavbrott" not in body

@@ -91,6 +91,7 @@ class IncidentView:
     updated: Stamp
     power: bool
     began: str
+    reported: str
     areas: tuple[str, ...]
     affected: str
     etr: str
@@ -169,6 +170,7 @@ class Teller:
         """Tell an incident whole; `at` decides whether its promise is late and a planned cut has begun."""
         words = self.wording(incident.updates[0].at)
         promise = incident.promise if incident.is_open else None
+        began = _began(incident)
         state, status = self._status(words, incident, at)
         areas = incident.areas or incident.areas_ever
         return IncidentView(
@@ -180,7 +182,8 @@ class Teller:
             title=self._title(words, incident.headline, areas, to_come=state == "planned"),
             updated=self.stamp(words.near, words.moment(words.near)),
             power=words.is_power_cut(incident.headline),
-            began=words.dated(_began(incident)) if state == "restored" else "",
+            began=words.dated(began) if began and state == "restored" else "",
+            reported=words.dated(incident.opened_at) if not began and state == "restored" else "",
             areas=self.names(areas),
             affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
@@ -220,7 +223,10 @@ class Teller:
         if incident.planned is not None and incident.planned.start > at:
             period = words.planned_phrase(incident.planned)
             return "planned", _("Planned: {period}", period=period)
-        return "open", _("Ongoing since {moment}", moment=words.moment(_began(incident)))
+        began = _began(incident)
+        if began is None:  # when we were told is not when it began
+            return "open", _("Reported {moment}", moment=words.moment(incident.opened_at))
+        return "open", _("Ongoing since {moment}", moment=words.moment(began))
 
     def _etr_history(self, words: Wording, incident: BoardIncident) -> tuple[EtrView, ...]:
         """Return the estimates that no longer hold, newest first."""
@@ -306,10 +312,10 @@ class Teller:
         )
 
 
-def _began(incident: BoardIncident) -> datetime:
-    """When it began: planned work that nobody gave another beginning, when it was planned to."""
+def _began(incident: BoardIncident) -> datetime | None:
+    """When it began, None when nobody said: planned work without another beginning, when it was planned to."""
     planned = incident.planned.start if incident.planned else None
-    return incident.since or planned or incident.opened_at
+    return incident.since or planned
 
 
 def _summary(words: Wording, incident: BoardIncident, status: str) -> str:

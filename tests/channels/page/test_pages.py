@@ -58,6 +58,12 @@ def test_an_open_incident_says_where_since_when_until_when_why_and_what_to_do() 
         assert words in said
 
 
+def test_when_we_were_told_is_not_said_to_be_when_it_began() -> None:
+    said = front(board(replace(power_cut(), since=None)))
+    assert "Rapporterat söndag 22 november 14.12" in said
+    assert "Pågår sedan" not in said
+
+
 def test_the_phone_number_can_be_rung() -> None:
     links = parsed(written(states()["one"])["index.html"].body).xpath("//a/@href")
     assert "tel:012345678" in links

@@ -101,16 +101,14 @@ class SmsHttpAdapter(LetterAdapter):
 
     # ------------------------------------------------------------------------------------------------------- the text
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
-        """Arrange the notice as one text; see `LetterAdapter.render`."""
-        _ = self._say
+        """Arrange the notice as one text; remarks are English: whoever shows them says them in the language asked for."""
         body = compose(notice, self.context.phrases.get(notice.language, {}))
         written = plain(body)
         remarks: list[str] = []
         if self.settings.plain:
             body = written.text
             remarks += [
-                _('"{found}" is written "{written}".', found=each.found, written=each.written)
-                for each in written.replacements
+                f'"{each.found}" is written "{each.written}".' for each in written.replacements
             ]
         measure = measure_sms(body)
         self._refuse_long(measure)
@@ -140,17 +138,12 @@ class SmsHttpAdapter(LetterAdapter):
 
     def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:
         """Say which letters make the text dearer, and what would make it cheaper."""
-        _ = self._say
         if not measure.forcing:
             return
         letters = " ".join(f'"{letter}"' for letter in measure.forcing)
-        yield _(
-            "{letters} makes it UCS-2, which takes {parts} parts.",
-            letters=letters,
-            parts=measure.parts,
-        )
+        yield f"{letters} makes it UCS-2, which takes {measure.parts} parts."
         if without.parts < measure.parts:
-            yield _("With plain signs (--plain) it takes {parts}.", parts=without.parts)
+            yield f"With plain signs (--plain) it takes {without.parts}."
 
     def _say(self, sentence: str, **values: object) -> str:
         languages = self.context.organisation.languages

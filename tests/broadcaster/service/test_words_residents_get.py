@@ -16,6 +16,7 @@ from broadcaster.domain.incident import Kind, Mode, Planned
 from broadcaster.domain.text import measure_sms
 from broadcaster.service import notifying
 from broadcaster.service.commands import Command
+from broadcaster.service.previewing import preview
 from broadcaster.service.saying import prepare
 from broadcaster.store import boards, tables as t
 from broadcaster.testing.rig import OPERATOR, Rig
@@ -325,6 +326,23 @@ def test_an_sms_that_retracts_a_new_time_says_the_work_and_the_time_that_stand(t
     words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
     assert "gäller inte. Planerat strömavbrott " in words
     assert words.count(start) == 1
+
+
+# ------------------------------------------------------------------------------------------- what a preview remarks
+@pytest.mark.parametrize(
+    ("language", "remark"),
+    [
+        ("sv", '"ł" gör det till UCS-2, som tar 2 delar.'),
+        ("en", '"ł" makes it UCS-2, which takes 2 parts.'),
+    ],
+)
+def test_what_makes_an_sms_dear_is_said_in_the_language_asked_for(
+    town: Rig, language: str, remark: str
+) -> None:
+    command = Command(kind=Kind.REPORT, texts={"": "ł"}, area=("norra-ekbyn",))
+    shown = preview(town.desk, OPERATOR, command, language)
+    remarks = [line["remarks"] for line in shown["channels"] if line["channel"] == "sms"]
+    assert remark in remarks[0]
 
 
 # ----------------------------------------------------------------------------------------------------- words to staff

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from broadcaster.cli.body import time_ahead
@@ -102,7 +103,7 @@ def ask_again(talk: Talk, said: Said, text: str, refusal: End) -> str | None:
     at = str(refusal.problem.get("at") or "")
     if refusal.code is not Code.REFUSED or at not in ("area", "text", "etr", "next"):
         return None
-    note(refusal.sentence)
+    note(_plain(refusal.sentence, at))
     if at == "area":
         said.area = _ask_where(talk.voice, list(talk.organisation.get("areas", ())))
     elif at == "etr":
@@ -110,6 +111,11 @@ def ask_again(talk: Talk, said: Said, text: str, refusal: End) -> str | None:
     elif at == "next":
         said.next = _ask_next(talk)
     return _ask_text(talk.voice) if at == "text" else text
+
+
+def _plain(sentence: str, option: str) -> str:
+    """A refusal without the name of an option: who answers a question has written none."""
+    return sentence.removeprefix(f"--{option}").lstrip(": ")
 
 
 def _ask_text(voice: Voice) -> str:
@@ -137,7 +143,23 @@ def _ask_where(voice: Voice, areas: list[Mapping[str, Any]]) -> list[str]:
         if keys and not unknown:
             return [key for key in keys if key is not None]
         for part in unknown:
-            note(_('There is no area "{area}".', area=part[:80]))
+            note(_no_area(voice, part, areas))
+
+
+def _no_area(voice: Voice, written: str, areas: list[Mapping[str, Any]]) -> str:
+    """That there is no such area, and the name that is most like it."""
+    _ = voice.say
+    names = {
+        str(word).casefold(): str(area["name"])
+        for area in areas
+        for word in (area["name"], area["key"])
+    }
+    near = get_close_matches(written.casefold(), names, n=1)
+    if not near:
+        return _('There is no area "{area}".', area=written[:80])
+    return _(
+        'There is no area "{area}". Did you mean {near}?', area=written[:80], near=names[near[0]]
+    )
 
 
 def _area_key(written: str, areas: list[Mapping[str, Any]]) -> str | None:
@@ -173,6 +195,6 @@ def _ask_time(voice: Voice, question: str, option: str) -> str | None:
             if written:
                 time_ahead(option, written, voice=voice, now=now())
         except End as end:
-            note(end.sentence)
+            note(_plain(end.sentence, option))
         else:
             return written or None

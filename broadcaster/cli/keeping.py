@@ -46,6 +46,7 @@ def restore(
     local = configuration(config)
     voice = voice_of(local)
     _ = voice.say
+    path = _found(local, path, voice)
     need_yes(
         voice,
         _("Put {path} in the place of the store of {config}?", path=path, config=local),
@@ -53,6 +54,25 @@ def restore(
     )
     with local_act(voice):
         out(voice.retell(str(daemon.restore(local, path))))
+
+
+def _found(local: Path, path: Path, voice: Voice) -> Path:
+    """The backup as written or, for a bare name, where `backup create NAME` puts it by default.
+
+    Raises:
+        End: it is in neither place (code 4).
+    """
+    places = [path.absolute()]
+    if path.name == str(path):
+        places.append(local.absolute().parent / "var" / "backups" / path)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        _ = voice.say
+        looked = ", ".join(str(place) for place in places)
+        raise End(
+            Code.REFUSED, _("There is no backup at {places}. Nothing was changed.", places=looked)
+        )
+    return found
 
 
 @grouped
@@ -100,7 +120,7 @@ def _doctor_line(voice: Voice, *, ready: bool, mend: int) -> str:
     _ = voice.say
     if not ready:
         return _("Not ready. To mend: {count}", count=mend)
-    return _("Ready. To mend: {count}", count=mend) if mend else _("Ready.")
+    return _("To mend: {count}. Messages can be accepted.", count=mend) if mend else _("Ready.")
 
 
 def _what(voice: Voice, what: str) -> str:
@@ -114,6 +134,7 @@ def _what(voice: Voice, what: str) -> str:
         "token": _("token"),
         "disk": _("disk"),
         "nodes": _("nodes"),
+        "promise": _("promise"),
     }
     return words.get(what, what)
 

@@ -18,6 +18,7 @@ def summary(talk: Talk, preview: Preview) -> Iterator[str]:
     yield head(talk, preview, kind[:1].upper() + kind[1:])
     yield from _struck(talk.voice, preview)
     yield from _quoted(talk.voice, preview.get("text") or {})
+    yield from _moved(talk, preview)
     yield _channels(talk.voice, preview)
     yield from times(talk, preview)
 
@@ -55,6 +56,22 @@ def _struck(voice: Voice, preview: Preview) -> Iterator[str]:
         )
     yield from (f"  - {line}" for line in _quoted(voice, strikes["text"]))
     yield _("Instead:")
+
+
+def _moved(talk: Talk, preview: Preview) -> Iterator[str]:
+    """Who gets the all-clear while it goes on elsewhere, and whom it concerns from now on."""
+    _ = talk.voice.say
+    areas, before = list(preview.get("areas") or ()), list(preview.get("areas_before") or ())
+    ended = list(preview.get("ended") or ())
+    if areas and ended:
+        yield _("No longer concerned, and told so: {areas}", areas=_listed(talk, ended))
+    anew = [area for area in areas if area not in before]
+    if before and anew:
+        yield _("Now concerned as well: {areas}", areas=_listed(talk, anew))
+
+
+def _listed(talk: Talk, areas: list[str]) -> str:
+    return ", ".join(talk.area_names(areas))
 
 
 def _quoted(voice: Voice, texts: Mapping[str, str]) -> Iterator[str]:

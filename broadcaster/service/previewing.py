@@ -61,6 +61,7 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "text": dict(update.texts),
         "strikes": _strikes(prepared),
         "etr_before": iso(before.etr) if before else None,
+        "areas_before": list(before.areas) if before else [],
         "recipients": _recipients(reached, prepared),
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),

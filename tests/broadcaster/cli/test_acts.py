@@ -217,7 +217,7 @@ def test_doctor_is_a_verdict_and_a_list(daemon: Daemon, run: Run) -> None:
     daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": True})
     ended = run("doctor")
     assert ended.code == 0
-    assert ended.out.startswith("LIVE · Ready. To mend: 1\n")
+    assert ended.out.startswith("LIVE · To mend: 1. Messages can be accepted.\n")
     assert "sms    MEND" in ended.out
     daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": False})
     assert run("doctor").code == 1

@@ -19,12 +19,14 @@ def refusal(at: str, detail: str, status: int = 422) -> tuple[int, dict[str, Any
     return status, {"title": "No", "status": status, "detail": detail, "at": at}
 
 
-def refusing_once(daemon: Daemon, at: str) -> Callable[[Any], tuple[int, Any]]:
+def refusing_once(
+    daemon: Daemon, at: str, sentence: str = "No, because."
+) -> Callable[[Any], tuple[int, Any]]:
     """A preview that refuses its first body."""
 
     def answer(body: Any) -> tuple[int, Any]:
         first = len(daemon.bodies(PREVIEW)) == 1
-        return refusal(at, "No, because.") if first else (200, daemon.preview())
+        return refusal(at, sentence) if first else (200, daemon.preview())
 
     return answer
 
@@ -150,3 +152,30 @@ def test_help_shows_the_options_that_say_something(
     out = run(verb, "--help").out
     assert [word for word in shown if word not in out] == []
     assert [word for word in hidden if f"{word} " in out] == []
+
+
+def test_a_question_says_who_is_told_that_it_is_over_and_who_is_new(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    moved = daemon.preview(
+        asks=True,
+        kind="update",
+        areas=["norra-ekbyn"],
+        ended=["sodra-ekbyn"],
+        areas_before=["sodra-ekbyn"],
+    )
+    daemon.answers[PREVIEW] = (200, moved)
+    shown = at_terminal("update", "A7", "--area", "norra-ekbyn", "It moved", typed="\n").out
+    assert "No longer concerned, and told so: Södra Ekbyn" in shown
+    assert "Now concerned as well: Norra Ekbyn" in shown
+
+
+def test_a_slip_in_an_answer_is_met_with_what_is_near_and_no_option(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    sentence = "--etr 18:00 is in the past. Nothing was sent."
+    daemon.answers[PREVIEW] = refusing_once(daemon, "etr", sentence)
+    shown = at_terminal("report", typed="nora ekbyn\nnorra\nx\nsoon\n2h\n3h\n4h\ny\n").out
+    assert 'There is no area "nora ekbyn". Did you mean Norra Ekbyn?' in shown
+    assert "18:00 is in the past." in shown
+    assert "--etr" not in shown

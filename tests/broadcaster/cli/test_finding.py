@@ -178,5 +178,11 @@ def test_what_is_done_without_a_daemon_is_said_in_the_organisations_language(
         "mode: live\norganisation: {name: Ekbyn, languages: [sv], timezone: Europe/Stockholm}\n"
     )
     (tmp_path / "broadcaster.yaml").write_text(written)
+    missing = run("backup", "restore", "x")
+    places = (tmp_path / "x", tmp_path / "var" / "backups" / "x")
+    assert (missing.code, all(str(place) in missing.err for place in places)) == (4, True)
+    places[1].parent.mkdir(parents=True)
+    places[1].touch()
     ended = run("backup", "restore", "x")
+    assert str(places[1]) in ended.err
     assert (ended.code, "Det finns ingen att fråga" in ended.err) == (4, True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def due(town: Rig, what: str) -> list[str]:
     came = []
     for each in town.store.write(lambda c: dues.claim(c, town.clock())).result():
         outcome = acts[each.what](each)
-        town.store.write(lambda c, e=each, o=outcome: dues.settle(c, e, town.clock(), o)).result()
+        town.store.write(partial(dues.settle, due=each, now=town.clock(), outcome=outcome)).result()
         came += [outcome] if each.what == what else []
     return came
 

@@ -19,7 +19,7 @@ SUFFIXES = frozenset({"", ".backup", ".bak", ".db", ".dump", ".sqlite", ".sqlite
 def create(desk: Desk, operator: Operator, path: str) -> dict[str, Any]:
     """Write a backup and check it. `path` is absolute, or a name in the folder of backups.
 
-    Outside of that folder only a new file is written, with a name that nothing would read or run by itself: the token
+    Only a new file is written and, outside of that folder, with a name that nothing would read or run by itself: the token
     of an administrator is not the login of the daemon's user.
     """
     permit(operator, Role.ADMIN)
@@ -47,26 +47,34 @@ def _place(configuration: Configuration, written: str) -> Path:
     if not named.is_absolute():
         if named.name != written or written.startswith("."):
             raise _refused("write an absolute path, or a name without a folder")
-        usual.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return usual / named
+        return _fresh(usual, named.name)
     parent = named.parent.resolve()
     target = parent / named.name
     if parent == usual:
-        usual.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return target
+        return _fresh(usual, named.name)
     if not parent.is_dir():
         raise _refused("there is no such folder; it has to be made first")
     public = configuration.settings.public.directory.resolve()
     if parent == public or public in parent.parents:
         raise _refused("residents can read that folder")
-    if os.path.lexists(target):
-        raise _refused("there is something of this name already")
+    _refuse_taken(target)
     if parent.stat().st_uid != os.geteuid():
         raise _refused("that folder is not the daemon's own")
     hidden = any(part.startswith(".") for part in target.parts[1:])
     if hidden or target.suffix not in SUFFIXES:
         raise _refused("name it without a dot at the beginning, ending in .backup")
     return target
+
+
+def _fresh(usual: Path, name: str) -> Path:
+    usual.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_taken(usual / name)
+    return usual / name
+
+
+def _refuse_taken(target: Path) -> None:
+    if os.path.lexists(target):
+        raise _refused("there is something of this name already")
 
 
 def _refused(reason: str) -> Refused:

@@ -69,7 +69,8 @@ class EtrChange:
 class BoardIncident:
     """An incident with its standing facts and every public update, newest first.
 
-    `areas` are those concerned now (empty once restored), `areas_ever` all it ever concerned, in the order first named.
+    `areas` are those concerned now (empty once restored), `areas_ever` all it ever concerned, in the order first named,
+    and `areas_stated` those of them that are named by a word that stands: all of them when nothing stands any more.
     `retracted` says that no statement of it stands.
     """
 
@@ -79,6 +80,7 @@ class BoardIncident:
     headline: str
     areas: tuple[str, ...]
     areas_ever: tuple[str, ...]
+    areas_stated: tuple[str, ...] = ()
     opened_at: datetime
     since: datetime | None = None
     closed_at: datetime | None = None

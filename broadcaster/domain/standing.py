@@ -110,7 +110,8 @@ def went_out(words: Iterable[W]) -> list[W]:
         if word.release_at is None:
             return number, 0, at, number
         before = [each.said.number for each in at_once if not _was_out(word, each)]
-        return max(before, default=0), 1, at, number
+        # Two that went out in one moment went out by revision.
+        return max(before, default=0), 1, at, word.said.revision.n if word.said.revision else number
 
     placed = [(place(word, at), word) for word, at in out if at is not None]
     return [word for _, word in sorted(placed, key=lambda each: each[0])]

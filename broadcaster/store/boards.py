@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, desc, func, select, true
@@ -22,7 +23,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Update
-from broadcaster.domain.standing import standing_words, what_stands
+from broadcaster.domain.standing import estimate_of, standing_words, what_stands
 from broadcaster.store import tables as t
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord, load_many
 
@@ -196,19 +197,6 @@ class _Word(NamedTuple):
     at: datetime
     struck_by: int | None
 
-    @property
-    def etr(self) -> datetime | None:
-        return _etr(self.said)
-
-
-def _etr(said: Update) -> datetime | None:
-    """The estimate as it stands after an update: the end of the whole incident, or a return to it, leaves none."""
-    return None if _closes(said) else said.etr
-
-
-def _closes(said: Update) -> bool:
-    return said.kind in (Kind.RESTORED, Kind.RETRACTION) and not said.areas
-
 
 def _words(updates: Iterable[UpdateRecord]) -> list[_Word]:
     """What was released to the public, in the order of release: a scheduled update has an earlier number."""
@@ -229,6 +217,7 @@ def _strikes(words: Sequence[_Word]) -> dict[int, Struck]:
 def _incident(record: IncidentRecord) -> BoardIncident:
     words = _words(record.updates)
     stands = what_stands(record.updates, Audience.PUBLIC)
+    standing = standing_words(record.updates, Audience.PUBLIC)
     # A retracted incident keeps its name and severity, so that a list can say what was retracted.
     speaking = [word.said for word in words if word.said.kind is not Kind.RETRACTION]
     named = stands or (speaking[-1] if speaking else words[-1].said)
@@ -238,29 +227,43 @@ def _incident(record: IncidentRecord) -> BoardIncident:
         told = ("since", "planned", "affected", "cause", "instruction")
         facts = {name: getattr(stands, name) for name in told}
     if stands and is_open:
-        facts |= {"areas": stands.areas, "etr": _etr(stands), "promise": stands.promise}
+        facts |= {"areas": stands.areas, "etr": estimate_of(stands), "promise": stands.promise}
+    elif stands:
+        facts["since"] = _first_began(standing)
+    ever = tuple(
+        dict.fromkeys(area for word in words for area in (*word.said.areas, *word.said.ended))
+    )
+    stated = {area for said in standing for area in said.areas}
     return BoardIncident(
         id=record.name,
         mode=record.mode,
         severity=named.severity,
         headline=named.headline,
-        areas_ever=tuple(
-            dict.fromkeys(area for word in words for area in (*word.said.areas, *word.said.ended))
-        ),
+        areas_ever=ever,
+        areas_stated=tuple(area for area in ever if area in stated) or ever,
         opened_at=words[0].at,
         closed_at=record.closed_at,
         retracted=stands is None,
-        etr_history=tuple(_etr_history(standing_words(record.updates, Audience.PUBLIC))),
+        etr_history=tuple(_etr_history(standing)),
         updates=tuple(reversed(_updates(words, _strikes(words)))),
         **{"areas": (), **facts},
     )
+
+
+def _first_began(standing: Sequence[Update]) -> datetime | None:
+    """When what is over began, as it was known at its first end: what opened again later had begun before."""
+    ends = (before for before, after in pairwise(standing) if after.areas and not before.areas)
+    first = next(ends, None)
+    if first is None:
+        return standing[-1].since
+    return first.since or (first.planned.start if first.planned else None)
 
 
 def _etr_history(standing: Iterable[Update]) -> Iterable[EtrChange]:
     """What of the estimates still stands: one that was taken over from a retracted word never was."""
     before: datetime | None = None
     for said in standing:
-        if not _closes(said) and said.etr != before and said.released_at is not None:
+        if said.areas and said.etr != before and said.released_at is not None:
             yield EtrChange(said.released_at, said.etr, said.number)
             before = said.etr
 
@@ -271,7 +274,7 @@ def _updates(words: Sequence[_Word], strikes: Mapping[int, Struck]) -> list[Boar
     etr_before: datetime | None = None
     for word in words:
         told.append(_update(word, strikes.get(word.said.number), etr_before, released))
-        etr_before = word.etr
+        etr_before = estimate_of(word.said)
     return told
 
 
@@ -292,7 +295,7 @@ def _update(
         ended=said.ended,
         texts=said.texts,
         since=said.since,
-        etr=word.etr,
+        etr=estimate_of(said),
         etr_before=etr_before,
         promise=said.promise,
         planned=said.planned,
@@ -311,7 +314,7 @@ def _line(incident: BoardIncident) -> IncidentLine:
         headline=incident.headline,
         severity=incident.severity,
         mode=incident.mode,
-        areas_ever=incident.areas_ever,
+        areas_ever=incident.areas_stated,
         opened_at=incident.opened_at,
         closed_at=incident.closed_at,
         retracted=incident.retracted,

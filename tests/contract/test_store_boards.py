@@ -68,7 +68,7 @@ class Said:
 
     @property
     def etr(self) -> datetime | None:
-        return None if self.ends else self.update.etr
+        return self.update.etr if self.update.areas else None
 
     @property
     def ends(self) -> bool:
@@ -154,17 +154,16 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
         facts = {name: stands[-1].fact(name, said) for name in FACTS_TOLD}
     if not stands or closed_at:
         facts |= {"areas": (), "etr": None}
-    if newest.kind is Kind.RESTORED and not facts["areas"]:
+    if not facts["areas"]:
         facts |= {"etr": None}
+    if stands and closed_at:
+        facts |= {"since": _first_began(stands, said)}
     ever: list[str] = []
     for each in said:
         for area in (*each.update.areas, *each.update.ended):
             ever += [] if area in ever else [area]
-    etrs = [
-        (each, each.fact("etr", said))
-        for each in stands
-        if each.fact("areas", said) or each.update.kind is not Kind.RESTORED
-    ]
+    stated = {area for each in stands for area in each.fact("areas", said)}
+    etrs = [(each, each.fact("etr", said)) for each in stands if each.fact("areas", said)]
     history = [
         EtrChange(each.at, etr, each.update.number)
         for before, (each, etr) in zip([None, *(etr for _, etr in etrs)], etrs, strict=False)
@@ -174,6 +173,7 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
         id=newest.incident,
         mode=newest.mode,
         areas_ever=tuple(ever),
+        areas_stated=tuple(area for area in ever if area in stated) or tuple(ever),
         opened_at=said[0].at,
         closed_at=closed_at,
         retracted=not stands,
@@ -182,6 +182,18 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
         updates=tuple(_update(said, place) for place in reversed(range(len(said)))),
         **facts,
     )
+
+
+def _first_began(stands: Sequence[Said], said: Sequence[Said]) -> datetime | None:
+    """When it began as known when it first was over, of what was opened again; else as known last."""
+    for place, each in enumerate(stands[1:]):
+        over = stands[place]
+        if each.fact("areas", said) and not over.fact("areas", said):
+            since: datetime | None = over.fact("since", said)
+            planned = over.fact("planned", said)
+            return since or (planned.start if planned else None)
+    last: datetime | None = stands[-1].fact("since", said)
+    return last
 
 
 def _standing(said: Sequence[Said]) -> list[Said]:
@@ -240,13 +252,13 @@ def _line(incident: BoardIncident) -> IncidentLine:
         "headline",
         "severity",
         "mode",
-        "areas_ever",
         "opened_at",
         "closed_at",
         "retracted",
         "planned",
     )
-    return IncidentLine(**{name: getattr(incident, name) for name in kept})
+    named = {name: getattr(incident, name) for name in kept}
+    return IncidentLine(areas_ever=incident.areas_stated, **named)
 
 
 # --------------------------------------------------------------------------------------------------- scripts of it all

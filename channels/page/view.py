@@ -172,7 +172,7 @@ class Teller:
         promise = incident.promise if incident.is_open else None
         began = _began(incident)
         state, status = self._status(words, incident, at)
-        areas = incident.areas or incident.areas_ever
+        areas = incident.areas or incident.areas_stated or incident.areas_ever
         return IncidentView(
             id=incident.id,
             slug=incident.slug,

@@ -41,6 +41,13 @@ def front(shown: Board, path: str = "index.html") -> str:
 
 
 # ---------------------------------------------------------------------------------------------------- the situation
+def test_what_is_over_names_no_area_that_was_only_named_by_mistake() -> None:
+    cut = replace(boards.restored_cut(), areas_ever=("norra-ekbyn", "sjovik"))
+    assert "Norra Ekbyn och Sjövik" in front(board(cut), "incidents/a7/index.html")
+    said = front(board(replace(cut, areas_stated=("norra-ekbyn",))), "incidents/a7/index.html")
+    assert "Sjövik" not in said
+
+
 def test_an_open_incident_says_where_since_when_until_when_why_and_what_to_do() -> None:
     said = front(states()["one"])
     for words in (

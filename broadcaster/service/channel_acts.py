@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
@@ -32,7 +32,7 @@ def listing(
     return {
         "items": [
             _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
-            | {"waiting": list(waiting.get(name, ()))}
+            | _waiting(waiting, name)
             for name in names
         ]
     }
@@ -66,6 +66,10 @@ def _line(
         else None,
         "depends_on": list(adapter.settings.depends_on) if adapter else [],
     }
+
+
+def _waiting(waiting: Mapping[str, Sequence[str]], name: str) -> dict[str, Any]:
+    return {"waiting": list(waiting.get(name, ()))}
 
 
 def _word(
@@ -179,4 +183,5 @@ def _one(desk: Desk, name: str) -> dict[str, Any]:
     states, queued = desk.read(channels.states), desk.read(channels.queued)
     configuration = desk.configuration
     language = configuration.languages[0]
-    return _line(name, configuration, states.get(name), queued.get(name, 0), {}, language)
+    line = _line(name, configuration, states.get(name), queued.get(name, 0), {}, language)
+    return line | _waiting(desk.read(channels.waiting), name)

@@ -16,20 +16,24 @@ from broadcaster.service.desk import Configuration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saying:
-    """What is needed besides the update itself: what it corrects, and the estimate and plan that stood before."""
+    """What is needed besides the update itself: what it corrects, and the estimate and plan that stood before.
+
+    `restores`: it corrects a restoration, so whoever was told that power is back is told so still, in better words.
+    """
 
     update: Update
     configuration: Configuration
     corrects_at: datetime | None = None
     etr_before: datetime | None = None
     planned_before: Planned | None = None
+    restores: bool = False
 
     def notice(self, language: str, variant: Variant) -> Notice:
         """The update as a notice in one language."""
         update, settings = self.update, self.configuration.settings
         words = self._wording(language)
         text, text_language = self._text(language)
-        restored = update.kind is Kind.RESTORED
+        restored = self._tells_of_an_end(variant)
         spared = variant is Variant.ALL_CLEAR
         over = restored or spared
         names = self._names(update.ended if over or not update.areas else update.areas)
@@ -46,7 +50,9 @@ class Saying:
             phone=settings.organisation.phone,
             mode_label=words.mode_label(update.mode),
             label=self._label(words, variant),
-            headline=self._headline(words, variant, names),
+            headline=words.restored_title(update.headline, names)
+            if restored
+            else self._headline(words, variant, names),
             areas=names,
             text=text if restored or not over else "",
             since="" if over else self._when(words),
@@ -61,6 +67,10 @@ class Saying:
             facts=self.facts(variant),
         )
 
+    def _tells_of_an_end(self, variant: Variant) -> bool:
+        told_before = variant in (Variant.CORRECTION, Variant.AMENDED)
+        return self.update.kind is Kind.RESTORED or (self.restores and told_before)
+
     def _wording(self, language: str) -> Wording:
         near = self.update.released_at or self.update.accepted_at
         known = power_cuts(phrases(tag) for tag in self.configuration.languages)
@@ -74,8 +84,6 @@ class Saying:
         update = self.update
         if update.kind is Kind.NOTICE:
             return self._label(words, variant)
-        if update.kind is Kind.RESTORED:
-            return words.restored_title(update.headline, names)
         planned = update.planned if update.areas else update.planned or self.planned_before
         return words.title(update.headline, names, to_come=words.to_come(planned))
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Update
-from broadcaster.domain.standing import what_stands
+from broadcaster.domain.standing import tells_of_an_end, what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import Draft, digest, draft
@@ -176,7 +176,16 @@ def _saying(
         corrects_at=target.said.released_at if target and not command.whole else None,
         etr_before=drafted.base.etr if drafted.base else None,
         planned_before=before.planned if before else None,
+        restores=_restores(drafted, record),
     )
+
+
+def _restores(drafted: Draft, record: IncidentRecord | None) -> bool:
+    """Whether what is put right told that it is over, and it still is."""
+    target = drafted.target
+    if record is None or target is None or drafted.update.kind is not Kind.CORRECTION:
+        return False
+    return bool(drafted.update.ended) and tells_of_an_end(record.updates, target)
 
 
 def _acceptance(command: Command, prepared: Prepared) -> Acceptance:

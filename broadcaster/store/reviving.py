@@ -18,13 +18,14 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.store import audit, dues, tables as t
+from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import incident_name
 from broadcaster.store.erasures import Erasure, replay
 from broadcaster.store.putting import put
 from broadcaster.store.releasing import cancel
 
 LEFT_OUT = 1_000
+_FOR_STAFF = ("remind", "due")
 _BECAUSE = "a backup was restored"
 
 
@@ -125,7 +126,10 @@ def _withdraw(connection: Connection, now: datetime) -> int:
 
 
 def _cancel(connection: Connection, now: datetime) -> tuple[str, ...]:
-    """Cancel what was to be said at a time. The promises that stand are watched on: nobody has kept them here."""
+    """Cancel what was to be said at a time. Staff is still told of a promise that is due: nobody has kept it here.
+
+    The public is not: the incident may have ended since the backup, and a holding message would be untrue.
+    """
     held = connection.execute(
         select(t.update.c.id, t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.update.c.incident_id)
@@ -137,7 +141,7 @@ def _cancel(connection: Connection, now: datetime) -> tuple[str, ...]:
     connection.execute(
         sql_update(t.due)
         .where(
-            t.due.c.what.not_in(dues.FOLLOW_UP),
+            t.due.c.what.not_in(_FOR_STAFF),
             t.due.c.done_at.is_(None),
             t.due.c.cancelled_at.is_(None),
         )

@@ -24,6 +24,10 @@ NEEDS_TEXT = frozenset({Kind.REPORT, Kind.CORRECTION, Kind.NOTICE})
 HOLDING_SENTENCE = "No new information. The work goes on."
 
 
+# These have our own sentence in every language, so their texts do not tell what the operator writes in.
+OUR_OWN_WORDS = frozenset({Kind.RETRACTION, Kind.HOLDING})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An update ready to be rendered, and the record it goes on from; `spoken` are its incident's languages so far."""
@@ -84,7 +88,8 @@ def draft(
     check_times(command, update, now, said_at)
     promise = promise_of(command, update, settings, said_at, base, over=whole or not areas)
     update = replace(update, promise=promise, not_after=lifetime(said_at, promise, command.until))
-    spoken = {tag for known in record.updates for tag in known.said.texts} if record else ()
+    words = [known.said for known in record.updates] if record else []
+    spoken = {tag for said in words if said.kind not in OUR_OWN_WORDS for tag in said.texts}
     return Draft(update=update, target=target, whole=whole, base=base, spoken=frozenset(spoken))
 
 

@@ -14,7 +14,7 @@ from broadcaster.domain.text import plain
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Command, Refused
 from broadcaster.service.desk import Configuration
-from broadcaster.service.drafting import Draft
+from broadcaster.service.drafting import OUR_OWN_WORDS, Draft
 from broadcaster.service.notices import Saying
 from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
 from broadcaster.store.sent import SentSteps
@@ -191,11 +191,9 @@ class _Planner:
         """Those to post in: where a wrong text may be read it is put right in its own languages.
 
         Else the default language, and each other one the operator wrote in: now, or before when there is no text now.
-        A retraction has our own sentence in every language, so its texts do not tell what the operator wrote in.
         """
         update, known = self.update, self.configuration.languages
-        retracts = update.kind is Kind.RETRACTION
-        said = set() if retracts else set(update.texts)
+        said = set() if update.kind in OUR_OWN_WORDS else set(update.texts)
         if update.kind in CORRECTING:
             wrong = {language for _, language in self.sent.posts(name)}
             found = tuple(language for language in known if language in wrong | said)

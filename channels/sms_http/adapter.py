@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import phonenumbers
@@ -16,6 +17,7 @@ from broadcaster.channel import (
     Failure,
     InboundReply,
     InboundRequest,
+    Kind,
     Letter,
     LetterAdapter,
     LetterOutcome,
@@ -102,7 +104,7 @@ class SmsHttpAdapter(LetterAdapter):
     # ------------------------------------------------------------------------------------------------------- the text
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         """Arrange the notice as one text; remarks are English: whoever shows them says them in the language asked for."""
-        body = compose(notice, self.context.phrases.get(notice.language, {}))
+        body = self._compose(notice)
         written = plain(body)
         remarks: list[str] = []
         if self.settings.plain:
@@ -126,6 +128,14 @@ class SmsHttpAdapter(LetterAdapter):
             currency=first.currency if first.price else "",
             remarks=tuple(remarks),
         )
+
+    def _compose(self, notice: Notice) -> str:
+        """The text; of a retraction that would be too long, what can be left out: it must never be held up by its length."""
+        phrases = self.context.phrases.get(notice.language, {})
+        body = compose(notice, phrases)
+        if notice.kind is Kind.RETRACTION and measure_sms(body).parts > self.settings.max_parts:
+            body = compose(replace(notice, no_longer="", planned="", cause=""), phrases)
+        return body
 
     def _refuse_long(self, measure: SmsMeasure) -> None:
         """A refusal is English: whoever answers the operator says it in the language that was asked for."""

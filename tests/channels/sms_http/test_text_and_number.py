@@ -230,6 +230,21 @@ def test_what_needs_too_many_parts_is_refused_with_how_much_to_cut(make: Any) ->
         make(max_parts=2).render(a_notice(text="Strömmen är borta. " * 33), {})
 
 
+def test_a_retraction_is_never_refused_for_the_areas_it_leaves(make: Any) -> None:
+    left = "Gäller inte: " + ", ".join(f"Område {number}" for number in range(60))
+    taken_back = a_notice(
+        kind=Kind.RETRACTION,
+        variant=Variant.CORRECTION,
+        text="Vårt tidigare meddelande var fel och gäller inte.",
+        no_longer=left,
+    )
+    rendered = make(max_parts=2).render(taken_back, {})
+    assert rendered.parts <= 2
+    assert "var fel och gäller inte" in rendered.texts[0].body
+    assert "Område 1" not in rendered.texts[0].body
+    assert "Område 1" in make(max_parts=8).render(taken_back, {}).texts[0].body
+
+
 def test_the_cost_is_that_of_every_part(make: Any) -> None:
     adapter = make(KANNEL | {"price": 0.35, "currency": "SEK"})
     rendered = adapter.render(a_notice(text="Strömmen är borta. " * 12), {})

@@ -184,7 +184,9 @@ def test_a_scheduled_text_that_a_restore_cancelled_waits_nowhere_any_more(site: 
     assert [(one.hold, one.cancelled_at is not None) for one in record.updates] == [("", True)]
 
 
-def test_staff_is_told_of_a_promise_of_the_backup_and_the_public_nothing_by_itself(site: Site) -> None:
+def test_staff_is_told_of_a_promise_of_the_backup_and_the_public_nothing_by_itself(
+    site: Site,
+) -> None:
     stages = {"remind": NOW, "due": NOW + timedelta(minutes=1), "grace": LATER + timedelta(days=1)}
 
     def before(store: Store) -> None:

@@ -97,7 +97,9 @@ def test_what_is_sent_again_begins_anew_and_has_until_its_new_time(
     )
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - {State.FAILED, State.UNCERTAIN}))
+@pytest.mark.parametrize(
+    "state", sorted(set(State) - {State.FAILED, State.BOUNCED, State.UNCERTAIN})
+)
 def test_what_neither_failed_nor_is_in_doubt_is_not_sent_again(store: Store, state: State) -> None:
     tell(store, post("hook"), now=NOW)
     end_step(store, claim(store).steps[0].id, "uncertain")

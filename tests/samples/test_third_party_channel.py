@@ -154,7 +154,7 @@ def test_its_keys_are_checked_as_ours_are(installed: Installed, tmp_path: Path) 
     checked = installed.broadcaster("config", "check", cwd=bad)
     assert checked.returncode == 2
     assert "channels.library" in checked.stdout
-    assert 'did you mean "copies"?' in checked.stdout
+    assert 'menade du "copies"?' in checked.stdout
 
 
 def test_editors_know_its_keys(installed: Installed, tmp_path: Path) -> None:

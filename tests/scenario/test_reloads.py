@@ -348,7 +348,8 @@ def test_reloaded_hundreds_of_times_while_people_speak_nothing_is_lost_and_nothi
     what = f"seed {seed}, log {scene.folder}/daemon.log"
     judge(scene, what)
     assert last[0] <= first[0] + 8, what
-    assert last[1] <= first[1] + 16, what
+    # Connections kept open to far ends and by clients come and go (27 to 45 seen); a leak is one a reload, a hundred.
+    assert last[1] <= first[1] + 40, what
     assert last[2] <= first[2] + MEMORY[0] + MEMORY[1] * (RELOADS - WARM), what
     assert scene.daemon.end(SIGTERM)[0] == 0
 

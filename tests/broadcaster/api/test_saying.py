@@ -60,7 +60,7 @@ def test_while_a_word_waits_the_deliveries_are_those_of_what_went_out(desk: Daem
     later = {"text": "Kvällens läge.", "at": (NOON + timedelta(hours=1)).isoformat()}
     desk.ask("POST", "/api/v1/scheduled", later | {"incident": "A1"})
     shown = desk.ask("GET", "/api/v1/incidents/A1").json
-    assert (shown["update"], shown["revision"]) == (2, "")
+    assert (shown["update"], shown["revision"]) == (2, "1.1")
     assert {one["update"] for one in shown["deliveries"]} == {1}
 
 

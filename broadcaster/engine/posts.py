@@ -21,6 +21,7 @@ from broadcaster.store.writer import Work
 
 T = TypeVar("T")
 log = structlog.get_logger()
+AGAIN = 0.1
 RENEW = 2.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
@@ -48,7 +49,9 @@ class PostLane(Lane):
                 self.spawn(self._carry(claim))
             if claims:
                 return None  # the end of what was started wakes the lane
-        return await self.read(lambda connection: deliveries.next_due_at(connection, self.name))
+        due = await self.read(lambda connection: deliveries.next_due_at(connection, self.name))
+        # What is due and was not claimed waits for the end of another, which wakes the lane: no need to ask at once.
+        return None if due is None else max(due, self.later(AGAIN))
 
     async def _carry(self, claim: Claim) -> None:
         try:

@@ -16,6 +16,9 @@ from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
 
 LEASE = timedelta(seconds=15)
+LOOK = timedelta(
+    seconds=3
+)  # with the drain of what is stopped well under the ten in which a correction starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +87,14 @@ def heads(channel: str, at: datetime) -> Any:
                 earlier.c.state == State.SENDING,
             ),
             # A post that may have gone is looked for before the next goes, or it might be posted after it. It holds
-            # the next up for that one look only, and a correction or retraction not at all.
+            # the next up for that one look only, and a correction or retraction for a few seconds of it.
             and_(
                 earlier.c.number < mine.c.number,
                 earlier.c.state == State.UNCERTAIN,
                 earlier.c.shape == Shape.POST,
                 earlier.c.due_at <= at,
                 ~earlier.c.stopped,
-                mine.c.priority > 0,
+                or_(mine.c.priority > 0, earlier.c.due_at > at - LOOK),
             ),
         ),
     )

@@ -170,6 +170,28 @@ def test_an_update_goes_out_only_when_none_before_it_is_under_way(
     assert names(claim(store)) == goes
 
 
+@pytest.mark.parametrize(("looked_for", "goes"), [(timedelta(), []), (3 * claiming.LOOK, ["A1-2"])])
+def test_a_correction_waits_seconds_and_no_longer_for_a_look_at_what_may_have_gone(
+    store: Store, looked_for: timedelta, goes: list[str]
+) -> None:
+    first = tell(store, post("mastodon"), severity=Severity.SEVERE)
+    tell(store, post("mastodon"), after=first)
+    now = datetime.now(UTC)  # leases and what is due follow the clock of PostgreSQL
+
+    def put(connection: Connection) -> None:
+        row = sql_update(t.delivery)
+        looking = {
+            "state": State.UNCERTAIN,
+            "due_at": now - looked_for,
+            "lease_until": now + timedelta(hours=1),
+        }
+        connection.execute(row.where(t.delivery.c.id == 1).values(**looking))
+        connection.execute(row.where(t.delivery.c.id == 2).values(priority=0))
+
+    store.write(put).result()
+    assert names(claim(store, now=now)) == goes
+
+
 def test_other_incidents_and_other_channels_are_not_held_up(store: Store) -> None:
     first = tell(store, post("mastodon"), post("x"), severity=Severity.SEVERE)
     tell(store, post("mastodon"), post("x"), after=first)

@@ -45,8 +45,11 @@ class WebhookReceiver(FarEnd):
 
     name = "webhook"
 
-    def __init__(self, *, secret: str = WEBHOOK_SECRET, **rest: Any) -> None:
+    def __init__(
+        self, *, secret: str = WEBHOOK_SECRET, tolerance: timedelta = TOLERANCE, **rest: Any
+    ) -> None:
         super().__init__(**rest)
+        self.tolerance = tolerance
         self.secret = secret
         _key(secret)
         self.seen: Counter[str] = Counter()
@@ -77,7 +80,7 @@ class WebhookReceiver(FarEnd):
             return "a webhook-id, webhook-timestamp or webhook-signature header is missing"
         if not timestamp.isascii() or not timestamp.isdigit():
             return "the timestamp is not in epoch seconds"
-        if abs(self.clock().timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
+        if abs(self.clock().timestamp() - int(timestamp)) > self.tolerance.total_seconds():
             return "the timestamp is more than five minutes off"
         right = signature(self.secret, message_id, timestamp, request.body)
         if not any(hmac.compare_digest(right.encode(), s.encode()) for s in signatures.split(" ")):

@@ -17,7 +17,7 @@ from broadcaster.locale import catalogue, phrases, translate
 
 LONGEST = 4_000
 """Characters of a sentence that is looked at; a longer one is none of ours."""
-_LOOKS = 100  # how many pieces of one sentence are looked up, so that no input takes long
+_LOOKS = 40  # how many pieces of one sentence are looked up: three gateways and a fallback need 35
 _JOINTS = 8  # how many sentences one detail may be made of
 _END = ". "
 
@@ -131,8 +131,11 @@ class _Retelling:
     def __init__(self, known: _Known) -> None:
         self._known = known
         self._left = _LOOKS
+        # The same words are part of many parts: each is looked up once.
+        self.say = cache(self._say)
+        self._one = cache(self._look)
 
-    def say(self, text: str, *, strict: bool = False) -> str | None:
+    def _say(self, text: str, *, strict: bool = False) -> str | None:
         """The text in the other language, None when it is not recognised as a whole.
 
         `strict`: a value that holds the end of a sentence has to be recognised too, or it is the text between two blanks
@@ -144,7 +147,7 @@ class _Retelling:
         said = self._one(text, strict=True) or self._several(text, strict=strict)
         return said or (None if strict else self._one(text, strict=False))
 
-    def _one(self, text: str, *, strict: bool) -> str | None:
+    def _look(self, text: str, *, strict: bool) -> str | None:
         self._left -= 1
         if self._left < 0:
             return None

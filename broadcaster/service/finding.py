@@ -19,5 +19,9 @@ def load_named(connection: Connection, written: str) -> IncidentRecord:
     known = name[0] in "AS" and name[1:].isdecimal() and len(name) <= LONGEST_NAME
     record = incidents.load(connection, int(name[1:])) if known else None
     if record is None or record.name != name:
-        raise Refused("There is no incident {incident}.", Why.NOT_FOUND, incident=name)
+        raise Refused(
+            "There is no incident {incident}. All there are: broadcaster incidents list",
+            Why.NOT_FOUND,
+            incident=name,
+        )
     return record

@@ -12,6 +12,7 @@ from broadcaster.domain.incident import Kind, Severity
 from broadcaster.domain.standing import what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Command, Operator, Refused, Role
+from broadcaster.service.consequences import consequences
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import Saying, iso
 from broadcaster.service.planning import ChannelText
@@ -67,7 +68,7 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "cost": _cost(reached, prepared.plan.texts),
         "asks": letters or update.severity.at_least(Severity.SEVERE),
         "channels": list(_channels(reached, prepared, language or languages[0])),
-    }
+    } | consequences(command, record, prepared.drafted, prepared.plan, languages)
 
 
 def _strikes(prepared: Prepared) -> dict[str, Any] | None:

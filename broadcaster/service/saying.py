@@ -9,6 +9,7 @@ from typing import Any
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.standing import tells_of_an_end, what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
+from broadcaster.service.consequences import consequences
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import Draft, digest, draft
 from broadcaster.service.finding import load_named
@@ -51,6 +52,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
     if prepared.plan is not None:
         prepared.plan.refuse_what_cannot_be_said()
     acceptance = _acceptance(command, prepared)
+    languages = prepared.configuration.languages
+    told = consequences(command, prepared.record, prepared.drafted, prepared.plan, languages)
 
     def work(connection: Connection) -> tuple[dict[str, Any], bool]:
         if command.once is not None:
@@ -61,7 +64,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
         if not last and prepared.went != _went(connection, prepared.record, prepared.drafted):
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
-        answer = update_answer(connection, accepted.update_id, desk.configuration.languages[0])
+        answer = update_answer(connection, accepted.update_id, languages[0]) | told
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True

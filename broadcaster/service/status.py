@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.incident import Audience, Revision, Update
-from broadcaster.domain.standing import estimate_of, went_out, what_stands
+from broadcaster.domain.incident import Audience, Kind, Revision, Update
+from broadcaster.domain.standing import estimate_of, standing_words, went_out, what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -30,6 +30,7 @@ def update_answer(connection: Connection, update_id: int, language: str) -> dict
         "incident": record.name,
         "update": said.number,
         "kind": str(said.kind),
+        "corrects": said.corrects,
         "revision": str(said.revision or ""),
         "accepted_at": iso(said.accepted_at),
         "released_at": iso(said.released_at),
@@ -113,14 +114,18 @@ def incident_answer(
 def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
     """One incident as a line of a list; `release_at` is when the first of it goes out, where nothing has yet."""
     waits = _unsaid(record)
-    said = _standing(record) or (waits.said if waits else _never_said(record))
+    stands = _standing(record)
+    said = stands or (waits.said if waits else _never_said(record))
+    named = said or _told_before(record)
     is_open = record.closed_at is None
     return {
         "incident": record.name,
         "mode": str(record.mode),
-        "headline": said.headline if said else "",
+        "headline": named.headline if named else "",
         "severity": str(said.severity) if said else "",
         "areas": list(said.areas) if said else [],
+        "ended": [] if is_open else _areas_of_old(record),
+        "end": "" if is_open else _end(record, stands),
         "opened_at": iso(record.opened_at),
         "closed_at": iso(record.closed_at),
         "update": record.last_number,
@@ -156,6 +161,26 @@ def _unsaid(record: IncidentRecord) -> UpdateRecord | None:
 def _never_said(record: IncidentRecord) -> Update | None:
     """What was to be said of an incident of which everything was cancelled before it went out, else None."""
     return record.updates[-1].said if all(one.cancelled_at for one in record.updates) else None
+
+
+def _told_before(record: IncidentRecord) -> Update | None:
+    """What was said last of an incident of which everything was taken back: what it was called."""
+    told = [word.said for word in went_out(record.updates) if word.said.kind is not Kind.RETRACTION]
+    return told[-1] if told else None
+
+
+def _areas_of_old(record: IncidentRecord) -> list[str]:
+    """The areas that an incident concerned while it went on: by what stands, else by what was taken back."""
+    words = standing_words(record.updates, Audience.STAFF)
+    words = words or [word.said for word in went_out(record.updates)]
+    return list(dict.fromkeys(area for said in words for area in said.areas))
+
+
+def _end(record: IncidentRecord, stands: Update | None) -> str:
+    """How it ended."""
+    if stands is not None:
+        return "restored"
+    return "cancelled" if _never_said(record) else "retracted"
 
 
 def span(said: Update) -> dict[str, str | None] | None:

@@ -1,0 +1,87 @@
+"""What a word does besides what it says: facts that go or come back, an incident that opens again, readers left without words.
+
+Pure. Told before it is said, in the preview, and after, in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from broadcaster.domain.delivery import Shape
+from broadcaster.domain.incident import Kind, Update
+from broadcaster.domain.standing import estimate_of, what_stands
+from broadcaster.service.commands import Command
+from broadcaster.service.drafting import Draft
+from broadcaster.service.notices import iso
+from broadcaster.service.planning import CORRECTING, Plan
+from broadcaster.store.incidents import IncidentRecord
+
+
+def consequences(
+    command: Command,
+    record: IncidentRecord | None,
+    drafted: Draft,
+    plan: Plan,
+    languages: tuple[str, ...],
+) -> dict[str, Any]:
+    """What the command does to `record` besides what its operator wrote, as JSON values for an answer.
+
+    `changes` holds by fact what stood `before` and what stands `after`, `reopens` whether what was over goes on,
+    `no_text_in` the languages in which something goes out without the operator's words.
+    """
+    update = drafted.update
+    before = what_stands(record.updates, update.audience) if record else None
+    return {
+        "changes": _changes(command, before, drafted),
+        "reopens": before is not None and not before.areas and bool(update.areas),
+        "no_text_in": _without_words(update.texts, plan, languages),
+    }
+
+
+def _changes(command: Command, before: Update | None, drafted: Draft) -> dict[str, Any]:
+    """What a correction or retraction takes back or brings back; of a whole incident nothing is left to be told of."""
+    update = drafted.update
+    if update.kind not in CORRECTING or before is None or drafted.whole:
+        return {}
+    stood, stands = _facts(before), _facts(update)
+    return {
+        name: {"before": stood[name], "after": stands[name]}
+        for name in stands
+        if stood[name] != stands[name] and name not in _written(command)
+    }
+
+
+def _facts(said: Update) -> dict[str, Any]:
+    planned = said.planned
+    return {
+        "areas": list(said.areas),
+        "planned": f"{iso(planned.start)}/{iso(planned.end)}" if planned else None,
+        "etr": iso(estimate_of(said)),
+        "since": iso(said.since),
+        "severity": str(said.severity),
+        "affected": said.affected,
+        "headline": said.headline,
+        "cause": said.cause,
+        "instruction": said.instruction,
+    }
+
+
+def _written(command: Command) -> set[str]:
+    """The facts that the command itself tells: whoever wrote them knows them."""
+    if command.kind is Kind.RETRACTION:
+        return set()
+    names = ("planned", "etr", "since", "severity", "affected", "headline", "cause", "instruction")
+    written = {name for name in names if getattr(command, name) is not None}
+    written |= {"etr"} if command.drop_etr else set()
+    return written | ({"areas"} if command.area or command.without_area else set())
+
+
+def _without_words(texts: Mapping[str, str], plan: Plan, languages: tuple[str, ...]) -> list[str]:
+    """The languages that are spoken to in our sentences alone, beside the operator's words in another."""
+    if not texts:
+        return []
+    spoken = {text.language for text in plan.texts}
+    if any(delivery.shape is Shape.BOARD for delivery in plan.deliveries):
+        spoken |= set(languages)  # a board shows every language
+    return [language for language in languages if language in spoken and language not in texts]

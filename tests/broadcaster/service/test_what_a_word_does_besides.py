@@ -1,0 +1,156 @@
+"""What goes or comes back by a word, beside what its operator wrote, is told before it is said and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.operators import CONFIGURATION, Daemonless
+
+REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
+UPDATES = "/api/v1/incidents/A1/updates"
+EIGHT = {"start": "2026-11-23T07:00:00+00:00", "end": "2026-11-23T11:00:00+00:00"}
+NINE = {"start": "2026-11-23T08:00:00+00:00", "end": "2026-11-23T12:00:00+00:00"}
+SPRING = "2026-11-22T18:00:00+00:00"
+
+
+def said(desk: Daemonless, text: str = "", **more: Any) -> Any:
+    path = UPDATES if "kind" in more else "/api/v1/incidents"
+    answer = desk.ask("POST", path, ({"text": text} if text else {}) | more)
+    assert answer.status == 201, answer.content
+    return answer.json
+
+
+def told(desk: Daemonless, name: str, **command: Any) -> Any:
+    """What the preview and then the answer tell under `name`: the same."""
+    before = desk.ask("POST", "/api/v1/preview", {"incident": "A1", **command}).json[name]
+    after = said(desk, **command)[name]
+    assert before == after
+    return after
+
+
+def test_a_retracted_correction_takes_the_plan_of_what_it_corrected_with_it(
+    desk: Daemonless,
+) -> None:
+    said(desk, **REPORT | {"planned": EIGHT})
+    said(desk, "En timme senare.", kind="update", planned=NINE)
+    said(desk, "Bara Storgatan.", kind="correction")
+    assert told(desk, "changes", kind="retraction", corrects=3) == {
+        "planned": {
+            "before": f"{NINE['start']}/{NINE['end']}",
+            "after": f"{EIGHT['start']}/{EIGHT['end']}",
+        }
+    }
+
+
+def test_a_fact_that_was_said_again_is_told_to_go_with_the_word_that_said_it_first(
+    desk: Daemonless,
+) -> None:
+    said(desk, **REPORT)
+    said(desk, "Åskan.", kind="update", cause="Åska", affected=40, etr=SPRING)
+    said(desk, "Bekräftat.", kind="update", cause="Åska")
+    assert told(desk, "changes", kind="retraction", corrects=2) == {
+        "etr": {"before": SPRING, "after": None},
+        "affected": {"before": 40, "after": None},
+        "cause": {"before": "Åska", "after": ""},
+    }
+
+
+def test_areas_that_come_back_are_told(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"area": ["norra-ekbyn", "sodra-ekbyn"]})
+    said(desk, "Klart i söder.", kind="restored", area=["sodra-ekbyn"])
+    assert told(desk, "changes", kind="retraction") == {
+        "areas": {"before": ["norra-ekbyn"], "after": ["norra-ekbyn", "sodra-ekbyn"]}
+    }
+
+
+def test_an_end_that_is_taken_back_brings_back_its_areas_and_estimate(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"etr": SPRING})
+    said(desk, "Åter.", kind="restored")
+    assert told(desk, "changes", kind="retraction") == {
+        "areas": {"before": [], "after": ["norra-ekbyn"]},
+        "etr": {"before": None, "after": SPRING},
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"kind": "update", "text": "Nu.", "cause": "Åska"},
+        {"kind": "correction", "text": "Rätt.", "cause": "Åska", "etr": "none"},
+        {"kind": "correction", "text": "Rätt.", "area": ["sodra-ekbyn"], "affected": 3},
+        {"kind": "retraction", "corrects": 2},
+        {"kind": "retraction", "all": True},
+    ],
+)
+def test_what_an_operator_writes_himself_is_no_change_besides(
+    desk: Daemonless, command: dict[str, Any]
+) -> None:
+    said(desk, **REPORT | {"etr": SPRING})
+    said(desk, "Montör är på väg.", kind="update")
+    assert told(desk, "changes", **command) == {}
+
+
+def test_what_was_over_is_told_to_go_on(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["reopens"] is False
+    assert told(desk, "reopens", kind="restored", text="Åter.") is False
+    assert told(desk, "reopens", kind="update", text="Borta igen.") is True
+    assert told(desk, "reopens", kind="update", text="Fortfarande.") is False
+
+
+def test_a_language_that_lacks_the_operators_words_is_told(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["no_text_in"] == ["en"]
+    both = {"sv": "Montör är framme.", "en": "Our crew is there."}
+    assert told(desk, "no_text_in", kind="update", texts=both) == []
+    assert told(desk, "no_text_in", kind="update", texts={"en": "Soon."}) == ["sv"]
+    assert told(desk, "no_text_in", kind="update", cause="Åska") == []
+    assert told(desk, "no_text_in", kind="retraction") == []
+    assert told(desk, "no_text_in", kind="holding") == []
+
+
+def test_where_nothing_is_said_in_a_language_no_text_is_missed_in_it(tmp_path: Path) -> None:
+    staffs = CONFIGURATION.replace("spare: {", "spare: {audience: staff, ")
+    with Daemonless(tmp_path, staffs) as desk:
+        assert said(desk, **REPORT | {"audience": "staff"})["no_text_in"] == []
+
+
+def test_the_answer_names_what_it_corrects(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["corrects"] is None
+    said(desk, "Nu.", kind="update")
+    assert said(desk, "Rätt.", kind="correction", corrects=1)["corrects"] == 1
+    assert said(desk, kind="retraction", all=True)["corrects"] is None
+
+
+@pytest.mark.parametrize(
+    ("last", "end"),
+    [
+        ({"kind": "restored", "text": "Åter."}, "restored"),
+        ({"kind": "retraction", "all": True}, "retracted"),
+    ],
+)
+def test_what_is_over_says_how_it_ended_and_where_it_was(
+    desk: Daemonless, last: dict[str, Any], end: str
+) -> None:
+    said(desk, **REPORT | {"headline": "Vattenläcka"})
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert (item["end"], item["ended"]) == ("", [])
+    said(desk, **last)
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert (item["end"], item["ended"]) == (end, ["norra-ekbyn"])
+    assert (item["areas"], item["headline"]) == ([], "Vattenläcka")
+
+
+def test_what_was_cancelled_before_it_went_out_says_that_it_was(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"at": "2026-11-22T13:30:00+01:00"})
+    desk.ask("DELETE", "/api/v1/scheduled/A1-1")
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert (item["end"], item["ended"], item["areas"]) == ("cancelled", [], ["norra-ekbyn"])
+
+
+def test_who_names_no_incident_is_told_where_they_all_are(idle_desk: Daemonless) -> None:
+    answer = idle_desk.ask("GET", "/api/v1/incidents/A9")
+    assert answer.detail == (
+        "Det finns ingen händelse A9. Alla som finns: broadcaster incidents list"
+    )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -210,7 +211,7 @@ class Watch:
             ("page", settings.public.directory),
             ("store", settings.audit_head.parent),
         ):
-            if directory.exists() and shutil.disk_usage(directory).free < LEAST_DISK:
+            if shutil.disk_usage(_there(directory)).free < LEAST_DISK:
                 yield Degraded("disk", where, "The disk is nearly full: less than 100 MB are free.")
 
     def _tell(self, found: tuple[Degraded, ...]) -> None:
@@ -240,3 +241,9 @@ class Watch:
                 avoid=(state.where,),
                 **state.values,
             )
+
+
+def _there(directory: Path) -> Path:
+    """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
+    places = (directory.absolute(), *directory.absolute().parents)
+    return next(place for place in places if place.exists())

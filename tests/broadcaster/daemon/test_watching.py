@@ -160,7 +160,8 @@ def two_configurations(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], 
     return lambda: other(watched.rig.desk.configuration.digest)
 
 
-def full_disk(_: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def full_disk(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.rig.until(watched.rig.loaded.settings.public.directory.exists)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=50 * 2**20))
     return monkeypatch.undo
 
@@ -193,7 +194,11 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         assert state in watched.look()
         assert state in watched.look()
     said = [line for line in logs if line["event"] == "degraded" and line["what"] == what]
-    assert [(line["where"], bool(line["reason"])) for line in said] == [(where, True)]
+    # A full disk is that of the page and of the store.
+    places = [where, "store"] if what == "disk" else [where]
+    assert [(line["where"], bool(line["reason"])) for line in said] == [
+        (place, True) for place in places
+    ]
     assert watched.metric(*state) == 1
     notices = [line for line in logs if line["event"] == "notice to staff"]
     assert len([line for line in notices if line["channels"] == ("ops",)]) >= 1
@@ -205,6 +210,18 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         (line["event"], line.get("what"), line.get("where")) for line in logs
     }
     assert watched.metric(*state) is None
+
+
+def test_a_full_disk_is_seen_before_the_first_page_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stuck, "stuck", True)
+    with ExitStack() as stack:
+        watched = Watched(tmp_path, stack)
+        assert not watched.rig.desk.configuration.settings.public.directory.exists()
+        assert ("disk", "page") not in watched.look()
+        full_disk(watched, monkeypatch)
+        assert ("disk", "page") in watched.look()
 
 
 def test_staff_are_told_once_and_past_a_store_that_takes_no_writes(

@@ -14,7 +14,7 @@ from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertai
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
-from broadcaster.store import claiming, deliveries, moving, withdrawing
+from broadcaster.store import claiming, deliveries, moving, sent, withdrawing
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
 from broadcaster.store.writer import Work
@@ -69,23 +69,25 @@ class PostLane(Lane):
         return await self.write(guarded)
 
     async def _all(self, claim: Claim) -> None:
-        shown = Receipt()
+        detail = ""
         for step in claim.steps:
             receipt = await self._step(claim, step)
             if receipt is None:
                 return
-            if step.kind is StepKind.POST and not shown.handle:
-                shown = receipt  # a person is shown the first post; what was changed or taken away is not it
-        await self._end_accepted(claim, shown)
+            detail = detail or receipt.detail
+        await self._end_accepted(claim, detail)
 
-    async def _end_accepted(self, claim: Claim, receipt: Receipt) -> None:
+    async def _end_accepted(self, claim: Claim, detail: str) -> None:
         now = self.around.clock()
 
-        def work(connection: Any) -> None:
-            moving.end(connection, claim.id, State.ACCEPTED, now, receipt.detail, receipt.url)
+        def work(connection: Any) -> Receipt:
+            # A person is shown the first post, though it was made in an earlier claim; what was changed is not it.
+            handle, url = sent.first_post(connection, claim.id)
+            moving.end(connection, claim.id, State.ACCEPTED, now, detail, url)
             withdrawing.note_withdrawn(connection, claim.id)
+            return Receipt(handle=handle, url=url, detail=detail)
 
-        await self._record(claim, work)
+        receipt = await self._record(claim, work)
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
         self.aside(self.confirm([claim.id], receipt))
@@ -292,4 +294,4 @@ class PostLane(Lane):
 
         again = await self._record(claim, work)
         if receipt is not None and not again:
-            await self._end_accepted(claim, receipt)
+            await self._end_accepted(claim, receipt.detail)

@@ -68,3 +68,18 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
     return SentSteps(
         tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps
     )
+
+
+def first_post(connection: Connection, delivery_id: int) -> tuple[str, str]:
+    """Handle and address of a delivery's first post, which is what a person is shown of it; "" where there is none."""
+    posted = connection.execute(
+        select(t.step.c.handle, t.step.c.url)
+        .where(
+            t.step.c.delivery_id == delivery_id,
+            t.step.c.kind == StepKind.POST,
+            t.step.c.outcome == "accepted",
+        )
+        .order_by(t.step.c.position)
+        .limit(1)
+    ).first()
+    return (posted.handle, posted.url) if posted else ("", "")

@@ -5,11 +5,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from broadcaster.channel import Attempt, Letter, LetterOutcome, Receipt, Report, Uncertain
+from broadcaster.channel import (
+    Attempt,
+    Letter,
+    LetterOutcome,
+    Receipt,
+    Report,
+    Transient,
+    Uncertain,
+)
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.store import reports
@@ -253,7 +262,8 @@ def script(engine: MakeRig, far: SmsGateway, **how: object) -> tuple[Rig, Script
 
 
 def report(engine: Rig, **said: str) -> bool:
-    return bool(engine.store.write(lambda c: reports.match(c, "sms", Report(**said))).result())
+    matched = engine.store.write(lambda c: reports.match(c, [("sms", Report(**said))])).result()
+    return matched == [True]
 
 
 def test_reports_only_add_knowledge_early_late_repeated_or_out_of_order(rig: MakeRig) -> None:
@@ -324,3 +334,43 @@ def test_letters_that_an_adapter_never_took_are_offered_again(rig: MakeRig) -> N
         engine.say("Strömmen är borta.")
         engine.accepted("sms")
         assert counts(engine)["accepted"] == 5
+
+
+class NotNow(SmsHttpAdapter):
+    """Takes no letter; at its second call it waits with the first of them."""
+
+    def __init__(self, built: SmsHttpAdapter) -> None:
+        super().__init__(built.settings, built.context)
+        self.calls, self.waiting, self.go_on = 0, threading.Event(), threading.Event()
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        self.calls += 1
+        for letter in letters:
+            if self.calls == 2:
+                self.waiting.set()
+                self.go_on.wait(60)
+            yield letter, LetterOutcome(failure=Transient("Not now."))
+
+
+def test_a_last_try_that_fails_is_the_last_also_when_the_daemon_ends_in_it(rig: MakeRig) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far, attempts=2)}, swap={"sms": NotNow})
+        engine.subscribe("sms", numbers(2))
+        engine.say("Strömmen är borta.")
+        adapter = engine.adapters["sms"]
+        try:
+            assert adapter.waiting.wait(20)
+            with ThreadPoolExecutor(1) as pool:
+                stopped = pool.submit(engine.call, engine.engine.stop())
+                engine.until(lambda: engine.lane("sms")._stopping)
+                adapter.go_on.set()
+                stopped.result(20)
+        finally:
+            adapter.go_on.set()
+        assert counts(engine)["failed"] == 2
+        engine.stop()
+        again: Rig = rig({"sms": sms(far, attempts=2)}, swap={"sms": NotNow})
+        again.reached(State.FAILED, channel="sms")
+        assert again.adapters["sms"].calls == 0

@@ -30,6 +30,7 @@ from broadcaster.testing.servers import (
     XServer,
     answers,
     hang,
+    late,
     performed_not_answered,
     too_many,
     unavailable,
@@ -398,3 +399,26 @@ def test_the_address_shown_of_a_correction_is_that_of_its_own_post(rig: MakeRig)
         wrong, right = engine.delivery("social")["url"], engine.delivery("social", 2)["url"]
         assert right
         assert right != wrong
+
+
+def test_a_change_that_comes_later_than_the_post_does_not_take_its_place(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine: Rig = rig({"social": mastodon(far)})
+        engine.say("Kabeln är av.")
+        engine.accepted("social")
+        far.next(unavailable(), method="PUT")
+        engine.say("Kabeln är hel.", Kind.CORRECTION)
+        engine.accepted("social", 2)
+        assert [effect.kind for effect in far.effects] == ["status", "status", "edit"]
+        assert engine.delivery("social", 2)["url"].endswith(far.effects[1].id)
+
+
+def test_of_a_thread_that_broke_off_the_first_post_is_shown(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        far.next(late(0.0), unavailable(), method="POST")
+        engine: Rig = rig({"social": mastodon(far)})
+        engine.say("Kabeln är av. " * 60)
+        engine.accepted("social")
+        first, *rest = far.effects
+        assert rest
+        assert engine.delivery("social")["url"].endswith(first.id)

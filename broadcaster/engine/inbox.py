@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -26,11 +27,14 @@ async def turn(around: Surroundings, adapters: Mapping[str, Any]) -> int:
         return 0
     understood = [(row, *_understand(adapters.get(row.channel), row)) for row in waiting]
 
+    said = [(row.channel, report) for row, found, _ in understood for report in found or ()]
+
     def work(connection: Any) -> None:
+        matched = iter(reports.match(connection, said))
         for row, found, why in understood:
             if found is None:
                 inbox.unreadable(connection, row.id, why)
-            elif _matched(connection, row.channel, found):
+            elif all(list(islice(matched, len(found)))):
                 inbox.done(connection, row.id)
             else:
                 inbox.unmatched(connection, row.id, now)
@@ -47,8 +51,3 @@ def _understand(adapter: Any, row: inbox.InboundRow) -> tuple[tuple[Report, ...]
     except ValueError as error:
         log.warning("an inbound request cannot be read", channel=row.channel, reason=str(error))
         return None, str(error)
-
-
-def _matched(connection: Any, channel: str, found: tuple[Report, ...]) -> bool:
-    """Note every report; whether each had its letter. One that is early must not keep the others from being noted."""
-    return not [report for report in found if not reports.match(connection, channel, report)]

@@ -15,6 +15,7 @@ from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import incident_name
 from broadcaster.store.moving import stop_begun
 from broadcaster.store.putting import put
+from broadcaster.store.rowlocks import hold_deliveries
 from broadcaster.store.writer import wake
 
 _BLANK: Mapping[str, Any] = {"parked_because": "", "probe_sentence": "", "limits": {}}
@@ -73,15 +74,13 @@ def park(connection: Connection, channel: str, now: datetime, because: str) -> b
 def resume(connection: Connection, channel: str, now: datetime, actor: str) -> None:
     """Arm a parked or paused channel again; what waited is due at once."""
     _set(connection, channel, parked_at=None, parked_because="", paused_at=None)
-    connection.execute(
-        sql_update(t.delivery)
-        .where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.state == State.WAITING,
-            t.delivery.c.released,
-        )
-        .values(due_at=now)
+    waiting = and_(
+        t.delivery.c.channel == channel,
+        t.delivery.c.state == State.WAITING,
+        t.delivery.c.released,
     )
+    hold_deliveries(connection, waiting)
+    connection.execute(sql_update(t.delivery).where(waiting).values(due_at=now))
     audit.note(connection, now, actor, "resume channel", channel)
     wake(connection)
 
@@ -153,6 +152,7 @@ def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int
     What waits for its time stays, as in `rerouting`.
     """
     mine = and_(t.delivery.c.channel == channel, t.delivery.c.released)
+    hold_deliveries(connection, mine, t.delivery.c.state.in_([State.WAITING, State.SENDING]))
     detail = f"dropped by {actor}"
     dropped = stop_begun(connection, mine, stopped=True)
     dropped += connection.execute(

@@ -16,6 +16,7 @@ from broadcaster.domain.incident import Revision
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, Claim, Step, database_now
 from broadcaster.store.moving import end, move, stop_begun
+from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import DOUBT
 
 
@@ -162,7 +163,12 @@ def _stopped(connection: Connection, delivery_id: int) -> bool:
 
 def take_back_own(connection: Connection, node: str, now: datetime) -> int:
     """At start: what this node was doing when it died can be claimed again at once. Returns how many."""
-    mine = t.delivery.c.lease_node == node
+    jobs, mine = t.job.c.lease_node == node, t.delivery.c.lease_node == node
+    hold_jobs(connection, jobs)
+    connection.execute(
+        sql_update(t.job).where(jobs, t.job.c.state == "sending").values(lease_until=now)
+    )
+    hold_deliveries(connection, mine)
     connection.execute(
         sql_update(t.delivery)
         .where(mine, t.delivery.c.state == State.UNCERTAIN)
@@ -173,20 +179,19 @@ def take_back_own(connection: Connection, node: str, now: datetime) -> int:
         .where(mine, t.delivery.c.state == State.SENDING)
         .values(state=State.WAITING, lease_until=None, lease_token=None, due_at=now)
     )
-    connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.lease_node == node, t.job.c.state == "sending")
-        .values(lease_until=now)
-    )
     return taken.rowcount
 
 
 def take_back_orphans(connection: Connection, now: datetime) -> int:
     """What a node held whose lease has run out waits again. Returns how many."""
-    at = database_now(connection, now)
+    orphaned = and_(
+        t.delivery.c.state == State.SENDING,
+        t.delivery.c.lease_until < database_now(connection, now),
+    )
+    hold_deliveries(connection, orphaned)
     freed = connection.execute(
         sql_update(t.delivery)
-        .where(t.delivery.c.state == State.SENDING, t.delivery.c.lease_until < at)
+        .where(orphaned)
         .values(state=State.WAITING, lease_until=None, lease_token=None, due_at=now)
     )
     return freed.rowcount
@@ -199,6 +204,7 @@ def expire(connection: Connection, now: datetime) -> int:
         t.delivery.c.not_after <= now,
         or_(t.delivery.c.lease_until.is_(None), t.delivery.c.lease_until < now),
     )
+    hold_deliveries(connection, *past, t.delivery.c.state.in_([State.WAITING, State.UNCERTAIN]))
     ended = stop_begun(connection, *past, stopped=False)
     for state, detail in (
         (State.WAITING, "its time had passed before it could be sent"),
@@ -236,12 +242,14 @@ def accept_boards(
     )
     ids = list(
         connection.scalars(
-            select(t.delivery.c.id).where(
+            select(t.delivery.c.id)
+            .where(
                 t.delivery.c.channel == channel,
                 t.delivery.c.state.in_([State.WAITING, State.SENDING]),
                 t.delivery.c.released,
                 t.delivery.c.update_id.in_(shown),
             )
+            .order_by(t.delivery.c.id.desc())
         )
     )
     for delivery_id in ids:
@@ -258,18 +266,21 @@ def accept_boards(
 
 def confirm(connection: Connection, delivery_ids: Sequence[int]) -> None:
     """What was accepted has been seen from outside."""
+    hold_deliveries(connection, t.delivery.c.id.in_(delivery_ids))
     for delivery_id in delivery_ids:
         move(connection, delivery_id, State.CONFIRMED)
 
 
 def note_detail(connection: Connection, channel: str, detail: str) -> None:
     """Say on what waits on a channel why it waits."""
+    waiting = and_(
+        t.delivery.c.channel == channel,
+        t.delivery.c.state == State.WAITING,
+        t.delivery.c.released,
+    )
+    hold_deliveries(connection, waiting)
     connection.execute(
         sql_update(t.delivery)
-        .where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.state == State.WAITING,
-            t.delivery.c.released,
-        )
+        .where(waiting)
         .values(detail=detail, attempts=t.delivery.c.attempts + 1)
     )

@@ -12,6 +12,7 @@ from broadcaster.store import tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.letters import doubtful, drop_transient, unknown
 from broadcaster.store.moving import end, move
+from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import DOUBT, LetterRow, flush_rows
 
 
@@ -21,26 +22,39 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     Returns the ids of those that ended. What was never pulled counts as skipped; what may have gone as uncertain.
     """
     at = database_now(connection, now)
+    ids = [row.id for row in _through(connection, now, at, t.delivery.c.channel == channel)]
+    if not ids:
+        return []
+    hold_jobs(connection, t.job.c.delivery_id.in_(ids))
+    hold_deliveries(connection, t.delivery.c.id.in_(ids))
     ended = []
-    for row in connection.execute(
-        select(t.delivery)
-        .where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.shape == Shape.LETTER,
-            t.delivery.c.state == State.SENDING,
-        )
-        .with_for_update(skip_locked=True)  # of two nodes that end it, one counts what is left
-    ).all():
-        over = row.stopped or row.not_after <= now
-        if not over and (not row.expanded or _open_jobs(connection, row.id)):
-            continue
-        if over and _running_jobs(connection, row.id, at):
-            continue
-        if over:
+    # Again: another node may have ended it meanwhile, or sends once more.
+    for row in _through(connection, now, at, t.delivery.c.id.in_(ids)):
+        if _over(row, now):
             _abandon(connection, row, now)
-        _end_letters(connection, row, over, now)
+        _end_letters(connection, row, _over(row, now), now)
         ended.append(int(row.id))
     return ended
+
+
+def _through(connection: Connection, now: datetime, at: datetime, which: Any) -> list[Any]:
+    rows = connection.execute(
+        select(t.delivery).where(
+            which, t.delivery.c.shape == Shape.LETTER, t.delivery.c.state == State.SENDING
+        )
+    ).all()
+    return [row for row in rows if _is_through(connection, row, now, at)]
+
+
+def _is_through(connection: Connection, row: Any, now: datetime, at: datetime) -> bool:
+    if _over(row, now):
+        return not _running_jobs(connection, row.id, at)
+    return bool(row.expanded) and not _open_jobs(connection, row.id)
+
+
+def _over(row: Any, now: datetime) -> bool:
+    """Whether no more of its letters may go, whatever is left of them."""
+    return bool(row.stopped or row.not_after <= now)
 
 
 def _open_jobs(connection: Connection, delivery_id: int) -> int:

@@ -12,6 +12,7 @@ from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
+from broadcaster.store.rowlocks import hold_jobs
 from broadcaster.store.writer import wake
 
 
@@ -69,6 +70,7 @@ def resend(
 
 def _may_go_again(connection: Connection, delivery_id: int, at: datetime) -> bool:
     d = t.delivery
+    hold_jobs(connection, t.job.c.delivery_id == delivery_id)
     unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
     again = select(d.c.id).where(
         d.c.id == delivery_id,

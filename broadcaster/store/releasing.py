@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update as sql_update
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind, Revision
 from broadcaster.store import audit, dues, tables as t
+from broadcaster.store.rowlocks import hold_incident_of
 from broadcaster.store.stopping import stop_what_no_longer_holds
 from broadcaster.store.writer import wake
 
@@ -80,6 +81,7 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
 
 def release_held(connection: Connection, update_id: int, now: datetime) -> str:
     """Release a scheduled update whose time has come. Returns what came of it."""
+    hold_incident_of(connection, update_id)
     row = connection.execute(
         select(t.update).where(t.update.c.id == update_id).with_for_update()
     ).one()
@@ -110,6 +112,7 @@ def _cancel_held(connection: Connection, row: Any, now: datetime) -> None:
 
 def cancel(connection: Connection, update_id: int, now: datetime, actor: str) -> bool:
     """Take back an accepted update that is not released. False when it is released or cancelled already."""
+    hold_incident_of(connection, update_id)
     cancelled = connection.execute(
         sql_update(t.update)
         .where(

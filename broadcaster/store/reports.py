@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update as sql_update
+from sqlalchemy import Connection, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import moving, tables as t
 from broadcaster.store.releasing import epoch
+from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import FINAL, counted
 
 # No longer than the database can count: a report that cannot be looked up must not hold up the others.
@@ -20,8 +22,29 @@ _KEY = re.compile(r"(?P<epoch>[0-9]{1,9})\.(?P<job>[0-9]{1,18})\.(?P<position>[0
 _SETTLED_BY_ONE = (State.UNCERTAIN, State.FAILED, State.BOUNCED, State.EXPIRED)
 
 
-def match(connection: Connection, channel: str, report: Report) -> bool:
-    """Note a report on its letter. False when there is no such letter yet: the report may be early."""
+def match(connection: Connection, found: Sequence[tuple[str, Report]]) -> list[bool]:
+    """Note reports on their letters, each with the channel it came by.
+
+    False for each that has no letter yet: it may be early.
+    """
+    _hold(connection, [report for _, report in found])
+    return [_match(connection, channel, report) for channel, report in found]
+
+
+def _hold(connection: Connection, found: Sequence[Report]) -> None:
+    """Hold the jobs and deliveries of all these letters, before the first of them is written."""
+    places = [_KEY.fullmatch(report.key) for report in found]
+    by_key = t.job.c.id.in_({int(place["job"]) for place in places if place})
+    handles = {report.handle for report, place in zip(found, places, strict=True) if not place} - {
+        ""
+    }
+    by_handle = t.job.c.id.in_(select(t.letter.c.job_id).where(t.letter.c.handle.in_(handles)))
+    jobs = or_(by_key, by_handle) if handles else by_key
+    hold_jobs(connection, jobs)
+    hold_deliveries(connection, t.delivery.c.id.in_(select(t.job.c.delivery_id).where(jobs)))
+
+
+def _match(connection: Connection, channel: str, report: Report) -> bool:
     row = _letter(connection, channel, report)
     if row is None:
         return False
@@ -90,5 +113,4 @@ def _letter(connection: Connection, channel: str, report: Report) -> Any:
         query = query.where(t.letter.c.handle == report.handle)
     else:
         return None
-    # The row is held, so that two nodes that take the same report count it once.
-    return connection.execute(query.limit(1).with_for_update(of=t.letter)).first()
+    return connection.execute(query.limit(1)).first()

@@ -14,6 +14,7 @@ from broadcaster.store.accepting import delivery_row, incident_name
 from broadcaster.store.errors import StoreError
 from broadcaster.store.fallbacks import add_audiences, add_steps
 from broadcaster.store.moving import stop_begun
+from broadcaster.store.rowlocks import hold_deliveries
 from broadcaster.store.writer import wake
 
 
@@ -42,16 +43,17 @@ def reroute(
         NotRendered: nothing was changed.
     """
     _hold_incidents(connection, channel)
+    waiting = (
+        t.delivery.c.channel == channel,
+        t.delivery.c.state == State.WAITING,
+        t.delivery.c.released,
+    )
+    hold_deliveries(connection, *waiting)
     rows = connection.execute(
         select(t.delivery, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
-        .where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.state == State.WAITING,
-            t.delivery.c.released,
-        )
+        .where(*waiting)
         .order_by(t.delivery.c.id)
-        .with_for_update(of=t.delivery)
     ).all()
     carried = [row for row in rows if _carried(connection, row.update_id, target)]
     fresh = [row for row in rows if row not in carried]

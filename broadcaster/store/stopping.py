@@ -34,6 +34,7 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
                 func.json_array_length(t.delivery.c.fallback) > 0,
             ),
         )
+        .order_by(t.delivery.c.id.desc())  # as in rowlocks
         .with_for_update(of=t.delivery)  # nothing may go back to waiting between the updates below
     ).all()
     if row.kind in (Kind.CORRECTION, Kind.RETRACTION):

@@ -38,6 +38,7 @@ def flush_rows(
 ) -> None:
     """Write outcomes and add them to their deliveries' counts; one that is there already changes nothing.
 
+    The caller holds the rows' jobs (see `rowlocks`), so that what is there is still so when it is written.
     Only a doubtful one is written over: accepted, or uncertain whatever else came of the later tries. Doubt counts as
     uncertain from its first moment.
     """
@@ -60,18 +61,14 @@ def flush_rows(
         for row, _ in new
     ]
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    # The driver's own executemany: SQLAlchemy's costs up to twice as much, and this is the hot path of a blast.
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(
-            "INSERT INTO letter (job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at)"  # noqa: S608 - only the driver's placeholder sign is put in
-            f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO UPDATE SET"
-            " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
-            " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'",
-            values,
-        )
-    finally:
-        cursor.close()
+    # The driver's own statement: SQLAlchemy's costs up to twice as much, and this is the hot path of a blast.
+    connection.exec_driver_sql(
+        "INSERT INTO letter (job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at)"  # noqa: S608 - only the driver's placeholder sign is put in
+        f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO UPDATE SET"
+        " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
+        " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'",
+        values,
+    )
     for delivery_id, counts in _sums(new).items():
         connection.execute(
             sql_update(t.delivery)
@@ -92,10 +89,6 @@ def _new(connection: Connection, rows: Sequence[LetterRow]) -> _New:
     if not jobs:
         return []
     mine = t.letter.c.job_id.in_(jobs)
-    # Held, so that a delivery report that settles a doubt meanwhile is not counted once more here.
-    connection.execute(
-        select(t.letter.c.position).where(mine, t.letter.c.outcome == "doubtful").with_for_update()
-    ).all()
     query = select(t.letter.c.job_id, t.letter.c.position, t.letter.c.outcome).where(mine)
     known = {(found.job_id, found.position): found.outcome for found in connection.execute(query)}
     new: dict[tuple[int, int], tuple[LetterRow, bool]] = {}

@@ -29,7 +29,7 @@ def state(store: Store) -> tuple[str, Counts]:
 
 def report(store: Store, position: int, outcome: str) -> bool:
     said = Report(key=f"1.1.{position}", outcome=outcome)
-    return store.write(lambda c: reports.match(c, "sms", said)).result()
+    return store.write(lambda c: reports.match(c, [("sms", said)])).result() == [True]
 
 
 def all_accepted(store: Store) -> None:

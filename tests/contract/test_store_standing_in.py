@@ -143,7 +143,7 @@ def test_what_the_network_refused_to_all_is_taken_over_too(store: Store) -> None
     came_to(store, "sms", job, "accepted", "accepted", "accepted")
     for place in range(3):
         said = Report(key=f"1.{job.id}.{place}", outcome="failed")
-        assert store.write(partial(reports.match, channel="sms", report=said)).result()
+        assert store.write(partial(reports.match, found=[("sms", said)])).result() == [True]
     assert state(store) == "bounced"
     assert sweep(store) == [("sms", "sms2")]
     (there,) = claim(store, "sms2")
@@ -157,7 +157,7 @@ def test_what_the_network_refused_to_all_can_be_sent_again(store: Store) -> None
     came_to(store, "sms", job, "accepted", "accepted", "accepted")
     for place in range(3):
         said = Report(key=f"1.{job.id}.{place}", outcome="failed")
-        store.write(partial(reports.match, channel="sms", report=said)).result()
+        store.write(partial(reports.match, found=[("sms", said)])).result()
     assert resend(store)
     claim(store, "sms")
     assert take(store, "sms").todo == (0, 1, 2)
@@ -183,5 +183,5 @@ def test_a_letter_that_arrived_after_all_makes_its_delivery_accepted(
     came_to(store, "sms", job, "failed", "failed", "failed")
     store.write(lambda c: c.execute(sql_update(t.delivery).values(state=ended)).close()).result()
     said = Report(key=f"1.{job.id}.1", outcome="confirmed")
-    assert store.write(partial(reports.match, channel="sms", report=said)).result()
+    assert store.write(partial(reports.match, found=[("sms", said)])).result() == [True]
     assert state(store) == "accepted"

@@ -1,0 +1,42 @@
+"""In which order rows are locked. On PostgreSQL two nodes that follow it wait for each other, and never in a circle.
+
+    next_incident → incident → incident_update → revision → job → delivery → step
+
+Jobs are taken the oldest first, deliveries the newest first: a retraction holds its own delivery when the ones it took
+back are withdrawn. Rows made in the same write are free, and so is SKIP LOCKED, which waits for nobody.
+
+* Whoever writes letters, or counts of a delivery, holds the letters' job before: letters need no locks of their own.
+* Whoever ends or stops a delivery, and touches its jobs, holds the jobs before.
+
+What is left of circles (a blast ended in the moment in which it gets its first jobs) PostgreSQL breaks up after a second,
+and the write is made again. Everything here does nothing on SQLite, where one writes at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from broadcaster.store import tables as t
+
+
+def hold_incident_of(connection: Connection, update_id: int) -> None:
+    """Hold the incident of an update, before the update itself."""
+    mine = select(t.update.c.incident_id).where(t.update.c.id == update_id).scalar_subquery()
+    _hold(connection, select(t.incident.c.id).where(t.incident.c.id == mine))
+
+
+def hold_jobs(connection: Connection, *which: Any) -> None:
+    """Hold these jobs, before any delivery."""
+    _hold(connection, select(t.job.c.id).where(*which).order_by(t.job.c.id))
+
+
+def hold_deliveries(connection: Connection, *which: Any) -> None:
+    """Hold these deliveries until the end of the write that is about to change them."""
+    _hold(connection, select(t.delivery.c.id).where(*which).order_by(t.delivery.c.id.desc()))
+
+
+def _hold(connection: Connection, query: Select[Any]) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(query.with_for_update()).all()

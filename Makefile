@@ -17,7 +17,7 @@ demo: setup ## a real outage on every channel of config/demo.yaml, on this machi
 
 test: peers ## every tier; says at its end which real servers were missing
 	@sh deploy/setup.sh test
-	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## format, lint, types, import contracts, documentation
 	@sh deploy/setup.sh check

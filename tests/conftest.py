@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from broadcaster.testing import peers
 from broadcaster.testing.peers import PEERS, Peer, PostgresServer
 
 _NEEDS = re.compile(r"needs the real (.+?): make peers")
@@ -18,6 +19,7 @@ _FIXTURES = {
     "postgresql": "postgresql",
     "postgresql_url": "postgresql",
     "kannel": "kannel",
+    "small_disk": "tmpfs",
     "chromium_path": "chromium",
     "axe_path": "axe-core",
     "html_validate_path": "html-validate",
@@ -108,6 +110,14 @@ def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
 def kannel() -> Peer:
     """Where bearerbox, smsbox and fakesmsc are: ``kannel.path("bearerbox")``."""
     return PEERS["kannel"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is a file system of two mebibytes."""
+    folder = tmp_path / "small"
+    with peers.small_disk(folder):
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ brings them; nothing here installs anything.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pwd
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def _browser() -> Path | None:
 def _node_module(inside: str) -> Path | None:
     path = NODE_MODULES / inside
     return path if path.exists() and shutil.which("node") else None
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of two mebibytes at `folder`, while entered. Raises CalledProcessError where none may be mounted."""
+    folder.mkdir(exist_ok=True)
+    mount, umount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs"], ["umount"]
+    subprocess.run([*mount, str(folder)], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*umount, str(folder)], check=True, capture_output=True)
+
+
+@functools.cache
+def _mount() -> Path | None:
+    """`mount`, where it may be used: in a container root often may not."""
+    try:
+        with tempfile.TemporaryDirectory() as folder, small_disk(Path(folder)):
+            return _program("mount", "/bin")
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,7 @@ PEERS = {
         ),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
+        _peer("tmpfs", mount=_mount),
         _peer("chromium", chromium=_browser),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),

@@ -274,11 +274,11 @@ class LetterContract:
         self, adapter: LetterAdapter, far: FarEnd
     ) -> None:
         far.next(hang())
-        sending = iter(adapter.send(iter(letters(self.addresses, 2)), an_attempt()))
+        sending = iter(adapter.send(iter(letters(self.addresses, 2)), an_attempt(deadline=60.0)))
         next(sending)
         begun = time.monotonic()
         sending.close()  # type: ignore[attr-defined]  # the contract: a generator can be closed
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 15
 
     def test_letters_are_pulled_only_as_there_is_room(
         self, adapter: LetterAdapter, far: FarEnd

@@ -341,20 +341,20 @@ def test_a_public_server_that_hangs_is_answered_for_from_the_cache(front: Front)
         begun = time.monotonic()
         got = front.ask("/")
         assert (got.status, got.body) == (200, body)
-        assert time.monotonic() - begun < 8
+        assert (
+            time.monotonic() - begun < 30
+        )  # five seconds of ours; nginx itself would wait for sixty
         unknown = front.ask("/areas/unknown/")
     assert unknown.status == 504
     secured(unknown)
 
 
-@pytest.mark.slow
-def test_a_new_revision_is_seen_within_its_max_age(front: Front) -> None:
+def test_a_new_revision_is_seen_when_its_max_age_is_over(front: Front) -> None:
     first = front.ask("/")
     front.publish()
     until(lambda: front.directly("/").body != first.body)
-    begun = time.monotonic()
-    until(lambda: front.ask("/").body == front.text("index.html"), 25)
-    assert time.monotonic() - begun < 21, first["cache-control"]
+    front.nginx.age(timedelta(seconds=kept(first)))
+    until(lambda: front.ask("/").body == front.text("index.html"))
 
 
 def test_the_first_reader_after_a_quiet_night_gets_the_newest_page(front: Front) -> None:
@@ -372,7 +372,8 @@ def test_a_broken_promise_shows_through_the_cache(front: Front) -> None:
     until(lambda: front.directly("/").body == front.text("index.html"))
     assert b"revision 2" in front.ask("/").body
     until(lambda: b"Beskedet" in front.ask("/").body)
-    assert datetime.now(UTC) - after < timedelta(seconds=5)  # nginx counts in whole seconds
+    # What is kept for its usual time would show sixteen seconds later.
+    assert datetime.now(UTC) - after < timedelta(seconds=12)
 
 
 @pytest.mark.slow

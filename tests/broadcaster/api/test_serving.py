@@ -72,7 +72,7 @@ def answers(client: socket.socket) -> bytes:
     return read
 
 
-def trickle(client: socket.socket, piece: bytes, seconds: float = 5.0) -> bytes:
+def trickle(client: socket.socket, piece: bytes, seconds: float = 20.0) -> bytes:
     """Send a byte at a time until the server cuts the connection; what it said by then."""
     until = time.monotonic() + seconds
     client.settimeout(0.05)
@@ -150,7 +150,7 @@ def test_too_many_headers_are_refused(idle_desk: Daemonless, fields: bytes) -> N
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n\r\n")
         said = answers(client)
     assert said == b"" or said.startswith(b"HTTP/1.1 400")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_headers_within_the_limit_pass(idle_desk: Daemonless) -> None:

@@ -180,7 +180,7 @@ def test_a_call_ends_at_its_total_deadline_and_may_have_gone(
     begun = time.monotonic()
     outcome = problem(only(client, far.url, deadline=0.5))
     assert outcome.may_have_gone
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15  # none of them is over before twenty
 
 
 @pytest.mark.parametrize("when", list(Reset))
@@ -269,9 +269,9 @@ def test_closing_the_generator_breaks_off_what_is_open(far: SmsGateway, client: 
     next(run)
     begun = time.monotonic()
     run.close()  # type: ignore[attr-defined]  # an iterator that is a generator
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4  # its time would be over after five seconds
     assert isinstance(only(client, far.url), Answer)
-    far.wait_for(lambda end: len(end.connections) == 1, seconds=2)
+    far.wait_for(lambda end: len(end.connections) == 1)
 
 
 def test_an_iterator_that_fails_ends_the_run_and_leaves_the_client_good(

@@ -177,8 +177,7 @@ def test_a_port_taken_later_is_served_as_soon_as_it_is_free(
             with taker:
                 await until(lambda: server.failing)
                 await asyncio.sleep(publicserver.PAUSE + 1)  # into the long pause
-            taken = await until(lambda: shown(listen))
-            assert taken < 4  # a look each half second, and a start of the server
+            await until(lambda: shown(listen), within=20)  # and not at the end of the pause
 
     asyncio.run(scenario())
 

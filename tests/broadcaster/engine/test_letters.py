@@ -217,8 +217,8 @@ def test_a_held_database_costs_no_outcome_and_parks_nothing(
         far.wait_for(lambda far: len(far.effects) > 150)
         foreign = sqlite3.connect(engine.loaded.settings.store.url.get_secret_value()[10:])
         foreign.execute("BEGIN IMMEDIATE")
-        # Held for several times as long as a write waits: it is refused, and has to be tried again.
-        threading.Event().wait(2)
+        # Held for longer than a write waits: it is refused, and has to be tried again.
+        engine.until(lambda: engine.store.refusing is not None)
         foreign.rollback()
         foreign.close()
         engine.accepted("sms")

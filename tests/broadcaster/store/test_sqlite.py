@@ -59,7 +59,7 @@ def test_a_second_daemon_is_refused_at_once_and_told_what_to_do(
     began = time.monotonic()
     with pytest.raises(StoreLocked, match=r"Only one may: stop it first"):
         Store(url(tmp_path), KEY)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < database._BUSY_MS / 1000  # it does not wait as a write does
 
 
 def test_the_lock_ends_with_the_process_however_it_ends(tmp_path: Path) -> None:

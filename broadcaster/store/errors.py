@@ -50,6 +50,36 @@ class Conflict(StoreError):
 # The primary result codes of https://www.sqlite.org/rescode.html that need a sentence of their own.
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
+# The codes of https://www.postgresql.org/docs/current/errcodes-appendix.html that are about the server, not about what
+# it was asked: the first that fits counts.
+_POSTGRESQL: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
+    (
+        ("53100",),
+        StoreFull,
+        "PostgreSQL has no room left on its disk. Nothing was stored. Free some.",
+    ),
+    (
+        ("53",),
+        StoreBusy,
+        "PostgreSQL has no connection or no memory left. Nothing was stored. Try again in a moment.",
+    ),
+    (
+        ("25006",),
+        StoreBusy,
+        "PostgreSQL takes no writes: it is a standby, or was set to read only. Nothing was stored.",
+    ),
+    (
+        ("58", "F0", "XX"),
+        StoreBusy,
+        "PostgreSQL has trouble of its own, which its log names. Nothing was stored.",
+    ),
+    (
+        ("08", "25P03", "25P04", "40", "55", "57"),
+        StoreBusy,
+        "PostgreSQL is not answering now. Nothing was stored. Try again in a moment.",
+    ),
+)
+
 
 def explain(error: SQLAlchemyError) -> StoreError | None:
     """The `StoreError` that a database error amounts to, or None when it is not about the store's health."""
@@ -68,14 +98,9 @@ def _explain_postgresql(error: DBAPIError) -> StoreError | None:
         return StoreBusy(
             "The database cannot be reached. Nothing was stored. Is PostgreSQL running?"
         )
-    if state.startswith("53"):
-        return StoreFull(
-            "PostgreSQL has no room left (disk or connections). Nothing was stored. Free some."
-        )
-    if state.startswith(("08", "57P", "40", "55P03")):
-        return StoreBusy(
-            "PostgreSQL is not answering now. Nothing was stored. Try again in a moment."
-        )
+    for codes, kind, sentence in _POSTGRESQL:
+        if state.startswith(codes):
+            return kind(sentence)
     return None
 
 

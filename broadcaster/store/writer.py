@@ -263,6 +263,7 @@ class PostgresWriter(Writer):
             except SQLAlchemyError as error:
                 if not (is_conflict(error) and tries_left):
                     raise
+                connection.rollback()  # what COMMIT itself refused is still open
             else:
                 if good:
                     self.refusing = None
@@ -274,7 +275,7 @@ class PostgresWriter(Writer):
         try:
             transaction.commit()
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) is not None:
+            if getattr(error.orig, "sqlstate", None) and not error.connection_invalidated:
                 raise  # the server said no: nothing is stored
             raise StoreUnsure(
                 "The connection to PostgreSQL broke while this was being stored: it may have been. Look before "

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update as sql_update
+from sqlalchemy import Connection, delete, func, select, text, update as sql_update
 
 from broadcaster.domain.delivery import Counts, State, Variant
 from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Store,
+    StoreFull,
     channels,
     claiming,
     deliveries,
@@ -32,6 +33,13 @@ from broadcaster.testing.builders import subscribe
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
 PAST = NOW - timedelta(seconds=1)
+NO_ROOM = {
+    "sqlite": ["PRAGMA max_page_count = 1"],  # SQLite reads that as: no more than there are
+    "postgresql": [
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '53100'; END $$",
+        "CREATE TRIGGER no_room BEFORE INSERT ON letter FOR EACH ROW EXECUTE FUNCTION no_room()",
+    ],
+}
 
 
 def numbers(count: int, first: int = 0) -> list[str]:
@@ -228,6 +236,19 @@ def test_what_was_refused_for_now_is_tried_again_and_nothing_else(store: Store) 
     again = taken(store)
     assert (again.todo, again.attempts) == ((1, 3), 2)
     assert counts(store) == Counts(total=4, accepted=1, failed=1)
+
+
+def test_outcomes_that_the_disk_refuses_are_a_full_disk_and_no_defect_of_the_adapter(
+    store: Store,
+) -> None:
+    subscribe(store, "sms", numbers(1))
+    blast(store)
+    job = taken(store)
+    for statement in NO_ROOM[store.url.get_backend_name()]:
+        store.write(partial(Connection.execute, statement=text(statement))).result()
+    row = LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "failed", "", "x" * 100_000)
+    flushed = store.write(partial(tallying.flush_rows, rows=[row], supplier="first", now=NOW))
+    assert isinstance(flushed.exception(), StoreFull)
 
 
 # --------------------------------------------------------------------------------------------------- after a crash

@@ -167,7 +167,10 @@ def test_a_server_that_is_not_there_is_a_sentence(postgresql: PostgresServer) ->
     ("state", "sentence", "again"),
     [
         ("53100", "no room left", False),
-        ("53300", "no room left", False),
+        ("53300", "no connection or no memory left", False),
+        ("25006", "takes no writes", False),
+        ("57014", "not answering now", False),
+        ("58030", "trouble of its own", False),
         ("57P01", "not answering now", False),
         ("55P03", "not answering now", False),
         ("40001", "not answering now", True),

@@ -14,7 +14,7 @@ from broadcaster.domain.standing import tells_of_an_end, what_stands
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
-from broadcaster.service.targeting import target_of
+from broadcaster.service.targeting import is_all_to_come, nothing_stands, target_of
 from broadcaster.service.timing import check_times, promise_of
 from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -168,23 +168,19 @@ def _areas(
         return before, gone
     told_over = _told_over(record, target)
     if base is not None and not before:
-        _need_within(without, before, record)
+        _need_within(without, before, record, settings)
         return _areas_of_what_is_over(command, base, told_over, named)
     if command.kind is Kind.RESTORED:
         if base is None:
-            raise Refused(
-                "Nothing of {incident} stands any more.",
-                Why.CONFLICT,
-                incident=record.name if record else "",
-            )
+            raise nothing_stands(record)
         ended = named or before
-        _need_within(ended, before, record)
+        _need_within(ended, before, record, settings)
         return tuple(area for area in before if area not in ended), ended
-    _need_within(without, before, record)
+    _need_within(without, before, record, settings)
     kept = tuple(area for area in before if area not in without)
     areas = tuple(dict.fromkeys((*kept, *named)))
     if not areas:
-        raise _nowhere()
+        raise nothing_stands(record) if is_all_to_come(record) else _nowhere()
     still_over = (area for area in told_over if area not in areas)
     return areas, tuple(dict.fromkeys((*without, *still_over)))
 
@@ -228,17 +224,21 @@ def _ever(record: IncidentRecord | None) -> tuple[str, ...]:
 
 
 def _need_within(
-    areas: tuple[str, ...], before: tuple[str, ...], record: IncidentRecord | None
+    areas: tuple[str, ...],
+    before: tuple[str, ...],
+    record: IncidentRecord | None,
+    settings: Settings,
 ) -> None:
     outside = [area for area in areas if area not in before]
     if outside:
+        names = {key: area.name for key, area in settings.areas.items()}
         raise Refused(
             "{incident} does not concern {area} now; it concerns {areas}. Nothing was sent.",
             Why.CONFLICT,
             at="area",
             incident=record.name if record else "",
-            area=", ".join(outside) or "–",
-            areas=", ".join(before) or "–",
+            area=", ".join(names.get(key, key) for key in outside),
+            areas=", ".join(names.get(key, key) for key in before) or "–",
         )
 
 

@@ -12,6 +12,10 @@ from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 TYPED_TWICE_WITHIN = timedelta(minutes=10)
+NOT_OUT_YET = (
+    "{name} has not gone out yet. To send it at another time: broadcaster scheduled change {name} --at TIME. "
+    "To take it back: broadcaster scheduled cancel {name}. Nothing was sent."
+)
 
 
 def target_of(
@@ -22,17 +26,40 @@ def target_of(
     Raises:
         Refused: there is none, or it cannot be put right in this way; the sentence tells what can be done.
     """
-    if command.kind not in (Kind.CORRECTION, Kind.RETRACTION) or command.whole:
+    if command.kind not in (Kind.CORRECTION, Kind.RETRACTION):
+        return None
+    if command.whole:
+        if is_all_to_come(record):
+            raise nothing_stands(record)
         return None
     assert record is not None  # noqa: S101 - the caller loads the incident of such a command
     if command.number is not None:
         return _numbered(record, command.number)
     target = newest_standing(record.updates)
     if target is None:
-        raise Refused("Nothing of {incident} stands any more.", Why.CONFLICT, incident=record.name)
+        raise nothing_stands(record)
     if command.kind is Kind.RETRACTION:
         _refuse_typed_twice(record, target, ZoneInfo(settings.organisation.timezone), now)
     return target
+
+
+def nothing_stands(record: IncidentRecord | None) -> Refused:
+    """Why nothing can be said to go on from or to take back: it has not gone out yet, or all of it was taken back."""
+    waiting = next((word for word in record.updates if _waits(word)), None) if record else None
+    if waiting is not None:
+        return Refused(NOT_OUT_YET, Why.CONFLICT, name=waiting.said.name)
+    name = record.name if record else ""
+    return Refused("Nothing of {incident} stands any more.", Why.CONFLICT, incident=name)
+
+
+def is_all_to_come(record: IncidentRecord | None) -> bool:
+    """Whether no word of an incident has gone out, and one waits for its time."""
+    words = record.updates if record else ()
+    return any(map(_waits, words)) and not any(word.said.released_at for word in words)
+
+
+def _waits(word: UpdateRecord) -> bool:
+    return word.said.released_at is None and word.cancelled_at is None
 
 
 def _refuse_typed_twice(
@@ -63,11 +90,7 @@ def _numbered(record: IncidentRecord, number: int) -> UpdateRecord:
             number=number,
         )
     if target.said.released_at is None:
-        raise Refused(
-            "{name} has not gone out yet. To take it back: broadcaster scheduled cancel {name}",
-            Why.CONFLICT,
-            name=target.said.name,
-        )
+        raise Refused(NOT_OUT_YET, Why.CONFLICT, name=target.said.name)
     if target.said.kind is Kind.RETRACTION:
         raise Refused(
             "{name} is a retraction: say anew what is true: broadcaster update {incident}. Nothing was sent.",

@@ -155,7 +155,7 @@ def test_an_outage_that_was_over_opens_again_where_it_was_also_after_a_correctio
 def test_no_area_is_taken_away_from_what_is_over(town: Rig, kind: Kind) -> None:
     town.say("Strömmen är borta.")
     town.say("Strömmen är tillbaka.", Kind.RESTORED)
-    with pytest.raises(Refused, match="A1 does not concern norra-ekbyn now"):
+    with pytest.raises(Refused, match="A1 does not concern Norra Ekbyn now"):
         town.say("Borta igen.", kind, without_area=(NORTH,))
 
 

@@ -19,6 +19,7 @@ class Saying:
     """What is needed besides the update itself: what it corrects, and the estimate and plan that stood before.
 
     `restores`: it corrects a restoration, so whoever was told that power is back is told so still, in better words.
+    `over`: nobody is concerned by what stands after it. `on_page`: the incident has a page that anybody can read.
     """
 
     update: Update
@@ -27,6 +28,8 @@ class Saying:
     etr_before: datetime | None = None
     planned_before: Planned | None = None
     restores: bool = False
+    over: bool = False
+    on_page: bool = True
 
     def notice(self, language: str, variant: Variant) -> Notice:
         """The update as a notice in one language."""
@@ -54,11 +57,13 @@ class Saying:
             if restored
             else self._headline(words, variant, names),
             areas=names,
-            text=text if restored or not over else "",
+            text=text
+            if (restored or not over) and not self._is_news_of_a_retraction(variant)
+            else "",
             since="" if over else self._when(words),
             etr="" if over or not update.areas else self._etr(words),
             still_affected=self._still_affected(words) if restored and not spared else "",
-            no_longer="" if over or not update.areas else self._no_longer(words),
+            no_longer="" if over or not update.areas else self._no_longer(words, variant),
             planned="" if over else words.planned_work(update.planned, headline=update.headline),
             next_word="" if spared else words.next_word_phrase(update.promise),
             cause="" if over else update.cause,
@@ -69,7 +74,13 @@ class Saying:
 
     def _tells_of_an_end(self, variant: Variant) -> bool:
         told_before = variant in (Variant.CORRECTION, Variant.AMENDED)
+        if self.over and variant is Variant.NEWS:
+            return True
         return self.update.kind is Kind.RESTORED or (self.restores and told_before)
+
+    def _is_news_of_a_retraction(self, variant: Variant) -> bool:
+        """Whether its readers never had what is retracted: they are told how it stands, and nothing of what was wrong."""
+        return self.update.kind is Kind.RETRACTION and variant is Variant.NEWS
 
     def _wording(self, language: str) -> Wording:
         near = self.update.released_at or self.update.accepted_at
@@ -95,8 +106,10 @@ class Saying:
         """Where it is not over yet: for whom the next word is."""
         return words.still_affected(self._names(self.update.areas))
 
-    def _no_longer(self, words: Wording) -> str:
+    def _no_longer(self, words: Wording, variant: Variant) -> str:
         """Where it was said to be and is not: readers there look for the name of their area."""
+        if self._is_news_of_a_retraction(variant):
+            return ""
         return words.no_longer(self.update.kind, self._names(self.update.ended))
 
     def _label(self, words: Wording, variant: Variant) -> str:
@@ -105,9 +118,8 @@ class Saying:
             return words.struck_label(update.kind, update.accepted_at)
         kind = update.kind
         if variant is Variant.NEWS and kind in (Kind.CORRECTION, Kind.RETRACTION):
-            kind = (
-                Kind.UPDATE
-            )  # who never had the wrong text is told how it stands, not what was wrong
+            # Who never had the wrong text is told how it stands, not what was wrong.
+            kind = Kind.RESTORED if self.over else Kind.UPDATE
         return words.label(
             kind,
             headline=update.headline,
@@ -129,8 +141,8 @@ class Saying:
         return text, spoken_in or language
 
     def link(self, language: str) -> str:
-        """The incident's page in this language; "" for a notice to staff, which has none."""
-        if self.update.kind is Kind.NOTICE:
+        """The incident's page in this language; "" for what only staff know, which has none."""
+        if self.update.kind is Kind.NOTICE or not self.on_page:
             return ""
         base = self.configuration.settings.public.url
         part = "" if language == self.configuration.languages[0] else f"/{language}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from broadcaster.channel import CanAmend, CanWithdraw, Rendered
+from broadcaster.channel import CanAmend, CanWithdraw, Notice, Rendered
 from broadcaster.domain.delivery import Shape, StepKind, Variant
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.plan import routed
@@ -75,7 +75,8 @@ def plan(
         limits: what each channel's last probe said.
         sent: where the text that is corrected or retracted has been, by channel.
     """
-    planner = _Planner(drafted, saying, configuration, limits, sent, command.plain)
+    later = command.at is not None
+    planner = _Planner(drafted, saying, configuration, limits, sent, command.plain, later)
     for name in channels_for(command, drafted, configuration, sent):
         planner.add(name)
     return planner.plan
@@ -138,6 +139,7 @@ class _Planner:
     limits: Mapping[str, Mapping[str, Any]]
     sent: SentSteps
     plainly: bool
+    later: bool
     plan: Plan = field(default_factory=Plan)
 
     @property
@@ -150,6 +152,8 @@ class _Planner:
         steps: list[NewStep] = []
         audiences: tuple[NewAudience, ...] = ()
         if adapter.shape is Shape.POST:
+            if self._leaves_nothing and not self._puts_right(name):
+                return  # who never had a word of it is told nothing
             steps = list(self._post_steps(name, adapter))
         elif adapter.shape is Shape.LETTER:
             audiences = self._audiences()
@@ -179,29 +183,43 @@ class _Planner:
         )
 
     # ---------------------------------------------------------------------------------------------------------- posts
+    def _puts_right(self, name: str) -> bool:
+        """Whether readers of a channel may have the text that is corrected or retracted when this goes out."""
+        until_then = self.later and name in self.sent.channels
+        return self.update.kind in CORRECTING and (self.sent.may_have(name) or until_then)
+
+    @property
+    def _leaves_nothing(self) -> bool:
+        """Whether all of the incident is retracted: then there is no news of it."""
+        return self.drafted.whole and self.update.kind is Kind.RETRACTION
+
     def _post_steps(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
-        correcting = self.update.kind in CORRECTING and self.sent.may_have(name)
-        variant = Variant.CORRECTION if correcting else Variant.NEWS
-        for message in self._render_all(name, adapter, variant, self._post_languages(name)):
-            yield NewStep(kind=StepKind.POST, message=message.place)
-        if correcting:
+        languages = self._post_languages(name)
+        for variant in (Variant.CORRECTION, Variant.NEWS):
+            for message in self._render_all(name, adapter, variant, languages[variant]):
+                yield NewStep(kind=StepKind.POST, message=message.place)
+        if self._puts_right(name):
             yield from self._put_right(name, adapter)
 
-    def _post_languages(self, name: str) -> tuple[str, ...]:
+    def _post_languages(self, name: str) -> dict[Variant, tuple[str, ...]]:
         """Those to post in: where a wrong text may be read it is put right in its own languages.
 
-        Else the default language, and each other one the operator wrote in: now, or before when there is no text now.
+        It is news in each other one the operator writes in now. Where nobody may have the wrong text, all is news: in the
+        default language, and each other one the operator wrote in: now, or before when there is no text now.
         """
         update, known = self.update, self.configuration.languages
         said = set() if update.kind in OUR_OWN_WORDS else set(update.texts)
-        if update.kind in CORRECTING:
-            wrong = {language for _, language in self.sent.posts(name)}
-            found = tuple(language for language in known if language in wrong | said)
-            if wrong and found:
-                return found
+        wrong = {language for _, language in self.sent.posts(name)} & set(known)
+        if self._puts_right(name) and wrong:
+            return {
+                Variant.CORRECTION: tuple(each for each in known if each in wrong),
+                Variant.NEWS: tuple(each for each in known if each in said - wrong),
+            }
         first, *others = known
         spoken = said or self.drafted.spoken
-        return (first, *(language for language in others if language in spoken))
+        languages = (first, *(language for language in others if language in spoken))
+        told = Variant.CORRECTION if self._puts_right(name) else Variant.NEWS
+        return dict.fromkeys(Variant, ()) | {told: languages}
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""
@@ -255,29 +273,38 @@ class _Planner:
         adapter = self.configuration.adapters[name]
         if adapter.shape is Shape.BOARD or any(text.channel == name for text in self.plan.texts):
             return
-        languages = (
-            self._post_languages(name)
-            if adapter.shape is Shape.POST
-            else self.configuration.languages
-        )
-        variants = {Variant.NEWS, *(group.variant for group in self._audiences())}
-        for variant in sorted(variants):
-            self._render_all(name, adapter, variant, languages)
+        if adapter.shape is Shape.LETTER:
+            for variant in sorted({group.variant for group in self._audiences()}):
+                self._render_all(name, adapter, variant, self.configuration.languages)
+            return
+        languages = tuple(each for some in self._post_languages(name).values() for each in some)
+        # A post that stands in takes the news. Where none is left, who had it elsewhere may look for it here.
+        told_as = Variant.CORRECTION if self._leaves_nothing else Variant.NEWS
+        self._render_all(name, adapter, Variant.NEWS, languages, told_as=told_as)
 
     def _render_all(
-        self, name: str, adapter: Any, variant: Variant, languages: tuple[str, ...]
+        self,
+        name: str,
+        adapter: Any,
+        variant: Variant,
+        languages: tuple[str, ...],
+        *,
+        told_as: Variant | None = None,
     ) -> list[NewMessage]:
         known = [m for m in self.plan.messages if m.channel == name and m.variant is variant]
         if known:
             return known
         made: list[NewMessage] = []
         for language in languages:
-            made += self._render(name, adapter, variant, language)
+            notice = self.saying.notice(language, told_as or variant)
+            made += self._render(name, adapter, variant, notice)
         self.plan.messages += made
         return made
 
-    def _render(self, name: str, adapter: Any, variant: Variant, language: str) -> list[NewMessage]:
-        notice = self.saying.notice(language, variant)
+    def _render(
+        self, name: str, adapter: Any, variant: Variant, notice: Notice
+    ) -> list[NewMessage]:
+        language = notice.language
         if self.plainly and adapter.shape is Shape.LETTER:
             # Only where a letter outside GSM 03.38 costs: everywhere else the operator's own signs stand.
             notice = replace(notice, text=plain(notice.text).text)

@@ -180,7 +180,15 @@ def _saying(
         etr_before=drafted.base.etr if drafted.base else None,
         planned_before=before.planned if before else None,
         restores=_restores(drafted, record),
+        over=drafted.base is not None and not drafted.update.areas,
+        on_page=_is_on_page(drafted.update, record),
     )
+
+
+def _is_on_page(update: Update, record: IncidentRecord | None) -> bool:
+    """Whether there is a public page of the incident when this is read; what only staff know has none."""
+    said = record.updates if record else ()
+    return update.audience is Audience.PUBLIC or any(word.said.revision for word in said)
 
 
 def _restores(drafted: Draft, record: IncidentRecord | None) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service.commands import Command
 from broadcaster.service.saying import prepare, say
 from broadcaster.testing.rig import OPERATOR, Rig, mastodon, webhook
-from broadcaster.testing.servers import MastodonServer, WebhookReceiver
+from broadcaster.testing.servers import MastodonServer, WebhookReceiver, answers
 
 MakeRig = Callable[..., Rig]
 
@@ -85,3 +87,110 @@ def test_letters_are_retracted_in_every_language(rig: MakeRig) -> None:
         texts = prepare(engine.desk, OPERATOR, retraction).plan.texts
         assert [text.language for text in texts if text.channel == "sms"] == ["sv", "en"]
         assert [text.language for text in texts if text.channel == "social"] == ["sv"]
+
+
+# ---------------------------------------------------------------------- readers who never had what is taken back
+def no_word_of_what_was_wrong(text: str) -> None:
+    for words in ("Vårt tidigare", "Our earlier", "Återtag", "Retract", "Rättelse", "Correction"):
+        assert words not in text
+    assert "Gäller inte" not in text
+
+
+def in_language(far: MastodonServer, language: str) -> list[str]:
+    return [e.text for e in far.effects if e.kind == "status" and e.more["language"] == language]
+
+
+def test_who_never_had_the_wrong_text_reads_how_it_stands_and_not_what_was_wrong(
+    rig: MakeRig,
+) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, {"sv": "Strömmen är borta."}, "social")
+        engine.pause("social")
+        engine.say("Också i söder.", Kind.UPDATE, area=("sodra-ekbyn",))
+        engine.say(kind=Kind.RETRACTION)
+        engine.resume("social")
+        engine.accepted("social", 3)
+        *_, newest = in_language(far, "sv")
+        no_word_of_what_was_wrong(newest)
+        assert "Strömavbrott i Norra Ekbyn." in newest
+        assert "Nästa besked senast" in newest
+
+
+def test_who_was_told_nothing_hears_of_no_retraction_of_it_all(rig: MakeRig) -> None:
+    with MastodonServer() as far, WebhookReceiver() as other:
+        engine = rig({"social": mastodon(far), "hook": webhook(other)})
+        engine.pause("social")
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        engine.say(kind=Kind.RETRACTION, whole=True)
+        engine.accepted("hook", 2)
+        engine.resume("social")
+        assert engine.state("social", 2) == ""
+        assert far.effects == []
+
+
+def test_a_retraction_at_a_later_time_also_follows_what_goes_out_until_then(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        engine.pause("social")
+        engine.say("Strömmen är borta.")
+        later = engine.clock() + timedelta(minutes=10)
+        engine.say(kind=Kind.RETRACTION, whole=True, at=later)
+        engine.resume("social")
+        engine.accepted("social")
+        engine.pass_by(minutes=11)
+        engine.accepted("social", 2)
+        assert "Allt vi skrivit återtas" in in_language(far, "sv")[-1]
+
+
+def test_who_was_told_nowhere_of_what_is_all_retracted_hears_nothing(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine = rig({"hook": webhook(far)})
+        engine.pause("hook")
+        engine.say("Strömmen är borta.")
+        answer = engine.say(kind=Kind.RETRACTION, whole=True)
+        assert (answer["update"], answer["deliveries"]) == (2, [])
+
+
+def test_who_never_heard_that_it_opened_again_reads_that_it_is_over(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, {"sv": "Strömmen är borta."}, "social")
+        engine.pause("social")
+        engine.say("Strömmen är tillbaka.", Kind.RESTORED)
+        engine.say("Borta igen.", Kind.UPDATE)
+        engine.say(kind=Kind.RETRACTION)
+        engine.resume("social")
+        engine.accepted("social", 4)
+        *_, newest = in_language(far, "sv")
+        no_word_of_what_was_wrong(newest)
+        assert newest.startswith("DEMO: Ekbyns Energi: Strömmen är åter i Norra Ekbyn.")
+
+
+def test_a_language_that_never_had_the_wrong_text_opens_with_how_it_stands(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, {"sv": "Strömmen är borta."}, "social")
+        both = {"sv": "Bara vattnet är borta.", "en": "Only the water is off."}
+        speak(engine, Kind.CORRECTION, both, "social")
+        (english,) = in_language(far, "en")
+        no_word_of_what_was_wrong(english)
+        assert "Only the water is off." in english
+        assert "Rättelse av" in in_language(far, "sv")[1]
+
+
+def test_who_reads_a_channel_that_stands_in_learns_what_was_wrong(rig: MakeRig) -> None:
+    with WebhookReceiver() as first, MastodonServer() as second:
+        routes = [{"severity": "minor", "channels": ["hook"]}]
+        channels = {"hook": webhook(first, fallback=["social"]), "social": mastodon(second)}
+        engine = rig(channels, routes=routes)
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        first.always(answers(410), method="POST")
+        engine.say(kind=Kind.RETRACTION, whole=True)
+        engine.reached(State.FAILED, channel="hook", number=2)
+        engine.sweep()
+        engine.accepted("social", 2)
+        (only,) = in_language(second, "sv")
+        assert "Allt vi skrivit återtas" in only

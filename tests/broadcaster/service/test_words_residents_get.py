@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update as sql_update
 
 from broadcaster.channel import Variant
+from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Mode, Planned
 from broadcaster.domain.text import measure_sms
 from broadcaster.service import notifying
@@ -76,6 +77,12 @@ def payload(town: Rig, kind: Kind, text: str = "", **fields: Any) -> Any:
     planned = prepare(town.desk, OPERATOR, command).plan
     (found,) = [one for one in planned.messages if (one.channel, one.language) == ("hook", "sv")]
     return json.loads(found.payload)
+
+
+def posted(town: Rig) -> None:
+    """Whatever was said may stand in every channel: its followers may have read it."""
+    gone = sql_update(t.delivery).values(state=State.SENDING)
+    town.store.write(lambda connection: connection.execute(gone).close()).result()
 
 
 def cut_in_both(town: Rig) -> None:
@@ -253,13 +260,11 @@ def spread_south(town: Rig) -> None:
     town.say("Också i söder.", kind=Kind.UPDATE, incident="A1", area=("sodra-ekbyn",))
 
 
-@pytest.mark.parametrize(
-    ("channel", "variant"),
-    [("social", "news"), ("x", "news"), ("hook", "news"), ("sms", "correction")],
-)
-def test_a_retraction_names_the_area_it_takes_back(town: Rig, channel: str, variant: str) -> None:
+@pytest.mark.parametrize("channel", [*POSTS, "hook", "sms"])
+def test_a_retraction_names_the_area_it_takes_back(town: Rig, channel: str) -> None:
     spread_south(town)
-    words = said(town, Kind.RETRACTION)[channel, variant, "sv"]
+    posted(town)
+    words = said(town, Kind.RETRACTION)[channel, "correction", "sv"]
     assert "Gäller inte: Södra Ekbyn" in words
     assert "Norra Ekbyn" in words
 
@@ -306,9 +311,11 @@ def planned_work(town: Rig) -> str:
 @pytest.mark.parametrize("channel", [*POSTS, "hook"])
 def test_planned_work_that_is_retracted_is_still_called_planned(town: Rig, channel: str) -> None:
     planned_work(town)
-    words = said(town, Kind.RETRACTION)[channel, "news", "sv"]
+    posted(town)
+    words = said(town, Kind.RETRACTION)[channel, "correction", "sv"]
     assert "Planerat strömavbrott i Norra Ekbyn" in words
-    assert said(town, Kind.RETRACTION, whole=True)[channel, "news", "sv"].count("Planerat") == 1
+    whole = said(town, Kind.RETRACTION, whole=True)[channel, "correction", "sv"]
+    assert whole.count("Planerat") == 1
 
 
 def test_an_sms_that_corrects_planned_work_says_which_and_when(town: Rig) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 
 from broadcaster.domain.incident import Kind, Mode, Planned, Revision, Severity
 
@@ -71,7 +72,8 @@ class BoardIncident:
 
     `areas` are those concerned now (empty once restored), `areas_ever` all it ever concerned, in the order first named,
     and `areas_stated` those of them that are named by a word that stands: all of them when nothing stands any more.
-    `retracted` says that no statement of it stands.
+    `retracted` says that no statement of it stands; then `planned` is what was planned. `etr_history` begins anew with
+    what opened again.
     """
 
     id: str
@@ -103,6 +105,11 @@ class BoardIncident:
     def is_open(self) -> bool:
         """Whether residents are still concerned."""
         return self.closed_at is None
+
+    @property
+    def updates_since_opened(self) -> tuple[BoardUpdate, ...]:
+        """What was said since it was last over, newest first: all of it where it never was."""
+        return tuple(takewhile(lambda update: update.areas or update.struck, self.updates))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ def promise_of(
 ) -> datetime | None:
     """When the next word comes: as written, else by the configured rule, never later than the estimate.
 
-    A retraction brings back what stood before, so the promise that stood is not replaced by another.
+    A retraction brings back what stood before, and an end in some areas is told only there: what the others were
+    promised is kept, unless the operator says otherwise.
     """
     if over or update.kind is Kind.NOTICE:
         return None
@@ -112,8 +113,9 @@ def promise_of(
         return command.next
     if command.planned is not None or (update.planned and said_at < update.planned.start):
         return None  # until the work begins, its beginning is the next word
-    if update.kind is Kind.RETRACTION and base and base.promise and base.promise > said_at:
-        return base.promise
+    keeps = update.kind in (Kind.RETRACTION, Kind.RESTORED)
+    if keeps and base and base.promise and base.promise > said_at:
+        return min(base.promise, command.etr) if command.etr else base.promise
     if settings.follow_up is None:
         if update.audience is Audience.STAFF:
             return None

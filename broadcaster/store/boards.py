@@ -218,11 +218,11 @@ def _incident(record: IncidentRecord) -> BoardIncident:
     words = _words(record.updates)
     stands = what_stands(record.updates, Audience.PUBLIC)
     standing = standing_words(record.updates, Audience.PUBLIC)
-    # A retracted incident keeps its name and severity, so that a list can say what was retracted.
+    # A retracted incident keeps name, severity and plan, so that a list can say what was retracted.
     speaking = [word.said for word in words if word.said.kind is not Kind.RETRACTION]
     named = stands or (speaking[-1] if speaking else words[-1].said)
     is_open = record.closed_at is None
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"planned": named.planned}
     if stands:
         told = ("since", "planned", "affected", "cause", "instruction")
         facts = {name: getattr(stands, name) for name in told}
@@ -259,13 +259,26 @@ def _first_began(standing: Sequence[Update]) -> datetime | None:
     return first.since or (first.planned.start if first.planned else None)
 
 
-def _etr_history(standing: Iterable[Update]) -> Iterable[EtrChange]:
-    """What of the estimates still stands: one that was taken over from a retracted word never was."""
+def _etr_history(standing: Sequence[Update]) -> Iterable[EtrChange]:
+    """What of the estimates still stands: one that was taken over from a retracted word never was.
+
+    What opened again is another outage: the estimates of the one before say nothing of it.
+    """
     before: datetime | None = None
-    for said in standing:
+    for said in standing[_last_opening(standing) :]:
         if said.areas and said.etr != before and said.released_at is not None:
             yield EtrChange(said.released_at, said.etr, said.number)
             before = said.etr
+
+
+def _last_opening(standing: Sequence[Update]) -> int:
+    """The place of the word that opened it the last time, 0 where it was never over between."""
+    opened = (
+        place
+        for place, (before, after) in enumerate(pairwise(standing), 1)
+        if after.areas and not before.areas
+    )
+    return max(opened, default=0)
 
 
 def _updates(words: Sequence[_Word], strikes: Mapping[int, Struck]) -> list[BoardUpdate]:

@@ -146,7 +146,7 @@ class Teller:
     def _title(
         self, words: Wording, incident: IncidentLine, update: BoardUpdate, names: tuple[str, ...]
     ) -> str:
-        what = _what(words, incident.headline, update, names)
+        what = _what(words, incident, update, names)
         if update.struck:
             what = f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
         elif update.kind not in (Kind.REPORT, Kind.RESTORED):
@@ -206,13 +206,17 @@ def _concerned(update: BoardUpdate) -> tuple[str, ...]:
     return update.areas or update.ended
 
 
-def _what(words: Wording, headline: str, update: BoardUpdate, names: tuple[str, ...]) -> str:
+def _what(
+    words: Wording, incident: IncidentLine, update: BoardUpdate, names: tuple[str, ...]
+) -> str:
     """Say what the entry is about and where; planned work that is to come says when, for titles are read alone."""
+    headline = incident.headline
     if update.kind is Kind.RESTORED:
         return words.restored_title(headline, names)
-    to_come = words.to_come(update.planned)
+    planned = update.planned or (incident.planned if incident.retracted else None)
+    to_come = words.to_come(planned)
     title = words.title(headline, names, to_come=to_come)
-    when = words.when_phrase(None, update.planned, headline=headline)
+    when = words.when_phrase(None, planned, headline=headline)
     return f"{title}, {when}" if to_come else title
 
 

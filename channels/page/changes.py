@@ -24,7 +24,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """An update beside the one `before` it and the one that struck it (`by`), either None where there is none.
+    """An update beside the one `before` it and what stands in its place where it was struck (`by`), each None without.
 
     `text` is what the operator wrote in the page's language, `silent` says that there is no text in any; `names` turns
     areas' keys into names.
@@ -43,6 +43,14 @@ class Changes:
     def estimates_anew(self) -> bool:
         """Whether it gave another estimate; one that is withdrawn is none."""
         return self._moves_etr and self.update.etr is not None
+
+    @property
+    def is_still_over(self) -> bool:
+        """Whether it tells of an end that what struck it did not take back."""
+        update, by = self.update, self.by
+        if by is None or by.kind is not Kind.CORRECTION:
+            return False
+        return update.kind is Kind.RESTORED and not set(update.ended) & set(by.areas)
 
     @property
     def _moves_etr(self) -> bool:
@@ -64,7 +72,7 @@ class Changes:
         if update.kind is Kind.RESTORED:
             still = self.words.still_affected(self.names(update.areas))
             if still:
-                yield Fact(still, by is None or by.areas == update.areas)
+                yield Fact(still, by is None or set(update.areas) <= set(by.areas))
             return
         if update.ended:
             stands = by is None or not set(update.ended) & set(by.areas)

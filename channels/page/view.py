@@ -162,7 +162,9 @@ class Teller:
             slug=line.slug,
             state=state,
             status=status,
-            title=self._title(words, line.headline, line.areas_ever, to_come=state == "planned"),
+            title=self._title(
+                words, line.headline, line.areas_ever, to_come=_is_to_come(words, line, state)
+            ),
             mode_label=words.mode_label(line.mode),
         )
 
@@ -179,7 +181,9 @@ class Teller:
             state=state,
             status=status,
             mode_label=words.mode_label(incident.mode),
-            title=self._title(words, incident.headline, areas, to_come=state == "planned"),
+            title=self._title(
+                words, incident.headline, areas, to_come=_is_to_come(words, incident, state)
+            ),
             updated=self.stamp(words.near, words.moment(words.near)),
             power=words.is_power_cut(incident.headline),
             began=words.dated(began) if began and state == "restored" else "",
@@ -187,7 +191,8 @@ class Teller:
             areas=self.names(areas),
             affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
-            etr_withdrawn=incident.etr is None and any(u.etr for u in incident.updates),
+            etr_withdrawn=incident.etr is None
+            and any(update.etr for update in incident.updates_since_opened),
             etr_history=self._etr_history(words, incident),
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
@@ -264,11 +269,15 @@ class Teller:
         for fact in changes.facts():
             language = self._foreign(self.default) if fact.own else ""
             facts[fact.stands and not incident.retracted].append(Said(fact.text, language))
+        tag = self._tag(words, update, incident.headline, new_etr=changes.estimates_anew)
+        if struck and (changes.silent or update.kind is Kind.RESTORED):
+            stands = changes.is_still_over and not incident.retracted
+            facts[stands].insert(0, Said(tag))
         return UpdateView(
             anchor=update_anchor(incident.slug, update.number),
             kind=update.kind,
             clock=self.stamp(update.at, words.clock(update.at)),
-            tag=self._tag(words, update, incident.headline, new_etr=changes.estimates_anew),
+            tag=tag,
             about=(
                 update_anchor(incident.slug, update.corrects)
                 if update.corrects and update.corrects in numbers
@@ -308,8 +317,23 @@ class Teller:
             silent=not said,
             update=update,
             before=older[0] if older else None,
-            by=others.get(update.struck.by) if update.struck else None,
+            by=_put_right(update, others),
         )
+
+
+def _put_right(update: BoardUpdate, others: Mapping[int, BoardUpdate]) -> BoardUpdate | None:
+    """What stands in the place of what was struck: of what was corrected twice, the second correction."""
+    by: BoardUpdate | None = None
+    struck = update.struck
+    while struck is not None and struck.by in others:
+        by = others[struck.by]
+        struck = by.struck
+    return by
+
+
+def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:
+    """Whether it is headed as planned work: what was retracted before it began still is."""
+    return state == "planned" or (state == "retracted" and words.to_come(told.planned))
 
 
 def _began(incident: BoardIncident) -> datetime | None:

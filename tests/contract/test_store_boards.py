@@ -149,7 +149,8 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
     stands = _standing(said)
     told = stands or [each for each in said if each.update.kind is not Kind.RETRACTION] or said
     newest = told[-1].update
-    facts = NOTHING | {"severity": newest.severity, "headline": newest.headline}
+    kept = ("severity", "headline", "planned")
+    facts = NOTHING | {name: getattr(newest, name) for name in kept}
     if stands:
         facts = {name: stands[-1].fact(name, said) for name in FACTS_TOLD}
     if not stands or closed_at:
@@ -163,7 +164,10 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
         for area in (*each.update.areas, *each.update.ended):
             ever += [] if area in ever else [area]
     stated = {area for each in stands for area in each.fact("areas", said)}
-    etrs = [(each, each.fact("etr", said)) for each in stands if each.fact("areas", said)]
+    ends = [place for place, each in enumerate(stands) if not each.fact("areas", said)]
+    over = [end for end in ends if end < len(stands) - 1 and end + 1 not in ends]
+    lately = stands[over[-1] + 1 :] if over else stands
+    etrs = [(each, each.fact("etr", said)) for each in lately if each.fact("areas", said)]
     history = [
         EtrChange(each.at, etr, each.update.number)
         for before, (each, etr) in zip([None, *(etr for _, etr in etrs)], etrs, strict=False)

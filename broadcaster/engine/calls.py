@@ -16,6 +16,12 @@ from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
 GRACE = 1.0  # the adapter's own deadline comes first: it can say more about what happened
 
 
+def see(call: asyncio.Future[Any]) -> None:
+    """How a call ended is seen, also by nobody else: asyncio reports a late error as never retrieved otherwise."""
+    if not call.cancelled():
+        call.exception()
+
+
 class Slots:
     """The calls of one channel: `size` at once, one of them kept for retractions and corrections."""
 
@@ -50,8 +56,7 @@ class Slots:
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.running -= 1
-        if not call.cancelled():
-            call.exception()  # seen here, so that a late error of a hung call is not reported as never retrieved
+        see(call)
 
     async def _wait(
         self, call: asyncio.Future[Any], queued: Future[Any] | None, deadline: float | None

@@ -12,6 +12,7 @@ import structlog
 from broadcaster.channel import Failure, Transient
 from broadcaster.domain.delivery import Outcome, State
 from broadcaster.engine.blast import Blast, Run
+from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
 from broadcaster.store import claiming, deliveries, expanding, finishing, letters
@@ -140,6 +141,7 @@ class LetterLane(Lane):
         None: its text was stopped, its time is over or its lease lost, and its calls hang; the job was given up.
         """
         task = asyncio.ensure_future(self.slots.call(blast.send, deadline=None))
+        task.add_done_callback(see)
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
             if done:

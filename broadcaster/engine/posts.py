@@ -12,6 +12,7 @@ import structlog
 
 from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
+from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
 from broadcaster.store import claiming, deliveries, moving, sent, withdrawing
@@ -169,6 +170,7 @@ class PostLane(Lane):
     async def _held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
         """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more."""
         task = asyncio.ensure_future(call)
+        task.add_done_callback(see)
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
             if done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +13,7 @@ from sqlalchemy import select, update as sql_update
 
 from broadcaster.channel import Attempt, Message, Permanent, Receipt, Transient, Uncertain
 from broadcaster.domain.delivery import State
+from broadcaster.engine import engine as engine_module
 from broadcaster.registry import Adapter
 from broadcaster.store import tables as t
 from broadcaster.testing.rig import Rig, webhook
@@ -54,3 +57,35 @@ def test_what_a_stale_node_heard_changes_nothing(
         attempt = engine.store.read(lambda c: c.execute(select(t.attempt)).one())
         assert (step.outcome, step.handle, attempt.outcome) == (None, "", None)
         assert (delivery.state, delivery.lease_token) == (State.SENDING, "syd")
+
+
+def test_what_a_call_comes_to_that_nobody_waits_for_any_more_is_no_error_of_ours(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "DRAIN_SECONDS", 0.1)
+    called, answer = threading.Event(), threading.Event()
+
+    class Slow(WebhookAdapter):
+        def post(self, message: Message, attempt: Attempt) -> Receipt:
+            called.set()
+            assert answer.wait(10)
+            raise Transient("Not now.")
+
+    complaints: list[str] = []
+    with WebhookReceiver() as far:
+        engine: Rig = rig(
+            {"hook": webhook(far)}, swap={"hook": lambda built: Slow(built.settings, built.context)}
+        )
+        engine._loop.set_exception_handler(lambda _, told: complaints.append(told["message"]))
+        engine.say("Strömmen är borta.")
+        assert called.wait(10)
+        engine.call(engine.engine.stop())
+
+        async def rest() -> None:
+            answer.set()
+            mine = {asyncio.current_task()}
+            await asyncio.wait(asyncio.all_tasks() - mine)
+            gc.collect()
+
+        engine.call(rest())
+    assert complaints == []

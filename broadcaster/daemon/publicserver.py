@@ -25,6 +25,7 @@ MODULE = "broadcaster.public"
 PAUSE, LONGEST_PAUSE = 2.0, 60.0
 STEADY = 10.0
 DRAIN = 8.0
+PATIENCE = 6.0  # running answers get 5 s, see `broadcaster.public.server`
 LOOK = 0.5
 
 
@@ -97,10 +98,15 @@ class PublicServer:
         )
 
     async def stop(self) -> None:
-        """End it in order."""
+        """End it in order; what does not end in time is killed, and its worker ends with it."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
-            await self._process.wait()
+            try:
+                await asyncio.wait_for(self._process.wait(), PATIENCE)
+            except TimeoutError:
+                log.warning("the public server does not end and is killed", pid=self._process.pid)
+                self._process.kill()
+                await self._process.wait()
         with contextlib.suppress(FileNotFoundError):
             await asyncio.to_thread(self._pid_file.unlink)
 

@@ -8,6 +8,7 @@ import http.client
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -235,5 +236,26 @@ def test_a_system_that_starts_no_process_is_asked_again(
             await until(lambda: server.failing)
             server._command = command
             await until(lambda: shown(listen))
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_does_not_end_holds_up_no_daemon(
+    directory: Path, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = directory / "deaf"
+    program = (
+        "import pathlib, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "pathlib.Path(sys.argv[1]).touch(); signal.pause()"
+    )
+    monkeypatch.setattr(publicserver, "PATIENCE", 0.1)
+
+    async def scenario() -> None:
+        server = PublicServer(directory, listen, https=False)
+        server._command = [sys.executable, "-c", program, str(deaf)]
+        async with asyncio.timeout(15), kept(server):
+            await until(deaf.exists)
+        assert server._process is not None
+        assert server._process.returncode == -signal.SIGKILL
 
     asyncio.run(scenario())

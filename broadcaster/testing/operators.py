@@ -20,8 +20,8 @@ from broadcaster.daemon import starting
 from broadcaster.domain.role import Role
 from broadcaster.inbound import create_inbound_app
 from broadcaster.service.desk import Desk
-from broadcaster.settings import Settings
-from broadcaster.store import Rank, Store, tokens
+from broadcaster.store import Rank, tokens
+from broadcaster.testing.blank import blank
 from broadcaster.testing.clock import Clock
 
 CONFIGURATION = """
@@ -48,11 +48,6 @@ routes:
   - {severity: minor, channels: [page, hook, sms]}
 follow_up: {next: 45m, remind: 10m, grace: 5m}
 """
-
-
-_migrated: dict[
-    str, bytes
-] = {}  # an empty store by its configuration: making one takes longer than most tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,10 @@ class Daemonless:
         (directory / "keep").mkdir(exist_ok=True)
         loaded, configured = starting.configure(path)
         self.clock = Clock()
-        self.store = self._opened(loaded.settings, directory / "broadcaster.db", configuration)
+        database = directory / "broadcaster.db"
+        database.unlink(missing_ok=True)
+        blank(database, starting.store_key(loaded.settings))
+        self.store = starting.open_store(loaded.settings)
         self.desk = Desk(store=self.store, clock=self.clock, configuration=configured)
         self.probes: dict[str, Probe] = {}
         self.ready = True
@@ -93,14 +91,6 @@ class Daemonless:
         self.inbound = Listener(create_inbound_app(self.desk), "127.0.0.1", 0)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="listeners")
-
-    @staticmethod
-    def _opened(settings: Settings, database: Path, configuration: str) -> Store:
-        if configuration not in _migrated:
-            starting.open_store(settings).close()
-            _migrated[configuration] = database.read_bytes()
-        database.write_bytes(_migrated[configuration])
-        return starting.open_store(settings)
 
     async def probe(self, channel: str) -> Probe | None:
         """As the daemon's."""

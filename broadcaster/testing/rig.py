@@ -31,6 +31,7 @@ from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.saying import say
 from broadcaster.store import Rank, Store, channels, tables as t
 from broadcaster.store.writer import Work
+from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.servers import WEBHOOK_SECRET, FarEnd
 
@@ -128,6 +129,8 @@ class Rig:
         node: str = "n1",
         **further: Any,
     ) -> None:
+        if not url:
+            blank(folder / "broadcaster.db")
         self.path = folder / "broadcaster.yaml"
         document = configuration(folder, channels, url=url, **further)
         self.path.write_text(json.dumps(document), "utf-8")

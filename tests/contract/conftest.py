@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.store import Store
+from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.peers import PostgresServer
 
@@ -25,7 +26,7 @@ def _migrate(url: str) -> None:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh database, ready to be opened with the key `KEY`."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/broadcaster.db"
+        yield blank(tmp_path / "broadcaster.db")
         return
     server: PostgresServer = request.getfixturevalue("postgresql")
     url = server.database(server.template("store", _migrate))

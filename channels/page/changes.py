@@ -63,7 +63,7 @@ class Changes:
             told = [*self._why()]
         promise = self.words.next_word_phrase(self.update.promise)
         if promise and (self.update.kind is Kind.HOLDING or (self.silent and not told)):
-            told.append(Fact(promise))
+            told.append(Fact(promise, self.by is None or self.by.promise == self.update.promise))
         yield from told
 
     def _where(self) -> Iterator[Fact]:
@@ -79,7 +79,7 @@ class Changes:
             yield Fact(self.words.no_longer(update.kind, self.names(update.ended)), stands)
         known = self.before.areas if self.before else ()
         added = tuple(area for area in update.areas if area not in known)
-        if known and added and update.kind in (Kind.UPDATE, Kind.CORRECTION):
+        if known and added and update.kind is not Kind.HOLDING:
             stands = by is None or set(added) <= set(by.areas)
             yield Fact(_("Also affected: {place}", place=self._listing(added)), stands)
 

@@ -270,7 +270,8 @@ class Teller:
             language = self._foreign(self.default) if fact.own else ""
             facts[fact.stands and not incident.retracted].append(Said(fact.text, language))
         tag = self._tag(words, update, incident.headline, new_etr=changes.estimates_anew)
-        if struck and (changes.silent or update.kind is Kind.RESTORED):
+        says_nothing = changes.silent and not any(facts.values())
+        if struck and (says_nothing or update.kind is Kind.RESTORED):
             stands = changes.is_still_over and not incident.retracted
             facts[stands].insert(0, Said(tag))
         return UpdateView(

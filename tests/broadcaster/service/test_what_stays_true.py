@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Update
+from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Severity, Update
 from broadcaster.locale.retelling import tell
 from broadcaster.service.commands import Command, Refused
 from broadcaster.service.saying import prepare
@@ -178,6 +178,7 @@ def test_a_retracted_end_in_one_area_strikes_that_end_and_not_where_it_goes_on(t
     gone, stands = struck(town, 2)
     assert gone == "Detta gäller inte längre: Strömmen är åter i Södra Ekbyn"
     assert "Fortfarande berört: Norra Ekbyn" in stands
+    assert "Berörs också: Södra Ekbyn" in words_of(page(town), "//li[@id='a1-3']")
 
 
 def test_a_corrected_end_that_is_still_the_end_is_named_and_not_struck(town: Rig) -> None:
@@ -213,10 +214,24 @@ def test_an_end_that_was_corrected_twice_and_still_is_the_end_is_not_struck(town
 
 
 def test_any_word_without_text_that_is_struck_is_called_by_its_name(town: Rig) -> None:
+    town.say("Vi byter en transformator.", planned=WORK)
+    town.say(kind=Kind.UPDATE, severity=Severity.EXTREME)
+    town.say("Det är inte värre.", Kind.CORRECTION, severity=Severity.SEVERE)
+    assert struck(town, 2)[0] == "Detta gäller inte längre: Nytt besked"
+
+
+def test_a_struck_word_that_says_something_is_not_called_by_its_name_too(town: Rig) -> None:
     town.say("Strömmen är borta.")
     town.say(kind=Kind.UPDATE, etr=soon(town, hours=2))
     town.say(kind=Kind.RETRACTION)
-    assert struck(town, 2)[0].startswith("Detta gäller inte längre: Ny bedömning De flesta har")
+    assert struck(town, 2)[0].startswith("Detta gäller inte längre: De flesta har ström senast")
+
+
+def test_a_promise_that_the_correction_moved_is_struck(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say(kind=Kind.UPDATE, next=soon(town, minutes=20))
+    town.say("Senare.", Kind.CORRECTION, next=soon(town, minutes=40))
+    assert struck(town, 2)[0].startswith("Detta gäller inte längre: Nästa besked senast")
 
 
 def test_a_struck_entry_of_the_feed_names_what_is_struck(town: Rig) -> None:

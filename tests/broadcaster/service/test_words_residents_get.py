@@ -150,6 +150,21 @@ def test_who_leaves_an_incident_by_an_update_is_still_told_so(town: Rig) -> None
     assert "BERÖRS INTE LÄNGRE Norra Ekbyn. http" in words
 
 
+def test_who_stays_in_an_incident_reads_the_promise_that_an_update_for_the_others_moves(
+    town: Rig,
+) -> None:
+    cut_in_both(town)
+    command = Command(kind=Kind.UPDATE, incident="A1", without_area=("norra-ekbyn",))
+    prepared = prepare(town.desk, OPERATOR, command)
+    (letters,) = [each for each in prepared.plan.deliveries if each.channel == "sms"]
+    assert [(group.areas, group.variant) for group in letters.audiences] == [
+        (("sodra-ekbyn",), Variant.NEWS),
+        (("norra-ekbyn",), Variant.ALL_CLEAR),
+    ]
+    words = said(town, Kind.UPDATE, without_area=("norra-ekbyn",))["sms", "news", "sv"]
+    assert "Nästa besked senast" in words
+
+
 # ------------------------------------------------------------------------------------------------------------ the end
 @pytest.mark.parametrize("channel", [*POSTS, "sms"])
 def test_the_end_repeats_no_cause_advice_estimate_or_beginning(town: Rig, channel: str) -> None:

@@ -170,7 +170,8 @@ def _say(path: Path, revived: Revived, used: Used, kept: str) -> str:
         said.append(f"The store that was there is kept {kept}.")
     said.append(
         f"{revived.withdrawn} deliveries that were open in the backup were withdrawn, so that nothing is sent twice; "
-        "what was to happen at a time was cancelled. Say anew what still holds."
+        "what the public was to be told at a time was cancelled, and staff is still told when a promise is due. "
+        "Say anew what still holds."
     )
     if revived.cancelled:
         said.append(f"Cancelled: {', '.join(revived.cancelled)}.")

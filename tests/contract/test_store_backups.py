@@ -194,7 +194,7 @@ def test_staff_is_told_of_a_promise_of_the_backup_and_the_public_nothing_by_itse
         site.back_up(store)
 
     site.use(before)
-    site.restore()
+    assert "staff is still told when a promise is due" in site.restore()
 
     def claimed(store: Store, when: datetime) -> list[str]:
         found = store.write(partial(dues.claim, now=when)).result()

@@ -10,10 +10,10 @@ from typer import Argument, Option, Typer
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, UpdateName, grouped
-from broadcaster.cli.saying import out, out_json
+from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
-from broadcaster.cli.situation import head, is_ahead, kind_word, planned_span, times, what
+from broadcaster.cli.situation import head, is_ahead, kind_of, planned_span, times, what
 from broadcaster.cli.table import AGAIN, Stop, at_rest, standing, state_word
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
@@ -35,8 +35,7 @@ def status(
     if name is None:
         found = _open(talk)
         if watching and len(found["items"]) != 1:
-            _ = talk.voice.say
-            raise End(Code.USAGE, _("Say which one to watch: broadcaster status A7 --watch"))
+            raise End(Code.USAGE, _which(talk.voice, found["items"]))
         if reach.as_json:
             out_json(found)
             return
@@ -51,6 +50,14 @@ def status(
         _watch(talk, name, incident)
     else:
         show(_view(talk, incident))
+
+
+def _which(voice: Voice, items: list[Incident]) -> str:
+    """Why a watch without ID does not begin."""
+    _ = voice.say
+    if not items:
+        return _("Nothing is open, so there is nothing to watch.")
+    return _("Say which one to watch: broadcaster status A7 --watch")
 
 
 @grouped
@@ -86,14 +93,26 @@ def resend(
             if delivery["channel"] == channel and number in (None, delivery.get("update"))
         ]
         if not mine:
-            said = _("{name} did not go out by {channel}.", name=name, channel=channel)
-            raise End(Code.REFUSED, said)
+            raise End(Code.REFUSED, _not_by(talk, name, channel))
         chosen = max(mine, key=lambda delivery: delivery.get("update") or 0)
         if chosen["state"] not in AGAIN:
             raise End(Code.REFUSED, _not_failed(talk, chosen))
         answer = client.post("deliveries", str(chosen["id"]), "resend")
     said = f"{incident}-{chosen['update']}"
     talk.answer(answer, _("{name} is sent once more by {channel}.", name=said, channel=channel))
+
+
+def _not_by(talk: Talk, name: str, channel: str) -> str:
+    """That it did not go out by this channel, or that there is no such channel."""
+    _ = talk.voice.say
+    known = [str(one["name"]) for one in talk.organisation.get("channels", ())]
+    if channel in known:
+        return _("{name} did not go out by {channel}.", name=name, channel=channel)
+    return _(
+        'There is no channel "{channel}". There are {channels}. Nothing was sent.',
+        channel=channel,
+        channels=", ".join(known),
+    )
 
 
 def _not_failed(talk: Talk, delivery: Mapping[str, Any]) -> str:
@@ -183,7 +202,8 @@ def _stopped(talk: Talk, incident: Incident) -> dict[str, Stop]:
 def _head(talk: Talk, incident: Incident) -> Iterator[str]:
     """The answer first: how it stands and what to do; then the facts and what was said."""
     voice, _ = talk.voice, talk.voice.say
-    yield head(talk, incident, str(incident["incident"]))
+    over = incident.get("end") == "restored"
+    yield head(talk, incident, str(incident["incident"]), over=over)
     yield _waiting(talk, incident) or standing(list(incident.get("deliveries") or ()), voice)
     yield from (str(sentence) for sentence in incident.get("advice") or ())
     yield from _facts(talk, incident)
@@ -208,7 +228,12 @@ def _waiting(talk: Talk, incident: Incident) -> str:
 def _facts(talk: Talk, incident: Incident) -> Iterator[str]:
     voice, _ = talk.voice, talk.voice.say
     if incident.get("closed_at"):
-        yield _("Closed: {moment}", moment=voice.moment(incident["closed_at"], near=now()))
+        moment = voice.moment(incident["closed_at"], near=now())
+        ends = {
+            "retracted": _("All of it was retracted: {moment}", moment=moment),
+            "cancelled": _("Cancelled: {moment}", moment=moment),
+        }
+        yield ends.get(str(incident.get("end")), _("Closed: {moment}", moment=moment))
     if incident.get("since"):
         yield _("Since: {moment}", moment=voice.moment(incident["since"], near=now()))
     yield from times(talk, incident)
@@ -222,7 +247,8 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     text = texts.get(voice.language) or next(iter(texts.values()), "")
     if not text:  # facts alone were changed: at least where
         text = ", ".join(talk.area_names(list(update.get("ended") or update.get("areas") or ())))
-    line = f"{name}  {clock}  {kind_word(voice, str(update['kind']))}  {update['author']}: {text}"
+    kind = kind_of(voice, str(incident["incident"]), update)
+    line = f"{name}  {clock}  {kind}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
     if update.get("cancelled"):
@@ -253,8 +279,10 @@ def _counted(talk: Talk, items: list[Incident]) -> str:
     alive = [item for item in items if not item.get("closed_at")]
     urgencies = [_urgency(item) for item in alive]
     going_on, planned, waiting = (urgencies.count(urgency) for urgency in range(3))
+    if not alive:
+        return _("Nothing is open.")
     parts = [
-        _("{count} open", count=going_on) if going_on else _("Nothing is open."),
+        _("{count} open", count=going_on),
         _("{count} planned", count=planned) if planned else "",
         _("{count} waiting", count=waiting) if waiting else "",
     ]
@@ -272,7 +300,7 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     voice, _ = talk.voice, talk.voice.say
     waits, planned = item.get("release_at"), is_ahead(item)
     if item.get("closed_at"):
-        last = _("closed {clock}", clock=voice.clock(item["closed_at"], near=now()))
+        last = _ended(voice, item)
     elif waits:
         last = _("goes out {moment}", moment=voice.moment(item["release_at"], near=now()))
     elif planned:
@@ -284,8 +312,19 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     else:
         last = ""
     opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""
-    areas = ", ".join(talk.area_names(list(item["areas"])))
+    areas = ", ".join(talk.area_names(list(item["areas"] or item.get("ended") or ())))
     return (f"  {item['incident']}", opened, what(voice, item), areas, last)
+
+
+def _ended(voice: Voice, item: Incident) -> str:
+    """How and when it ended."""
+    _ = voice.say
+    clock = voice.clock(item["closed_at"], near=now())
+    ends = {
+        "retracted": _("retracted {clock}", clock=clock),
+        "cancelled": _("cancelled {clock}", clock=clock),
+    }
+    return ends.get(str(item.get("end")), _("closed {clock}", clock=clock))
 
 
 def add_to(app: Typer) -> None:

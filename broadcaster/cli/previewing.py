@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from broadcaster.cli.besides import changes, wordless
 from broadcaster.cli.opening import Talk
 from broadcaster.cli.saying import Voice
 from broadcaster.cli.situation import head, kind_word, times
@@ -16,11 +17,15 @@ def summary(talk: Talk, preview: Preview) -> Iterator[str]:
     """Mode, kind, what, where; what is taken back; the text; channels with people, parts and cost; times."""
     kind = kind_word(talk.voice, str(preview.get("kind") or ""))
     yield head(talk, preview, kind[:1].upper() + kind[1:])
+    yield from _reopened(talk.voice, preview)
     yield from _struck(talk.voice, preview)
     yield from _quoted(talk.voice, preview.get("text") or {})
+    yield from changes(talk, preview)
     yield from _moved(talk, preview)
     yield _channels(talk.voice, preview)
-    yield from times(talk, preview)
+    told_already = {"etr_before": None} if "etr" in (preview.get("changes") or {}) else {}
+    yield from times(talk, {**preview, **told_already})
+    yield from wordless(talk, preview)
 
 
 def whole(talk: Talk, preview: Preview) -> Iterator[str]:
@@ -58,9 +63,19 @@ def _struck(voice: Voice, preview: Preview) -> Iterator[str]:
     yield _("Instead:")
 
 
+def _reopened(voice: Voice, preview: Preview) -> Iterator[str]:
+    """That what was over goes on by it."""
+    _ = voice.say
+    if preview.get("reopens"):
+        incident = str(preview["name"]).partition("-")[0]
+        yield _("{name} was over: it is opened again.", name=incident)
+
+
 def _moved(talk: Talk, preview: Preview) -> Iterator[str]:
     """Who gets the all-clear while it goes on elsewhere, and whom it concerns from now on."""
     _ = talk.voice.say
+    if "areas" in (preview.get("changes") or {}):
+        return  # both are told as what changes
     areas, before = list(preview.get("areas") or ()), list(preview.get("areas_before") or ())
     ended = list(preview.get("ended") or ())
     if areas and ended:

@@ -132,6 +132,16 @@ class Voice:
             return f"{minutes} min {seconds} s"
         return f"{minutes // 60} h {minutes % 60} min"
 
+    def language_name(self, tag: str) -> str:
+        """Say what a language is called: "engelska"; of one that nobody knows, its tag."""
+        from babel.core import Locale, UnknownLocaleError
+
+        try:
+            known = Locale.parse(tag.replace("-", "_"))
+            return known.get_display_name(self.language.replace("-", "_")) or tag
+        except (UnknownLocaleError, ValueError):
+            return tag
+
     def known_zone(self) -> ZoneInfo:
         """The zone of the organisation; UTC before it is known."""
         from zoneinfo import ZoneInfo

@@ -13,13 +13,33 @@ Told = Mapping[str, Any]
 """An answer, a preview or an incident: all carry mode, headline, areas, etr, promise and planned."""
 
 
-def head(talk: Talk, told: Told, *words: str) -> str:
-    """The first line, such as LIVE · A7 · Strömavbrott · Norra Ekbyn; `words` stand after the mode."""
+def head(talk: Talk, told: Told, *words: str, over: bool = False) -> str:
+    """The first line, such as LIVE · A7 · Strömavbrott · Norra Ekbyn; `words` stand after the mode.
+
+    Args:
+        over: it says that it is over, so the line does too: LIVE · A7 · Strömmen är åter · Norra Ekbyn.
+    """
     mode = talk.voice.mode(str(told.get("mode") or talk.organisation.get("mode", "live")))
-    headline = what(talk.voice, told)
+    headline = over_word(talk.voice, told) if over else what(talk.voice, told)
     names = talk.area_names(list(told.get("areas") or told.get("ended") or ()))
     where = "" if all(name in headline for name in names) else ", ".join(names)
     return first_line(mode, *words, headline, where)
+
+
+def told(talk: Talk, answer: Told, said: str) -> Iterator[str]:
+    """What was accepted: its kind, what it is about, where, and where it is not over yet; `said` stands after the mode."""
+    _ = talk.voice.say
+    kind, areas = str(answer.get("kind") or ""), list(answer.get("areas") or ())
+    words = [kind_of(talk.voice, str(answer["incident"]), answer)]
+    over = kind == "restored" or (kind == "correction" and not areas)
+    if kind in ("report", "restored") or (kind == "update" and answer.get("reopens")):
+        words.clear()  # what it is says it already
+    if answer.get("reopens"):
+        words.append(_("opened again"))
+    place = {**answer, "areas": answer.get("ended")} if over else answer
+    yield head(talk, place, said, *(word[:1].upper() + word[1:] for word in words), over=over)
+    if over and areas:
+        yield _("Still affected: {place}", place=", ".join(talk.area_names(areas)))
 
 
 def what(voice: Voice, told: Told) -> str:
@@ -27,6 +47,15 @@ def what(voice: Voice, told: Told) -> str:
     _ = voice.say
     usual = _("Planned power cut") if told.get("planned") else _("Power cut")
     return str(told.get("headline") or usual)
+
+
+def over_word(voice: Voice, told: Told) -> str:
+    """That it is over: the power is back, or what the operator called it is resolved."""
+    _ = voice.say
+    named = str(told.get("headline") or "")
+    if named.casefold() in ("", _("Power cut").casefold()):
+        return _("The power is back")
+    return f"{_('Resolved')}: {named}"
 
 
 def is_ahead(told: Told) -> bool:
@@ -71,6 +100,20 @@ def _estimate(voice: Voice, told: Told) -> str:
             "Expected to be over: {moment} (until now: {before})", moment=moment, before=until_now
         )
     return _("Expected to be over: {moment}", moment=moment)
+
+
+def kind_of(voice: Voice, incident: str, told: Told) -> str:
+    """The kind of an update, of a correction or retraction with what it is about: "återtagande av A7-2"."""
+    _ = voice.say
+    kind, number = str(told.get("kind") or ""), told.get("corrects")
+    name = f"{incident}-{number}"
+    if kind == "correction" and number:
+        return _("correction of {name}", name=name)
+    if kind == "retraction" and number:
+        return _("retraction of {name}", name=name)
+    if kind == "retraction":
+        return _("retraction of all of {name}", name=incident)
+    return kind_word(voice, kind)
 
 
 def kind_word(voice: Voice, kind: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any
 
 from typer import Option, Typer
 
 from broadcaster.cli.asking import ask_again, ask_four, can_ask
+from broadcaster.cli.besides import changes, wordless
 from broadcaster.cli.body import body_of
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
@@ -25,7 +27,7 @@ from broadcaster.cli.options import (
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import last_seen, saw
 from broadcaster.cli.sending import begin, entry_of, submit
-from broadcaster.cli.situation import head, times
+from broadcaster.cli.situation import times, told
 from broadcaster.cli.table import everywhere, standing
 from broadcaster.cli.watching import looking_at, on_terminal, show, view_of, watch
 from broadcaster.domain.incident import parse_name
@@ -269,7 +271,13 @@ def _accepted(talk: Talk, answer: Mapping[str, Any]) -> list[str]:
     _ = talk.voice.say
     name = f"{answer['incident']}-{answer['update']}"
     said = _("{name} accepted {clock}", name=name, clock=talk.voice.second(answer["accepted_at"]))
-    return [head(talk, answer, said), *times(talk, answer), ""]
+    return [*_told(talk, answer, said), ""]
+
+
+def _told(talk: Talk, answer: Mapping[str, Any], said: str) -> list[str]:
+    """What was accepted, what changes by it, its times, and who gets no text; `said` stands after the mode."""
+    lines = (told(talk, answer, said), changes(talk, answer), times(talk, answer))
+    return [*chain(*lines), *wordless(talk, answer)]
 
 
 def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
@@ -279,14 +287,12 @@ def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
         return
     _ = talk.voice.say
     name = f"{answer['incident']}-{answer['update']}"
-    mode = talk.voice.mode(str(answer.get("mode", "live")))
     if answer.get("release_at"):
         moment = talk.voice.moment(answer["release_at"], near=now())
         said = _("{name} is accepted and goes out {moment}", name=name, moment=moment)
     else:
         said = _("{name} is accepted and waits: {reason}", name=name, reason=answer["held"])
-    out(f"{mode} · {said}")
-    for line in times(talk, answer):
+    for line in _told(talk, answer, said):
         out(line)
     out(_("Change it: broadcaster scheduled change {name} --at TIME", name=name))
 

@@ -27,13 +27,14 @@ def consequences(
 ) -> dict[str, Any]:
     """What the command does to `record` besides what its operator wrote, as JSON values for an answer.
 
-    `changes` holds by fact what stood `before` and what stands `after`, `reopens` whether what was over goes on,
-    `no_text_in` the languages in which something goes out without the operator's words.
+    `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
+    back by it, `reopens` whether what was over goes on, `no_text_in` the languages in which something goes out without the operator's words.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
     return {
         "changes": _changes(command, before, drafted),
+        "nothing_stands": drafted.whole,
         "reopens": before is not None and not before.areas and bool(update.areas),
         "no_text_in": _without_words(update.texts, plan, languages),
     }

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, delivery
 
 Run = Callable[..., Ended]
@@ -46,11 +48,25 @@ def test_what_was_cancelled_before_it_went_out_is_not_said_to_be_out(
 
 
 def test_a_watch_needs_to_know_which_of_several(daemon: Daemon, run: Run) -> None:
-    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [], "next": ""})
+    two = [daemon.incident(), daemon.incident(incident="A8")]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": two, "next": ""})
     ended = run("status", "--watch")
     assert (ended.code, ended.err) == (
         *(2, "Say which one to watch: broadcaster status A7 --watch\n"),
     )
+
+
+def test_where_nothing_is_open_a_watch_says_that_it_does_not_begin(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [], "next": ""})
+    ended = run("status", "--watch")
+    assert (ended.code, ended.err) == (2, "Nothing is open, so there is nothing to watch.\n")
+
+
+def test_a_watch_without_a_name_is_of_the_only_one_that_is_open(daemon: Daemon, run: Run) -> None:
+    ended = run("status", "--watch")
+    assert (ended.code, ended.out.startswith("LIVE · A7 · ")) == (0, True)
 
 
 def test_what_goes_on_stands_before_what_is_planned_and_what_waits(
@@ -88,6 +104,13 @@ def test_status_without_a_name_lists_several_and_marks_what_is_overdue(
     assert out.startswith("LIVE · 2 open\n")
     assert "OVERDUE since" in out
     assert "Water leak" in out
+
+
+def test_where_all_is_planned_the_head_is_one_sentence(daemon: Daemon, run: Run) -> None:
+    planned = {"start": START, "end": END}
+    items = [daemon.incident(planned=planned), daemon.incident(incident="A8", planned=planned)]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    assert run("status").out.startswith("LIVE · 0 open, 2 planned\n")
 
 
 def test_nothing_open_is_said(daemon: Daemon, run: Run) -> None:
@@ -145,8 +168,21 @@ def test_resend_names_the_newest_delivery_of_the_channel(daemon: Daemon, run: Ru
 
 
 def test_resend_on_a_channel_it_did_not_use_is_refused(run: Run) -> None:
-    ended = run("resend", "A7", "--channel", "fax")
-    assert (ended.code, ended.err) == (4, "A7 did not go out by fax.\n")
+    ended = run("resend", "A7", "--channel", "sms")
+    assert (ended.code, ended.err) == (4, "A7 did not go out by sms.\n")
+
+
+def test_resend_on_a_channel_that_is_not_there_names_those_that_are(run: Run) -> None:
+    ended = run("resend", "A7-1", "--channel", "nix")
+    assert (ended.code, ended.err) == (
+        *(4, 'There is no channel "nix". There are page, sms. Nothing was sent.\n'),
+    )
+
+
+def test_resend_reaches_a_delivery_of_a_channel_that_is_gone(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [delivery("old", "failed", id=11)]
+    daemon.answers["POST /api/v1/deliveries/11/resend"] = (202, {"state": "waiting"})
+    assert run("resend", "A7", "--channel", "old").code == 0
 
 
 START, END = "2099-11-23T07:00:00+00:00", "2099-11-23T11:00:00+00:00"
@@ -231,6 +267,40 @@ def test_what_is_over_is_neither_planned_nor_waiting(daemon: Daemon, run: Run) -
     daemon.answers["GET /api/v1/incidents"] = (200, {"items": [closed], "next": ""})
     first, line = run("incidents", "list").out.splitlines()
     assert (first, "closed " in line) == ("LIVE · Nothing is open.", True)
+
+
+@pytest.mark.parametrize(
+    ("end", "first", "when", "listed"),
+    [
+        ("restored", "LIVE · A7 · The power is back · Norra Ekbyn", "Closed: ", "closed "),
+        ("retracted", "LIVE · A7 · Power cut · Norra Ekbyn", "All of it was retracted: ", "retr"),
+        ("cancelled", "LIVE · A7 · Power cut · Norra Ekbyn", "Cancelled: ", "cancelled "),
+    ],
+)
+def test_what_is_over_says_how_it_ended_and_where(
+    daemon: Daemon, run: Run, end: str, first: str, when: str, listed: str
+) -> None:
+    over = daemon.incident(closed_at=START, end=end, areas=[], ended=["norra-ekbyn"], headline="")
+    daemon.answers[A7] = (200, over)
+    lines = run("status", "A7").out.splitlines()
+    assert lines[0] == first
+    assert [line.startswith(f"{when}Monday 23 November 2099") for line in lines].count(True) == 1
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [over], "next": ""})
+    (line,) = run("incidents", "list").out.splitlines()[1:]
+    assert f"Norra Ekbyn  {listed}" in line
+
+
+def test_a_retraction_among_the_words_says_of_which(daemon: Daemon, run: Run) -> None:
+    said = daemon.incident()["updates"][0]
+    taken = [
+        said | {"update": 2, "kind": "correction", "corrects": 1},
+        said | {"update": 3, "kind": "retraction", "corrects": 2},
+        said | {"update": 4, "kind": "retraction", "corrects": None},
+    ]
+    daemon.answers[A7] = (200, daemon.incident(updates=taken))
+    out = run("status", "A7").out
+    for words in ("correction of A7-1", "retraction of A7-2", "retraction of all of A7"):
+        assert f"  {words}  Anna: " in out
 
 
 def test_a_scheduled_update_says_when_and_not_a_word_of_the_machine(

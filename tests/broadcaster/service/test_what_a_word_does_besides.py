@@ -9,7 +9,7 @@ import pytest
 
 from broadcaster.testing.operators import CONFIGURATION, Daemonless
 
-REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
+REPORT: dict[str, Any] = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
 UPDATES = "/api/v1/incidents/A1/updates"
 EIGHT = {"start": "2026-11-23T07:00:00+00:00", "end": "2026-11-23T11:00:00+00:00"}
 NINE = {"start": "2026-11-23T08:00:00+00:00", "end": "2026-11-23T12:00:00+00:00"}
@@ -91,6 +91,13 @@ def test_what_an_operator_writes_himself_is_no_change_besides(
     said(desk, **REPORT | {"etr": SPRING})
     said(desk, "Montör är på väg.", kind="update")
     assert told(desk, "changes", **command) == {}
+
+
+def test_the_last_word_that_is_taken_back_leaves_nothing(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["nothing_stands"] is False
+    said(desk, "Montör är på väg.", kind="update")
+    assert told(desk, "nothing_stands", kind="retraction") is False
+    assert told(desk, "nothing_stands", kind="retraction", corrects=1) is True
 
 
 def test_what_was_over_is_told_to_go_on(desk: Daemonless) -> None:

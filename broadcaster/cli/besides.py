@@ -1,0 +1,106 @@
+"""What a word does besides what it says, for the operator: told in a preview, in a question and in an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from broadcaster.cli.opening import Talk, now
+from broadcaster.cli.saying import Voice
+
+Told = Mapping[str, Any]
+_LONGEST = 60
+"""Characters of a cause or an instruction that are shown."""
+
+
+def changes(talk: Talk, told: Told) -> Iterator[str]:
+    """The facts that go or come back by it; nothing where none does."""
+    _ = talk.voice.say
+    if told.get("nothing_stands"):
+        incident = str(told.get("incident") or told["name"]).partition("-")[0]
+        yield _("Nothing of {name} stands after it.", name=incident)
+    changed = "; ".join(_changes(talk, told.get("changes") or {}))
+    if changed:
+        yield _("Changes with it: {facts}", facts=changed)
+
+
+def wordless(talk: Talk, told: Told) -> Iterator[str]:
+    """The languages that lack the operator's words, and how he gives them."""
+    for tag in told.get("no_text_in") or ():
+        yield f"{_wordless(talk.voice, tag)} {_remedy(talk.voice, told, tag)}".rstrip()
+
+
+def _wordless(voice: Voice, tag: str) -> str:
+    _ = voice.say
+    return _(
+        "No text in {language}: your words stand there untranslated.",
+        language=voice.language_name(tag),
+    )
+
+
+def _remedy(voice: Voice, told: Told, tag: str) -> str:
+    """How the text is given: before it is sent and after. What is over would be opened again by a further word."""
+    _ = voice.say
+    if not told.get("incident"):
+        return _('Add: --text-{tag} "…"', tag=tag)
+    if not told.get("areas"):
+        return ""
+    return _(
+        'To give it: broadcaster update {name} "…" --text-{tag} "…"',
+        name=told["incident"],
+        tag=tag,
+    )
+
+
+def _changes(talk: Talk, changed: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Such as "bedömning 23.30 → ingen", the gravest first."""
+    for name, (word, nothing) in _words(talk.voice).items():
+        if name in changed:
+            before, after = changed[name]["before"], changed[name]["after"]
+            near = _time(name, before) or now()  # on one day, the day is said once
+            stood = _value(talk, name, before, now()) or nothing
+            stands = _value(talk, name, after, near) or nothing
+            yield f"{word} {stood} → {stands}"
+
+
+def _time(name: str, value: Any) -> datetime | None:
+    """The time that a fact is, or begins with; None for another and for none."""
+    if name not in ("planned", "etr", "since") or not value:
+        return None
+    return datetime.fromisoformat(str(value).partition("/")[0])
+
+
+def _words(voice: Voice) -> dict[str, tuple[str, str]]:
+    """What each fact is called, and what stands where there is none."""
+    _ = voice.say
+    return {
+        "areas": (_("area"), _("nowhere")),
+        "planned": (_("planned time"), _("none")),
+        "etr": (_("estimate"), _("none")),
+        "since": (_("since"), _("unknown")),
+        "severity": (_("severity"), _("none")),
+        "affected": (_("number affected"), _("unknown")),
+        "headline": (_("headline"), _("Power cut")),
+        "cause": (_("cause"), _("none")),
+        "instruction": (_("instruction"), _("none")),
+    }
+
+
+def _value(talk: Talk, name: str, value: Any, near: datetime) -> str:
+    """A fact as it is said, a time as short as it stays true beside `near`; "" for none."""
+    voice = talk.voice
+    if value in (None, "", []):
+        return ""
+    if name == "areas":
+        return ", ".join(talk.area_names(list(value)))
+    if name == "planned":
+        start, _slash, end = str(value).partition("/")
+        ends = voice.clock(end, near=datetime.fromisoformat(start))
+        return f"{voice.clock(start, near=near)} – {ends}"
+    if name in ("etr", "since"):
+        return voice.clock(str(value), near=near)
+    if name == "affected":
+        return voice.number(value)
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,0 +1,178 @@
+"""The operator sees what his word does: its kind, what goes or comes back by it, who gets no words of his."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, organisation
+
+Run = Callable[..., Ended]
+UPDATES = "POST /api/v1/incidents/A7/updates"
+PREVIEW = "POST /api/v1/preview"
+ORGANISATION = "GET /api/v1/organisation"
+CHANGES = {
+    "etr": {"before": "2099-11-23T22:30:00+00:00", "after": None},
+    "cause": {"before": "A digger " + "x" * 60, "after": "Lightning"},
+    "planned": {
+        "before": "2099-11-23T08:00:00+00:00/2099-11-23T12:00:00+00:00",
+        "after": "2099-11-23T07:00:00+00:00/2099-11-23T11:00:00+00:00",
+    },
+    "areas": {"before": ["norra-ekbyn"], "after": ["norra-ekbyn", "sodra-ekbyn"]},
+    "affected": {"before": None, "after": 1340},
+    "headline": {"before": "Water leak", "after": ""},
+}
+CHANGED = (
+    "Changes with it: area Norra Ekbyn → Norra Ekbyn, Södra Ekbyn; "
+    "planned time Mon 23 Nov 2099 09:00 – 13:00 → 08:00 – 12:00; "
+    "estimate Mon 23 Nov 2099 23:30 → none; number affected unknown → 1,340; "
+    f"headline Water leak → Power cut; cause A digger {'x' * 50}… → Lightning"
+)
+WORDLESS = 'No text in Swedish: your words stand there untranslated. Add: --text-sv "…"'
+UTAN = "Utan text på engelska: där står dina ord oöversatta."
+
+
+def swedish(daemon: Daemon) -> None:
+    daemon.answers[ORGANISATION] = (200, organisation(languages=["sv", "en"]))
+
+
+def test_a_preview_names_each_fact_that_changes_by_it(daemon: Daemon, run: Run) -> None:
+    moved = daemon.preview(
+        kind="retraction",
+        changes=CHANGES,
+        areas=["norra-ekbyn", "sodra-ekbyn"],
+        areas_before=["norra-ekbyn"],
+        etr_before=CHANGES["etr"]["before"],
+    )
+    daemon.answers[PREVIEW] = (200, moved)
+    lines = run("preview", "--kind", "retraction", "--incident", "A7").out.splitlines()
+    assert CHANGED in lines
+    assert not any(line.startswith("Now concerned as well") for line in lines)
+    assert not any(line.startswith("No estimate any more") for line in lines)
+
+
+def test_the_question_names_what_changes_and_the_language_without_a_text(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    asked = daemon.preview(asks=True, kind="retraction", changes=CHANGES, no_text_in=["sv"])
+    daemon.answers[PREVIEW] = (200, asked)
+    ended = at_terminal("retract", "A7", "Wrong.", typed="norra ekbyn\n")
+    assert ended.code == 0, ended.out
+    shown = " ".join(ended.out[: ended.out.index("nothing to give up")].split())
+    assert CHANGED in shown
+    assert WORDLESS in shown
+
+
+def test_the_answer_names_them_off_a_terminal_too(daemon: Daemon, run: Run) -> None:
+    swedish(daemon)
+    more = {"kind": "retraction", "corrects": 2, "update": 3, "no_text_in": ["en"]}
+    changes = {name: CHANGES[name] for name in ("etr", "affected")}
+    daemon.answers[UPDATES] = (201, daemon.accepted(changes=changes, **more))
+    lines = run("retract", "A7", "Fel.", "--yes").out.splitlines()
+    assert lines[0].endswith(" · Återtagande av A7-2 · Power cut · Norra Ekbyn")
+    assert [lines[1], lines[3]] == [
+        "Ändras därmed: bedömning mån 23 nov 2099 23.30 → ingen; antal berörda okänt → 1\xa0340",
+        f"{UTAN} " + 'Ge den så här: broadcaster update A7 "…" --text-en "…"',
+    ]
+
+
+def test_nothing_is_said_where_nothing_changes_besides(daemon: Daemon, run: Run) -> None:
+    nothing: dict[str, Any] = {"changes": {}, "no_text_in": [], "reopens": False}
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="correction", corrects=1, **nothing))
+    daemon.answers[PREVIEW] = (200, daemon.preview(**nothing))
+    out = run("correct", "A7", "x", "--yes").out + run("preview", "x").out
+    assert "Changes with it" not in out
+    assert "No text in" not in out
+    assert "opened again" not in out
+
+
+def test_who_is_told_that_it_is_over_is_not_advised_to_open_it_again(
+    daemon: Daemon, run: Run
+) -> None:
+    over = daemon.accepted(kind="restored", areas=[], ended=["norra-ekbyn"], no_text_in=["sv"])
+    daemon.answers[UPDATES] = (201, over)
+    out = run("restored", "A7", "It is back.", "--yes").out
+    assert "No text in Swedish: your words stand there untranslated.\n" in out
+    assert "broadcaster update" not in out
+
+
+def test_that_nothing_is_left_is_said_before_and_after(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(name="A7-3", nothing_stands=True))
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="retraction", nothing_stands=True))
+    for out in (run("preview", "--incident", "A7").out, run("retract", "A7", "--yes").out):
+        assert "\nNothing of A7 stands after it.\n" in out
+
+
+def test_json_has_what_the_daemon_says_of_it(daemon: Daemon, run: Run) -> None:
+    daemon.answers[UPDATES] = (201, daemon.accepted(changes=CHANGES, no_text_in=["sv"]))
+    answer = run("retract", "A7", "--yes", "--json").json
+    assert (answer["changes"], answer["no_text_in"]) == (CHANGES, ["sv"])
+
+
+OVER = {"headline": "", "kind": "restored", "areas": [], "ended": ["norra-ekbyn"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"kind": "retraction", "corrects": 1}, "Återtagande av A7-1 · Strömavbrott · Norra Ekbyn"),
+        (
+            {"kind": "retraction", "areas": [], "ended": ["norra-ekbyn"]},
+            "Återtagande av hela A7 · Strömavbrott · Norra Ekbyn",
+        ),
+        ({"kind": "correction", "corrects": 1}, "Rättelse av A7-1 · Strömavbrott · Norra Ekbyn"),
+        (OVER, "Strömmen är åter · Norra Ekbyn"),
+        (OVER | {"headline": "Vattenläcka"}, "Avhjälpt: Vattenläcka · Norra Ekbyn"),
+        (
+            OVER | {"kind": "correction", "corrects": 1},
+            "Rättelse av A7-1 · Strömmen är åter · Norra Ekbyn",
+        ),
+        (
+            OVER | {"areas": ["sodra-ekbyn"]},
+            "Strömmen är åter · Norra Ekbyn\nFortfarande berört: Södra Ekbyn",
+        ),
+        ({"kind": "update", "reopens": True}, "Öppnad igen · Strömavbrott · Norra Ekbyn"),
+        (
+            {"kind": "retraction", "corrects": 1, "reopens": True},
+            "Återtagande av A7-1 · Öppnad igen · Strömavbrott · Norra Ekbyn",
+        ),
+        ({"kind": "update"}, "Besked · Strömavbrott · Norra Ekbyn"),
+        ({"kind": "holding"}, "Inget nytt · Strömavbrott · Norra Ekbyn"),
+    ],
+)
+def test_the_first_line_says_what_kind_of_word_was_accepted_and_what_it_is_about(
+    daemon: Daemon, run: Run, answer: dict[str, Any], said: str
+) -> None:
+    swedish(daemon)
+    accepted = daemon.accepted(update=2, **{"headline": "", **answer})
+    daemon.answers[UPDATES] = (201, accepted)
+    out = run("update", "A7", "x", "--yes").out
+    assert out.startswith("LIVE · A7-2 mottaget ")
+    assert out.partition(" · ")[2].partition(" · ")[2].startswith(f"{said}\n")
+
+
+def test_what_is_scheduled_says_its_kind_and_what_it_does(daemon: Daemon, run: Run) -> None:
+    held = daemon.accepted(
+        held="scheduled",
+        release_at="2026-11-23T02:57:00+00:00",
+        kind="correction",
+        corrects=1,
+        no_text_in=["sv"],
+    )
+    daemon.answers[UPDATES] = (201, held)
+    out = run("correct", "A7", "x", "--yes").out
+    assert "goes out Monday 23 November 03:57 · Correction of A7-1 · Power cut" in out
+    assert "No text in Swedish" in out
+
+
+def test_a_preview_says_that_what_was_over_is_opened_again(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(name="A7-4", kind="update", reopens=True))
+    out = run("preview", "--incident", "A7", "Out again").out
+    assert "\nA7 was over: it is opened again.\n" in out
+
+
+def test_a_language_nobody_knows_is_named_by_its_tag(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(no_text_in=["qx-0"]))
+    assert "No text in qx-0: " in run("preview", "x").out

@@ -13,7 +13,7 @@ Run = Callable[..., Ended]
 UPDATES = "POST /api/v1/incidents/A7/updates"
 PREVIEW = "POST /api/v1/preview"
 ORGANISATION = "GET /api/v1/organisation"
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "etr": {"before": "2099-11-23T22:30:00+00:00", "after": None},
     "cause": {"before": "A digger " + "x" * 60, "after": "Lightning"},
     "planned": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import sys
 import time
@@ -252,7 +253,7 @@ def test_the_reader_library_keeps_ids_and_dates_over_a_correction(
         max_size=6,
     ).map("".join)
 )
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=800, deadline=None)
 def test_no_text_breaks_a_feed_or_becomes_markup(text: str) -> None:
     told = update(1, Kind.REPORT, NOW, text or "x", cause=text, instruction=text)
     shown = board(replace(power_cut(headline=text), updates=(told,)))
@@ -295,9 +296,11 @@ def odd_text(chance: random.Random) -> str:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_odd_texts_leave_every_feed_well_formed_for_three_parsers() -> None:
-    chance, per_feed, texts = random.Random(22), 50, 0
-    while texts < 100_000:
+def test_thousands_of_odd_texts_leave_every_feed_well_formed_for_three_parsers() -> None:
+    seed = random.randrange(10**6)  # others in every run; `make soak` takes many more of them
+    chance, per_feed, texts = random.Random(seed), 50, 0
+    print(f"seed {seed}")
+    while texts < (100_000 if os.environ.get("SOAK") else 25_000):
         told = tuple(
             update(
                 number,

@@ -9,7 +9,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Kind, Severity
-from broadcaster.domain.standing import what_stands
+from broadcaster.domain.standing import estimate_of, what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.consequences import consequences
@@ -61,7 +61,7 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "planned": span(update),
         "text": dict(update.texts),
         "strikes": _strikes(prepared),
-        "etr_before": iso(before.etr) if before else None,
+        "etr_before": iso(estimate_of(before)) if before else None,
         "areas_before": list(before.areas) if before else [],
         "recipients": _recipients(reached, prepared),
         "parts": _parts(reached, prepared.plan.texts),

@@ -23,9 +23,13 @@ def said(desk: Daemonless, text: str = "", **more: Any) -> Any:
     return answer.json
 
 
+def told_before(desk: Daemonless, **command: Any) -> Any:
+    return desk.ask("POST", "/api/v1/preview", {"incident": "A1", **command}).json
+
+
 def told(desk: Daemonless, name: str, **command: Any) -> Any:
     """What the preview and then the answer tell under `name`: the same."""
-    before = desk.ask("POST", "/api/v1/preview", {"incident": "A1", **command}).json[name]
+    before = told_before(desk, **command)[name]
     after = said(desk, **command)[name]
     assert before == after
     return after
@@ -105,6 +109,13 @@ def test_what_was_over_is_told_to_go_on(desk: Daemonless) -> None:
     assert told(desk, "reopens", kind="restored", text="Åter.") is False
     assert told(desk, "reopens", kind="update", text="Borta igen.") is True
     assert told(desk, "reopens", kind="update", text="Fortfarande.") is False
+
+
+def test_an_estimate_of_what_is_over_is_none_that_falls_away(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"etr": SPRING})
+    assert told_before(desk, text="Nu.")["etr_before"] == SPRING
+    said(desk, "Åter.", kind="restored")
+    assert told_before(desk, text="Borta igen.")["etr_before"] is None
 
 
 def test_a_language_that_lacks_the_operators_words_is_told(desk: Daemonless) -> None:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 AGAIN = 0.1
 RENEW = 2.0
+LOOK_AGAIN = 1.0  # between two looks for a post the words that wait for one look go
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
 
@@ -256,6 +257,11 @@ class PostLane(Lane):
     async def _resolve(self, claim: Claim) -> None:
         """Look for the uncertain step of a delivery: found, it goes on; missing, it is posted again; else later."""
         step = next(step for step in claim.steps if step.uncertain)
+        if not isinstance(
+            self.adapter, CanFind
+        ):  # the channel was of another kind when it was tried
+            await self._record(claim, partial(self._leave_in_doubt, claim, step))
+            return
         attempt = self.attempt(step.attempts, claim.not_after, first=step.first_tried_at)
         try:
             receipt = await self._held(
@@ -266,7 +272,8 @@ class PostLane(Lane):
             )
         except Failure as failure:
             now = self.around.clock()
-            again = self.later(pause(claim.attempts, self.chance(), failure.retry_after))
+            wait = pause(claim.attempts, self.chance(), failure.retry_after)
+            again = self.later(max(wait, LOOK_AGAIN))
             self.count(failure.outcome, failure)
             sentence = failure.sentence
             await self._record(
@@ -277,6 +284,11 @@ class PostLane(Lane):
             )
             return
         await self._resolved(claim, step, receipt)
+
+    def _leave_in_doubt(self, claim: Claim, step: Step, connection: Any) -> None:
+        now = self.around.clock()
+        sentence = "It may have gone, and this channel cannot look for it."
+        self._settle_uncertain(connection, claim, step, sentence, now, now)
 
     async def _resolved(self, claim: Claim, step: Step, receipt: Receipt | None) -> None:
         now = self.around.clock()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection, update as sql_update
 
+from broadcaster.channel import Attempt, Message, Receipt, Transient
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service import resending
 from broadcaster.service.commands import Refused
+from broadcaster.store import tables as t
 from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
@@ -19,6 +23,7 @@ from broadcaster.testing.servers import (
     performed_not_answered,
     unavailable,
 )
+from channels.mastodon import MastodonAdapter
 
 MakeRig = Callable[..., Rig]
 
@@ -64,3 +69,41 @@ def test_a_retracted_post_that_is_found_later_is_taken_away(rig: MakeRig) -> Non
         wrong = far.effects[0]
         assert [effect.kind for effect in far.effects].count("delete") == 1
         assert "Koka" in wrong.text
+
+
+def test_a_far_side_that_never_tells_what_it_has_holds_up_no_later_word(rig: MakeRig) -> None:
+    class Mute(MastodonAdapter):
+        def find(self, message: Message, attempt: Attempt) -> Receipt | None:
+            looks.append(message.number)
+            raise Transient("Ask again.", retry_after=0.0)
+
+    looks: list[int] = []
+    with MastodonServer() as far:
+        far.next(performed_not_answered(), method="POST", path="statuses")
+        mute = {"social": lambda built: Mute(built.settings, built.context)}
+        engine = rig({"social": mastodon(far, deadline="2s")}, swap=mute)
+        engine.say("Strömmen är borta.")
+        engine.reached(State.UNCERTAIN, channel="social")
+        engine.say("Strömmen är borta även i Södra Ekbyn.", Kind.UPDATE)
+        engine.accepted("social", 2)
+        assert len(looks) < 3
+        engine.say("Bara i Norra Ekbyn.", Kind.CORRECTION)
+        engine.accepted("social", 3)
+        assert engine.state("social", 1) == State.UNCERTAIN
+
+
+def test_a_post_in_doubt_on_a_channel_that_can_no_longer_look_is_settled_without(
+    rig: MakeRig,
+) -> None:
+    with WebhookReceiver() as far:
+        engine = rig({"hook": webhook(far)})
+        engine.pause("hook")
+        engine.say("Strömmen är borta.")
+        in_doubt = [
+            sql_update(t.delivery).values(state=State.UNCERTAIN),
+            sql_update(t.step).values(outcome="uncertain"),
+        ]
+        for change in in_doubt:  # as another kind of channel of this name has left it
+            engine.store.write(partial(Connection.execute, statement=change)).result()
+        engine.resume("hook")
+        engine.accepted("hook")

@@ -154,7 +154,7 @@ def test_the_alphabet_is_that_of_another_codec() -> None:
         assert (1 if letter in BASIC else 2 if letter in EXTENSION else 0) == expected, hex(point)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(gsm_text)
 @example("x" * 152 + "€")
 def test_gsm7_parts_equal_those_of_smsutil(text: str) -> None:
@@ -163,7 +163,7 @@ def test_gsm7_parts_equal_those_of_smsutil(text: str) -> None:
     assert measure_sms(text).units == sum(part.bytes for part in parts)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(mixed_text)
 @example("😀" * 36)
 def test_any_parts_equal_those_of_smsutil(text: str) -> None:
@@ -178,7 +178,7 @@ def test_any_parts_equal_those_of_smsutil(text: str) -> None:
         assert measure.encoding == {"gsm0338": "GSM-7", "utf_16_be": "UCS-2"}[reference.encoding]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(mixed_text)
 def test_parts_are_legal_join_to_the_text_and_are_as_few_as_can_be(text: str) -> None:
     composed = unicodedata.normalize("NFC", text)
@@ -198,7 +198,7 @@ def test_parts_are_legal_join_to_the_text_and_are_as_few_as_can_be(text: str) ->
         assert used + 2 * wide > room or (used + wide > room and following[0] not in EXTENSION)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(mixed_text)
 def test_plain_text_never_costs_more_parts_and_says_what_changed(text: str) -> None:
     result = plain(text)

@@ -149,7 +149,7 @@ def test_shortening_cuts_after_a_word_and_keeps_the_link() -> None:
     assert shorten(f"{LINK} {LINK} {LINK}", 60, grapheme_length, link=LINK) == LINK
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(texts, st.integers(90, 300), st.sampled_from(MEASURES))
 def test_parts_fit_lose_nothing_and_cut_no_link(text: str, limit: int, measure: Measure) -> None:
     parts = split_text(text, limit, measure)
@@ -162,7 +162,7 @@ def test_parts_fit_lose_nothing_and_cut_no_link(text: str, limit: int, measure: 
         ]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(texts, st.integers(60, 300), st.sampled_from(MEASURES))
 def test_a_shortened_text_fits_and_is_a_beginning_with_the_link(
     text: str, limit: int, measure: Measure

@@ -1,4 +1,4 @@
-"""One desk with its listeners for every test."""
+"""`desk`: an operators' desk with its listeners."""
 
 from __future__ import annotations
 

@@ -184,9 +184,9 @@ class _Planner:
 
     # ---------------------------------------------------------------------------------------------------------- posts
     def _puts_right(self, name: str) -> bool:
-        """Whether readers of a channel may have the text that is corrected or retracted when this goes out."""
+        """Whether a text that is corrected or retracted may stand in a channel when this goes out."""
         until_then = self.later and name in self.sent.channels
-        return self.update.kind in CORRECTING and (self.sent.may_have(name) or until_then)
+        return self.update.kind in CORRECTING and (bool(self.sent.posts(name)) or until_then)
 
     @property
     def _leaves_nothing(self) -> bool:

@@ -21,10 +21,6 @@ class SentSteps:
     went: frozenset[str] = frozenset()
     steps: Mapping[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
 
-    def may_have(self, channel: str) -> bool:
-        """Whether somebody may have read the wrong text there."""
-        return channel in self.went
-
     def posts(self, channel: str) -> tuple[tuple[int, str], ...]:
         """The posts that are to be changed or taken away, in order: step id and language."""
         return self.steps.get(channel, ())

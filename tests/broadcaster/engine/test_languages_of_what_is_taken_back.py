@@ -130,6 +130,17 @@ def test_who_was_told_nothing_hears_of_no_retraction_of_it_all(rig: MakeRig) -> 
         assert far.effects == []
 
 
+def test_a_channel_that_refused_the_wrong_text_opens_with_no_retraction_of_it(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        far.next(answers(422), method="POST")
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="social")
+        engine.say(kind=Kind.RETRACTION, whole=True)
+        assert engine.state("social", 2) == ""
+        assert far.effects == []
+
+
 def test_a_retraction_at_a_later_time_also_follows_what_goes_out_until_then(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from broadcaster.store import Store
 
 T = TypeVar("T")
-_PATIENCE = 20.0
+_PATIENCE = 45.0
 _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )

@@ -258,7 +258,7 @@ class FarEnd:
         with self._happened:
             self._happened.notify_all()
 
-    def wait_for(self, wanted: int | Callable[[Self], bool], seconds: float = 10.0) -> None:
+    def wait_for(self, wanted: int | Callable[[Self], bool], seconds: float = 30.0) -> None:
         """Wait until so many requests have arrived, or until ``wanted(self)`` is true.
 
         Event based: looked at again after each request and effect. Raises TimeoutError, saying

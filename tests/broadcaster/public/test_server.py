@@ -63,7 +63,7 @@ def read_all(client: socket.socket) -> bytes:
     return got
 
 
-def until(true: Callable[[], bool], within: float = 10.0) -> None:
+def until(true: Callable[[], bool], within: float = 30.0) -> None:
     end = time.monotonic() + within
     while not true():
         assert time.monotonic() < end, "it did not happen in time"

@@ -254,7 +254,7 @@ def _follow(talk: Talk, answer: dict[str, Any], manner: Manner) -> None:
     if manner.as_json:
         out_json({**answer, "deliveries": list(view.deliveries)})
     else:
-        _close(talk, incident, list(view.deliveries))
+        _close(talk, answer, list(view.deliveries))
     if manner.wait is not None and not everywhere(view.deliveries):
         _ = talk.voice.say
         name = f"{incident}-{number}"
@@ -297,16 +297,16 @@ def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
     out(_("Change it: broadcaster scheduled change {name} --at TIME", name=name))
 
 
-def _close(talk: Talk, incident: str, deliveries: list[Mapping[str, Any]]) -> None:
+def _close(talk: Talk, answer: Mapping[str, Any], deliveries: list[Mapping[str, Any]]) -> None:
+    """How far it has come, and what can be done next: what is taken back whole cannot be corrected."""
     _ = talk.voice.say
+    name = answer["incident"]
     out()
     out(standing(deliveries, talk.voice))
-    out(
-        _(
-            'Watch: broadcaster status {name} --watch   Put right: broadcaster correct {name} "…"',
-            name=incident,
-        )
-    )
+    next_acts = [_("Watch: broadcaster status {name} --watch", name=name)]
+    if not answer.get("nothing_stands"):
+        next_acts.append(_('Put right: broadcaster correct {name} "…"', name=name))
+    out("   ".join(next_acts))
 
 
 def add_to(app: Typer) -> None:

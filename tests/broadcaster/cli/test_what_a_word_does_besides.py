@@ -105,6 +105,13 @@ def test_that_nothing_is_left_is_said_before_and_after(daemon: Daemon, run: Run)
         assert "\nNothing of A7 stands after it.\n" in out
 
 
+def test_nobody_is_advised_to_correct_what_does_not_stand(daemon: Daemon, run: Run) -> None:
+    assert "Put right: broadcaster correct A7" in run("retract", "A7", "--yes").out
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="retraction", nothing_stands=True))
+    out = run("retract", "A7", "--all", "--yes").out
+    assert out.endswith("\nWatch: broadcaster status A7 --watch\n")
+
+
 def test_json_has_what_the_daemon_says_of_it(daemon: Daemon, run: Run) -> None:
     daemon.answers[UPDATES] = (201, daemon.accepted(changes=CHANGES, no_text_in=["sv"]))
     answer = run("retract", "A7", "--yes", "--json").json

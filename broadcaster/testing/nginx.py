@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from broadcaster.testing.peers import PEERS, free_port, unprivileged
+from broadcaster.testing.peers import PEERS, free_ports, unprivileged
 from broadcaster.testing.tls import Authority
 
 # What Debian's /etc/nginx/nginx.conf sets before it includes a site, as far as it could change an answer.
@@ -63,7 +63,7 @@ class NginxServer:
     """
 
     def __init__(self, site: Path, behind: Mapping[int, int]) -> None:
-        self.ports = {80: free_port(), 443: free_port()}
+        self.ports = dict(zip((80, 443), free_ports(2), strict=True))
         self._owner = unprivileged("www-data")
         self.folder = Path(tempfile.mkdtemp(prefix="nginx-"))
         (self.folder / "main.conf").write_text(_MAIN.format(folder=self.folder))

@@ -71,6 +71,10 @@ def test_setup_refuses_an_environment_where_another_package_owns_our_name(
     other.mkdir()
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody-elses\nVersion: 1.0\n")
     (other / "RECORD").write_text(f"{name}/__init__.py,,\n")
+    (packages / name).mkdir()
+    (
+        packages / name / "__init__.py"
+    ).touch()  # from Python 3.12 on a file that is not there counts for nothing
     answer = setup(tree)
     assert answer.returncode == 2
     assert "somebody-elses" in answer.stderr

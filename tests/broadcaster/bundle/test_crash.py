@@ -144,6 +144,7 @@ def assert_mended(root: Path, revision: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_kill_anywhere_leaves_the_old_or_the_new_revision_whole(tmp_path: Path) -> None:
     origin = tmp_path / "origin"
     publish(origin, "1.1")
@@ -171,6 +172,7 @@ def test_a_kill_anywhere_leaves_the_old_or_the_new_revision_whole(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_writer_killed_while_mending_is_mended_too(tmp_path: Path) -> None:
     root = tmp_path / "half"
 
@@ -197,6 +199,7 @@ def test_a_writer_killed_while_mending_is_mended_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_kill_during_the_very_first_publication_shows_nothing_or_all(tmp_path: Path) -> None:
     complete = 0
     for step in range(1, 10_000, 2):

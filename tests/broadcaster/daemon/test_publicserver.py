@@ -95,7 +95,7 @@ def serve(folder: Path, listen: Listen) -> subprocess.CompletedProcess[str]:
     path.write_text(json.dumps(document))
     program = "from broadcaster.cli import main; main()"
     command = [sys.executable, "-c", program, "serve", "--config", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_the_daemon_does_not_start_beside_another_web_server(

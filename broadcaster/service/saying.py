@@ -61,7 +61,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
             if known is not None:
                 return dict(known[1]), False
         _refuse_repetition(connection, command, update, now)
-        if not last and prepared.went != _went(connection, prepared.record, prepared.drafted):
+        went = _went(connection, prepared.record, prepared.drafted, hold=True)
+        if not last and prepared.went != went:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
         answer = update_answer(connection, accepted.update_id, languages[0]) | told
@@ -157,13 +158,17 @@ def _naming_what_it_leaves(drafted: Draft, configuration: Configuration) -> Draf
     return replace(drafted, update=replace(update, ended=left))
 
 
-def _went(connection: Connection, record: IncidentRecord | None, drafted: Draft) -> SentSteps:
+def _went(
+    connection: Connection, record: IncidentRecord | None, drafted: Draft, *, hold: bool = False
+) -> SentSteps:
     if record is None or drafted.update.kind not in CORRECTING:
         return SentSteps()
     if drafted.target is not None and not drafted.whole:
         numbers = [drafted.target.said.number]
     else:
         numbers = [update.said.number for update in record.updates]
+    if hold:
+        sent.hold_posts(connection, record.id, numbers)
     return sent.of_updates(connection, record.id, numbers)
 
 

@@ -21,6 +21,11 @@ from sqlalchemy import Connection, Select, select
 from broadcaster.store import tables as t
 
 
+def hold_incident(connection: Connection, incident_id: int) -> None:
+    """Hold an incident, before all that is its."""
+    _hold(connection, select(t.incident.c.id).where(t.incident.c.id == incident_id))
+
+
 def hold_incident_of(connection: Connection, update_id: int) -> None:
     """Hold the incident of an update, before the update itself."""
     mine = select(t.update.c.incident_id).where(t.update.c.id == update_id).scalar_subquery()

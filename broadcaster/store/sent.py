@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, or_, select
 
-from broadcaster.domain.delivery import State, StepKind
-from broadcaster.store import tables as t
+from broadcaster.domain.delivery import Shape, State, StepKind
+from broadcaster.store import rowlocks, tables as t
 
 _WENT = frozenset({State.SENDING, State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.BOUNCED})
 
@@ -63,6 +63,17 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
         steps[channel] = (*steps.get(channel, ()), (row.id, row.language))
     return SentSteps(
         tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps
+    )
+
+
+def hold_posts(connection: Connection, incident_id: int, numbers: Sequence[int]) -> None:
+    """Let no post of these updates begin before this write ends: what `of_updates` says is then true until it does."""
+    rowlocks.hold_incident(connection, incident_id)
+    rowlocks.hold_deliveries(
+        connection,
+        t.delivery.c.incident_id == incident_id,
+        t.delivery.c.number.in_(numbers),
+        t.delivery.c.shape == Shape.POST,
     )
 
 

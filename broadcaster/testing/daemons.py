@@ -86,8 +86,20 @@ class Daemon:
 
     @property
     def files(self) -> int:
-        """How many files it has open, sockets included."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+        """How many files it has open, connections apart."""
+        return len(self._open()) - self.sockets
+
+    @property
+    def sockets(self) -> int:
+        """How many connections it holds, and sockets that listen."""
+        return sum(name.startswith("socket:") for name in self._open())
+
+    def _open(self) -> list[str]:
+        names = []
+        for each in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                names.append(str(each.readlink()))
+        return names
 
     @property
     def memory(self) -> int:

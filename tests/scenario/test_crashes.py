@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from broadcaster.store import Store
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Lives, Order
 from broadcaster.testing.crashpoints import POINTS
-from broadcaster.testing.peers import PostgresServer
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
@@ -39,7 +37,6 @@ INCIDENTS = 60 if SOAK else 8
 RANDOM_KILLS = 400 if SOAK else 6
 ROUNDS = 12 if SOAK else 1
 READERS = 120
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))]
 
 
 def orders() -> list[Order]:
@@ -58,17 +55,6 @@ def orders() -> list[Order]:
             Order(f"i{number}u5", "retraction", severities[2], first, f"i{number}u4"),
         ]
     return said
-
-
-@pytest.fixture(params=DATABASES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/broadcaster.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgresql")
-    url = server.database()
-    yield url
-    server.drop(url)
 
 
 def plan(dice: random.Random, names: list[str]) -> list[dict[str, Any]]:

@@ -236,7 +236,8 @@ def _facts(talk: Talk, incident: Incident) -> Iterator[str]:
         yield ends.get(str(incident.get("end")), _("Closed: {moment}", moment=moment))
     if incident.get("since"):
         yield _("Since: {moment}", moment=voice.moment(incident["since"], near=now()))
-    yield from times(talk, incident)
+    taken_back = {"planned": None} if incident.get("end") == "retracted" else {}
+    yield from times(talk, {**incident, **taken_back})
 
 
 def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:

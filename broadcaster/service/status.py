@@ -132,7 +132,7 @@ def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
         "etr": iso(estimate_of(said)) if said else None,
         "promise": iso(said.promise) if said and is_open else None,
         "overdue": bool(said and is_open and said.promise and said.promise < now),
-        "planned": span(said) if said else None,
+        "planned": span(named) if named else None,
         "release_at": iso(waits.release_at) if waits else None,
     }
 

@@ -290,6 +290,17 @@ def test_what_is_over_says_how_it_ended_and_where(
     assert f"Norra Ekbyn  {listed}" in line
 
 
+def test_planned_work_that_was_retracted_is_called_so_but_not_promised(
+    daemon: Daemon, run: Run
+) -> None:
+    planned = {"start": START, "end": END}
+    gone = daemon.incident(closed_at=START, end="retracted", planned=planned, headline="")
+    daemon.answers[A7] = (200, gone)
+    out = run("status", "A7").out
+    assert out.startswith("LIVE · A7 · Planned power cut · ")
+    assert "Planned: " not in out
+
+
 def test_a_retraction_among_the_words_says_of_which(daemon: Daemon, run: Run) -> None:
     said = daemon.incident()["updates"][0]
     taken = [

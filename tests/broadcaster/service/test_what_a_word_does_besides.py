@@ -193,6 +193,13 @@ def test_what_is_over_says_how_it_ended_and_where_it_was(
     assert (item["areas"], item["headline"]) == ([], "Vattenläcka")
 
 
+def test_planned_work_that_was_retracted_is_still_called_planned(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"planned": EIGHT})
+    said(desk, kind="retraction", all=True)
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert (item["end"], item["planned"]) == ("retracted", EIGHT)
+
+
 def test_what_was_cancelled_before_it_went_out_says_that_it_was(desk: Daemonless) -> None:
     said(desk, **REPORT | {"at": "2026-11-22T13:30:00+01:00"})
     desk.ask("DELETE", "/api/v1/scheduled/A1-1")

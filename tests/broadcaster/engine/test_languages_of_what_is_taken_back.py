@@ -179,6 +179,21 @@ def test_who_never_heard_that_it_opened_again_reads_that_it_is_over(rig: MakeRig
         assert newest.startswith("DEMO: Ekbyns Energi: Strömmen är åter i Norra Ekbyn.")
 
 
+def test_who_never_heard_of_the_end_that_is_corrected_reads_that_it_is_over(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, {"sv": "Strömmen är borta."}, "social")
+        engine.pause("social")
+        engine.say(kind=Kind.RESTORED)
+        engine.say("Den kom redan 20.15.", Kind.CORRECTION)
+        engine.resume("social")
+        engine.accepted("social", 3)
+        *_, newest = in_language(far, "sv")
+        no_word_of_what_was_wrong(newest)
+        assert newest.startswith("DEMO: Ekbyns Energi: Strömmen är åter i Norra Ekbyn.")
+        assert "Den kom redan 20.15." in newest
+
+
 def test_a_language_that_never_had_the_wrong_text_opens_with_how_it_stands(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})

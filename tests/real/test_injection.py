@@ -168,6 +168,7 @@ def page(chromium_path: Path) -> Iterator[Page]:
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.real("chromium")
 def test_a_browser_runs_nothing_of_them_and_asks_for_nothing(page: Page) -> None:
     """Without the policy that the public server adds: escaping alone must hold."""

@@ -153,6 +153,7 @@ def test_axe_finds_nothing_and_no_request_leaves_the_page(
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.real("html-validate")
 def test_html_validate_finds_nothing(html_validate_path: Path, tmp_path: Path) -> None:
     for state in STATES:

@@ -140,6 +140,7 @@ def _serving(folder: Path, installed: Installed) -> Iterator[None]:
             daemon.terminate()
 
 
+@pytest.mark.slow
 def test_it_keeps_every_promise_of_the_contract_suite(installed: Installed) -> None:
     tried = installed.run("pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert tried.returncode == 0, tried.stdout

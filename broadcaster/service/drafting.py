@@ -52,7 +52,7 @@ def draft(
     Raises:
         Refused: it cannot be said; the sentence tells why and what to do.
     """
-    target = target_of(command, record, settings, now)
+    target = target_of(command, record, now)
     audience = _audience(command, record, target)
     base = _base(command, record, target, audience)
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)

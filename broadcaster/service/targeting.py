@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from broadcaster.domain.incident import Kind
 from broadcaster.domain.standing import newest_standing, went_out
 from broadcaster.service.commands import Command, Refused, Why
-from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 TYPED_TWICE_WITHIN = timedelta(minutes=10)
@@ -19,7 +17,7 @@ NOT_OUT_YET = (
 
 
 def target_of(
-    command: Command, record: IncidentRecord | None, settings: Settings, now: datetime
+    command: Command, record: IncidentRecord | None, now: datetime
 ) -> UpdateRecord | None:
     """The update that a correction or retraction is about; None for another kind, and for the whole incident.
 
@@ -39,7 +37,7 @@ def target_of(
     if target is None:
         raise nothing_stands(record)
     if command.kind is Kind.RETRACTION:
-        _refuse_typed_twice(record, target, ZoneInfo(settings.organisation.timezone), now)
+        _refuse_typed_twice(record, target, now)
     return target
 
 
@@ -62,9 +60,7 @@ def _waits(word: UpdateRecord) -> bool:
     return word.said.released_at is None and word.cancelled_at is None
 
 
-def _refuse_typed_twice(
-    record: IncidentRecord, target: UpdateRecord, zone: ZoneInfo, now: datetime
-) -> None:
+def _refuse_typed_twice(record: IncidentRecord, target: UpdateRecord, now: datetime) -> None:
     """Who saw no answer retracts again: the second must not take back what nobody meant."""
     said = [word.said for word in went_out(record.updates) if word.said.kind is not Kind.HOLDING]
     last = said[-1]
@@ -75,7 +71,7 @@ def _refuse_typed_twice(
         "{gone} was retracted {time}. To take back {name} as well: broadcaster retract {name}. Nothing was sent.",
         Why.CONFLICT,
         gone=f"{record.name}-{last.corrects}" if last.corrects else record.name,
-        time=out_at.astimezone(zone).strftime("%H.%M"),
+        time=out_at.isoformat(timespec="minutes"),
         name=target.said.name,
     )
 

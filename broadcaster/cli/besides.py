@@ -17,9 +17,11 @@ _LONGEST = 60
 def changes(talk: Talk, told: Told) -> Iterator[str]:
     """The facts that go or come back by it; nothing where none does."""
     _ = talk.voice.say
+    incident = str(told.get("incident") or told.get("name") or "").partition("-")[0]
     if told.get("nothing_stands"):
-        incident = str(told.get("incident") or told["name"]).partition("-")[0]
         yield _("Nothing of {name} stands after it.", name=incident)
+    if told.get("closes"):
+        yield _("{name} is over again with it.", name=incident)
     changed = "; ".join(_changes(talk, told.get("changes") or {}))
     if changed:
         yield _("Changes with it: {facts}", facts=changed)

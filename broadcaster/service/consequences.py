@@ -28,7 +28,8 @@ def consequences(
     """What the command does to `record` besides what its operator wrote, as JSON values for an answer.
 
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
-    back by it, `reopens` whether what was over goes on, `no_text_in` the languages in which something goes out without the operator's words.
+    back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
+    in which something goes out without the operator's words.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
@@ -36,8 +37,16 @@ def consequences(
         "changes": _changes(command, before, drafted),
         "nothing_stands": drafted.whole,
         "reopens": before is not None and not before.areas and bool(update.areas),
+        "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
     }
+
+
+def _is_over_again(before: Update | None, drafted: Draft) -> bool:
+    """Whether it takes back that what was over goes on; who says himself that it is over knows it."""
+    update = drafted.update
+    takes_back = update.kind in CORRECTING and not drafted.whole
+    return takes_back and before is not None and bool(before.areas) and not update.areas
 
 
 def _changes(command: Command, before: Update | None, drafted: Draft) -> dict[str, Any]:

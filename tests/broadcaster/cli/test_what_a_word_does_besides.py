@@ -105,6 +105,13 @@ def test_that_nothing_is_left_is_said_before_and_after(daemon: Daemon, run: Run)
         assert "\nNothing of A7 stands after it.\n" in out
 
 
+def test_that_it_is_over_again_is_said_before_and_after(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(name="A7-3", closes=True))
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="retraction", closes=True))
+    for out in (run("preview", "--incident", "A7").out, run("retract", "A7", "--yes").out):
+        assert "\nA7 is over again with it.\n" in out
+
+
 def test_nobody_is_advised_to_correct_what_does_not_stand(daemon: Daemon, run: Run) -> None:
     assert "Put right: broadcaster correct A7" in run("retract", "A7", "--yes").out
     daemon.answers[UPDATES] = (201, daemon.accepted(kind="retraction", nothing_stands=True))

@@ -212,3 +212,11 @@ def test_who_names_no_incident_is_told_where_they_all_are(idle_desk: Daemonless)
     assert answer.detail == (
         "Det finns ingen händelse A9. Alla som finns: broadcaster incidents list"
     )
+
+
+def test_a_retracted_reopening_is_told_to_close_it_again(desk: Daemonless) -> None:
+    said(desk, **REPORT)
+    assert told(desk, "closes", kind="restored", text="Åter.") is False  # he says so himself
+    assert told(desk, "closes", kind="update", text="Borta igen.") is False
+    assert told(desk, "closes", kind="retraction") is True
+    assert told(desk, "closes", kind="retraction", all=True) is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,24 +181,23 @@ class Engine:
             log.error("the head of the audit chain cannot be written", reason=str(error))
 
     async def _sweep(self) -> None:
-        """Every other second: end what has expired, free what a dead node held, start fallbacks."""
+        """Every other second: end what has expired, free what a dead node held, start fallbacks.
+
+        Each in a write of its own: in one they would lock in an order that is not that of `store.rowlocks`.
+        """
         now = self.around.clock()
-
-        def work(connection: Any) -> Any:
-            deliveries.expire(connection, now)
-            freed = deliveries.take_back_orphans(connection, now)
-            # A channel that is gone has no lane that would end its letters when they are through or past their time.
-            for channel in channels.queued(connection).keys() - self.lanes.keys():
-                finishing.finish(connection, channel, now)
-            return freed, fallback.take_over(connection, self.lanes, now)
-
-        swept = await self._write(work)
-        if swept is None:
-            return
-        for source, target in swept[1]:
+        await self._write(lambda connection: deliveries.expire(connection, now))
+        freed = await self._write(lambda connection: deliveries.take_back_orphans(connection, now))
+        # A channel that is gone has no lane that would end its letters when they are through or past their time.
+        for channel in (await self._write(channels.queued) or {}).keys() - self.lanes.keys():
+            await self._write(partial(finishing.finish, channel=channel, now=now))
+        swept = await self._write(
+            lambda connection: fallback.take_over(connection, self.lanes, now)
+        )
+        for source, target in swept or ():
             log.warning("fallback started", channel=source, instead=target)
             self.around.observe("fallback", source, to=target)
-        if swept[0]:
+        if freed:
             self.wake()
 
     async def _forget(self) -> None:

@@ -226,15 +226,13 @@ def again(store: Store, chance: random.Random) -> None:
     expand_all(store)
 
 
+def start(connection: Connection, now: datetime) -> int:
+    return deliveries.take_back_own(connection, "norr", now)
+
+
 def keep_house(store: Store, chance: random.Random) -> None:
-    def work(connection: Connection) -> None:
-        deliveries.expire(connection, NOW)
-        deliveries.take_back_orphans(connection, NOW)
-
-    def start(connection: Connection) -> None:
-        deliveries.take_back_own(connection, "norr", NOW)
-
-    store.write(chance.choice((work, start))).result()
+    act = chance.choice((deliveries.expire, deliveries.take_back_orphans, start))
+    store.write(partial(act, now=NOW)).result()
     expand_all(store)
 
 

@@ -12,7 +12,7 @@ from broadcaster.store import tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.letters import doubtful, drop_transient, unknown
 from broadcaster.store.moving import end, move
-from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
+from broadcaster.store.rowlocks import hold_deliveries, hold_free_jobs
 from broadcaster.store.tallying import DOUBT, LetterRow, flush_rows
 
 
@@ -23,9 +23,11 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     """
     at = database_now(connection, now)
     ids = [row.id for row in _through(connection, now, at, t.delivery.c.channel == channel)]
+    ids = hold_free_jobs(
+        connection, ids
+    )  # of two nodes that end it one does, and the other waits for nobody
     if not ids:
         return []
-    hold_jobs(connection, t.job.c.delivery_id.in_(ids))
     hold_deliveries(connection, t.delivery.c.id.in_(ids))
     ended = []
     # Again: another node may have ended it meanwhile, or sends once more.

@@ -14,6 +14,7 @@ and the write is made again. Everything here does nothing on SQLite, where one w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -35,6 +36,15 @@ def hold_incident_of(connection: Connection, update_id: int) -> None:
 def hold_jobs(connection: Connection, *which: Any) -> None:
     """Hold these jobs, before any delivery."""
     _hold(connection, select(t.job.c.id).where(*which).order_by(t.job.c.id))
+
+
+def hold_free_jobs(connection: Connection, delivery_ids: Sequence[int]) -> list[int]:
+    """Hold all jobs of these deliveries; gives those of which nobody else holds a job, and waits for nobody."""
+    mine = select(t.job.c.id, t.job.c.delivery_id).where(t.job.c.delivery_id.in_(delivery_ids))
+    free = mine.order_by(t.job.c.id).with_for_update(skip_locked=True)
+    held = {row.id for row in connection.execute(free)}
+    taken = {row.delivery_id for row in connection.execute(mine) if row.id not in held}
+    return [each for each in delivery_ids if each not in taken]
 
 
 def hold_deliveries(connection: Connection, *which: Any) -> None:

@@ -69,12 +69,13 @@ class Saying:
             cause="" if over else update.cause,
             instruction="" if over else update.instruction,
             link=self.link(language),
+            over=restored and not update.areas,
             facts=self.facts(variant),
         )
 
     def _tells_of_an_end(self, variant: Variant) -> bool:
         told_before = variant in (Variant.CORRECTION, Variant.AMENDED)
-        if self.over and variant is Variant.NEWS:
+        if self.over and (variant is Variant.NEWS or self.update.kind is Kind.RETRACTION):
             return True
         return self.update.kind is Kind.RESTORED or (self.restores and told_before)
 

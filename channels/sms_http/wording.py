@@ -52,10 +52,9 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     retracting = notice.kind is Kind.RETRACTION
     if correcting and not any(area.casefold() in told for area in notice.areas):
         yield ", ".join(notice.areas)
-    if (
-        retracting
-    ):  # what was wrong before what stands: the next sentence would else be what does not apply
+    if retracting:  # what was wrong before what stands: the next would else be what does not apply
         yield notice.text
+        yield notice.headline if notice.over else ""
     if notice.variant is Variant.CORRECTION:
         yield notice.no_longer
         if not _is_said(notice.planned, notice.text):

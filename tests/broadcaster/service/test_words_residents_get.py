@@ -381,3 +381,18 @@ def test_a_notice_to_staff_is_no_power_cut_and_links_to_no_page(tmp_path: Path) 
     assert document["label"] == document["headline"] == "Meddelande till personalen"
     assert document["link"] == document["data"]["url"] == ""
     assert "trömavbrott" not in body
+
+
+def test_a_retracted_reopening_tells_every_reader_that_it_is_over(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say(kind=Kind.RESTORED)
+    town.say("Strömmen är borta igen.", Kind.UPDATE)
+    posted(town)
+    told = said(town, Kind.RETRACTION)
+    swedish = {channel: text for (channel, _, language), text in told.items() if language == "sv"}
+    assert set(swedish) >= {"sms", "hook", *POSTS}
+    for channel, text in swedish.items():
+        assert "strömmen är åter i norra ekbyn" in text.casefold(), channel
+        assert "strömavbrott" not in text.casefold(), channel
+        assert "sedan" not in text, channel
+    assert "var fel och gäller inte. Strömmen är åter i Norra Ekbyn." in swedish["sms"]

@@ -163,10 +163,11 @@ def _stopped(connection: Connection, delivery_id: int) -> bool:
 
 def take_back_own(connection: Connection, node: str, now: datetime) -> int:
     """At start: what this node was doing when it died can be claimed again at once. Returns how many."""
-    jobs, mine = t.job.c.lease_node == node, t.delivery.c.lease_node == node
-    hold_jobs(connection, jobs)
+    mine = t.delivery.c.lease_node == node
+    sending = (t.job.c.lease_node == node, t.job.c.state == "sending")
+    held = hold_jobs(connection, *sending)
     connection.execute(
-        sql_update(t.job).where(jobs, t.job.c.state == "sending").values(lease_until=now)
+        sql_update(t.job).where(t.job.c.id.in_(held), *sending).values(lease_until=now)
     )
     hold_deliveries(connection, mine)
     connection.execute(

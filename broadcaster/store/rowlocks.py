@@ -33,9 +33,10 @@ def hold_incident_of(connection: Connection, update_id: int) -> None:
     _hold(connection, select(t.incident.c.id).where(t.incident.c.id == mine))
 
 
-def hold_jobs(connection: Connection, *which: Any) -> None:
-    """Hold these jobs, before any delivery."""
-    _hold(connection, select(t.job.c.id).where(*which).order_by(t.job.c.id))
+def hold_jobs(connection: Connection, *which: Any) -> list[int]:
+    """Hold these jobs, before any delivery; gives their ids, for meanwhile others may have become such jobs too."""
+    mine = select(t.job.c.id).where(*which).order_by(t.job.c.id)
+    return list(connection.scalars(mine.with_for_update()))
 
 
 def hold_free_jobs(connection: Connection, delivery_ids: Sequence[int]) -> list[int]:

@@ -132,5 +132,5 @@ def test_a_report_from_before_a_restored_backup_is_not_counted_on_another_letter
         for epoch, known in (("2", False), ("1", True)):
             report = Report(key=f"{epoch}.1.0", handle="", outcome="confirmed")
             match = partial(reports.match, found=[("sms", report)])
-            assert engine.store.write(match).result() is known
+            assert engine.store.write(match).result() == [known]
         assert engine.delivery("sms")["counts"]["confirmed"] == 1

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, exists, or_, select
 
-from broadcaster.domain.delivery import Shape, State, StepKind
+from broadcaster.domain.delivery import Outcome, Shape, State, StepKind
 from broadcaster.store import rowlocks, tables as t
-
-_WENT = frozenset({State.SENDING, State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.BOUNCED})
 
 
 @dataclass(frozen=True, slots=True)
 class SentSteps:
-    """`went` are the channels that may have the wrong texts, `steps` the posts of them there: step id and language."""
+    """`channels` were to carry the wrong texts, `steps` are the posts of them that may be read: step id and language."""
 
     channels: tuple[str, ...] = ()
-    went: frozenset[str] = frozenset()
     steps: Mapping[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
 
     def posts(self, channel: str) -> tuple[tuple[int, str], ...]:
@@ -29,13 +27,7 @@ class SentSteps:
 def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int]) -> SentSteps:
     """Where these updates of an incident have been, or may have been."""
     deliveries = connection.execute(
-        select(
-            t.delivery.c.id,
-            t.delivery.c.channel,
-            t.delivery.c.state,
-            t.delivery.c.attempts,
-            t.delivery.c.accepted,
-        )
+        select(t.delivery.c.id, t.delivery.c.channel)
         .where(
             t.delivery.c.incident_id == incident_id,
             t.delivery.c.number.in_(numbers),
@@ -43,26 +35,34 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
         )
         .order_by(t.delivery.c.id)
     ).all()
-    went = {
-        row.id: row.channel
-        for row in deliveries
-        if row.state in _WENT or row.attempts or row.accepted
-    }
     steps: dict[str, tuple[tuple[int, str], ...]] = {}
     for row in connection.execute(
-        select(t.step.c.id, t.step.c.delivery_id, t.message.c.language)
+        select(t.step.c.id, t.delivery.c.channel, t.message.c.language)
         .join(t.message, t.message.c.id == t.step.c.message_id)
+        .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
         .where(
-            t.step.c.delivery_id.in_(went),
+            t.delivery.c.id.in_([each.id for each in deliveries]),
             t.step.c.kind == StepKind.POST,
-            or_(t.step.c.outcome.is_(None), t.step.c.outcome.in_(["accepted", "uncertain"])),
+            _may_be_read(),
         )
         .order_by(t.step.c.id)
     ).all():
-        channel = went[row.delivery_id]
-        steps[channel] = (*steps.get(channel, ()), (row.id, row.language))
-    return SentSteps(
-        tuple(dict.fromkeys(row.channel for row in deliveries)), frozenset(went.values()), steps
+        steps[row.channel] = (*steps.get(row.channel, ()), (row.id, row.language))
+    return SentSteps(tuple(dict.fromkeys(row.channel for row in deliveries)), steps)
+
+
+def _may_be_read() -> Any:
+    """Whether a post may stand at the far side: not where it certainly was refused, nor where nothing was tried yet."""
+    in_doubt = exists().where(
+        t.attempt.c.delivery_id == t.step.c.delivery_id,
+        t.attempt.c.step_id == t.step.c.id,
+        # Without an outcome: it was under way when its node died or lost its lease.
+        or_(t.attempt.c.outcome.is_(None), t.attempt.c.outcome == Outcome.UNCERTAIN),
+    )
+    under_way = t.delivery.c.state.in_([State.SENDING, State.UNCERTAIN])
+    return or_(
+        t.step.c.outcome.in_(["accepted", "uncertain"]),
+        t.step.c.outcome.is_(None) & or_(under_way, in_doubt),
     )
 
 

@@ -141,6 +141,42 @@ def test_a_channel_that_refused_the_wrong_text_opens_with_no_retraction_of_it(ri
         assert far.effects == []
 
 
+@pytest.mark.parametrize("kind", [Kind.RETRACTION, Kind.CORRECTION])
+def test_what_was_refused_in_one_language_was_read_in_no_other(rig: MakeRig, kind: Kind) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        far.next(answers(422), method="POST")
+        both = {"sv": "Strömmen är borta.", "en": "The power is out."}
+        report = Command(kind=Kind.REPORT, texts=both, area=("norra-ekbyn",))
+        say(engine.desk, OPERATOR, report)
+        engine.reached(State.FAILED, channel="social")
+        if kind is Kind.RETRACTION:
+            engine.say(kind=kind, whole=True)
+            assert engine.state("social", 2) == ""
+            assert far.effects == []
+        else:
+            speak(engine, kind, {"sv": "Bara vattnet.", "en": "Only the water."}, "social")
+            assert posted(far) == ["sv", "en"]
+            for effect in far.effects:
+                no_word_of_what_was_wrong(effect.text)
+
+
+def test_where_the_far_side_was_down_nobody_hears_of_a_retraction_of_it_all(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        far.next(answers(503, headers={"retry-after": "600"}), method="POST")
+        engine.say("Strömmen är borta.")
+        engine.until(
+            lambda: (
+                (engine.delivery("social").get("attempts"), engine.state("social"))
+                == (1, State.WAITING)
+            )
+        )
+        engine.say(kind=Kind.RETRACTION, whole=True)
+        assert engine.state("social", 2) == ""
+        assert far.effects == []
+
+
 def test_a_retraction_at_a_later_time_also_follows_what_goes_out_until_then(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})

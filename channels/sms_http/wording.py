@@ -36,8 +36,8 @@ def compose(notice: Notice, phrases: Phrases) -> str:
         correcting=correcting,
         correction_from=_("CORRECTION from {organisation}", organisation=notice.organisation),
         label=notice.label,
-        place=", ".join(notice.areas),
-        since=_since(notice),
+        place=_place(notice),
+        since="" if _stands(notice) else _since(notice),
         sentences=tuple(map(_sentence, _statements(notice, phrases, correcting=correcting))),
         ending=_ending(notice),
     )
@@ -54,7 +54,7 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
         yield ", ".join(notice.areas)
     if retracting:  # what was wrong before what stands: the next would else be what does not apply
         yield notice.text
-        yield notice.headline if notice.over else ""
+        yield _stands(notice)
     if notice.variant is Variant.CORRECTION:
         yield notice.no_longer
         if not _is_said(notice.planned, notice.text):
@@ -68,6 +68,23 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     if notice.instruction.casefold() not in told:
         yield notice.instruction
     yield notice.still_affected
+
+
+def _stands(notice: Notice) -> str:
+    """What holds after a retraction, for those who had the wrong words: "Strömavbrott i Norra Ekbyn sedan 14.05"."""
+    some_stands = notice.over or notice.facts.get("areas")
+    told_before = notice.kind is Kind.RETRACTION and notice.variant is Variant.CORRECTION
+    if not told_before or notice.planned or not some_stands:
+        return ""
+    return f"{notice.headline} {_since(notice)}".strip()
+
+
+def _place(notice: Notice) -> str:
+    """Where it is, unless that is said below."""
+    stands = _stands(notice)
+    if stands and all(area in stands for area in notice.areas):
+        return ""
+    return ", ".join(notice.areas)
 
 
 def _since(notice: Notice) -> str:

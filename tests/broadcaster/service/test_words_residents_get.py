@@ -311,9 +311,26 @@ def test_an_sms_says_what_was_wrong_before_what_stands(town: Rig) -> None:
     town.say("Felet är hittat.", kind=Kind.UPDATE, incident="A1")
     words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
     opening, _, rest = words.partition("Vårt tidigare meddelande var fel och gäller inte. ")
-    assert "Norra Ekbyn, Södra Ekbyn." in opening
+    assert "Ekbyn." not in opening
     assert "senast" not in opening
-    assert rest.startswith("De flesta har ström senast ")
+    assert rest.startswith(
+        "Strömavbrott i Norra Ekbyn och Södra Ekbyn. De flesta har ström senast "
+    )
+
+
+def test_an_sms_that_takes_back_a_correction_of_the_end_says_that_it_goes_on(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say(kind=Kind.RESTORED)
+    town.say("Norra Ekbyn är utan ström.", Kind.CORRECTION, area=("norra-ekbyn",))
+    words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
+    assert "var fel och gäller inte. Strömavbrott i Norra Ekbyn. Nästa besked" in words
+
+
+def test_an_sms_that_takes_back_everything_says_of_nothing_that_it_stands(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    words = said(town, Kind.RETRACTION, whole=True)["sms", "correction", "sv"]
+    assert "Strömavbrott" not in words
+    assert "Norra Ekbyn. Vårt tidigare meddelande var fel och gäller inte." in words
 
 
 # ---------------------------------------------------------------------------------------- planned work that was wrong

@@ -14,7 +14,7 @@ from broadcaster.domain.standing import tells_of_an_end, what_stands
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
-from broadcaster.service.targeting import is_all_to_come, nothing_stands, target_of
+from broadcaster.service.targeting import need_standing, nothing_stands, target_of
 from broadcaster.service.timing import check_times, promise_of
 from broadcaster.settings.model import Settings
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -179,8 +179,10 @@ def _areas(
     _need_within(without, before, record, settings)
     kept = tuple(area for area in before if area not in without)
     areas = tuple(dict.fromkeys((*kept, *named)))
+    if not areas or command.kind is Kind.HOLDING:
+        need_standing(record)
     if not areas:
-        raise nothing_stands(record) if is_all_to_come(record) else _nowhere()
+        raise _without_any(record) if without else _nowhere()
     still_over = (area for area in told_over if area not in areas)
     return areas, tuple(dict.fromkeys((*without, *still_over)))
 
@@ -207,6 +209,15 @@ def _told_over(record: IncidentRecord | None, target: UpdateRecord | None) -> tu
     if record is None or target is None or not tells_of_an_end(record.updates, target):
         return ()
     return target.said.ended
+
+
+def _without_any(record: IncidentRecord | None) -> Refused:
+    return Refused(
+        "No area is left then. If it is over: broadcaster restored {incident}. Nothing was sent.",
+        Why.CONFLICT,
+        at="without_area",
+        incident=record.name if record else "",
+    )
 
 
 def _nowhere() -> Refused:

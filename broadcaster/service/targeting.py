@@ -27,8 +27,7 @@ def target_of(
     if command.kind not in (Kind.CORRECTION, Kind.RETRACTION):
         return None
     if command.whole:
-        if is_all_to_come(record):
-            raise nothing_stands(record)
+        need_standing(record)
         return None
     assert record is not None  # noqa: S101 - the caller loads the incident of such a command
     if command.number is not None:
@@ -46,14 +45,18 @@ def nothing_stands(record: IncidentRecord | None) -> Refused:
     waiting = next((word for word in record.updates if _waits(word)), None) if record else None
     if waiting is not None:
         return Refused(NOT_OUT_YET, Why.CONFLICT, name=waiting.said.name)
-    name = record.name if record else ""
-    return Refused("Nothing of {incident} stands any more.", Why.CONFLICT, incident=name)
+    return Refused(
+        "Nothing of {incident} stands any more. If there is something to say after all: "
+        "broadcaster update {incident} --area KEY. Nothing was sent.",
+        Why.CONFLICT,
+        incident=record.name if record else "",
+    )
 
 
-def is_all_to_come(record: IncidentRecord | None) -> bool:
-    """Whether no word of an incident has gone out, and one waits for its time."""
-    words = record.updates if record else ()
-    return any(map(_waits, words)) and not any(word.said.released_at for word in words)
+def need_standing(record: IncidentRecord | None) -> None:
+    """Refuse to go on from an incident, or to take it back, of which no word stands."""
+    if record is not None and newest_standing(record.updates) is None:
+        raise nothing_stands(record)
 
 
 def _waits(word: UpdateRecord) -> bool:

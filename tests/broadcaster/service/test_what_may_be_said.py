@@ -14,7 +14,7 @@ import pytest
 
 from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.incident import Kind, Mode, Update
-from broadcaster.service import status
+from broadcaster.service import scheduling, status
 from broadcaster.service.commands import Refused
 from broadcaster.store import boards, incidents
 from broadcaster.testing.rig import OPERATOR, Rig
@@ -62,12 +62,46 @@ def test_what_was_wholly_taken_back_is_not_restored(town: Rig) -> None:
 def test_what_was_wholly_taken_back_goes_on_only_where_the_operator_says(town: Rig) -> None:
     town.say("Strömmen är borta.", since=town.clock() - timedelta(hours=5))
     town.say(kind=Kind.RETRACTION)
-    with pytest.raises(Refused, match="Say where"):
+    with pytest.raises(Refused, match=r"Nothing of A1 stands any more. .* update A1 --area KEY"):
         town.say("Nu är den borta.", Kind.UPDATE)
     town.say("Nu är den borta.", Kind.UPDATE, area=(SOUTH,))
     told = public(town)
     assert (told.is_open, told.retracted, told.areas) == (True, False, (SOUTH,))
     assert told.since == newest(town).accepted_at
+
+
+@pytest.mark.parametrize("area", [(), (NORTH,)])
+def test_of_what_was_wholly_taken_back_nothing_new_is_not_news(
+    town: Rig, area: tuple[str, ...]
+) -> None:
+    town.say("Strömmen är borta.")
+    town.say(kind=Kind.RETRACTION, whole=True)
+    with pytest.raises(Refused, match="Nothing of A1 stands any more"):
+        town.say(kind=Kind.HOLDING, area=area)
+    assert public(town).retracted
+
+
+def test_all_is_taken_back_once(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say(kind=Kind.RETRACTION, whole=True)
+    with pytest.raises(Refused, match="Nothing of A1 stands any more"):
+        town.say(kind=Kind.RETRACTION, whole=True)
+    assert newest(town).number == 2
+
+
+def test_what_was_cancelled_before_it_went_out_is_not_taken_back_publicly(town: Rig) -> None:
+    town.say("Vi bryter strömmen i kväll.", at=town.clock() + timedelta(hours=1))
+    scheduling.cancel(town.desk, OPERATOR, "A1-1")
+    with pytest.raises(Refused, match="Nothing of A1 stands any more"):
+        town.say(kind=Kind.RETRACTION, whole=True)
+    board = town.store.read(lambda c: boards.board(c, None, town.clock(), Mode.LIVE))
+    assert board.changed == ()
+
+
+def test_who_takes_every_area_away_is_told_how_to_say_that_it_is_over(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    with pytest.raises(Refused, match=r"No area is left then. .* broadcaster restored A1"):
+        town.say("Nu.", Kind.UPDATE, without_area=(NORTH,))
 
 
 # ---------------------------------------------------------------------------------------------------- retractions
@@ -185,6 +219,35 @@ def test_what_is_over_names_no_area_that_only_a_retracted_word_named(town: Rig) 
     assert board.changed[0].areas_stated == (NORTH,)
     assert [line.areas_ever for line in board.recent] == [(NORTH,)]
     assert board.changed[0].areas_ever == BOTH  # their pages and feeds are told that it is gone
+
+
+def where_it_was(town: Rig) -> list[tuple[str, ...]]:
+    """The areas that page, lists of pages and the operator's status name of what is over."""
+    board = town.store.read(lambda c: boards.board(c, None, town.clock(), Mode.LIVE))
+    listed = [line.areas_ever for line in board.recent]
+    return [board.changed[0].areas_stated, *listed, tuple(shown(town)["ended"])]
+
+
+def test_what_is_over_names_where_it_was_when_its_report_is_corrected(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    town.say("Det var vattnet.", Kind.CORRECTION, number=1)
+    assert where_it_was(town) == [(NORTH,)] * 3
+
+
+def test_what_was_over_first_is_still_named_when_the_report_is_corrected(town: Rig) -> None:
+    town.say("Strömmen är borta.", area=BOTH)
+    town.say("Åter i norr.", Kind.RESTORED, area=(NORTH,))
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    town.say("Det var vattnet.", Kind.CORRECTION, number=1)
+    assert [set(areas) for areas in where_it_was(town)] == [set(BOTH)] * 3
+
+
+def test_an_area_that_a_word_says_was_never_concerned_is_not_named(town: Rig) -> None:
+    town.say("Strömmen är borta.", area=BOTH)
+    town.say("Inte i söder.", Kind.CORRECTION, without_area=(SOUTH,))
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    assert where_it_was(town) == [(NORTH,)] * 3
 
 
 def test_what_is_over_began_when_its_first_outage_did(town: Rig) -> None:

@@ -80,7 +80,7 @@ def done(connection: Connection, inbound_id: int) -> None:
 
 def unreadable(connection: Connection, inbound_id: int, why: str) -> None:
     """It cannot be understood; it is kept a week for a person to look at."""
-    _settle(connection, inbound_id, state="unreadable", detail=why)
+    _settle(connection, inbound_id, state="unreadable", detail=storable(why))
 
 
 def unmatched(connection: Connection, inbound_id: int, now: datetime) -> bool:
@@ -106,6 +106,11 @@ def forget_old(connection: Connection, now: datetime) -> int:
     return connection.execute(
         delete(t.inbound).where(t.inbound.c.received_at < now - KEPT)
     ).rowcount
+
+
+def storable(text: str) -> str:
+    """Words of a far side as both databases keep them: "?" for each lone surrogate and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _settle(connection: Connection, inbound_id: int, **values: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update as sql_update
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, or_, select, update as sql_update
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
 from broadcaster.store import moving, tables as t
+from broadcaster.store.inbox import storable
 from broadcaster.store.releasing import epoch
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import FINAL, counted
@@ -27,8 +29,13 @@ def match(connection: Connection, found: Sequence[tuple[str, Report]]) -> list[b
 
     False for each that has no letter yet: it may be early.
     """
-    _hold(connection, [report for _, report in found])
-    return [_match(connection, channel, report) for channel, report in found]
+    said = [(channel, _storable(report)) for channel, report in found]
+    _hold(connection, [report for _, report in said])
+    return [_match(connection, channel, report) for channel, report in said]
+
+
+def _storable(report: Report) -> Report:
+    return replace(report, handle=storable(report.handle), detail=storable(report.detail))
 
 
 def _hold(connection: Connection, found: Sequence[Report]) -> None:

@@ -114,3 +114,17 @@ def test_shapes_without_letters_have_no_reports(store: Store) -> None:
     row = store.read(lambda c: c.execute(select(t.delivery)).one())
     assert row.shape == Shape.POST
     assert not report(store, 0, "confirmed")
+
+
+@pytest.mark.parametrize("unheard", ["\0", "\ud800"], ids=["NUL", "lone surrogate"])
+def test_words_that_no_database_keeps_hold_up_no_report(store: Store, unheard: str) -> None:
+    all_accepted(store)
+    said = [
+        ("sms", Report(key="1.1.0", outcome="failed", detail=f"failed {unheard}")),
+        ("sms", Report(handle=f"h{unheard}", outcome="failed")),
+        ("sms", Report(key="1.1.1", outcome="confirmed")),
+    ]
+    assert store.write(lambda c: reports.match(c, said)).result() == [True, False, True]
+    assert state(store)[1] == Counts(total=2, accepted=1, confirmed=1, failed=1)
+    query = select(t.letter.c.detail).where(t.letter.c.reported == "failed")
+    assert store.read(lambda c: c.scalar(query)) == "failed ?"

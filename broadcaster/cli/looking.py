@@ -134,7 +134,7 @@ def _incident(talk: Talk, name: str) -> Incident:
     incident, _number = _parsed(talk, name)
     with asking_of(talk) as client:
         found: Incident = client.get("incidents", incident)
-    saw(talk.client.server, incident, int(found["update"]))
+    saw(talk.client.server, found)
     return found
 
 

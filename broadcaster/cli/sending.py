@@ -12,11 +12,12 @@ from broadcaster.cli import spool
 from broadcaster.cli.addressing import address
 from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.meaning import Preview, preview_of, settled
 from broadcaster.cli.opening import Talk, asking_of, now, open_talk
 from broadcaster.cli.options import Manner, Reach
 from broadcaster.cli.previewing import summary
 from broadcaster.cli.saying import Voice, note
-from broadcaster.cli.situation import kind_word
+from broadcaster.cli.situation import kind_of, kind_word
 from broadcaster.cli.spool import Entry
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
@@ -45,11 +46,11 @@ def submit(talk: Talk, entry: Entry, *, yes: bool, ask_anyway: bool = False) -> 
     Raises:
         End: refused (4), failed (1), or kept because nobody answered (3).
     """
-    entry = replace(entry, confirmed=yes)
+    entry, preview = settled(talk, replace(entry, confirmed=yes), yes=yes)
     if entry.kind == "retraction":
-        return _insist(talk, entry)
+        return _insist(talk, entry, preview)
     try:
-        entry = _confirmed(talk, entry, ask_anyway=ask_anyway)
+        entry = _confirmed(talk, entry, preview, ask_anyway=ask_anyway)
         return _post(talk, entry)
     except End as end:
         raise _kept(talk, entry, end) from end
@@ -74,6 +75,7 @@ def _offer(talk: Talk, entry: Entry) -> None:
         return
     note(_("Kept since {clock}, perhaps never sent: {said}", **said))
     if not can_ask():
+        note(_("At a terminal the next command asks whether to send it: broadcaster status"))
         return
     answer = ask(talk.voice, _("Send it now? [y]es, [n]ot now, [d]rop it")).casefold()
     if answer in {"d", "drop", _("d")}:
@@ -83,30 +85,35 @@ def _offer(talk: Talk, entry: Entry) -> None:
 
 
 def _send_kept(talk: Talk, entry: Entry) -> None:
-    """Send an entry that the operator chose to send; its refusal is told and does not end the present command."""
+    """Send an entry that the operator chose to send; its refusal is told and does not end the present command.
+
+    Of which update a bare one is has not been said: it is shown what it would be about, whatever was confirmed.
+    """
     _ = talk.voice.say
+    confirmed = entry.confirmed and not entry.bare
     try:
-        answer = _post(talk, _confirmed(talk, entry))
+        sure = _confirmed(talk, replace(entry, confirmed=confirmed), ask_anyway=entry.bare)
+        answer = _post(talk, sure)
     except End as end:
         note(end.sentence)
         if end.code is not Code.UNKNOWN:
             spool.forget(entry)
+            if text := _text(entry):
+                note(_("You wrote: {text}", text=text))
         return
     spool.forget(entry)
     name = f"{answer['incident']}-{answer['update']}"
     note(_("Sent: {name}.", name=name))
 
 
-def _confirmed(talk: Talk, entry: Entry, *, ask_anyway: bool = False) -> Entry:
-    """Ask what has to be asked; nothing else is asked, and nothing twice."""
+def _confirmed(
+    talk: Talk, entry: Entry, preview: Preview | None = None, *, ask_anyway: bool = False
+) -> Entry:
+    """Ask what has to be asked; nothing else is asked, and nothing twice. `preview`: the daemon's, where it is known."""
     _ = talk.voice.say
     if entry.confirmed:
         return entry
-    body: dict[str, Any] = {**entry.body, "kind": entry.kind}
-    if entry.incident:
-        body["incident"] = entry.incident
-    with asking_of(talk) as client:
-        preview = client.post("preview", body=body)
+    preview = preview or preview_of(talk, entry)
     if not preview["asks"] and not ask_anyway:
         return replace(entry, confirmed=True)
     if not can_ask():
@@ -149,13 +156,13 @@ def _kept(talk: Talk, entry: Entry, end: End) -> End:
     return End(end.code, f"{end.sentence} {sentence}", end.problem)
 
 
-def _insist(talk: Talk, entry: Entry) -> dict[str, Any]:
+def _insist(talk: Talk, entry: Entry, preview: Preview | None) -> dict[str, Any]:
     """A retraction is tried until the daemon answers; meanwhile it is kept, should this command be killed."""
     _ = talk.voice.say
     attempt = 0
     while True:
         try:
-            entry = _confirmed(talk, entry)
+            entry = _confirmed(talk, entry, preview)
             answer = _post(talk, entry)
         except End as end:
             if end.code is not Code.UNKNOWN:
@@ -182,11 +189,24 @@ def _pause_or_end(talk: Talk, seconds: float, kept: End) -> None:
 def _spelled(voice: Voice, entry: Entry) -> str:
     """A command in one line, as far as the operator needs it to know it again."""
     body = entry.body
-    text = body.get("text") or next(iter(dict(body.get("texts") or {}).values()), "")
+    text = _text(entry)
     short = text if len(text) <= 60 else text[:59] + "…"
     quoted = voice.quoted(short) if short else ""
-    words = [kind_word(voice, entry.kind), entry.incident, *body.get("area", ()), quoted]
+    words = [_kind(voice, entry), *body.get("area", ()), quoted]
     return " ".join(str(word) for word in words if word)
+
+
+def _text(entry: Entry) -> str:
+    """The operator's words in one language; "" for none."""
+    texts = dict(entry.body.get("texts") or {})
+    return str(entry.body.get("text") or next(iter(texts.values()), ""))
+
+
+def _kind(voice: Voice, entry: Entry) -> str:
+    """What kind of word it is, and about what: "correction of A7-2", "update A7"."""
+    if "corrects" in entry.body or "all" in entry.body:
+        return kind_of(voice, str(entry.incident), {**entry.body, "kind": entry.kind})
+    return f"{kind_word(voice, entry.kind)} {entry.incident or ''}".rstrip()
 
 
 def entry_of(

@@ -25,7 +25,7 @@ from broadcaster.cli.options import (
     grouped_without,
 )
 from broadcaster.cli.saying import out, out_json
-from broadcaster.cli.seen import last_seen, saw
+from broadcaster.cli.seen import Seen, last_seen, saw, spoke
 from broadcaster.cli.sending import begin, entry_of, submit
 from broadcaster.cli.situation import times, told
 from broadcaster.cli.table import everywhere, standing
@@ -159,7 +159,7 @@ def _go_on(
         _speak(talk, ["incidents", incident, "updates"], body, manner, if_match=last)
     except End as end:
         if end.problem.get("status") == 412:  # he has been told what changed: said again, it goes
-            saw(talk.client.server, incident, int(_current_number(talk, incident)))
+            _seen_now(talk, incident)
         raise
 
 
@@ -208,12 +208,12 @@ def _last_number(talk: Talk, incident: str, manner: Manner) -> str:
     if not talk.reached:
         return ""
     known = None if manner.yes or not can_ask() else last_seen(talk.client.server, incident)
-    return str(known) if known is not None else _current_number(talk, incident)
+    return str((known or _seen_now(talk, incident)).newest)
 
 
-def _current_number(talk: Talk, incident: str) -> str:
+def _seen_now(talk: Talk, incident: str) -> Seen:
     with asking_of(talk) as client:
-        return str(client.get("incidents", incident)["update"])
+        return saw(talk.client.server, client.get("incidents", incident))
 
 
 def _speak(
@@ -227,7 +227,7 @@ def _speak(
 ) -> None:
     entry = entry_of(talk, path, body, if_match=if_match, at=now())
     answer = submit(talk, entry, yes=manner.yes, ask_anyway=ask_anyway)
-    saw(talk.client.server, str(answer["incident"]), int(answer["update"]))
+    spoke(talk.client.server, answer)
     _follow(talk, answer, manner)
 
 

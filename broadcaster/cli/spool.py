@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from broadcaster.cli import finding
 
@@ -39,6 +39,16 @@ class Entry:
     def incident(self) -> str | None:
         """The incident it goes on with; None for a report."""
         return self.path[1] if len(self.path) > 1 else None
+
+    @property
+    def bare(self) -> bool:
+        """Whether it corrects or retracts without saying which update."""
+        puts_right = self.kind in ("correction", "retraction")
+        return puts_right and not {"corrects", "all"} & self.body.keys()
+
+    def about(self, number: int | None) -> Self:
+        """The same about one update; None leaves it as it is."""
+        return self if number is None else replace(self, body={**self.body, "corrects": number})
 
     def expired(self, now: datetime) -> bool:
         """Whether it is too old to be sent without being thought of anew."""

@@ -188,8 +188,9 @@ def test_a_retraction_that_asks_is_asked_once_the_daemon_is_back(
         return (0, None) if next(silent) else (200, daemon.preview(asks=True))
 
     daemon.answers["POST /api/v1/preview"] = preview
-    ended = at_terminal("retract", "A7", typed="norra-ekbyn\n")
+    ended = at_terminal("retract", "A7", typed="2\nnorra-ekbyn\n")
     assert ended.code == 0, ended.out
+    assert daemon.bodies(UPDATES)[0]["corrects"] == 2
     assert "Type the area's name" in ended.out
     assert len(daemon.bodies(UPDATES)) == 1
     assert kept(spool) == []

@@ -30,16 +30,16 @@ def match(connection: Connection, found: Sequence[tuple[str, Report]]) -> list[b
     False for each that has no letter yet: it may be early.
     """
     said = [(channel, _storable(report)) for channel, report in found]
-    _hold(connection, [report for _, report in said])
-    return [_match(connection, channel, report) for channel, report in said]
+    held = _hold(connection, [report for _, report in said])
+    return [_match(connection, channel, report, held) for channel, report in said]
 
 
 def _storable(report: Report) -> Report:
     return replace(report, handle=storable(report.handle), detail=storable(report.detail))
 
 
-def _hold(connection: Connection, found: Sequence[Report]) -> None:
-    """Hold the jobs and deliveries of all these letters, before the first of them is written."""
+def _hold(connection: Connection, found: Sequence[Report]) -> frozenset[int]:
+    """Hold the jobs and deliveries of all these letters, before the first of them is written; gives the jobs."""
     places = [_KEY.fullmatch(report.key) for report in found]
     by_key = t.job.c.id.in_({int(place["job"]) for place in places if place})
     handles = {report.handle for report, place in zip(found, places, strict=True) if not place} - {
@@ -47,13 +47,18 @@ def _hold(connection: Connection, found: Sequence[Report]) -> None:
     }
     by_handle = t.job.c.id.in_(select(t.letter.c.job_id).where(t.letter.c.handle.in_(handles)))
     jobs = or_(by_key, by_handle) if handles else by_key
-    hold_jobs(connection, jobs)
-    hold_deliveries(connection, t.delivery.c.id.in_(select(t.job.c.delivery_id).where(jobs)))
+    held = frozenset(hold_jobs(connection, jobs))
+    hold_deliveries(
+        connection,
+        t.delivery.c.id.in_(select(t.job.c.delivery_id).where(t.job.c.id.in_(held))),
+    )
+    return held
 
 
-def _match(connection: Connection, channel: str, report: Report) -> bool:
+def _match(connection: Connection, channel: str, report: Report, held: frozenset[int]) -> bool:
     row = _letter(connection, channel, report)
-    if row is None:
+    # One that was written after we held what there was: another node may be counting the same report. It was early.
+    if row is None or row.job_id not in held:
         return False
     if report.outcome == "pending" or row.reported in ("confirmed", report.outcome):
         return True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -160,6 +160,38 @@ def test_a_scheduled_word_and_a_new_one_of_its_incident_do_not_block_each_other(
     assert deadlocks == []
     revisions = store.read(lambda c: list(c.scalars(select(t.update.c.rev_n).order_by("id"))))
     assert sorted(revisions) == [1, 2, 3]
+
+
+def test_a_report_by_handle_that_two_nodes_read_while_its_letter_is_written_counts_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(store, monkeypatch)
+    job = taken(store)
+    assert job is not None
+    said = [("sms", Report(handle="H1", outcome="confirmed"))]
+    held, flushed, seen, look = Barrier(3), Event(), Barrier(2), reports._letter
+
+    def look_late(*about: Any) -> Any:
+        held.wait(20)
+        assert flushed.wait(20)
+        found = look(*about)
+        seen.wait(20)
+        return found
+
+    if not store.is_sqlite:
+        monkeypatch.setattr(reports, "_letter", look_late)
+    nodes = [store.write(partial(reports.match, found=said)) for _ in range(2)]
+    if not store.is_sqlite:
+        held.wait(20)
+    rows = [LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "accepted", handle="H1")]
+    store.write(partial(flush, job=job, rows=rows)).result()
+    flushed.set()
+    assert [node.result(20) for node in nodes] == [[False], [False]]
+    monkeypatch.setattr(reports, "_letter", look)
+    for _ in nodes:
+        assert store.write(partial(reports.match, found=said)).result() == [True]
+    assert store.read(lambda c: finishing.read_counts(c, job.delivery_id)).confirmed == 1
+    check(store)
 
 
 # ------------------------------------------------------------------------------------------------- all at once

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError as PoolTimeout,
+)
 
 
 class StoreError(Exception):
@@ -94,12 +100,14 @@ def explain(error: SQLAlchemyError) -> StoreError | None:
 
 def _explain_postgresql(error: DBAPIError) -> StoreError | None:
     state = getattr(error.orig, "sqlstate", None)
-    if error.connection_invalidated or state is None:
+    # The driver itself refuses what no text of PostgreSQL can hold: that has no code either, and the line is whole.
+    no_answer = state is None and isinstance(error, OperationalError | InterfaceError)
+    if error.connection_invalidated or no_answer:
         return StoreBusy(
             "The database cannot be reached. Nothing was stored. Is PostgreSQL running?"
         )
     for codes, kind, sentence in _POSTGRESQL:
-        if state.startswith(codes):
+        if state is not None and state.startswith(codes):
             return kind(sentence)
     return None
 

@@ -192,6 +192,13 @@ def test_what_postgresql_says_becomes_a_sentence_by_its_code(
 
 
 @pytest.mark.real("postgresql")
+def test_words_that_postgresql_cannot_hold_are_no_lost_connection(on_postgresql: Store) -> None:
+    refused = on_postgresql.write(partial(note, name="words", value="a \0 b")).exception(10)
+    assert isinstance(refused, DBAPIError)
+    assert refusal(on_postgresql) is None
+
+
+@pytest.mark.real("postgresql")
 @pytest.mark.parametrize("rank", [Rank.RETRACT, Rank.ACCEPT, Rank.OUTCOME])
 def test_a_row_that_another_program_holds_is_waited_for_no_longer_than_a_caller_waits(
     on_postgresql: Store, monkeypatch: pytest.MonkeyPatch, rank: Rank

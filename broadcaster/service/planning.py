@@ -16,6 +16,7 @@ from broadcaster.service.commands import Command, Refused
 from broadcaster.service.desk import Configuration
 from broadcaster.service.drafting import OUR_OWN_WORDS, Draft
 from broadcaster.service.notices import Saying
+from broadcaster.service.trail import CORRECTING, Trail
 from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
 from broadcaster.store.sent import SentSteps
 
@@ -24,7 +25,6 @@ _UNSAYABLE_ON_SEVERAL = (
     "{channel}: {reason} It cannot be said on {others} either. Nothing was sent. Shorten the text, or leave these "
     "channels out with --channel."
 )
-CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +67,17 @@ def plan(
     saying: Saying,
     configuration: Configuration,
     limits: Mapping[str, Mapping[str, Any]],
-    sent: SentSteps,
+    trail: Trail,
 ) -> Plan:
     """Render and lay out an update.
 
     Args:
         limits: what each channel's last probe said.
-        sent: where the text that is corrected or retracted has been, by channel.
+        trail: where the text that is corrected or retracted has been, and what each channel speaks.
     """
     later = command.at is not None
-    planner = _Planner(drafted, saying, configuration, limits, sent, command.plain, later)
-    for name in channels_for(command, drafted, configuration, sent):
+    planner = _Planner(drafted, saying, configuration, limits, trail, command.plain, later)
+    for name in channels_for(command, drafted, configuration, trail.sent):
         planner.add(name)
     return planner.plan
 
@@ -137,7 +137,7 @@ class _Planner:
     saying: Saying
     configuration: Configuration
     limits: Mapping[str, Mapping[str, Any]]
-    sent: SentSteps
+    trail: Trail
     plainly: bool
     later: bool
     plan: Plan = field(default_factory=Plan)
@@ -185,8 +185,8 @@ class _Planner:
     # ---------------------------------------------------------------------------------------------------------- posts
     def _puts_right(self, name: str) -> bool:
         """Whether a text that is corrected or retracted may stand in a channel when this goes out."""
-        until_then = self.later and name in self.sent.channels
-        return self.update.kind in CORRECTING and (bool(self.sent.posts(name)) or until_then)
+        until_then = self.later and name in self.trail.sent.channels
+        return self.update.kind in CORRECTING and (bool(self.trail.sent.posts(name)) or until_then)
 
     @property
     def _leaves_nothing(self) -> bool:
@@ -209,7 +209,7 @@ class _Planner:
         """
         update, known = self.update, self.configuration.languages
         said = set() if update.kind in OUR_OWN_WORDS else set(update.texts)
-        wrong = {language for _, language in self.sent.posts(name)} & set(known)
+        wrong = {language for _, language in self.trail.sent.posts(name)} & set(known)
         if self._puts_right(name) and wrong:
             return {
                 Variant.CORRECTION: tuple(each for each in known if each in wrong),
@@ -223,7 +223,7 @@ class _Planner:
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""
-        wrong = self.sent.posts(name)
+        wrong = self.trail.sent.posts(name)
         if self.update.kind is Kind.RETRACTION and isinstance(adapter, CanWithdraw):
             for step_id, _ in wrong:
                 yield NewStep(kind=StepKind.WITHDRAW, target_step=step_id)
@@ -248,7 +248,7 @@ class _Planner:
         """Who is written to, and what: see design.md §3 for corrections."""
         update = self.update
         if update.kind in CORRECTING:
-            wrong = self._wrong_numbers()
+            wrong = self.trail.wrong
             had = NewAudience(variant=Variant.CORRECTION, areas=None, had=wrong)
             if update.kind is Kind.RETRACTION or not update.areas:
                 return (had,)
@@ -262,11 +262,6 @@ class _Planner:
         if update.ended:
             groups.append(NewAudience(variant=Variant.ALL_CLEAR, areas=update.ended))
         return tuple(groups)
-
-    def _wrong_numbers(self) -> tuple[int, ...]:
-        if self.drafted.target is not None and not self.drafted.whole:
-            return (self.drafted.target.said.number,)
-        return tuple(range(1, self.update.number))
 
     # ------------------------------------------------------------------------------------------------------ rendering
     def _render_fallback(self, name: str) -> None:

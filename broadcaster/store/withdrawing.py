@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, or_, select, update as sql_update
+from sqlalchemy import Connection, func, insert, select, update as sql_update
 
 from broadcaster.domain.delivery import State, StepKind
 from broadcaster.domain.incident import Kind
@@ -46,18 +46,7 @@ def take_away_found(connection: Connection, delivery_id: int, step_id: int) -> b
     be posted is not posted. False when it was not retracted: then there is nothing to do.
     """
     delivery = connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).one()
-    retracted = connection.scalar(
-        select(t.update.c.id)
-        .where(
-            t.update.c.incident_id == delivery.incident_id,
-            t.update.c.number > delivery.number,
-            t.update.c.kind == Kind.RETRACTION,
-            t.update.c.released_at.is_not(None),
-            or_(t.update.c.corrects == delivery.number, t.update.c.corrects_all),
-        )
-        .limit(1)
-    )
-    if retracted is None:
+    if not _is_retracted(connection, delivery.incident_id, delivery.number):
         return False
     connection.execute(
         sql_update(t.step)
@@ -84,3 +73,23 @@ def take_away_found(connection: Connection, delivery_id: int, step_id: int) -> b
         sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(stopped=False)
     )
     return True
+
+
+def _is_retracted(connection: Connection, incident_id: int, number: int) -> bool:
+    """Whether a word was retracted, or a correction of it: a retracted correction took what it corrected with it."""
+    gone = {number}
+    for later in connection.execute(
+        select(t.update.c.number, t.update.c.kind, t.update.c.corrects, t.update.c.corrects_all)
+        .where(
+            t.update.c.incident_id == incident_id,
+            t.update.c.number > number,
+            t.update.c.kind.in_([Kind.CORRECTION, Kind.RETRACTION]),
+            t.update.c.released_at.is_not(None),
+        )
+        .order_by(t.update.c.number)
+    ):
+        if later.corrects_all or later.corrects in gone:
+            if later.kind == Kind.RETRACTION:
+                return True
+            gone.add(later.number)
+    return False

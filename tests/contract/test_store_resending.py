@@ -204,6 +204,19 @@ def test_a_post_found_after_its_retraction_is_taken_away_and_nothing_more_is_pos
     assert not store.read(partial(outcomes.one, delivery_id=claimed.id)).stopped
 
 
+def test_a_post_found_after_its_correction_was_retracted_is_taken_away_too(store: Store) -> None:
+    told = tell(store, post("hook"), now=NOW)
+    claimed = claim(store)
+    (found,) = claimed.steps
+    begin(store, claimed)
+    end_step(store, found.id, "accepted", "h0")
+    corrected = tell(store, after=told, kind=Kind.CORRECTION, corrects=1, now=NOW)
+    take_away = partial(withdrawing.take_away_found, delivery_id=claimed.id, step_id=found.id)
+    assert not store.write(take_away).result()
+    tell(store, after=corrected, kind=Kind.RETRACTION, corrects=2, now=NOW)
+    assert store.write(take_away).result()
+
+
 # ---------------------------------------------------------------------------------------------------------- letters
 def blast(store: Store, count: int = 4) -> Job:
     """Letters on their way, their one job claimed and its watermark at the end."""

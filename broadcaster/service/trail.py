@@ -1,0 +1,54 @@
+"""What went out of an incident before, and where: what a further word goes on from, puts right or takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from broadcaster.domain.incident import Kind
+from broadcaster.service.drafting import Draft
+from broadcaster.store import Connection, sent, threads
+from broadcaster.store.incidents import IncidentRecord, UpdateRecord
+from broadcaster.store.sent import SentSteps
+
+CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """`wrong` are the numbers of what is put right, `sent` where that has been, `threads` each channel's languages."""
+
+    wrong: tuple[int, ...] = ()
+    sent: SentSteps = field(default_factory=SentSteps)
+    threads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def trail_of(
+    connection: Connection, record: IncidentRecord | None, drafted: Draft, *, hold: bool = False
+) -> Trail:
+    """What a draft follows of its incident.
+
+    Args:
+        hold: whether no post of what is put right may begin before the write of `connection` ends.
+    """
+    if record is None:
+        return Trail()
+    languages = threads.of_incident(connection, record.id)
+    if drafted.update.kind not in CORRECTING:
+        return Trail(threads=languages)
+    wrong = _put_right(record, drafted)
+    if hold:
+        sent.hold_posts(connection, record.id)
+    return Trail(wrong, sent.of_updates(connection, record.id, wrong), languages)
+
+
+def _put_right(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:
+    """A correction's words also stand where it edited what it corrected, and neither holds when it is put right."""
+    if drafted.whole or drafted.target is None:
+        return tuple(word.said.number for word in record.updates)
+    numbers: list[int] = []
+    word: UpdateRecord | None = drafted.target
+    while word is not None:
+        numbers.append(word.said.number)
+        word = record.numbered(word.said.corrects or 0)
+    return tuple(reversed(numbers))

@@ -7,6 +7,8 @@ back are withdrawn. Rows made in the same write are free, and so is SKIP LOCKED,
 
 * Whoever writes letters, or counts of a delivery, holds the letters' job before: letters need no locks of their own.
 * Whoever ends or stops a delivery, and touches its jobs, holds the jobs before.
+* A correction or retraction holds the deliveries of its incident before its update and the revision, for it has to know where
+  the wrong text is. Whoever holds a revision and then wants deliveries wants those of an incident that it holds.
 
 What is left of circles (a blast ended in the moment in which it gets its first jobs) PostgreSQL breaks up after a second,
 and the write is made again. Everything here does nothing on SQLite, where one writes at a time.

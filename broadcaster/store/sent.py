@@ -66,14 +66,12 @@ def _may_be_read() -> Any:
     )
 
 
-def hold_posts(connection: Connection, incident_id: int, numbers: Sequence[int]) -> None:
-    """Let no post of these updates begin before this write ends: what `of_updates` says is then true until it does."""
+def hold_posts(connection: Connection, incident_id: int) -> None:
+    """Let no post of an incident begin before this write ends: what `of_updates` says is then true until it does."""
     rowlocks.hold_incident(connection, incident_id)
+    # All that this write may stop later, in one go: a post of them first and the rest after would break the order.
     rowlocks.hold_deliveries(
-        connection,
-        t.delivery.c.incident_id == incident_id,
-        t.delivery.c.number.in_(numbers),
-        t.delivery.c.shape == Shape.POST,
+        connection, t.delivery.c.incident_id == incident_id, t.delivery.c.shape != Shape.BOARD
     )
 
 

@@ -15,7 +15,9 @@ import pytest
 from sqlalchemy import Connection, event, select, update as sql_update
 from sqlalchemy.engine import ExceptionContext
 
+from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
+from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Store,
     accepting,
@@ -27,6 +29,7 @@ from broadcaster.store import (
     outcomes,
     releasing,
     reports,
+    sent,
     tables as t,
     tallying,
 )
@@ -141,6 +144,24 @@ def test_who_ends_a_blast_and_who_still_writes_its_letters_down_do_not_block_eac
     )
     assert deadlocks == []
     check(store)
+
+
+def test_a_retraction_and_the_end_of_what_it_takes_back_do_not_block_each_other(
+    store: Store, deadlocks: list[str]
+) -> None:
+    subscribe(store, "sms", ["+46701740605"])
+    told = tell(store, post("hook"), letters_by("sms"), now=NOW, not_after=UNTIL)
+    said = an_update("A1", 2, kind=Kind.RETRACTION, corrects=1, now=OVER)
+    retraction = an_acceptance(said, post("hook"), incident_id=told.incident_id)
+    meet(
+        store,
+        lambda c: sent.hold_posts(c, told.incident_id),
+        lambda c: accepting.accept(c, retraction, OVER),
+        lambda c: deliveries.expire(c, OVER),
+    )
+    assert deadlocks == []
+    states = store.read(lambda c: list(c.scalars(select(t.delivery.c.state).order_by("id"))))
+    assert states == [State.WITHDRAWN, State.WITHDRAWN, State.WAITING]
 
 
 def test_a_scheduled_word_and_a_new_one_of_its_incident_do_not_block_each_other(

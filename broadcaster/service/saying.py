@@ -14,13 +14,13 @@ from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import Draft, digest, draft
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import Saying
-from broadcaster.service.planning import CORRECTING, Plan, plan
+from broadcaster.service.planning import Plan, plan
 from broadcaster.service.status import update_answer
-from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once, sent
+from broadcaster.service.trail import CORRECTING, Trail, trail_of
+from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once
 from broadcaster.store.accepting import incident_name, next_incident_id
 from broadcaster.store.incidents import IncidentRecord
 from broadcaster.store.intents import Acceptance
-from broadcaster.store.sent import SentSteps
 from broadcaster.store.writer import Rank
 
 SAME_WITHIN = timedelta(minutes=10)
@@ -61,8 +61,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
             if known is not None:
                 return dict(known[1]), False
         _refuse_repetition(connection, command, update, now)
-        went = _went(connection, prepared.record, prepared.drafted, hold=True)
-        if not last and prepared.went != went:
+        trail = trail_of(connection, prepared.record, prepared.drafted, hold=True)
+        if not last and prepared.trail != trail:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
         answer = update_answer(connection, accepted.update_id, languages[0]) | told
@@ -85,10 +85,10 @@ class Prepared:
         record: IncidentRecord | None,
         drafted: Draft,
         laid_out: Plan,
-        went: SentSteps,
+        trail: Trail,
     ) -> None:
         self.now, self.configuration, self.record = now, configuration, record
-        self.drafted, self.plan, self.went = drafted, laid_out, went
+        self.drafted, self.plan, self.trail = drafted, laid_out, trail
 
 
 def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
@@ -106,15 +106,15 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     drafted = _naming_what_it_leaves(drafted, configuration)
     permit_areas(operator, _touched(drafted, record))
-    went: SentSteps = desk.read(lambda connection: _went(connection, record, drafted))
+    trail: Trail = desk.read(lambda connection: trail_of(connection, record, drafted))
     saying = _saying(drafted, configuration, command, record)
     return Prepared(
         now,
         configuration,
         record,
         drafted,
-        plan(command, drafted, saying, configuration, limits, went),
-        went,
+        plan(command, drafted, saying, configuration, limits, trail),
+        trail,
     )
 
 
@@ -156,20 +156,6 @@ def _naming_what_it_leaves(drafted: Draft, configuration: Configuration) -> Draf
     known = configuration.settings.areas
     left = tuple(key for key in target.said.areas if key in known and key not in update.areas)
     return replace(drafted, update=replace(update, ended=left))
-
-
-def _went(
-    connection: Connection, record: IncidentRecord | None, drafted: Draft, *, hold: bool = False
-) -> SentSteps:
-    if record is None or drafted.update.kind not in CORRECTING:
-        return SentSteps()
-    if drafted.target is not None and not drafted.whole:
-        numbers = [drafted.target.said.number]
-    else:
-        numbers = [update.said.number for update in record.updates]
-    if hold:
-        sent.hold_posts(connection, record.id)
-    return sent.of_updates(connection, record.id, numbers)
 
 
 def _saying(

@@ -85,7 +85,7 @@ def open_talk(
         if known is None:
             raise
         return _talk(found, known, as_json=as_json, reached=False)
-    _remember(found, organisation)
+    remember(found.server, organisation)
     talk = _talk(found, organisation, as_json=as_json)
     warn_of_end(talk.voice, organisation)
     return talk
@@ -177,10 +177,10 @@ def _likely_language(found: Found) -> str:
     return own_voice().language
 
 
-def _remember(found: Found, organisation: Mapping[str, Any]) -> None:
+def remember(server: str, organisation: Mapping[str, Any]) -> None:
     """Keep zone and languages for a command that meets a dead daemon; failing to is no failure of the command."""
     with suppress(OSError):
-        finding.write_private(finding.organisation_file(found.server), organisation)
+        finding.write_private(finding.organisation_file(server), organisation)
 
 
 def _remembered(found: Found) -> Mapping[str, Any] | None:

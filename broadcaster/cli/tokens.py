@@ -15,8 +15,8 @@ from broadcaster.cli.body import time_ahead
 from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress
-from broadcaster.cli.language import own_voice
-from broadcaster.cli.opening import Talk, answered, asking_of, now, warn_of_end
+from broadcaster.cli.language import first_language, own_voice
+from broadcaster.cli.opening import Talk, answered, asking_of, now, remember, warn_of_end
 from broadcaster.cli.options import ListsItself, Reach, Server, grouped
 from broadcaster.cli.running import configuration, local_act, voice_of
 from broadcaster.cli.saying import Voice, out, out_json
@@ -150,12 +150,18 @@ def login(server: Server = None) -> None:
 
     token = getpass(_("Token (not shown):") + " ").strip()
     with answered(voice, url):
-        organisation = Client(url, token, voice.language).get("organisation")
+        organisation = Client(url, token, "").get("organisation")  # in its own language
     finding.write_private(finding.login_file(), {"server": url, "token": token})
+    remember(
+        url, organisation
+    )  # so that the very next command is kept, should it meet a dead daemon
+    zone = ZoneInfo(str(organisation["timezone"]))
+    voice = Voice(first_language(organisation) or voice.language, zone)
+    _ = voice.say
     mode = voice.mode(str(organisation["mode"]))
     out(f"{mode} · {organisation['name']}")
     out(_("Kept in {file}. Commands go there from now on.", file=finding.login_file()))
-    warn_of_end(Voice(voice.language, ZoneInfo(str(organisation["timezone"]))), organisation)
+    warn_of_end(voice, organisation)
 
 
 def _expiry(voice: Voice, written: str) -> str:

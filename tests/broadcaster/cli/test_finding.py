@@ -99,6 +99,20 @@ def test_login_keeps_no_token_that_opens_nothing(
     assert not (home / ".config/broadcaster/login.json").exists()
 
 
+def test_the_first_command_after_login_is_kept_when_the_daemon_is_dead(
+    bare: dict[str, str], daemon: Daemon, run: Run, at_terminal: Run, home: Path
+) -> None:
+    swedish = organisation(languages=["sv"], operator={"expires_at": None, "role": "author"})
+    daemon.answers["GET /api/v1/organisation"] = (200, swedish)
+    shown = at_terminal("login", "--server", daemon.url, typed=f"{TOKEN}\n", after="shown):").out
+    assert "Sparat i\n" in shown
+    daemon.answers["GET /api/v1/organisation"] = (0, None)
+    daemon.answers["POST /api/v1/incidents/A7/updates"] = (0, None)
+    ended = run("update", "A7", "From Eva", "--yes")
+    assert (ended.code, "sparas i 15 minuter" in ended.err) == (3, True)
+    assert len(list((home / ".local/state/broadcaster/spool").glob("*.json"))) == 1
+
+
 def test_login_off_a_terminal_says_what_to_do_instead(bare: dict[str, str], run: Run) -> None:
     ended = run("login")
     assert (ended.code, "BROADCASTER_TOKEN" in ended.err) == (2, True)

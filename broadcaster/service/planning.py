@@ -79,6 +79,7 @@ def plan(
     planner = _Planner(drafted, saying, configuration, limits, trail, command.plain, later)
     for name in channels_for(command, drafted, configuration, trail.sent):
         planner.add(name)
+    planner.add_stand_ins()
     return planner.plan
 
 
@@ -147,7 +148,7 @@ class _Planner:
         return self.drafted.update
 
     def add(self, name: str) -> None:
-        """Add the delivery of one channel, and the texts of those that may take over from it."""
+        """Add the delivery of one channel, and its texts."""
         adapter = self.configuration.adapters[name]
         steps: list[NewStep] = []
         audiences: tuple[NewAudience, ...] = ()
@@ -167,8 +168,6 @@ class _Planner:
             for other in adapter.settings.fallback
             if other in adapters and _may_hear(adapters[other], self.update)
         )
-        for other in fallback:
-            self._render_fallback(other)
         self.plan.deliveries.append(
             NewDelivery(
                 channel=name,
@@ -181,6 +180,12 @@ class _Planner:
                 audiences=audiences,
             )
         )
+
+    def add_stand_ins(self) -> None:
+        """Add the texts of those that may take over; last, because whoever carries the word itself has its own."""
+        deliveries = self.plan.deliveries
+        for name in dict.fromkeys(other for each in deliveries for other in each.fallback):
+            self._render_fallback(name)
 
     # ---------------------------------------------------------------------------------------------------------- posts
     def _puts_right(self, name: str) -> bool:
@@ -286,9 +291,6 @@ class _Planner:
         *,
         told_as: Variant | None = None,
     ) -> list[NewMessage]:
-        known = [m for m in self.plan.messages if m.channel == name and m.variant is variant]
-        if known:
-            return known
         made: list[NewMessage] = []
         for language in languages:
             notice = self.saying.notice(language, told_as or variant)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service.commands import Command
 from broadcaster.service.saying import say
-from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms
-from broadcaster.testing.servers import MastodonServer, SmsGateway
+from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook
+from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, answers
 
 MakeRig = Callable[..., Rig]
 WORDS = {"report": Kind.REPORT, "update": Kind.UPDATE, "restored": Kind.RESTORED}
@@ -102,3 +103,48 @@ def test_who_missed_the_correction_that_is_taken_back_is_told_too(rig: MakeRig) 
         engine.accepted("sms", 3)
         assert [effect.to for effect in phones.effects] == [number, number]
         assert "Vårt tidigare meddelande var fel" in phones.effects[-1].text
+
+
+# ------------------------------------------------------------------------------------------------ two ways to one channel
+@pytest.mark.parametrize(
+    ("kind", "whole"),
+    [(Kind.CORRECTION, False), (Kind.RETRACTION, False), (Kind.RETRACTION, True)],
+)
+@pytest.mark.parametrize("order", [["hook", "social"], ["social", "hook"]])
+def test_a_channel_that_may_stand_in_and_carries_the_word_itself_posts_it_once(
+    rig: MakeRig, kind: Kind, whole: bool, order: list[str]
+) -> None:
+    with WebhookReceiver() as first, MastodonServer() as far:
+        channels = {"hook": webhook(first, fallback=["social"]), "social": mastodon(far)}
+        engine = rig(channels, routes=[{"severity": "minor", "channels": order}])
+        tell(engine, Kind.REPORT, "Strömmen är borta.")
+        tell(engine, Kind.UPDATE, "Fel ord.")
+        tell(engine, kind, "Det var fel.", whole=whole)
+        assert len(far.texts("status")) == 3
+
+
+@pytest.mark.parametrize("order", [["sms", "social"], ["social", "sms"]])
+def test_also_where_it_may_stand_in_for_letters(rig: MakeRig, order: list[str]) -> None:
+    with SmsGateway(preset="kannel") as phones, MastodonServer() as far:
+        channels = {"sms": sms(phones, fallback=["social"]), "social": mastodon(far)}
+        engine = rig(channels, routes=[{"severity": "minor", "channels": order}])
+        tell(engine, Kind.REPORT, "Strömmen är borta.")
+        tell(engine, Kind.CORRECTION, "Bara vattnet.")
+        assert len(far.texts("status")) == 2
+
+
+def test_a_channel_that_stood_in_for_the_wrong_text_posts_the_retraction_once(rig: MakeRig) -> None:
+    with WebhookReceiver() as first, MastodonServer() as far:
+        channels = {"hook": webhook(first, fallback=["social"]), "social": mastodon(far)}
+        engine = rig(channels, routes=[{"severity": "minor", "channels": ["hook"]}])
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        first.always(answers(410), method="POST")
+        engine.say("Fel ord.", Kind.UPDATE)
+        engine.reached(State.FAILED, channel="hook", number=2)
+        engine.sweep()
+        engine.accepted("social", 2)
+        engine.say(kind=Kind.RETRACTION)
+        engine.accepted("social", 3)
+        (told,) = standing(far)
+        assert "Återtagande av" in told

@@ -9,7 +9,7 @@ The promise is another thing: what readers were told last of when the next word 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -68,6 +68,21 @@ def standing_words(words: Iterable[Word], audience: Audience) -> list[Update]:
     """Every word that stands for `audience`, in the order they went out, each with those of its facts that stand."""
     record = _Record(words, None)
     return [record.as_it_stands(word) for word in record.standing(audience)]
+
+
+def areas_concerned(words: Iterable[W], audience: Audience) -> tuple[str, ...]:
+    """Where it was by the words that stand for `audience`: where they say that it is, and where that it is over.
+
+    An area that a word says it does not concern is not one of them, nor is one that only a retracted word named.
+    """
+    known = list(words)
+    record = _Record(known, None)
+    ever = {area for said in record.not_retracted(audience) for area in said.areas}
+    named: list[str] = []
+    for word in record.standing(audience):
+        over = word.said.ended if tells_of_an_end(known, word) else ()
+        named += (*record.as_it_stands(word).areas, *(area for area in over if area in ever))
+    return tuple(dict.fromkeys(named))
 
 
 def standing_promise(words: Iterable[Word], audience: Audience) -> datetime | None:
@@ -169,6 +184,12 @@ class _Record:
     def standing(self, audience: Audience) -> list[Word]:
         """In the order they went out."""
         return [word for word in self._told if _is_for(word, audience) and self._stands(word, None)]
+
+    def not_retracted(self, audience: Audience) -> Iterator[Update]:
+        """What stands or was corrected, each with those of its facts that stand."""
+        for word in self._told:
+            if _is_for(word, audience) and not self._is_gone(word, None):
+                yield self.as_it_stands(word)
 
     def as_it_stands(self, word: Word) -> Update:
         # Nearly always so, and a board asks this of a hundred incidents whenever one changes.

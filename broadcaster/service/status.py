@@ -8,7 +8,7 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
-from broadcaster.domain.standing import estimate_of, standing_words, went_out, what_stands
+from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
@@ -30,6 +30,7 @@ def update_answer(connection: Connection, update_id: int, language: str) -> dict
         "incident": record.name,
         "update": said.number,
         "kind": str(said.kind),
+        "audience": str(said.audience),
         "corrects": said.corrects,
         "revision": str(said.revision or ""),
         "accepted_at": iso(said.accepted_at),
@@ -123,7 +124,8 @@ def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:
         "mode": str(record.mode),
         "headline": named.headline if named else "",
         "severity": str(said.severity) if said else "",
-        "areas": list(said.areas) if said else [],
+        "audience": str(named.audience) if named else "",
+        "areas": list(said.areas) if said and is_open else [],
         "ended": [] if is_open else _areas_of_old(record),
         "end": "" if is_open else _end(record, stands),
         "opened_at": iso(record.opened_at),
@@ -170,10 +172,10 @@ def _told_before(record: IncidentRecord) -> Update | None:
 
 
 def _areas_of_old(record: IncidentRecord) -> list[str]:
-    """The areas that an incident concerned while it went on: by what stands, else by what was taken back."""
-    words = standing_words(record.updates, Audience.STAFF)
-    words = words or [word.said for word in went_out(record.updates)]
-    return list(dict.fromkeys(area for said in words for area in said.areas))
+    """The areas that an incident concerned: by what stands, else by what was taken back or cancelled."""
+    told = went_out(record.updates) or record.updates
+    ever = dict.fromkeys(area for word in told for area in word.said.areas)
+    return list(areas_concerned(record.updates, Audience.STAFF) or ever)
 
 
 def _end(record: IncidentRecord, stands: Update | None) -> str:

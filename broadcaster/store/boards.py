@@ -23,7 +23,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Update
-from broadcaster.domain.standing import estimate_of, standing_words, what_stands
+from broadcaster.domain.standing import areas_concerned, estimate_of, standing_words, what_stands
 from broadcaster.store import tables as t
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord, load_many
 
@@ -233,7 +233,7 @@ def _incident(record: IncidentRecord) -> BoardIncident:
     ever = tuple(
         dict.fromkeys(area for word in words for area in (*word.said.areas, *word.said.ended))
     )
-    stated = {area for said in standing for area in said.areas}
+    stated = areas_concerned(record.updates, Audience.PUBLIC)
     return BoardIncident(
         id=record.name,
         mode=record.mode,

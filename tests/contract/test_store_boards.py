@@ -91,6 +91,13 @@ class Said:
         never_blank = name in ("severity", "headline", "areas")
         return kept[-1] if kept else getattr(self.update, name) if never_blank else NOTHING[name]
 
+    def tells_of_an_end(self, public: Sequence[Said]) -> bool:
+        told = {each.update.number: each.update for each in public}
+        root = self.update
+        while root.kind is Kind.CORRECTION and root.corrects in told:
+            root = told[root.corrects]
+        return root.kind is Kind.RESTORED
+
 
 @dataclass
 class Memory:
@@ -149,8 +156,8 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
     stands = _standing(said)
     told = stands or [each for each in said if each.update.kind is not Kind.RETRACTION] or said
     newest = told[-1].update
-    kept = ("severity", "headline", "planned")
-    facts = NOTHING | {name: getattr(newest, name) for name in kept}
+    remembered = ("severity", "headline", "planned")
+    facts = NOTHING | {name: getattr(newest, name) for name in remembered}
     if stands:
         facts = {name: stands[-1].fact(name, said) for name in FACTS_TOLD}
     if not stands or closed_at:
@@ -163,7 +170,12 @@ def _incident(said: Sequence[Said]) -> BoardIncident:
     for each in said:
         for area in (*each.update.areas, *each.update.ended):
             ever += [] if area in ever else [area]
+    speaks = [each for each in said if each.update.kind is not Kind.RETRACTION]
+    kept = [each for each in speaks if not _gone(each.update.number, said)]
+    was = {area for each in kept for area in each.fact("areas", said)}
+    told_over = [each.update.ended for each in stands if each.tells_of_an_end(said)]
     stated = {area for each in stands for area in each.fact("areas", said)}
+    stated |= {area for ended in told_over for area in ended if area in was}
     ends = [place for place, each in enumerate(stands) if not each.fact("areas", said)]
     over = [end for end in ends if end < len(stands) - 1 and end + 1 not in ends]
     lately = stands[over[-1] + 1 :] if over else stands

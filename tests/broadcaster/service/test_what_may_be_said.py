@@ -250,6 +250,14 @@ def test_an_area_that_a_word_says_was_never_concerned_is_not_named(town: Rig) ->
     assert where_it_was(town) == [(NORTH,)] * 3
 
 
+def test_an_end_names_no_area_that_only_a_word_retracted_since_named(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Även i söder.", Kind.UPDATE, area=(SOUTH,))
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    town.say(kind=Kind.RETRACTION, number=2)
+    assert where_it_was(town) == [(NORTH,)] * 3
+
+
 def test_what_is_over_began_when_its_first_outage_did(town: Rig) -> None:
     first = (town.clock() - timedelta(hours=2)).replace(microsecond=0)
     town.say("Strömmen är borta.", since=first)

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
-from broadcaster.domain.incident import Kind, Update
-from broadcaster.domain.standing import estimate_of, what_stands
+from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.domain.standing import estimate_of, went_out, what_stands
 from broadcaster.service.commands import Command
 from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import iso
-from broadcaster.service.planning import CORRECTING, Plan
+from broadcaster.service.planning import Plan
+from broadcaster.service.trail import CORRECTING
 from broadcaster.store.incidents import IncidentRecord
 
 
@@ -36,10 +37,20 @@ def consequences(
     return {
         "changes": _changes(command, before, drafted),
         "nothing_stands": drafted.whole,
-        "reopens": before is not None and not before.areas and bool(update.areas),
+        "reopens": _reopens(record, before, update),
         "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
     }
+
+
+def _reopens(record: IncidentRecord | None, before: Update | None, update: Update) -> bool:
+    """Whether what was over, or wholly taken back, goes on; what staff are told opens nothing that residents see."""
+    if record is None or not update.areas or not went_out(record.updates):
+        return False
+    public = any(word.said.revision for word in record.updates)
+    if update.audience is Audience.STAFF and public:
+        return False
+    return not before.areas if before else record.closed_at is not None
 
 
 def _is_over_again(before: Update | None, drafted: Draft) -> bool:

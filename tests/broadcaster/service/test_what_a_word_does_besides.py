@@ -144,6 +144,31 @@ def test_what_was_over_is_told_to_go_on(desk: Daemonless) -> None:
     assert told(desk, "reopens", kind="update", text="Fortfarande.") is False
 
 
+def test_what_was_wholly_retracted_is_told_to_open_again(desk: Daemonless) -> None:
+    said(desk, **REPORT)
+    said(desk, kind="retraction", all=True)
+    again = {"kind": "update", "text": "Borta på riktigt.", "area": ["norra-ekbyn"]}
+    assert told(desk, "reopens", **again) is True
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["closed_at"] is None
+
+
+def test_what_was_cancelled_before_it_went_out_opens_for_the_first_time(desk: Daemonless) -> None:
+    said(desk, **REPORT | {"at": "2026-11-22T13:30:00+01:00"})
+    desk.ask("DELETE", "/api/v1/scheduled/A1-1")
+    again = {"kind": "update", "text": "Borta nu.", "area": ["norra-ekbyn"]}
+    assert told(desk, "reopens", **again) is False
+
+
+def test_what_only_staff_are_told_opens_nothing_again(tmp_path: Path) -> None:
+    staffs = CONFIGURATION.replace("spare: {", "spare: {audience: staff, ")
+    internal = {"kind": "update", "text": "Kabeln provas.", "audience": "staff"}
+    with Daemonless(tmp_path, staffs) as desk:
+        said(desk, **REPORT)
+        said(desk, "Åter.", kind="restored")
+        assert told(desk, "reopens", **internal) is False
+        assert desk.ask("GET", "/api/v1/incidents/A1").json["closed_at"]
+
+
 def test_an_estimate_of_what_is_over_is_none_that_falls_away(desk: Daemonless) -> None:
     said(desk, **REPORT | {"etr": SPRING})
     assert told_before(desk, text="Nu.")["etr_before"] == SPRING
@@ -204,7 +229,7 @@ def test_what_was_cancelled_before_it_went_out_says_that_it_was(desk: Daemonless
     said(desk, **REPORT | {"at": "2026-11-22T13:30:00+01:00"})
     desk.ask("DELETE", "/api/v1/scheduled/A1-1")
     (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
-    assert (item["end"], item["ended"], item["areas"]) == ("cancelled", [], ["norra-ekbyn"])
+    assert (item["end"], item["ended"], item["areas"]) == ("cancelled", ["norra-ekbyn"], [])
 
 
 def test_who_names_no_incident_is_told_where_they_all_are(idle_desk: Daemonless) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from broadcaster.channel import Kind
-from broadcaster.domain.board import BoardUpdate
+from broadcaster.domain.board import BoardIncident, BoardUpdate
 from broadcaster.domain.wording import Wording
 
 
@@ -26,7 +26,7 @@ class Fact:
 class Changes:
     """An update beside the one `before` it and what stands in its place where it was struck (`by`), each None without.
 
-    `text` is what the operator wrote in the page's language, `silent` says that there is no text in any; `names` turns
+    `over` are the areas that it tells to have it back; `text` is what the operator wrote in the page's language, `silent` says that there is no text in any; `names` turns
     areas' keys into names.
     """
 
@@ -38,6 +38,7 @@ class Changes:
     update: BoardUpdate
     before: BoardUpdate | None
     by: BoardUpdate | None
+    over: tuple[str, ...] = ()
 
     @property
     def estimates_anew(self) -> bool:
@@ -74,14 +75,30 @@ class Changes:
             if still:
                 yield Fact(still, by is None or set(update.areas) <= set(by.areas))
             return
-        if update.ended:
-            stands = by is None or not set(update.ended) & set(by.areas)
-            yield Fact(self.words.no_longer(update.kind, self.names(update.ended)), stands)
-        known = self.before.areas if self.before else ()
+        if self.over:
+            yield Fact(
+                self.words.restored_title(self.headline, self.names(self.over)),
+                self._off(self.over),
+            )
+        left = tuple(area for area in update.ended if area not in self.over)
+        if left:
+            yield Fact(self.words.no_longer(update.kind, self.names(left)), self._off(left))
+        if self.before is None or update.kind is Kind.HOLDING:
+            return
+        known = self.before.areas
         added = tuple(area for area in update.areas if area not in known)
-        if known and added and update.kind is not Kind.HOLDING:
-            stands = by is None or set(added) <= set(by.areas)
-            yield Fact(_("Also affected: {place}", place=self._listing(added)), stands)
+        if added:
+            place = self._listing(added)
+            told = (
+                _("Also affected: {place}", place=place)
+                if known
+                else _("Affected now: {place}", place=place)
+            )
+            yield Fact(told, by is None or set(added) <= set(by.areas))
+
+    def _off(self, areas: tuple[str, ...]) -> bool:
+        """Whether what stands in its place leaves these areas out, too."""
+        return self.by is None or not set(areas) & set(self.by.areas)
 
     def _when(self) -> Iterator[Fact]:
         _ = self.words.say
@@ -127,3 +144,39 @@ def households(words: Wording, number: int | None) -> str:
     if number is None:
         return ""
     return _("about {number} households", number=f"{number:,}".replace(",", _(",")))
+
+
+def told_over(update: BoardUpdate, others: Mapping[int, BoardUpdate]) -> tuple[str, ...]:
+    """The areas that it tells to be over: of a correction those that what it corrects had told to be."""
+    if update.kind is Kind.RESTORED:
+        return update.ended
+    target = others.get(update.corrects or 0)
+    if update.kind is not Kind.CORRECTION or target is None:
+        return ()
+    if not update.areas:  # it went on to be over everywhere
+        return update.ended
+    was = told_over(target, others)
+    return tuple(area for area in update.ended if area in was)
+
+
+def leaves(
+    area: str, incident: BoardIncident, others: Mapping[int, BoardUpdate]
+) -> BoardUpdate | None:
+    """The newest word that stands by which an open incident concerns an area no more."""
+    if area in incident.areas or area not in incident.areas_stated:
+        return None
+    for update in incident.updates:
+        by = put_right(update, others)
+        if area in update.ended and (by is None or by.kind is Kind.CORRECTION):
+            return update
+    return None
+
+
+def put_right(update: BoardUpdate, others: Mapping[int, BoardUpdate]) -> BoardUpdate | None:
+    """What stands in the place of what was struck: of what was corrected twice, the second correction."""
+    by: BoardUpdate | None = None
+    struck = update.struck
+    while struck is not None and struck.by in others:
+        by = others[struck.by]
+        struck = by.struck
+    return by

@@ -86,7 +86,7 @@ class _Site:
         paths = area_paths(area, self._configured)
         values: dict[str, Any] = {
             "canonical": paths[0],
-            "recent": self._lines_beside(here, area.key),
+            "recent": [*self._left(area.key), *self._lines_beside(here, area.key)],
             "area": area,
             "last_written": self._last_written(area.key),
         }
@@ -121,6 +121,12 @@ class _Site:
             for line in self._board.recent
             if line.id not in known and (area is None or area in line.areas_ever)
         ]
+
+    def _left(self, area: str) -> list[LineView]:
+        """Tell what is over in an area and goes on elsewhere, newest first."""
+        newest = sorted(self._open, key=lambda each: each.updates[0].at, reverse=True)
+        told = (self._teller.line_of_left(incident, area) for incident in newest)
+        return [line for line in told if line is not None]
 
     def _last_written(self, feed: str) -> str:
         """Say when the newest update was written, "" when there is none."""

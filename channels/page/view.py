@@ -16,7 +16,7 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.wording import Wording, power_cuts, spoken
-from channels.page.changes import Changes, households
+from channels.page.changes import Changes, households, leaves, put_right, told_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,26 @@ class Teller:
             mode_label=words.mode_label(line.mode),
         )
 
+    def line_of_left(self, incident: BoardIncident, area: str) -> LineView | None:
+        """Tell of an incident that goes on elsewhere how it ended in an `area`; None where it never was there."""
+        others = {update.number: update for update in incident.updates}
+        word = leaves(area, incident, others)
+        if word is None:
+            return None
+        words = self.wording(word.at)
+        _ = words.say
+        moment = words.dated(word.at)
+        label = _("No longer affected")
+        if area in told_over(word, others):
+            label = words.restored_label(incident.headline)
+        return LineView(
+            slug=incident.slug,
+            state="restored",
+            status=_("{label} {moment}", label=label, moment=moment),
+            title=self._title(words, incident.headline, (area,), to_come=False),
+            mode_label=words.mode_label(incident.mode),
+        )
+
     def incident(self, incident: BoardIncident, *, at: datetime) -> IncidentView:
         """Tell an incident whole; `at` decides whether its promise is late and a planned cut has begun."""
         words = self.wording(incident.updates[0].at)
@@ -299,7 +319,7 @@ class Teller:
         return Said(text, self._foreign(language)) if text else None
 
     def _tag(self, words: Wording, update: BoardUpdate, headline: str, *, new_etr: bool) -> str:
-        if update.kind is Kind.RESTORED and update.areas:
+        if update.kind is Kind.RESTORED:
             return words.restored_title(headline, self.names(update.ended))
         return words.tag(
             update.kind, headline=headline, corrects_at=update.corrects_at, new_etr=new_etr
@@ -318,18 +338,9 @@ class Teller:
             silent=not said,
             update=update,
             before=older[0] if older else None,
-            by=_put_right(update, others),
+            by=put_right(update, others),
+            over=told_over(update, others),
         )
-
-
-def _put_right(update: BoardUpdate, others: Mapping[int, BoardUpdate]) -> BoardUpdate | None:
-    """What stands in the place of what was struck: of what was corrected twice, the second correction."""
-    by: BoardUpdate | None = None
-    struck = update.struck
-    while struck is not None and struck.by in others:
-        by = others[struck.by]
-        struck = by.struck
-    return by
 
 
 def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:

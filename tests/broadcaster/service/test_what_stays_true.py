@@ -168,7 +168,7 @@ def test_a_retracted_end_without_a_word_says_what_is_struck(town: Rig) -> None:
     town.say(kind=Kind.RESTORED)
     town.say(kind=Kind.RETRACTION)
     gone, _ = struck(town, 2)
-    assert gone == "Detta gäller inte längre: Strömmen är åter"
+    assert gone == "Detta gäller inte längre: Strömmen är åter i Norra Ekbyn"
 
 
 def test_a_retracted_end_in_one_area_strikes_that_end_and_not_where_it_goes_on(town: Rig) -> None:
@@ -194,7 +194,7 @@ def test_a_corrected_end_that_was_none_is_struck(town: Rig) -> None:
     town.say("Strömmen är borta.")
     town.say(kind=Kind.RESTORED)
     town.say("Den är inte åter.", Kind.CORRECTION, area=("norra-ekbyn",))
-    assert struck(town, 2)[0] == "Detta gäller inte längre: Strömmen är åter"
+    assert struck(town, 2)[0] == "Detta gäller inte längre: Strömmen är åter i Norra Ekbyn"
 
 
 def test_an_end_whose_correction_was_taken_back_is_struck(town: Rig) -> None:
@@ -202,7 +202,7 @@ def test_an_end_whose_correction_was_taken_back_is_struck(town: Rig) -> None:
     town.say(kind=Kind.RESTORED)
     town.say("Den kom redan 20.15.", Kind.CORRECTION)
     town.say(kind=Kind.RETRACTION)
-    assert struck(town, 2)[0] == "Detta gäller inte längre: Strömmen är åter"
+    assert struck(town, 2)[0] == "Detta gäller inte längre: Strömmen är åter i Norra Ekbyn"
 
 
 def test_an_end_that_was_corrected_twice_and_still_is_the_end_is_not_struck(town: Rig) -> None:

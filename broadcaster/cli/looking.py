@@ -13,7 +13,15 @@ from broadcaster.cli.options import ListsItself, Reach, UpdateName, grouped
 from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
-from broadcaster.cli.situation import head, is_ahead, kind_of, planned_span, times, what
+from broadcaster.cli.situation import (
+    head,
+    is_ahead,
+    kind_of,
+    planned_span,
+    staff_only,
+    times,
+    what,
+)
 from broadcaster.cli.table import AGAIN, Stop, at_rest, standing, state_word
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
@@ -191,7 +199,9 @@ def _stopped(talk: Talk, incident: Incident) -> dict[str, Stop]:
     stopped: dict[str, Stop] = {}
     for channel in incident.get("channels") or ():
         name = str(channel["channel"])
-        if channel.get("parked_because"):
+        if channel.get("gone"):
+            stopped[name] = ("gone", _("not in the configuration any more"))
+        elif channel.get("parked_because"):
             stopped[name] = ("parked", str(channel["parked_because"]))
         elif channel.get("paused"):
             go_on = _("go on: broadcaster channels resume {channel}", channel=name)
@@ -249,6 +259,7 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     if not text:  # facts alone were changed: at least where
         text = ", ".join(talk.area_names(list(update.get("ended") or update.get("areas") or ())))
     kind = kind_of(voice, str(incident["incident"]), update)
+    kind = ", ".join(filter(None, (kind, staff_only(voice, update))))
     line = f"{name}  {clock}  {kind}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
@@ -314,7 +325,9 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
         last = ""
     opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""
     areas = ", ".join(talk.area_names(list(item["areas"] or item.get("ended") or ())))
-    return (f"  {item['incident']}", opened, what(voice, item), areas, last)
+    whom = staff_only(voice, item)
+    called = f"{what(voice, item)} ({whom})" if whom else what(voice, item)
+    return (f"  {item['incident']}", opened, called, areas, last)
 
 
 def _ended(voice: Voice, item: Incident) -> str:

@@ -17,7 +17,7 @@ from broadcaster.cli.opening import Talk, asking_of, now, open_talk
 from broadcaster.cli.options import Manner, Reach
 from broadcaster.cli.previewing import summary
 from broadcaster.cli.saying import Voice, note
-from broadcaster.cli.situation import kind_of, kind_word
+from broadcaster.cli.situation import kind_of, kind_word, staff_only
 from broadcaster.cli.spool import Entry
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
@@ -192,7 +192,7 @@ def _spelled(voice: Voice, entry: Entry) -> str:
     text = _text(entry)
     short = text if len(text) <= 60 else text[:59] + "…"
     quoted = voice.quoted(short) if short else ""
-    words = [_kind(voice, entry), *body.get("area", ()), quoted]
+    words = [_kind(voice, entry), staff_only(voice, body), *body.get("area", ()), quoted]
     return " ".join(str(word) for word in words if word)
 
 

@@ -23,7 +23,14 @@ def head(talk: Talk, told: Told, *words: str, over: bool = False) -> str:
     headline = over_word(talk.voice, told) if over else what(talk.voice, told)
     names = talk.area_names(list(told.get("areas") or told.get("ended") or ()))
     where = "" if all(name in headline for name in names) else ", ".join(names)
-    return first_line(mode, *words, headline, where)
+    whom = staff_only(talk.voice, told)
+    return first_line(mode, *words, whom[:1].upper() + whom[1:], headline, where)
+
+
+def staff_only(voice: Voice, told: Told) -> str:
+    """That residents are told nothing of it; "" where they are."""
+    _ = voice.say
+    return _("staff only") if told.get("audience") == "staff" else ""
 
 
 def told(talk: Talk, answer: Told, said: str) -> Iterator[str]:

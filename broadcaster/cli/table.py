@@ -20,7 +20,7 @@ TOLERATED = 0.05
 
 Delivery = Mapping[str, Any]
 Stop = tuple[str, str]
-"""How a channel is stopped ("parked", "paused") and why."""
+"""How a channel is stopped ("parked", "paused", "gone") and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def rows(
 
     Args:
         accepted_at: when the update was accepted (ISO 8601): times are said relative to it.
-        stopped: the channels that are parked or paused, by their names.
+        stopped: the channels that are parked, paused or gone, by their names.
     """
     stopped = stopped or {}
     return [

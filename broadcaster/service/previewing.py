@@ -51,6 +51,7 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "mode": str(update.mode),
         "name": update.name,
         "kind": str(update.kind),
+        "audience": str(update.audience),
         "severity": str(update.severity),
         "headline": saying.notice(languages[0], Variant.NEWS).headline,
         "areas": list(update.areas),

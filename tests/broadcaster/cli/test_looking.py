@@ -35,6 +35,14 @@ def test_a_paused_channel_says_so_and_how_it_goes_on(daemon: Daemon, run: Run) -
     assert re.search("^ +x +paused +go on: broadcaster channels resume x$", last)
 
 
+def test_a_channel_that_is_gone_is_not_called_paused(daemon: Daemon, run: Run) -> None:
+    daemon.deliveries = [delivery("x", "waiting", accepted_at=None)]
+    gone = [{"channel": "x", "gone": True, "parked_because": "", "paused": True, "queued": 1}]
+    daemon.answers[A7] = (200, daemon.incident(channels=gone))
+    last = run("status", "A7").out.splitlines()[-1]
+    assert re.search("^ +x +gone +not in the configuration any more$", last)
+
+
 def test_what_was_cancelled_before_it_went_out_is_not_said_to_be_out(
     daemon: Daemon, run: Run
 ) -> None:

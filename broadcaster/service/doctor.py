@@ -20,6 +20,7 @@ from broadcaster.locale.retelling import retell
 from broadcaster.service import token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
+from broadcaster.service.looking import GONE
 from broadcaster.store import Store, StoreError, boards, channels, incidents, nodes, upkeep
 
 BACKUP_AGE = timedelta(days=1)
@@ -113,6 +114,7 @@ def _look(
         yield from _nodes(desk, now)
         yield from _promises(desk, now)
         yield from _channels(desk, probes, words)
+        yield from _gone(desk)
     except StoreError as error:
         yield Finding("store", Verdict.MEND, "{reason}", {"reason": error})
 
@@ -242,6 +244,13 @@ def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) ->
             yield _board(name, progress, newest, words)
         else:
             yield Finding(name, Verdict.GOOD, "configured; it cannot be asked")
+
+
+def _gone(desk: Desk) -> Iterator[Finding]:
+    """Channels that were taken out of the configuration while something waited on them."""
+    waiting = desk.read(lambda connection: channels.waiting(connection, begun=True))
+    for name in sorted(waiting.keys() - desk.configuration.adapters.keys()):
+        yield Finding(name, Verdict.MEND, GONE, {"channel": name})
 
 
 def _board(name: str, progress: nodes.Progress, newest: Any, words: Wording) -> Finding:

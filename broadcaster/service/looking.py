@@ -14,6 +14,11 @@ from broadcaster.service.desk import Desk
 from broadcaster.store import channels
 
 PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
+GONE = (
+    "{channel} is not in the configuration any more, and what waits there does not go out. Let another take it: "
+    "broadcaster channels reroute {channel} --to NAME, or give it up: broadcaster channels drop {channel}"
+)
+_WAITS = frozenset({State.WAITING, State.SENDING})
 
 
 def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[str, Any]:
@@ -21,21 +26,24 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
     answer = status.show(desk, operator, name, language)
     words = phrases(language)
     concerned = dict.fromkeys(delivery["channel"] for delivery in answer["deliveries"])
+    gone = concerned.keys() - desk.configuration.adapters.keys()
     states = desk.read(channels.states)
     queued = desk.read(channels.queued)
+    waiting = {one["channel"]: None for one in answer["deliveries"] if one["state"] in _WAITS}
     answer["advice"] = [
         translate(words, advice["sentence"], **_retold(advice["values"], language))
         for advice in answer["advice"]
+        if advice["values"]["channel"] not in gone
     ]
-    waiting = [one["channel"] for one in answer["deliveries"] if one["state"] == State.WAITING]
     answer["advice"] += [
-        translate(words, PAUSED, channel=name)
-        for name in dict.fromkeys(waiting)
-        if name in states and states[name].paused_at is not None
+        translate(words, GONE if name in gone else PAUSED, channel=name)
+        for name in waiting
+        if name in gone or (name in states and states[name].paused_at is not None)
     ]
     answer["channels"] = [
         {
             "channel": channel,
+            "gone": channel in gone,
             "parked_because": retell(language, state.parked_because) if state.parked_at else "",
             "paused": state.paused_at is not None,
             "queued": queued.get(channel, 0),

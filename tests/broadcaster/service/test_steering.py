@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,26 @@ def test_an_incident_says_that_its_channel_is_paused_and_how_it_goes_on(desk: Da
     assert advice.endswith("broadcaster channels resume sms")
     desk.ask("POST", "/api/v1/channels/sms/resume")
     assert desk.ask("GET", "/api/v1/incidents/A1").json["advice"] == []
+
+
+def test_what_waits_on_a_channel_that_is_gone_says_so_and_who_can_take_it(desk: Daemonless) -> None:
+    report(desk)
+    desk.ask("POST", "/api/v1/channels/sms/pause")
+    configured = desk.desk.configuration
+    left = {name: one for name, one in configured.adapters.items() if name != "sms"}
+    desk.desk.configuration = replace(configured, adapters=left)
+    looked = desk.ask("GET", "/api/v1/incidents/A1").json
+    gone = {one["channel"]: one["gone"] for one in looked["channels"]}
+    assert [name for name, is_gone in gone.items() if is_gone] == ["sms"]
+    (advice,) = looked["advice"]
+    assert "broadcaster channels reroute sms --to" in advice
+    assert "broadcaster channels drop sms" in advice
+    assert "resume" not in advice
+    items = {one["what"]: one for one in desk.ask("GET", "/api/v1/doctor").json["items"]}
+    assert (items["sms"]["verdict"], items["sms"]["sentence"]) == ("mend", advice)
+    desk.ask("POST", "/api/v1/channels/sms/drop")
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["advice"] == []
+    assert "sms" not in [one["what"] for one in desk.ask("GET", "/api/v1/doctor").json["items"]]
 
 
 def test_what_waits_on_a_channel_can_be_given_up(desk: Daemonless) -> None:

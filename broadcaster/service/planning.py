@@ -209,22 +209,26 @@ class _Planner:
     def _post_languages(self, name: str) -> dict[Variant, tuple[str, ...]]:
         """Those to post in: where a wrong text may be read it is put right in its own languages.
 
-        It is news in each other one the operator writes in now. Where nobody may have the wrong text, all is news: in the
-        default language, and each other one the operator wrote in: now, or before when there is no text now.
+        It is news in each other one the operator writes in now, and in each thread that is begun, which was told less.
+        Where nobody may have the wrong text, all is news: in the default language, in each thread, and in each other one
+        the operator wrote in: now, or before when there is no text now.
         """
         update, known = self.update, self.configuration.languages
         said = set() if update.kind in OUR_OWN_WORDS else set(update.texts)
         wrong = {language for _, language in self.trail.sent.posts(name)} & set(known)
+        threads = self.trail.threads.get(name, frozenset())
         if self._puts_right(name) and wrong:
+            # What a thread never had, it need not hear of when it is taken back: it tells already what holds again.
+            told = said if update.kind is Kind.RETRACTION else said | threads
             return {
                 Variant.CORRECTION: tuple(each for each in known if each in wrong),
-                Variant.NEWS: tuple(each for each in known if each in said - wrong),
+                Variant.NEWS: tuple(each for each in known if each in told - wrong),
             }
         first, *others = known
-        spoken = said or self.drafted.spoken
+        spoken = threads | (said or self.drafted.spoken)
         languages = (first, *(language for language in others if language in spoken))
-        told = Variant.CORRECTION if self._puts_right(name) else Variant.NEWS
-        return dict.fromkeys(Variant, ()) | {told: languages}
+        told_as = Variant.CORRECTION if self._puts_right(name) else Variant.NEWS
+        return dict.fromkeys(Variant, ()) | {told_as: languages}
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service.commands import Command
 from broadcaster.service.saying import say
 from broadcaster.testing.rig import OPERATOR, Rig, mastodon
-from broadcaster.testing.servers import MastodonServer
+from broadcaster.testing.servers import MastodonServer, answers
 
 MakeRig = Callable[..., Rig]
 
@@ -56,3 +60,62 @@ def test_each_wrong_post_is_put_right_in_its_own_language(rig: MakeRig) -> None:
         assert "Only the water is off." in edits["en"]
         assert "Power cut" in edits["en"]
         assert "vattnet" not in edits["en"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "fact"),
+    [
+        (Kind.UPDATE, {"area": ("sodra-ekbyn",)}, "Power cut in Norra Ekbyn and Södra Ekbyn"),
+        (Kind.RESTORED, {}, "The power is back in Norra Ekbyn"),
+    ],
+)
+def test_a_thread_is_not_left_silent_for_want_of_words_in_its_language(
+    rig: MakeRig, kind: Kind, fields: dict[str, Any], fact: str
+) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, "Strömmen är borta.", "The power is out.")
+        engine.say("Så är det nu.", kind, **fields)
+        engine.accepted("social", 2)
+        *_, last = [e.text for e in far.effects if e.more.get("language") == "en"]
+        assert fact in last
+        assert "[sv] Så är det nu." in last
+
+
+def test_nor_is_a_thread_whose_first_word_had_no_words_at_all(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, "Strömmen är borta.", "The power is out.")
+        for number, (kind, text) in enumerate(
+            [(Kind.RESTORED, ""), (Kind.UPDATE, "Borta igen."), (Kind.CORRECTION, "Bara en fas.")],
+            2,
+        ):
+            engine.say(text, kind)
+            engine.accepted("social", number)
+        posts = [e.text for e in far.effects if e.kind == "status" and e.more["language"] == "en"]
+        assert len(posts) == 4
+        assert "Power cut in Norra Ekbyn" in posts[-1]
+
+
+def test_a_correction_is_news_to_a_thread_that_never_had_the_wrong_text(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        speak(engine, Kind.REPORT, "Strömmen är borta.", "The power is out.")
+        far.always(answers(422), method="POST", every=2)  # the second, which is the English one
+        engine.say("Fel ord.", Kind.UPDATE)
+        engine.reached(State.FAILED, channel="social", number=2)
+        far.heal()
+        engine.say("Rätt ord.", Kind.CORRECTION)
+        engine.accepted("social", 3)
+        *_, last = [e.text for e in far.effects if e.more.get("language") == "en"]
+        assert "[sv] Rätt ord." in last
+        assert "Correction" not in last
+
+
+def test_a_language_without_a_thread_is_opened_by_words_in_it_alone(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        engine.say("Strömmen är borta.")
+        engine.say("Åter.", Kind.RESTORED)
+        engine.accepted("social", 2)
+        assert {e.more["language"] for e in far.effects} == {"sv"}

@@ -23,9 +23,7 @@ from pathlib import Path
 import sqlalchemy
 
 NODE_MODULES = Path(__file__).parents[2] / "tests" / "peers" / "node_modules"
-_SERVER_OPTIONS = (
-    "-c fsync=off -c full_page_writes=off -c listen_addresses=127.0.0.1 -c max_connections=200"
-)
+_SERVER_OPTIONS = "-c fsync=on -c listen_addresses=127.0.0.1 -c max_connections=200"
 
 
 def _program(name: str, *folders: str) -> Path | None:
@@ -142,9 +140,8 @@ def free_ports(count: int) -> list[int]:
 class PostgresServer:
     """A PostgreSQL of our own in a temporary folder, on a Unix socket and one loopback port.
 
-    It does not wait for the disk: what it has written survives its own death, which is all that tests bring about, not
-    that of the machine. PostgreSQL refuses root, so a test run as root starts it as ``postgres`` or ``nobody``.
-    Databases are cloned from templates, which takes some 50 ms each.
+    Durable as in production (``fsync=on``). PostgreSQL refuses root, so a test run as root starts it as
+    ``postgres`` or ``nobody``. Databases are cloned from templates, which takes some 50 ms each.
     """
 
     def __init__(self) -> None:

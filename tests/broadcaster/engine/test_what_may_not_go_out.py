@@ -87,7 +87,6 @@ def test_a_retracted_text_is_not_taken_over_by_another_channel(rig: MakeRig) -> 
         engine.say("Koka vattnet.")
         engine.reached(State.FAILED, channel="first")
         engine.say(kind=Kind.RETRACTION)
-        engine.accepted("first", 2)
         engine.resume("second")
         engine.until(lambda: not engine.lane("second").parked)
         engine.sweep()

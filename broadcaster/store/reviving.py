@@ -66,6 +66,8 @@ def revive(
     connection: Connection, used: Used, erasures: Sequence[Erasure], now: datetime
 ) -> Revived:
     """Make a store that was just read from a backup fit to go on, in one transaction."""
+    # Before anything is noted here: heads exported after the backup are of rows that the new ones take the place of.
+    last = connection.scalar(select(func.max(t.audit.c.id))) or 0
     own = used_by(connection)
     epoch = max(own.epoch, used.epoch) + 1
     next_incident = max(own.next_incident, used.next_incident)
@@ -85,7 +87,6 @@ def revive(
         .where(t.token.c.digest.in_(used.revoked), t.token.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-    last = connection.scalar(select(func.max(t.audit.c.id))) or 0
     audit.note(
         connection,
         now,

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData, create_engine, func, inspect, select
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.role import Role
+from broadcaster.locale.retelling import retell
 from broadcaster.store import (
     Store,
     StoreCorrupt,
@@ -31,6 +32,7 @@ from broadcaster.store import (
     erasures,
     incidents,
     moving,
+    reviving,
     snapshots,
     tables as t,
     tokens,
@@ -184,6 +186,35 @@ def test_a_scheduled_text_that_a_restore_cancelled_waits_nowhere_any_more(site: 
     assert [(one.hold, one.cancelled_at is not None) for one in record.updates] == [("", True)]
 
 
+def test_planned_work_that_no_longer_opens_or_closes_by_itself_is_named(site: Site) -> None:
+    by_itself = {"follow_up": {"open": LATER, "close": LATER + timedelta(hours=4)}}
+
+    def before(store: Store) -> None:
+        for _ in range(2):
+            tell(store, board("page"), now=NOW, rest=by_itself)
+        tell(store, board("page"), now=NOW, rest={"follow_up": {"due": LATER}})
+        site.back_up(store)
+
+    def left(store: Store) -> list[bool]:
+        look = reviving.left_to_operators
+        return [store.read(partial(look, incident_id=number)) for number in (1, 2, 3)]
+
+    def plan_anew(store: Store) -> None:
+        plan = partial(dues.plan, incident_id=1, update_id=None, times={"close": LATER}, held=False)
+        store.write(plan).result()
+
+    site.use(before)
+    sentence = site.restore()
+    assert "no longer opens or closes by itself: A1, A2." in sentence
+    assert ("A1, A2." in retell("sv", sentence), "Planned" in retell("sv", sentence)) == (
+        True,
+        False,
+    )
+    assert site.use(left) == [[True, True, False]]
+    _, after = site.use(plan_anew, left)
+    assert after == [False, True, False]
+
+
 def test_staff_is_told_of_a_promise_of_the_backup_and_the_public_nothing_by_itself(
     site: Site,
 ) -> None:
@@ -284,7 +315,12 @@ def test_the_audit_trail_says_that_a_backup_was_restored_and_still_verifies(site
         tell(store, board("page"), now=NOW)
         seal(store)
 
-    site.use(spoken, site.back_up, spoken)
+    def scheduled(store: Store) -> None:
+        held = {"hold": "scheduled", "release_at": LATER}
+        tell(store, board("page"), now=NOW, rest=held)
+        seal(store)
+
+    site.use(scheduled, scheduled, scheduled, site.back_up, spoken, spoken)
     site.restore()
     _, rows, wrong = site.use(
         seal,

@@ -53,7 +53,8 @@ def restore(
         yes=yes,
     )
     with local_act(voice):
-        out(voice.retell(str(daemon.restore(local, path))))
+        for sentence in daemon.restore(local, path):
+            out(voice.retell(sentence))
 
 
 def _found(local: Path, path: Path, voice: Voice) -> Path:

@@ -101,8 +101,8 @@ def configuration_schema() -> dict[str, Any]:
     return json_schema(kinds())
 
 
-def restore(config_path: Path, backup: Path) -> str:
-    """Put a backup in the store's place while no daemon runs; a sentence that says what was kept aside.
+def restore(config_path: Path, backup: Path) -> tuple[str, ...]:
+    """Put a backup in the store's place while no daemon runs; sentences that say what became of what was there.
 
     Raises:
         StoreError: a daemon runs, or the backup is not one; nothing was changed.

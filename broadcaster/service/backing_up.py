@@ -74,7 +74,11 @@ def _fresh(usual: Path, name: str) -> Path:
 
 def _refuse_taken(target: Path) -> None:
     if os.path.lexists(target):
-        raise _refused("there is something of this name already")
+        raise Refused(
+            "There is something called {name} already, and no backup is written over another. Take another name.",
+            at="path",
+            name=target.name,
+        )
 
 
 def _refused(reason: str) -> Refused:

@@ -11,12 +11,17 @@ from broadcaster.locale.retelling import retell
 from broadcaster.service import status
 from broadcaster.service.commands import Operator
 from broadcaster.service.desk import Desk
-from broadcaster.store import channels
+from broadcaster.service.finding import load_named
+from broadcaster.store import Connection, channels, reviving
 
 PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
 GONE = (
     "{channel} is not in the configuration any more, and what waits there does not go out. Let another take it: "
     "broadcaster channels reroute {channel} --to NAME, or give it up: broadcaster channels drop {channel}"
+)
+BY_HAND = (
+    "{incident} no longer opens or closes by itself, because a backup was restored. Plan it anew: broadcaster update "
+    '{incident} "…" --planned START/END. When it is over: broadcaster restored {incident}'
 )
 _WAITS = frozenset({State.WAITING, State.SENDING})
 
@@ -40,6 +45,8 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
         for name in waiting
         if name in gone or (name in states and states[name].paused_at is not None)
     ]
+    if answer["planned"] and not answer["closed_at"] and _is_left_to_operators(desk, name):
+        answer["advice"].append(translate(words, BY_HAND, incident=answer["incident"]))
     answer["channels"] = [
         {
             "channel": channel,
@@ -52,6 +59,13 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
         for state in [states.get(channel, channels.ChannelState(channel=channel))]
     ]
     return answer
+
+
+def _is_left_to_operators(desk: Desk, name: str) -> bool:
+    def look(connection: Connection) -> bool:
+        return reviving.left_to_operators(connection, load_named(connection, name).id)
+
+    return bool(desk.read(look))
 
 
 def _retold(values: Mapping[str, Any], language: str) -> dict[str, Any]:

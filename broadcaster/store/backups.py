@@ -61,7 +61,7 @@ def create(
     return BackupReport(path, size, now)
 
 
-def restore(url: str, path: Path, key: bytes, now: datetime, erasures: Path) -> str:
+def restore(url: str, path: Path, key: bytes, now: datetime, erasures: Path) -> tuple[str, ...]:
     """Put a backup in the store's place while no daemon runs; see `broadcaster.store.reviving` for what changes.
 
     Args:
@@ -90,7 +90,9 @@ def restore(url: str, path: Path, key: bytes, now: datetime, erasures: Path) -> 
     return _restore_postgresql(target, path, key, now, gone)
 
 
-def _restore_sqlite(url: URL, path: Path, key: bytes, now: datetime, gone: Erasures) -> str:
+def _restore_sqlite(
+    url: URL, path: Path, key: bytes, now: datetime, gone: Erasures
+) -> tuple[str, ...]:
     database = Path(str(url.database))
     lock = take_lock(database)
     try:
@@ -108,7 +110,9 @@ def _restore_sqlite(url: URL, path: Path, key: bytes, now: datetime, gone: Erasu
     return _say(path, revived, used, f"as {aside}" if aside else "")
 
 
-def _restore_postgresql(url: URL, path: Path, key: bytes, now: datetime, gone: Erasures) -> str:
+def _restore_postgresql(
+    url: URL, path: Path, key: bytes, now: datetime, gone: Erasures
+) -> tuple[str, ...]:
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
@@ -164,7 +168,7 @@ def _note_used(database: Path, used: Used) -> None:
     fresh.replace(_side_file(database))
 
 
-def _say(path: Path, revived: Revived, used: Used, kept: str) -> str:
+def _say(path: Path, revived: Revived, used: Used, kept: str) -> tuple[str, ...]:
     said = [f"{path} was restored. The public revision goes on as {revived.epoch}.1."]
     if kept:
         said.append(f"The store that was there is kept {kept}.")
@@ -175,6 +179,11 @@ def _say(path: Path, revived: Revived, used: Used, kept: str) -> str:
     )
     if revived.cancelled:
         said.append(f"Cancelled: {', '.join(revived.cancelled)}.")
+    if revived.planned:
+        said.append(
+            "Planned work that no longer opens or closes by itself, unless it is planned anew (broadcaster update, "
+            f"with --planned): {', '.join(revived.planned)}."
+        )
     if revived.erased:
         said.append(f"{revived.erased} subscribers who were erased since were erased again.")
     if not used.certain:
@@ -183,4 +192,4 @@ def _say(path: Path, revived: Revived, used: Used, kept: str) -> str:
             f"{revived.next_incident}), and tokens revoked since the backup are valid again: "
             "look at broadcaster tokens list."
         )
-    return " ".join(said)
+    return tuple(said)

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update as sql_update
+from sqlalchemy import Connection, exists, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
@@ -26,6 +27,7 @@ from broadcaster.store.releasing import cancel
 
 LEFT_OUT = 1_000
 _FOR_STAFF = ("remind", "due")
+_BY_ITSELF = ("open", "close")
 _BECAUSE = "a backup was restored"
 
 
@@ -44,13 +46,17 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Revived:
-    """What restoring did, in numbers; `cancelled` names the updates that waited for their time."""
+    """What restoring did, in numbers; `cancelled` names the updates that waited for their time.
+
+    `planned` names the incidents of planned work that was to open or close by itself.
+    """
 
     epoch: int
     next_incident: int
     withdrawn: int
     erased: int
     cancelled: tuple[str, ...]
+    planned: tuple[str, ...]
 
 
 def used_by(connection: Connection) -> Used:
@@ -75,12 +81,14 @@ def revive(
         next_incident += LEFT_OUT
     put(connection, t.meta, {"name": "epoch"}, {"value": str(epoch)})
     put(connection, t.meta, {"name": "next_incident"}, {"value": str(next_incident)})
+    planned = _planned(connection)
     revived = Revived(
         epoch,
         next_incident,
         _withdraw(connection, now),
         replay(connection, erasures),
         _cancel(connection, now),
+        planned,
     )
     connection.execute(
         sql_update(t.token)
@@ -124,6 +132,33 @@ def _withdraw(connection: Connection, now: datetime) -> int:
             lease_until=None,
         )
     ).rowcount
+
+
+def _planned(connection: Connection) -> tuple[str, ...]:
+    """Planned work that was said and is to open or close by itself still; what waits for its time is cancelled by name."""
+    rows = connection.execute(
+        select(t.incident.c.id, t.incident.c.staff)
+        .where(t.incident.c.id.in_(select(t.due.c.incident_id).where(*_opens_or_closes())))
+        .order_by(t.incident.c.id)
+    ).all()
+    return tuple(incident_name(row.id, row.staff) for row in rows)
+
+
+def left_to_operators(connection: Connection, incident_id: int) -> bool:
+    """Whether a restore keeps planned work of an incident from opening or closing by itself, and nobody planned it anew."""
+    mine = t.due.c.incident_id == incident_id
+    broken_off = mine & t.due.c.what.in_(_BY_ITSELF) & (t.due.c.outcome == _BECAUSE)
+    anew = exists().where(mine, *_opens_or_closes())
+    return bool(connection.scalar(select(exists().where(broken_off) & ~anew)))
+
+
+def _opens_or_closes() -> tuple[Any, ...]:
+    return (
+        t.due.c.what.in_(_BY_ITSELF),
+        t.due.c.done_at.is_(None),
+        t.due.c.cancelled_at.is_(None),
+        t.due.c.outcome != "held",
+    )
 
 
 def _cancel(connection: Connection, now: datetime) -> tuple[str, ...]:

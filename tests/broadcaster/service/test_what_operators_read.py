@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from broadcaster.store import reviving
 from broadcaster.testing.operators import Daemonless
 
 REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
@@ -121,6 +123,18 @@ def test_the_first_backup_makes_the_folder_of_backups(desk: Daemonless, tmp_path
     assert (folder / "ett").is_file()
 
 
+def test_a_backup_of_a_name_that_is_taken_is_refused_and_the_first_still_there(
+    desk: Daemonless,
+) -> None:
+    first = desk.ask("POST", "/api/v1/backups", {"path": "fore"}).json
+    written = Path(first["path"]).read_bytes()
+    said = refused(desk, "/api/v1/backups", {"path": "fore"})
+    assert said.endswith("Välj ett annat namn.")
+    assert "fore" in said
+    assert "ingen säkerhetskopia." not in said
+    assert Path(first["path"]).read_bytes() == written
+
+
 def test_the_doctor_writes_numbers_as_the_language_does(idle_desk: Daemonless) -> None:
     items = idle_desk.ask("GET", "/api/v1/doctor").json["items"]
     found = {one["what"]: one["sentence"] for one in items}
@@ -148,18 +162,38 @@ def test_planned_work_carries_its_times_wherever_it_is_told_of(desk: Daemonless)
     assert desk.ask("GET", "/api/v1/incidents/A1").json["planned"] == said
 
 
+def test_planned_work_of_a_restored_backup_says_that_it_does_nothing_by_itself(
+    desk: Daemonless,
+) -> None:
+    work = {"start": "2026-11-23T07:00:00+00:00", "end": "2026-11-23T11:00:00+00:00"}
+    desk.ask("POST", "/api/v1/incidents", REPORT | {"planned": work})
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["advice"] == []
+    revive = partial(reviving.revive, used=reviving.Used(), erasures=(), now=desk.clock())
+    desk.store.write(revive).result()
+    (advice,) = desk.ask("GET", "/api/v1/incidents/A1").json["advice"]
+    assert advice.startswith("A1 öppnas eller stängs inte längre av sig självt")
+    anew = {"kind": "update", "text": "Som planerat.", "planned": work}
+    assert desk.ask("POST", "/api/v1/incidents/A1/updates", anew).status == 201
+    assert desk.ask("GET", "/api/v1/incidents/A1").json["advice"] == []
+
+
 def test_a_preview_shows_what_is_taken_back_and_what_is_said_instead(desk: Daemonless) -> None:
     etr = {"etr": "2026-11-22T19:00:00+01:00"}
     desk.ask("POST", "/api/v1/incidents", REPORT | etr)
     body = {"incident": "A1", "kind": "correction", "text": "Rätt.", "etr": "none"}
     shown = desk.ask("POST", "/api/v1/preview", body).json
-    assert shown["strikes"] == {"name": "A1-1", "text": {"sv": REPORT["text"]}}
+    assert shown["strikes"] == {
+        "name": "A1-1",
+        "headline": "Strömavbrott i Norra Ekbyn",
+        "text": {"sv": REPORT["text"]},
+    }
     assert shown["text"] == {"sv": "Rätt."}
     assert (shown["etr"], shown["etr_before"]) == (None, "2026-11-22T18:00:00+00:00")
     board = shown["channels"][0]
     assert (board["shape"], board["url"]) == ("board", "http://127.0.0.1:8080")
     whole = {"incident": "A1", "kind": "retraction", "all": True}
-    assert desk.ask("POST", "/api/v1/preview", whole).json["strikes"] == {"name": "A1", "text": {}}
+    strikes = desk.ask("POST", "/api/v1/preview", whole).json["strikes"]
+    assert strikes == {"name": "A1", "headline": "", "text": {}}
     report = desk.ask("POST", "/api/v1/preview", REPORT | {"text": "Ny."}).json
     assert (report["strikes"], report["etr_before"]) == (None, None)
 

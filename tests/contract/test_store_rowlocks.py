@@ -29,6 +29,7 @@ from broadcaster.store import (
     outcomes,
     releasing,
     reports,
+    rowlocks,
     sent,
     tables as t,
     tallying,
@@ -162,6 +163,22 @@ def test_a_retraction_and_the_end_of_what_it_takes_back_do_not_block_each_other(
     assert deadlocks == []
     states = store.read(lambda c: list(c.scalars(select(t.delivery.c.state).order_by("id"))))
     assert states == [State.WITHDRAWN, State.WITHDRAWN, State.WAITING]
+
+
+def test_who_holds_a_newer_delivery_may_take_an_older_one_while_all_of_them_end(
+    store: Store, deadlocks: list[str]
+) -> None:
+    tell(store, post("hook"), post("social"), now=NOW, not_after=UNTIL)
+    older, newer = store.read(lambda c: list(c.scalars(select(t.delivery.c.id).order_by("id"))))
+    meet(
+        store,
+        lambda c: rowlocks.hold_deliveries(c, t.delivery.c.id == newer),
+        lambda c: rowlocks.hold_deliveries(c, t.delivery.c.id == older),
+        lambda c: deliveries.expire(c, OVER),
+    )
+    assert deadlocks == []
+    states = store.read(lambda c: list(c.scalars(select(t.delivery.c.state))))
+    assert states == [State.EXPIRED, State.EXPIRED]
 
 
 def test_a_scheduled_word_and_a_new_one_of_its_incident_do_not_block_each_other(

@@ -185,7 +185,7 @@ def _say(path: Path, revived: Revived, used: Used, kept: str) -> tuple[str, ...]
             f"with --planned): {', '.join(revived.planned)}."
         )
     if revived.erased:
-        said.append(f"{revived.erased} subscribers who were erased since were erased again.")
+        said.append(f"Subscribers who were erased since, and now again: {revived.erased}.")
     if not used.certain:
         said.append(
             f"The old store could not be read: {LEFT_OUT} incident numbers are left out (the next is "

@@ -281,7 +281,7 @@ def test_who_was_erased_since_stays_erased_unless_imported_anew(site: Site) -> N
         site.back_up(store)
 
     site.use(anew)
-    assert "erased" not in site.restore()
+    assert "now again" not in site.restore()
     assert site.use(left) == [[here, back]]
 
 

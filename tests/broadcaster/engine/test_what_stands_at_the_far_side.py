@@ -10,8 +10,14 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service.commands import Command
 from broadcaster.service.saying import say
-from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook
-from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, answers
+from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook, x
+from broadcaster.testing.servers import (
+    MastodonServer,
+    SmsGateway,
+    WebhookReceiver,
+    XServer,
+    answers,
+)
 
 MakeRig = Callable[..., Rig]
 WORDS = {"report": Kind.REPORT, "update": Kind.UPDATE, "restored": Kind.RESTORED}
@@ -94,14 +100,16 @@ def test_who_missed_the_correction_that_is_taken_back_is_told_too(rig: MakeRig) 
         engine = rig({"sms": sms(phones)})
         (number,) = numbers(1)
         engine.subscribe("sms", [number])
-        engine.say("En grävmaskin.")
+        engine.say("Strömmen är borta.")
         engine.accepted("sms")
+        engine.say("En grävmaskin.", Kind.UPDATE)
+        engine.accepted("sms", 2)
         engine.pause("sms")
         engine.say("Ett träd.", Kind.CORRECTION)
         engine.say(kind=Kind.RETRACTION)
         engine.resume("sms")
-        engine.accepted("sms", 3)
-        assert [effect.to for effect in phones.effects] == [number, number]
+        engine.accepted("sms", 4)
+        assert [effect.to for effect in phones.effects] == [number] * 3
         assert "Vårt tidigare meddelande var fel" in phones.effects[-1].text
 
 
@@ -148,3 +156,16 @@ def test_a_channel_that_stood_in_for_the_wrong_text_posts_the_retraction_once(ri
         engine.accepted("social", 3)
         (told,) = standing(far)
         assert "Återtagande av" in told
+
+
+def test_where_posts_can_be_deleted_and_not_changed_they_are_deleted_too(rig: MakeRig) -> None:
+    with XServer() as far:
+        engine = rig({"x": x(far)})
+        words = [(Kind.REPORT, "Borta."), (Kind.RESTORED, "Är åter."), (Kind.CORRECTION, "20.15.")]
+        for number, (kind, text) in enumerate([*words, (Kind.RETRACTION, "")], 1):
+            engine.say(text, kind)
+            engine.accepted("x", number)
+        deleted = {effect.id for effect in far.effects if effect.kind == "delete"}
+        texts = [e.text for e in far.effects if e.kind == "tweet" and e.id not in deleted]
+        assert len(texts) == 2
+        assert not [text for text in texts if "är åter" in text]

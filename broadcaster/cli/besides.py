@@ -46,6 +46,14 @@ def _remedy(voice: Voice, told: Told, tag: str) -> str:
     _ = voice.say
     if not told.get("incident"):
         return _('Add: --text-{tag} "…"', tag=tag)
+    if told.get(
+        "held"
+    ):  # a further word is refused until it has gone out, or would go out before it
+        return _(
+            'To give it: broadcaster scheduled cancel {name}, then say it again with --text-{tag} "…"',
+            name=f"{told['incident']}-{told['update']}",
+            tag=tag,
+        )
     if not told.get("areas"):
         return ""
     return _(
@@ -89,6 +97,17 @@ def _words(voice: Voice) -> dict[str, tuple[str, str]]:
     }
 
 
+def _severity(voice: Voice, severity: str) -> str:
+    _ = voice.say
+    words = {
+        "minor": _("minor"),
+        "moderate": _("moderate"),
+        "severe": _("severe"),
+        "extreme": _("extreme"),
+    }
+    return words.get(severity, severity)
+
+
 def _value(talk: Talk, name: str, value: Any, near: datetime) -> str:
     """A fact as it is said, a time as short as it stays true beside `near`; "" for none."""
     voice = talk.voice
@@ -104,5 +123,5 @@ def _value(talk: Talk, name: str, value: Any, near: datetime) -> str:
         return voice.clock(str(value), near=near)
     if name == "affected":
         return voice.number(value)
-    text = str(value)
+    text = _severity(voice, str(value)) if name == "severity" else str(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -279,7 +279,10 @@ def _show_list(talk: Talk, found: Mapping[str, Any]) -> None:
     if talk.as_json:
         out_json(found)
         return
-    out(f"{talk.mode} · {_counted(talk, items)}")
+    counted = _counted(talk, items)
+    if found.get("next"):
+        counted = _("{counted} (of the {count} newest)", counted=counted, count=len(items))
+    out(f"{talk.mode} · {counted}")
     show_columns(_line(talk, item) for item in items)
     if found.get("next"):
         out(_("There are more: --limit"))
@@ -295,10 +298,17 @@ def _counted(talk: Talk, items: list[Incident]) -> str:
         return _("Nothing is open.")
     parts = [
         _("{count} open", count=going_on),
-        _("{count} planned", count=planned) if planned else "",
+        _planned(talk.voice, planned),
         _("{count} waiting", count=waiting) if waiting else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _planned(voice: Voice, count: int) -> str:
+    _ = voice.say
+    if not count:
+        return ""
+    return _("1 planned") if count == 1 else _("{count} planned", count=count)
 
 
 def _urgency(item: Incident) -> int:

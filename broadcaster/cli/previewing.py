@@ -9,14 +9,20 @@ from broadcaster.cli.besides import changes, wordless
 from broadcaster.cli.opening import Talk
 from broadcaster.cli.saying import Voice
 from broadcaster.cli.situation import head, kind_word, times
+from broadcaster.domain.incident import parse_name
 
 Preview = Mapping[str, Any]
 
 
 def summary(talk: Talk, preview: Preview) -> Iterator[str]:
     """Mode, kind, what, where; what is taken back; the text; channels with people, parts and cost; times."""
+    _ = talk.voice.say
     kind = kind_word(talk.voice, str(preview.get("kind") or ""))
-    yield head(talk, preview, kind[:1].upper() + kind[1:])
+    over = preview.get("kind") == "restored" and preview.get("ended")
+    place = {**preview, "areas": preview["ended"]} if over else preview
+    yield head(talk, place, kind[:1].upper() + kind[1:])
+    if over and preview.get("areas"):
+        yield _("Still affected: {place}", place=_listed(talk, preview["areas"]))
     yield from _reopened(talk.voice, preview)
     yield from _struck(talk.voice, preview)
     yield from _quoted(talk.voice, preview.get("text") or {})
@@ -54,12 +60,14 @@ def _struck(voice: Voice, preview: Preview) -> Iterator[str]:
     if preview.get("kind") == "correction":
         yield _("Corrects {name}:", name=name)
     else:
+        one = parse_name(name)[1] is not None
         yield (
-            _("Takes back {name}:", name=name)
-            if strikes["text"]
-            else _("Takes back all of {name}.", name=name)
+            _("Takes back {name}:", name=name) if one else _("Takes back all of {name}.", name=name)
         )
-    yield from (f"  - {line}" for line in _quoted(voice, strikes["text"]))
+    words = list(_quoted(voice, strikes["text"]))
+    if not words and strikes.get("headline"):
+        words = [voice.quoted(str(strikes["headline"]))]
+    yield from (f"  - {line}" for line in words)
     yield _("Instead:")
 
 

@@ -123,7 +123,8 @@ def _confirmed(
         raise End(Code.REFUSED, sentence)
     for line in summary(talk, preview):
         note(line)
-    keys = list(preview.get("areas") or preview.get("ended") or ())
+    named = ("ended", "areas") if preview.get("kind") == "restored" else ("areas", "ended")
+    keys = list(preview.get(named[0]) or preview.get(named[1]) or ())
     if preview["asks"]:
         need_area_name(talk.voice, talk.area_names(keys), keys)
     elif not ask_yes(talk.voice, _("Send it?")):

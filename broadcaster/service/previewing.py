@@ -67,18 +67,23 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "recipients": _recipients(reached, prepared),
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),
+        "already_open": prepared.already_open,
         "asks": letters or update.severity.at_least(Severity.SEVERE),
         "channels": list(_channels(reached, prepared, language or languages[0])),
     } | consequences(command, record, prepared.drafted, prepared.plan, languages)
 
 
 def _strikes(prepared: Prepared) -> dict[str, Any] | None:
-    """What is corrected or taken back: the name of an update and its texts, or of a whole incident."""
-    target = prepared.drafted.target
+    """What is corrected or taken back: the name of an update, what it told and its texts, or of a whole incident."""
+    target, configuration = prepared.drafted.target, prepared.configuration
     if target is not None:
-        return {"name": target.said.name, "text": dict(target.said.texts)}
+        notice = Saying(update=target.said, configuration=configuration).notice(
+            configuration.languages[0], Variant.NEWS
+        )
+        text = dict(target.said.texts)
+        return {"name": target.said.name, "headline": notice.headline, "text": text}
     return (
-        {"name": prepared.record.name, "text": {}}
+        {"name": prepared.record.name, "headline": "", "text": {}}
         if prepared.drafted.whole and prepared.record
         else None
     )

@@ -179,3 +179,31 @@ def test_a_slip_in_an_answer_is_met_with_what_is_near_and_no_option(
     assert 'There is no area "nora ekbyn". Did you mean Norra Ekbyn?' in shown
     assert "18:00 is in the past." in shown
     assert "--etr" not in shown
+
+
+def test_where_it_ends_in_part_the_area_that_it_ends_in_is_typed(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    partly = daemon.preview(
+        asks=True,
+        kind="restored",
+        headline="The power is back in Södra Ekbyn",
+        areas=["norra-ekbyn"],
+        ended=["sodra-ekbyn"],
+    )
+    daemon.answers[PREVIEW] = (200, partly)
+    ended = at_terminal("restored", "A7", "--area", "sodra-ekbyn", typed="södra ekbyn\n")
+    assert ended.code == 0, ended.out
+    assert "LIVE · Restored · The power is back in Södra Ekbyn\n" in ended.out
+    assert "Still affected: Norra Ekbyn\n" in ended.out
+
+
+def test_a_word_without_a_text_is_shown_by_what_it_told(daemon: Daemon, run: Run) -> None:
+    told = {"name": "A7-2", "headline": "The power is back in Norra Ekbyn", "text": {}}
+    daemon.answers[PREVIEW] = (200, daemon.preview(kind="retraction", strikes=told))
+    out = run("preview", "--kind", "retraction", "--incident", "A7").out
+    assert "\nTakes back A7-2:\n  - “The power is back in Norra Ekbyn”\nInstead:\n" in out
+    whole = {"name": "A7", "headline": "", "text": {}}
+    daemon.answers[PREVIEW] = (200, daemon.preview(kind="retraction", strikes=whole))
+    out = run("preview", "--kind", "retraction", "--incident", "A7").out
+    assert "\nTakes back all of A7.\nInstead:\n" in out

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, delivery
+from broadcaster.testing.commandline import (
+    Ended,
+    StandInDaemon as Daemon,
+    delivery,
+    organisation,
+)
 
 Run = Callable[..., Ended]
 A7 = "GET /api/v1/incidents/A7"
@@ -330,3 +335,19 @@ def test_a_scheduled_update_says_when_and_not_a_word_of_the_machine(
     out = run("status", "A7").out
     assert "[goes out Monday 23 November 2099 08:00]" in out
     assert "scheduled" not in out
+
+
+def test_of_a_list_that_is_cut_off_the_head_says_what_it_counts(daemon: Daemon, run: Run) -> None:
+    two = [daemon.incident(), daemon.incident(incident="A8")]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": two, "next": "6"})
+    assert run("incidents", "list").out.startswith("LIVE · 2 open (of the 2 newest)\n")
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "0 pågår, 1 planerad"), (2, "2 planerade")])
+def test_one_planned_work_is_spoken_of_as_one(
+    daemon: Daemon, run: Run, count: int, said: str
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv"]))
+    planned = daemon.incident(planned={"start": START, "end": END})
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": [planned] * count, "next": ""})
+    assert run("incidents", "list").out.partition("\n")[0].endswith(said)

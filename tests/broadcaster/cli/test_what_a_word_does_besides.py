@@ -190,3 +190,26 @@ def test_a_preview_says_that_what_was_over_is_opened_again(daemon: Daemon, run: 
 def test_a_language_nobody_knows_is_named_by_its_tag(daemon: Daemon, run: Run) -> None:
     daemon.answers[PREVIEW] = (200, daemon.preview(no_text_in=["qx-0"]))
     assert "No text in qx-0: " in run("preview", "x").out
+
+
+def test_what_is_scheduled_is_not_given_its_other_text_by_a_command_that_is_refused(
+    daemon: Daemon, run: Run
+) -> None:
+    swedish(daemon)
+    held = daemon.accepted(
+        held="scheduled", release_at="2026-11-23T02:57:00+00:00", no_text_in=["en"]
+    )
+    daemon.answers["POST /api/v1/incidents"] = (201, held)
+    out = run("report", "x", "--area", "norra-ekbyn", "--yes").out
+    assert "broadcaster update" not in out
+    again = 'broadcaster scheduled cancel A7-1, säg det sedan på nytt med --text-en "…"'
+    assert f"{UTAN} Ge den så här: {again}\n" in out
+
+
+def test_how_severe_it_is_is_said_in_the_organisations_language(daemon: Daemon, run: Run) -> None:
+    swedish(daemon)
+    milder = {"severity": {"before": "severe", "after": "moderate"}}
+    taken = daemon.accepted(kind="retraction", corrects=2, changes=milder)
+    daemon.answers[UPDATES] = (201, taken)
+    out = run("retract", "A7-2", "--yes").out
+    assert "Ändras därmed: allvarlighet allvarlig → måttlig\n" in out

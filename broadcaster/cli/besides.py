@@ -15,9 +15,15 @@ _LONGEST = 60
 
 
 def changes(talk: Talk, told: Told) -> Iterator[str]:
-    """The facts that go or come back by it; nothing where none does."""
+    """What goes on there already, and the facts that go or come back by it; nothing where none does."""
     _ = talk.voice.say
     incident = str(told.get("incident") or told.get("name") or "").partition("-")[0]
+    for one in told.get("already_open") or ():
+        areas = ", ".join(talk.area_names(list(one["areas"])))
+        name = one["incident"]
+        yield _(
+            "{name} goes on in {areas} already: broadcaster update {name}", name=name, areas=areas
+        )
     if told.get("nothing_stands"):
         yield _("Nothing of {name} stands after it.", name=incident)
     if told.get("closes"):

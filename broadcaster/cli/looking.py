@@ -100,6 +100,11 @@ def resend(
             for delivery in found
             if delivery["channel"] == channel and number in (None, delivery.get("update"))
         ]
+        if not mine and number and number > client.get("incidents", incident)["update"]:
+            sentence = _(
+                "There is no update {incident}-{number}.", incident=incident, number=number
+            )
+            raise End(Code.REFUSED, sentence)
         if not mine:
             raise End(Code.REFUSED, _not_by(talk, name, channel))
         chosen = max(mine, key=lambda delivery: delivery.get("update") or 0)

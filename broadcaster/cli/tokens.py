@@ -180,7 +180,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     if item.get("revoked_at"):
         ends = _("revoked")
     elif item.get("expires_at"):
-        ends = _("ends {moment}", moment=talk.voice.clock(item["expires_at"], near=now()))
+        ends = _("ends {moment}", moment=talk.voice.moment(item["expires_at"]))  # with its year
     else:
         ends = ""
     areas = ", ".join(talk.area_names(list(item.get("areas") or ())))

@@ -6,8 +6,10 @@ import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -316,3 +318,14 @@ def test_a_reader_that_goes_away_is_no_crash(
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_the_list_of_tokens_says_in_which_year_each_ends(daemon: Daemon, run: Run) -> None:
+    token = {"id": 1, "name": "Anna", "role": "author", "areas": []}
+    soon = datetime.now(UTC) + timedelta(days=20)
+    ends = [soon, soon + timedelta(days=365)]
+    items = [token | {"expires_at": moment.isoformat()} for moment in ends]
+    daemon.answers["GET /api/v1/tokens"] = (200, {"items": items})
+    lines = run("tokens", "list").out.splitlines()[1:]
+    years = [str(moment.astimezone(ZoneInfo("Europe/Stockholm")).year) for moment in ends]
+    assert [year in line for year, line in zip(years, lines, strict=True)] == [True, True]

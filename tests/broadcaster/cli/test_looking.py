@@ -192,6 +192,11 @@ def test_resend_on_a_channel_that_is_not_there_names_those_that_are(run: Run) ->
     )
 
 
+def test_resend_of_an_update_that_is_not_there_says_so(run: Run) -> None:
+    ended = run("resend", "A7-9", "--channel", "sms")
+    assert (ended.code, ended.err) == (4, "There is no update A7-9.\n")
+
+
 def test_resend_reaches_a_delivery_of_a_channel_that_is_gone(daemon: Daemon, run: Run) -> None:
     daemon.deliveries = [delivery("old", "failed", id=11)]
     daemon.answers["POST /api/v1/deliveries/11/resend"] = (202, {"state": "waiting"})

@@ -213,3 +213,15 @@ def test_how_severe_it_is_is_said_in_the_organisations_language(daemon: Daemon, 
     daemon.answers[UPDATES] = (201, taken)
     out = run("retract", "A7-2", "--yes").out
     assert "Ändras därmed: allvarlighet allvarlig → måttlig\n" in out
+
+
+def test_who_reports_what_goes_on_already_is_told_of_it_before_and_after(
+    daemon: Daemon, run: Run
+) -> None:
+    swedish(daemon)
+    there = [{"incident": "A12", "areas": ["sodra-ekbyn"]}]
+    daemon.answers[PREVIEW] = (200, daemon.preview(already_open=there))
+    daemon.answers["POST /api/v1/incidents"] = (201, daemon.accepted(already_open=there))
+    report = ("x", "--area", "sodra-ekbyn")
+    for out in (run("preview", *report).out, run("report", *report, "--yes").out):
+        assert "\nA12 pågår redan i Södra Ekbyn: broadcaster update A12\n" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
 
 
 def test_a_full_disk_is_said_and_nothing_is_accepted(desk: Daemonless, tmp_path: Path) -> None:
-    pages = sqlite3.connect(tmp_path / "broadcaster.db").execute("PRAGMA page_count").fetchone()[0]
+    with closing(sqlite3.connect(tmp_path / "broadcaster.db")) as database:
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
     # The writer's connection is in its hands: the limit of the file is set through a write.
     desk.store.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")).result()
     statuses = set()

@@ -6,6 +6,7 @@ import json
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -227,7 +228,7 @@ def test_who_is_erased_is_gone_from_the_file_and_on_the_list(
     assert counted(desk) == {"norra-ekbyn": 1, "sodra-ekbyn": 1}
     listed = erasures.read(tmp_path / "keep/erasures")
     assert [one.digest for one in listed] == [digest]
-    with sqlite3.connect(tmp_path / "broadcaster.db") as database:
+    with closing(sqlite3.connect(tmp_path / "broadcaster.db")) as database:
         found = database.execute("SELECT count(*) FROM subscriber").fetchone()[0]
     assert found == 1
     assert last(take(desk, TWO))["refused"] == 1

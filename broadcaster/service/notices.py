@@ -61,7 +61,7 @@ class Saying:
             if (restored or not over) and not self._is_news_of_a_retraction(variant)
             else "",
             since="" if over else self._when(words),
-            etr="" if over or not update.areas else self._etr(words),
+            etr="" if over or not update.areas else self._etr(words, variant),
             still_affected=self._still_affected(words) if restored and not spared else "",
             no_longer="" if over or not update.areas else self._no_longer(words, variant),
             planned="" if over else words.planned_work(update.planned, headline=update.headline),
@@ -129,11 +129,13 @@ class Saying:
             to_come=words.to_come(update.planned),
         )
 
-    def _etr(self, words: Wording) -> str:
+    def _etr(self, words: Wording, variant: Variant) -> str:
         update = self.update
         if words.to_come(update.planned):
             return ""  # its end stands beside its start already
         before = self.etr_before if self.etr_before != update.etr else None
+        if self._is_news_of_a_retraction(variant):
+            before = None  # they never heard of it
         return words.etr_phrase(update.etr, before, headline=update.headline)
 
     def _text(self, language: str) -> tuple[str, str]:

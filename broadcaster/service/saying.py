@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Update
-from broadcaster.domain.standing import tells_of_an_end, what_stands
+from broadcaster.domain.standing import estimate_of, tells_of_an_end, what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.consequences import consequences
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
@@ -168,12 +168,18 @@ def _saying(
         update=replace(drafted.update, released_at=at),
         configuration=configuration,
         corrects_at=target.said.released_at if target and not command.whole else None,
-        etr_before=drafted.base.etr if drafted.base else None,
+        etr_before=_estimate_before(drafted, before),
         planned_before=before.planned if before else None,
         restores=_restores(drafted, record),
         over=drafted.base is not None and not drafted.update.areas,
         on_page=_is_on_page(drafted.update, record),
     )
+
+
+def _estimate_before(drafted: Draft, before: Update | None) -> datetime | None:
+    """What the estimate is told to be instead of: a retraction goes on from what stood before the wrong word was said."""
+    known = before if drafted.update.kind is Kind.RETRACTION else drafted.base
+    return estimate_of(known) if known else None
 
 
 def _is_on_page(update: Update, record: IncidentRecord | None) -> bool:

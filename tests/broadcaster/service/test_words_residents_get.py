@@ -413,3 +413,15 @@ def test_a_retracted_reopening_tells_every_reader_that_it_is_over(town: Rig) -> 
         assert "strömavbrott" not in text.casefold(), channel
         assert "sedan" not in text, channel
     assert "var fel och gäller inte. Strömmen är åter i Norra Ekbyn." in swedish["sms"]
+
+
+def test_a_retraction_that_takes_an_estimate_away_says_so_to_who_had_it(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Senast då.", Kind.UPDATE, etr=town.clock() + timedelta(hours=2))
+    town.say("En montör är framme.", Kind.UPDATE)
+    posted(town)
+    told = said(town, Kind.RETRACTION, number=2)
+    for channel in ("sms", "hook", *POSTS):
+        text = told[channel, "correction", "sv"]
+        assert "Bedömningen " in text, channel
+        assert " gäller inte längre" in text, channel

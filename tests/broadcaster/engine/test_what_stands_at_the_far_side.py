@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,6 @@ from broadcaster.testing.servers import (
 )
 
 MakeRig = Callable[..., Rig]
-WORDS = {"report": Kind.REPORT, "update": Kind.UPDATE, "restored": Kind.RESTORED}
 
 
 def standing(far: MastodonServer, language: str = "sv") -> list[str]:
@@ -37,13 +37,13 @@ def standing(far: MastodonServer, language: str = "sv") -> list[str]:
     return [text for post, text in posts.items() if tongues[post] == language]
 
 
-def tell(engine: Rig, kind: Kind, swedish: str = "", english: str = "", **fields: object) -> None:
+def tell(engine: Rig, kind: Kind, swedish: str = "", english: str = "", **fields: Any) -> None:
     """Say it, in English too where there is a text, and wait until Mastodon has it."""
     texts = {tag: text for tag, text in (("sv", swedish), ("en", english)) if text}
-    where: dict[str, object] = {"incident": "A1"}
+    where: dict[str, Any] = {"incident": "A1"}
     if kind is Kind.REPORT:
         where = {"area": ("norra-ekbyn", "sodra-ekbyn")}
-    answer = say(engine.desk, OPERATOR, Command(kind=kind, texts=texts, **where, **fields))  # type: ignore[arg-type]
+    answer = say(engine.desk, OPERATOR, Command(kind=kind, texts=texts, **where, **fields))
     engine.accepted("social", answer["update"])
 
 
@@ -59,7 +59,7 @@ def tell(engine: Rig, kind: Kind, swedish: str = "", english: str = "", **fields
     ids=["report", "partial restoration", "restoration", "correction"],
 )
 def test_a_retracted_correction_leaves_none_of_its_words_standing(
-    rig: MakeRig, corrected: list[tuple[Kind, str, dict[str, object]]]
+    rig: MakeRig, corrected: list[tuple[Kind, str, dict[str, Any]]]
 ) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})

@@ -147,10 +147,10 @@ OVER = {"headline": "", "kind": "restored", "areas": [], "ended": ["norra-ekbyn"
             OVER | {"areas": ["sodra-ekbyn"]},
             "Strömmen är åter · Norra Ekbyn\nFortfarande berört: Södra Ekbyn",
         ),
-        ({"kind": "update", "reopens": True}, "Öppnad igen · Strömavbrott · Norra Ekbyn"),
+        ({"kind": "update", "reopens": True}, "Öppnat igen · Strömavbrott · Norra Ekbyn"),
         (
             {"kind": "retraction", "corrects": 1, "reopens": True},
-            "Återtagande av A7-1 · Öppnad igen · Strömavbrott · Norra Ekbyn",
+            "Återtagande av A7-1 · Öppnat igen · Strömavbrott · Norra Ekbyn",
         ),
         ({"kind": "update"}, "Besked · Strömavbrott · Norra Ekbyn"),
         ({"kind": "holding"}, "Inget nytt · Strömavbrott · Norra Ekbyn"),

@@ -18,9 +18,8 @@ def changes(talk: Talk, told: Told) -> Iterator[str]:
     """What goes on there already, and the facts that go or come back by it; nothing where none does."""
     _ = talk.voice.say
     incident = str(told.get("incident") or told.get("name") or "").partition("-")[0]
-    for one in told.get("already_open") or ():
-        areas = ", ".join(talk.area_names(list(one["areas"])))
-        name = one["incident"]
+    for name, keys in (told.get("already_open") or {}).items():
+        areas = ", ".join(talk.area_names(list(keys)))
         yield _(
             "{name} goes on in {areas} already: broadcaster update {name}", name=name, areas=areas
         )

@@ -5,7 +5,7 @@ Pure. Told before it is said, in the preview, and after, in the answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
@@ -30,7 +30,7 @@ def consequences(
 
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
     back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
-    in which something goes out without the operator's words.
+    in which something goes out without the operator's words. What a report repeats is told by `already_open`.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
@@ -41,6 +41,19 @@ def consequences(
         "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
     }
+
+
+def already_open(update: Update, others: Sequence[IncidentRecord]) -> dict[str, list[str]]:
+    """Which of the `others`, that are open, its readers know to go on in its areas, and in which of them."""
+    found = {}
+    for record in others:
+        stands = what_stands(record.updates, update.audience)
+        if stands is None or (stands.planned and stands.planned.start > update.accepted_at):
+            continue
+        areas = [area for area in update.areas if area in stands.areas]
+        if areas:
+            found[record.name] = areas
+    return found
 
 
 def _reopens(record: IncidentRecord | None, before: Update | None, update: Update) -> bool:

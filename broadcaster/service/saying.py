@@ -9,7 +9,7 @@ from typing import Any
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.standing import estimate_of, tells_of_an_end, what_stands
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
-from broadcaster.service.consequences import consequences
+from broadcaster.service.consequences import already_open, consequences
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import Draft, digest, draft
 from broadcaster.service.finding import load_named
@@ -24,6 +24,7 @@ from broadcaster.store.intents import Acceptance
 from broadcaster.store.writer import Rank
 
 SAME_WITHIN = timedelta(minutes=10)
+_OTHERS = 50  # incidents that are open at once
 _PLANS = 6  # somebody else may say something between reading and writing
 
 
@@ -54,6 +55,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
     acceptance = _acceptance(command, prepared)
     languages = prepared.configuration.languages
     told = consequences(command, prepared.record, prepared.drafted, prepared.plan, languages)
+    told["already_open"] = prepared.already_open
 
     def work(connection: Connection) -> tuple[dict[str, Any], bool]:
         if command.once is not None:
@@ -86,9 +88,11 @@ class Prepared:
         drafted: Draft,
         laid_out: Plan,
         trail: Trail,
+        already_open: dict[str, list[str]],
     ) -> None:
         self.now, self.configuration, self.record = now, configuration, record
         self.drafted, self.plan, self.trail = drafted, laid_out, trail
+        self.already_open = already_open
 
 
 def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
@@ -99,9 +103,9 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
         record = _record(connection, command)
         name = record.name if record else incident_name(next_incident_id(connection), staff=False)
         limits = {key: state.limits for key, state in channels.states(connection).items()}
-        return record, name, limits
+        return record, name, limits, _others(connection, command)
 
-    record, name, limits = desk.read(look)
+    record, name, limits, others = desk.read(look)
     _refuse_stale(command, record)
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     drafted = _naming_what_it_leaves(drafted, configuration)
@@ -115,6 +119,7 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
         drafted,
         plan(command, drafted, saying, configuration, limits, trail),
         trail,
+        already_open(drafted.update, others),
     )
 
 
@@ -122,6 +127,13 @@ def _record(connection: Connection, command: Command) -> IncidentRecord | None:
     if command.incident is None:
         return None
     return load_named(connection, command.incident)
+
+
+def _others(connection: Connection, command: Command) -> list[IncidentRecord]:
+    """What is open already when something new is reported, newest first."""
+    if command.kind is not Kind.REPORT:
+        return []
+    return incidents.page(connection, before=None, limit=_OTHERS, only_open=True)
 
 
 def _refuse_stale(command: Command, record: IncidentRecord | None) -> None:

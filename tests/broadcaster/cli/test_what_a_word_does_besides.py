@@ -219,7 +219,7 @@ def test_who_reports_what_goes_on_already_is_told_of_it_before_and_after(
     daemon: Daemon, run: Run
 ) -> None:
     swedish(daemon)
-    there = [{"incident": "A12", "areas": ["sodra-ekbyn"]}]
+    there = {"A12": ["sodra-ekbyn"]}
     daemon.answers[PREVIEW] = (200, daemon.preview(already_open=there))
     daemon.answers["POST /api/v1/incidents"] = (201, daemon.accepted(already_open=there))
     report = ("x", "--area", "sodra-ekbyn")

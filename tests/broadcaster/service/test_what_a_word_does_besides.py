@@ -169,6 +169,39 @@ def test_what_only_staff_are_told_opens_nothing_again(tmp_path: Path) -> None:
         assert desk.ask("GET", "/api/v1/incidents/A1").json["closed_at"]
 
 
+def test_a_report_of_where_something_goes_on_names_what_does(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["already_open"] == {}
+    again = REPORT | {"text": "Strömmen är borta här."}
+    open_there = {"A1": ["norra-ekbyn"]}
+    assert desk.ask("POST", "/api/v1/preview", again).json["already_open"] == open_there
+    assert said(desk, **again)["already_open"] == open_there
+    assert told(desk, "already_open", kind="update", text="Montör är på väg.") == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"planned": EIGHT},
+        {"area": ["sodra-ekbyn"]},
+        {"audience": "staff"},
+        {"at": "2026-11-22T13:30:00+01:00"},
+    ],
+)
+def test_what_does_not_go_on_there_for_residents_is_not_named(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    staffs = CONFIGURATION.replace("spare: {", "spare: {audience: staff, ")
+    with Daemonless(tmp_path, staffs) as desk:
+        said(desk, **REPORT | other)
+        assert said(desk, **REPORT | {"text": "Nu är den borta."})["already_open"] == {}
+
+
+def test_what_is_over_there_is_not_named(desk: Daemonless) -> None:
+    said(desk, **REPORT)
+    said(desk, "Åter.", kind="restored")
+    assert said(desk, **REPORT | {"text": "Borta igen."})["already_open"] == {}
+
+
 def test_an_estimate_of_what_is_over_is_none_that_falls_away(desk: Daemonless) -> None:
     said(desk, **REPORT | {"etr": SPRING})
     assert told_before(desk, text="Nu.")["etr_before"] == SPRING

@@ -198,8 +198,9 @@ class _Record:
         origins = {name: self._origin(word, name, None) for name in _FACTS}
         facts = {name: getattr(origin.said, name) for name, origin in origins.items() if origin}
         usual = _BLANK | {name: getattr(word.said, name) for name in _NEVER_BLANK}
-        areas = origins["areas"] or word
-        return replace(word.said, **(usual | facts), ended=areas.said.ended)
+        stands = replace(word.said, **(usual | facts))
+        came_back = set(stands.areas) - set(word.said.areas)
+        return replace(stands, ended=tuple(a for a in word.said.ended if a not in came_back))
 
     def is_outdated(self, held: Word) -> bool:
         if self._is_whole:

@@ -6,6 +6,7 @@ Only what has a public revision is on it: a revision is given at release, and on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -245,7 +246,7 @@ def _incident(record: IncidentRecord) -> BoardIncident:
         closed_at=record.closed_at,
         retracted=stands is None,
         etr_history=tuple(_etr_history(standing)),
-        updates=tuple(reversed(_updates(words, _strikes(words)))),
+        updates=tuple(reversed(_updates(words, standing))),
         **{"areas": (), **facts},
     )
 
@@ -281,13 +282,26 @@ def _last_opening(standing: Sequence[Update]) -> int:
     return max(opened, default=0)
 
 
-def _updates(words: Sequence[_Word], strikes: Mapping[int, Struck]) -> list[BoardUpdate]:
-    released = {word.said.number: word.at for word in words}
+def _updates(words: Sequence[_Word], standing: Sequence[Update]) -> list[BoardUpdate]:
+    """Every word: those that stand as they stand, without what they took over from a retracted one."""
+    released, strikes = {word.said.number: word.at for word in words}, _strikes(words)
+    stands = {said.number: said for said in standing}
     told = []
     etr_before: datetime | None = None
+    etr_stood: datetime | None = None
     for word in words:
-        told.append(_update(word, strikes.get(word.said.number), etr_before, released))
+        said = stands.get(word.said.number)
+        if said is None or said == word.said:
+            update = _update(word, strikes.get(word.said.number), etr_before, released)
+        else:
+            # A feed's readers fetch an entry again when it says that it changed.
+            taken_back = (each.at for each in words if each.said.kind is Kind.RETRACTION)
+            at = max((word.at, *taken_back))
+            shown = word._replace(said=said)
+            update = replace(_update(shown, None, etr_stood, released), changed_at=at)
+        told.append(update)
         etr_before = estimate_of(word.said)
+        etr_stood = estimate_of(said) if said else etr_stood
     return told
 
 

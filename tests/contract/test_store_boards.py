@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,6 +90,13 @@ class Said:
         kept = [fact for number, fact in self.brought[name] if not _gone(number, public)]
         never_blank = name in ("severity", "headline", "areas")
         return kept[-1] if kept else getattr(self.update, name) if never_blank else NOTHING[name]
+
+    def as_it_stands(self, public: Sequence[Said]) -> Update:
+        """What it says without what it took over from words that were retracted."""
+        facts = {name: self.fact(name, public) for name in FACTS_TOLD}
+        came_back = [area for area in facts["areas"] if area not in self.update.areas]
+        ended = tuple(area for area in self.update.ended if area not in came_back)
+        return replace(self.update, **facts, ended=ended)
 
     def tells_of_an_end(self, public: Sequence[Said]) -> bool:
         told = {each.update.number: each.update for each in public}
@@ -237,20 +244,29 @@ def _struck(wrong: Said, said: Sequence[Said]) -> Struck | None:
 def _update(said: Sequence[Said], place: int) -> BoardUpdate:
     each, update = said[place], said[place].update
     struck = _struck(each, said)
+    etr_before = said[place - 1].etr if place else None
+    changed_at = struck.at if struck else each.at
+    if struck is None and update.kind is not Kind.RETRACTION:
+        update = each.as_it_stands(said)
+    if update != each.update:
+        stood = [one.as_it_stands(said) for one in said[:place] if one in _standing(said)]
+        etr_before = stood[-1].etr if stood and stood[-1].areas else None
+        retracted = [one.at for one in said if one.update.kind is Kind.RETRACTION]
+        changed_at = max([each.at, *retracted])
     corrected = [other.at for other in said if other.update.number == update.corrects]
     assert each.revision is not None
     return BoardUpdate(
         number=update.number,
         kind=update.kind,
         at=each.at,
-        changed_at=struck.at if struck else each.at,
+        changed_at=changed_at,
         revision=each.revision,
         areas=update.areas,
         ended=update.ended,
         texts=update.texts,
         since=update.since,
-        etr=each.etr,
-        etr_before=said[place - 1].etr if place else None,
+        etr=update.etr if update.areas else None,
+        etr_before=etr_before,
         promise=update.promise,
         planned=update.planned,
         affected=update.affected,

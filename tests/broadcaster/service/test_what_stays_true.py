@@ -112,6 +112,16 @@ def test_an_estimate_that_was_withdrawn_after_it_opened_again_is_said_to_be(town
     assert "De flesta har ström bedömningen är återtagen" in words_of(page(town), "//dl")
 
 
+def test_an_estimate_that_was_withdrawn_before_an_end_that_was_none_is_said_to_be(
+    town: Rig,
+) -> None:
+    town.say("Strömmen är borta.", etr=soon(town, hours=2))
+    town.say("Vi vet inte.", Kind.UPDATE, drop_etr=True)
+    town.say("Strömmen är tillbaka.", Kind.RESTORED)
+    town.say(kind=Kind.RETRACTION)
+    assert "De flesta har ström bedömningen är återtagen" in words_of(page(town), "//dl")
+
+
 def test_a_retracted_end_leaves_the_estimates_as_they_were(town: Rig) -> None:
     town.say("Strömmen är borta.", etr=soon(town, hours=2))
     town.say("Det tar längre tid.", Kind.UPDATE, etr=soon(town, hours=3))
@@ -239,6 +249,40 @@ def test_a_struck_entry_of_the_feed_names_what_is_struck(town: Rig) -> None:
     town.say(kind=Kind.RESTORED)
     town.say(kind=Kind.RETRACTION)
     assert re.fullmatch(r"DEMO: Återtaget \S+: Strömmen är åter i Norra Ekbyn", feed(town)[1].title)
+
+
+def texts(item: Item) -> str:
+    return " ".join(paragraph.text for paragraph in item.paragraphs)
+
+
+def test_an_entry_names_no_area_and_no_fact_that_it_took_over_from_a_retracted_word(
+    town: Rig,
+) -> None:
+    town.say("Strömmen är borta.", etr=soon(town, hours=2))
+    town.say(
+        "Även i söder.", Kind.UPDATE, area=("sodra-ekbyn",), affected=400, etr=soon(town, hours=4)
+    )
+    town.say("Det var en kabel.", Kind.CORRECTION, number=1)
+    town.say(kind=Kind.RETRACTION, number=2)
+    correction = feed(town)[1]
+    assert correction.title.endswith("Strömavbrott i Norra Ekbyn")
+    assert "Var: Norra Ekbyn" in texts(correction)
+    assert "Södra" not in texts(correction)
+    first = board(town).changed[0].updates[3]
+    shown = board(town).changed[0].updates[1]
+    assert (shown.areas, shown.affected, shown.etr) == (first.areas, None, first.etr)
+    assert "inte" not in texts(correction)  # it moved no estimate
+
+
+def test_who_follows_a_feed_reads_an_entry_anew_when_a_retraction_changed_it(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Även i söder.", Kind.UPDATE, area=("sodra-ekbyn",))
+    town.say("Det var en kabel.", Kind.CORRECTION, number=1)
+    before = feed(town)[0]
+    town.say(kind=Kind.RETRACTION, number=2)
+    retraction, after = feed(town)[:2]
+    assert (after.id, after.published) == (before.id, before.published)
+    assert before.updated < after.updated == retraction.updated
 
 
 # ------------------------------------------------------------------------------------------------ retracted planned work

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import gzip
 import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +25,7 @@ import requests
 from broadcaster.testing.servers import (
     FarEnd,
     Fault,
+    MastodonServer,
     Reply,
     Request,
     Reset,
@@ -318,3 +323,23 @@ def test_the_journal_is_one_json_object_a_line(tmp_path: Path) -> None:
         say(far, "två")
     lines = journal.read_text("utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["en rad\noch en till", "två"]
+
+
+def test_a_far_end_that_stops_leaves_nothing_open_of_what_it_was_just_accepting() -> None:
+    def keep_calling(port: int) -> None:
+        with contextlib.suppress(OSError):  # refused: it has stopped
+            while True:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+    for _ in range(5):
+        far = MastodonServer().start()
+        caller = threading.Thread(target=keep_calling, args=(far.port,))
+        caller.start()
+        for _ in range(5):
+            socket.create_connection(("127.0.0.1", far.port), timeout=5).close()
+        far.stop()
+        caller.join()
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert unclosed == []

@@ -79,5 +79,6 @@ def _understand(adapter: Any, row: inbox.InboundRow) -> _Read:
     try:
         return _Read(row, adapter.receive(row.request), "")
     except Exception as error:  # noqa: BLE001 - what a stranger sent must hold up no other request, whatever it broke
-        log.warning("an inbound request cannot be read", channel=row.channel, reason=str(error))
+        reason = type(error).__name__  # its words may hold what the stranger sent
+        log.warning("an inbound request cannot be read", channel=row.channel, reason=reason)
         return _Read(row, None, str(error) or type(error).__name__)

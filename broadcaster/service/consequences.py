@@ -15,7 +15,7 @@ from broadcaster.service.commands import Command
 from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import iso
 from broadcaster.service.planning import Plan
-from broadcaster.service.trail import CORRECTING
+from broadcaster.service.preceding import CORRECTING
 from broadcaster.store.incidents import IncidentRecord
 
 

@@ -18,7 +18,7 @@ from broadcaster.service.desk import Desk
 from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import plan
-from broadcaster.service.trail import Trail
+from broadcaster.service.preceding import Preceding
 from broadcaster.store import Conflict, Connection, accepting, channels, incidents
 from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 from broadcaster.store.incidents import IncidentRecord
@@ -84,7 +84,7 @@ def _send(desk: Desk, text: str, digest: str, staff: tuple[str, ...]) -> str:
     drafted = Draft(update=update, target=None, whole=False, base=None)
     saying = Saying(update=update, configuration=configuration)
     laid_out = plan(
-        Command(kind=Kind.NOTICE, only=staff), drafted, saying, configuration, limits, Trail()
+        Command(kind=Kind.NOTICE, only=staff), drafted, saying, configuration, limits, Preceding()
     )
     acceptance = _acceptance(record, update, digest, laid_out)
     accepted = desk.write(lambda connection: accepting.accept(connection, acceptance, now))

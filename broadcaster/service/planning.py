@@ -16,7 +16,7 @@ from broadcaster.service.commands import Command, Refused
 from broadcaster.service.desk import Configuration
 from broadcaster.service.drafting import OUR_OWN_WORDS, Draft
 from broadcaster.service.notices import Saying
-from broadcaster.service.trail import CORRECTING, Trail
+from broadcaster.service.preceding import CORRECTING, Preceding
 from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
 from broadcaster.store.sent import SentSteps
 
@@ -67,17 +67,17 @@ def plan(
     saying: Saying,
     configuration: Configuration,
     limits: Mapping[str, Mapping[str, Any]],
-    trail: Trail,
+    preceding: Preceding,
 ) -> Plan:
     """Render and lay out an update.
 
     Args:
         limits: what each channel's last probe said.
-        trail: where the text that is corrected or retracted has been, and what each channel speaks.
+        preceding: where the text that is corrected or retracted has been, and what each channel speaks.
     """
     later = command.at is not None
-    planner = _Planner(drafted, saying, configuration, limits, trail, command.plain, later)
-    for name in channels_for(command, drafted, configuration, trail.sent):
+    planner = _Planner(drafted, saying, configuration, limits, preceding, command.plain, later)
+    for name in channels_for(command, drafted, configuration, preceding.sent):
         planner.add(name)
     planner.add_stand_ins()
     return planner.plan
@@ -138,7 +138,7 @@ class _Planner:
     saying: Saying
     configuration: Configuration
     limits: Mapping[str, Mapping[str, Any]]
-    trail: Trail
+    preceding: Preceding
     plainly: bool
     later: bool
     plan: Plan = field(default_factory=Plan)
@@ -190,8 +190,10 @@ class _Planner:
     # ---------------------------------------------------------------------------------------------------------- posts
     def _puts_right(self, name: str) -> bool:
         """Whether a text that is corrected or retracted may stand in a channel when this goes out."""
-        until_then = self.later and name in self.trail.sent.channels
-        return self.update.kind in CORRECTING and (bool(self.trail.sent.posts(name)) or until_then)
+        until_then = self.later and name in self.preceding.sent.channels
+        return self.update.kind in CORRECTING and (
+            bool(self.preceding.sent.posts(name)) or until_then
+        )
 
     @property
     def _leaves_nothing(self) -> bool:
@@ -215,8 +217,8 @@ class _Planner:
         """
         update, known = self.update, self.configuration.languages
         said = set() if update.kind in OUR_OWN_WORDS else set(update.texts)
-        wrong = {language for _, language in self.trail.sent.posts(name)} & set(known)
-        threads = self.trail.threads.get(name, frozenset())
+        wrong = {language for _, language in self.preceding.sent.posts(name)} & set(known)
+        threads = self.preceding.threads.get(name, frozenset())
         if self._puts_right(name) and wrong:
             # What a thread never had, it need not hear of when it is taken back: it tells already what holds again.
             told = said if update.kind is Kind.RETRACTION else said | threads
@@ -232,7 +234,7 @@ class _Planner:
 
     def _put_right(self, name: str, adapter: Adapter) -> Iterator[NewStep]:
         """The wrong posts themselves: taken away when retracted, changed in place when corrected."""
-        wrong = self.trail.sent.posts(name)
+        wrong = self.preceding.sent.posts(name)
         if self.update.kind is Kind.RETRACTION and isinstance(adapter, CanWithdraw):
             for step_id, _ in wrong:
                 yield NewStep(kind=StepKind.WITHDRAW, target_step=step_id)
@@ -257,7 +259,7 @@ class _Planner:
         """Who is written to, and what: see design.md §3 for corrections."""
         update = self.update
         if update.kind in CORRECTING:
-            wrong = self.trail.wrong
+            wrong = self.preceding.wrong
             had = NewAudience(variant=Variant.CORRECTION, areas=None, had=wrong)
             if update.kind is Kind.RETRACTION or not update.areas:
                 return (had,)

@@ -15,8 +15,8 @@ from broadcaster.service.drafting import Draft, digest, draft
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import Plan, plan
+from broadcaster.service.preceding import CORRECTING, Preceding, preceding_of
 from broadcaster.service.status import update_answer
-from broadcaster.service.trail import CORRECTING, Trail, trail_of
 from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once
 from broadcaster.store.accepting import incident_name, next_incident_id
 from broadcaster.store.incidents import IncidentRecord
@@ -63,8 +63,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
             if known is not None:
                 return dict(known[1]), False
         _refuse_repetition(connection, command, update, now)
-        trail = trail_of(connection, prepared.record, prepared.drafted, hold=True)
-        if not last and prepared.trail != trail:
+        preceding = preceding_of(connection, prepared.record, prepared.drafted, hold=True)
+        if not last and prepared.preceding != preceding:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
         answer = update_answer(connection, accepted.update_id, languages[0]) | told
@@ -87,11 +87,11 @@ class Prepared:
         record: IncidentRecord | None,
         drafted: Draft,
         laid_out: Plan,
-        trail: Trail,
+        preceding: Preceding,
         already_open: dict[str, list[str]],
     ) -> None:
         self.now, self.configuration, self.record = now, configuration, record
-        self.drafted, self.plan, self.trail = drafted, laid_out, trail
+        self.drafted, self.plan, self.preceding = drafted, laid_out, preceding
         self.already_open = already_open
 
 
@@ -110,15 +110,15 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     drafted = _naming_what_it_leaves(drafted, configuration)
     permit_areas(operator, _touched(drafted, record))
-    trail: Trail = desk.read(lambda connection: trail_of(connection, record, drafted))
+    preceding: Preceding = desk.read(lambda connection: preceding_of(connection, record, drafted))
     saying = _saying(drafted, configuration, command, record)
     return Prepared(
         now,
         configuration,
         record,
         drafted,
-        plan(command, drafted, saying, configuration, limits, trail),
-        trail,
+        plan(command, drafted, saying, configuration, limits, preceding),
+        preceding,
         already_open(drafted.update, others),
     )
 

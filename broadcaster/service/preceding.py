@@ -15,7 +15,7 @@ CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class Preceding:
     """`wrong` are the numbers of what is put right, `sent` where that has been, `threads` each channel's languages."""
 
     wrong: tuple[int, ...] = ()
@@ -23,23 +23,23 @@ class Trail:
     threads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def trail_of(
+def preceding_of(
     connection: Connection, record: IncidentRecord | None, drafted: Draft, *, hold: bool = False
-) -> Trail:
+) -> Preceding:
     """What a draft follows of its incident.
 
     Args:
         hold: whether no post of what is put right may begin before the write of `connection` ends.
     """
     if record is None:
-        return Trail()
+        return Preceding()
     languages = threads.of_incident(connection, record.id)
     if drafted.update.kind not in CORRECTING:
-        return Trail(threads=languages)
+        return Preceding(threads=languages)
     wrong = _put_right(record, drafted)
     if hold:
         sent.hold_posts(connection, record.id)
-    return Trail(wrong, sent.of_updates(connection, record.id, wrong), languages)
+    return Preceding(wrong, sent.of_updates(connection, record.id, wrong), languages)
 
 
 def _put_right(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,7 @@ from broadcaster.service.once_only import say_once
 from broadcaster.store import StoreError
 from broadcaster.store.intents import Once
 from broadcaster.testing.crashpoints import install
+from broadcaster.testing.history import Told
 
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
 
@@ -58,17 +60,19 @@ class Order:
     corrects: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An answer the client got: ``label`` was accepted as this incident and number; ``at`` is epoch seconds."""
-
-    label: str
-    incident: str
-    number: int
-    kind: str
-    severity: str
-    corrects: str
-    at: float
+def note(order: Order, answer: Mapping[str, Any]) -> Told:
+    """What the client was told just now, of an answer as the API gives it."""
+    lives = [row["not_after"] for row in answer["deliveries"] if row["not_after"]]
+    return Told(
+        label=order.label,
+        incident=answer["incident"],
+        number=answer["update"],
+        kind=order.kind,
+        severity=order.severity,
+        corrects=order.corrects,
+        at=time.time(),
+        not_after=max((datetime.fromisoformat(at).timestamp() for at in lives), default=0.0),
+    )
 
 
 def read_told(path: Path) -> list[Told]:
@@ -91,15 +95,7 @@ class Client:
         if order.label in self._known or (order.about and order.about not in self._known):
             return
         answer = say_once(self._desk, CLIENT, self._command(order))
-        told = Told(
-            order.label,
-            answer["incident"],
-            answer["update"],
-            order.kind,
-            order.severity,
-            order.corrects,
-            time.time(),
-        )
+        told = note(order, answer)
         self._known[order.label] = told
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(told)) + "\n")

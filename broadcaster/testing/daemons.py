@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,8 @@ from broadcaster.daemon.signals import Signals
 from broadcaster.service.commands import Role
 from broadcaster.settings import ConfigErrors
 from broadcaster.store import Store, tokens
-from broadcaster.testing.crashing import Order, Told
+from broadcaster.testing.crashing import Order, note
+from broadcaster.testing.history import Told
 
 _WHOLE = "from broadcaster.cli import main; main()"
 PATIENCE = 30.0
@@ -129,16 +130,26 @@ def whole(config: Path, log: Path) -> Daemon:
 
 
 class Nursery:
-    """The parent of forked daemons, one at a time; they write to `log`."""
+    """The parent of forked daemons, one at a time; they write to `log`.
 
-    def __init__(self, log: Path) -> None:
+    `program` is the module it runs, with its arguments; `environment` is added to ours.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        program: Sequence[str] = ("broadcaster.testing.daemons",),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log, self._child = log, 0
+        self._program, self._environment = program, {**os.environ, **(environment or {})}
         self._parent: subprocess.Popen[str]
 
     def __enter__(self) -> Self:
         with self.log.open("a") as log:
             self._parent = subprocess.Popen(
-                [sys.executable, "-m", "broadcaster.testing.daemons"],
+                [sys.executable, "-m", *self._program],
+                env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -232,19 +243,11 @@ class Client:
             )
         except requests.RequestException:
             return False
-        if answer.status_code == 503:
+        if answer.status_code in (503, 507):
             return False
         assert answer.status_code == 201, answer.text
         row = answer.json()
-        told = Told(
-            order.label,
-            row["incident"],
-            row["update"],
-            order.kind,
-            order.severity,
-            order.corrects,
-            time.time(),
-        )
+        told = note(order, row)
         self._known[order.label] = told
         self.carried[order.label] = {each["channel"] for each in row["deliveries"]}
         self.told.append(told)

@@ -132,7 +132,7 @@ def judge(
         problems += history.lost(mine)
         problems += history.out_of_order(mine)
         problems += history.too_late(mine, travel)
-        problems += duplicated(mine, in_flight, crashes)
+        problems += _beyond(mine, in_flight, crashes)
     problems += history.never_said(came, ordered)
     return problems
 
@@ -217,7 +217,7 @@ def _tells_it_too(later: Told, word: Told) -> bool:
     )
 
 
-def repeats(came: Iterable[Arrived]) -> Counter[str]:
+def duplicates(came: Iterable[Arrived]) -> Counter[str]:
     """How often too often each label came, summed over its readers; only labels that did."""
     often = Counter((one.label, one.to) for one in came)
     twice: Counter[str] = Counter()
@@ -226,10 +226,10 @@ def repeats(came: Iterable[Arrived]) -> Counter[str]:
     return +twice
 
 
-def duplicated(
+def _beyond(
     came: Iterable[Arrived], in_flight: int = 0, crashes: Sequence[float] | None = None
 ) -> Iterator[Problem]:
-    """Copies beyond what was in flight: see `judge`. ``came`` is of one channel, in the order of time."""
+    """Copies beyond what may have been in flight; ``came`` is of one channel, in the order of time."""
     extra = list(_copies(came))
     excused = (
         set(range(in_flight)) if crashes is None else _explained(extra, in_flight, sorted(crashes))

@@ -24,10 +24,10 @@ import requests
 from broadcaster.service.commands import Role
 from broadcaster.store import Store, tokens
 from broadcaster.testing.builders import KEY, subscribe
+from broadcaster.testing.history import Arrived, arrivals, duplicates
 from broadcaster.testing.peers import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, hang, late
-from broadcaster.testing.verdict import Arrived, arrivals, duplicates
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(240)]
 RUN = [sys.executable, "-c", "from broadcaster.cli import main; main()"]

@@ -25,6 +25,7 @@ from broadcaster.store import Store, channels
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import Client, Daemon, token, wait_until, whole
+from broadcaster.testing.history import arrivals, duplicates, judge as judge_history
 from broadcaster.testing.peers import free_port
 from broadcaster.testing.rig import Rig, configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
@@ -36,7 +37,6 @@ from broadcaster.testing.servers import (
     late,
     unavailable,
 )
-from broadcaster.testing.verdict import Arrived, arrivals, duplicates, lost, out_of_order
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(3600)]
 SOAK = bool(os.environ.get("SOAK"))
@@ -367,7 +367,7 @@ def judge(scene: Scene, what: str) -> None:
     }
     for name, far in scene.fars.items():
         kind = {"social": "status", "sms": "sms"}.get(name, "webhook")
-        came: list[Arrived] = arrivals(list(far.effects), kind)
+        came = arrivals(list(far.effects), kind)
         told = [
             one
             for one in client.told
@@ -375,11 +375,9 @@ def judge(scene: Scene, what: str) -> None:
             and (name, one.incident, one.number) not in given_up
         ]
         assert told, what
-        assert lost(told, came, numbers(READERS) if name == "sms" else [""]) == [], (
-            f"{name}: {what}"
-        )
-        assert duplicates(came) == {}, f"{name}: {what}"
-        assert out_of_order(told, came) == [], f"{name}: {what}"
+        readers = numbers(READERS) if name == "sms" else [""]
+        ordered = [one.label for one in client.told]
+        assert judge_history(told, came, readers=readers, ordered=ordered) == [], f"{name}: {what}"
 
 
 # ------------------------------------------------------------------------------------------------ one promise each

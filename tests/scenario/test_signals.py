@@ -22,17 +22,10 @@ from broadcaster.store import Store
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import Client, Daemon, Nursery, token, wait_until, whole
+from broadcaster.testing.history import arrivals, judge
 from broadcaster.testing.peers import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, hang, late
-from broadcaster.testing.verdict import (
-    after_taken_back,
-    arrivals,
-    duplicates,
-    lost,
-    not_followed,
-    out_of_order,
-)
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(3600)]
 SOAK = bool(os.environ.get("SOAK"))
@@ -93,11 +86,7 @@ class Scene:
         told = self.client.told
         assert [one.label for one in told] == self.labels, what
         for came, readers in self._came():
-            assert lost(told, came, readers, in_doubt) == [], what
-            assert not_followed(told, came, in_doubt) == [], what
-            assert duplicates(came) == {}, what
-            assert out_of_order(told, came) == [], what
-            assert after_taken_back(told, came) == [], what
+            assert judge(told, came, readers=readers, flagged=in_doubt) == [], what
 
     def _came(self) -> Iterator[tuple[list[Any], list[str]]]:
         yield arrivals(list(self.social.effects), "status"), [""]

@@ -1,4 +1,7 @@
-"""The clock hand: APScheduler wakes the claimer at the next due time. What is due, and whether, stands in the store."""
+"""The clock hand: looks at the store when the next row is due. What is due, and whether, stands there.
+
+All waiting is by the loop's monotonic clock: a wall clock that is set back or forward stalls nothing and floods nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from broadcaster.engine.lane import Surroundings
 from broadcaster.store import StoreError, dues
@@ -30,21 +31,24 @@ class DueClaimer:
             of it in a few words. They belong to the service; the composition root hands them in.
     """
 
-    def __init__(
-        self, around: Surroundings, scheduler: AsyncIOScheduler, acts: Mapping[str, Act]
-    ) -> None:
-        self._around, self._scheduler, self._acts = around, scheduler, acts
-        self._looking = self._again = False
+    def __init__(self, around: Surroundings, acts: Mapping[str, Act]) -> None:
+        self._around, self._acts = around, acts
+        self._woken = asyncio.Event()
 
     def look(self) -> None:
-        """Look for due rows now; afterwards the scheduler is set to the next one."""
-        if self._looking:
-            self._again = True  # what is being looked at now may have been read before this came
-        else:
-            self._set(0)
+        """Look for due rows now. Only from the loop's thread."""
+        self._woken.set()
 
-    async def _turn(self) -> None:
-        self._looking, self._again = True, False
+    async def run(self) -> NoReturn:
+        """Claim and act until cancelled."""
+        while True:
+            self._woken.clear()  # what is written from here on may be missed by this turn: it sets it again
+            wait = await self._turn()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait)
+
+    async def _turn(self) -> float:
+        """Do what is due; the seconds until the next look."""
         next_at = None
         try:
             await self._claim()
@@ -54,12 +58,9 @@ class DueClaimer:
         except Exception:
             # The hand must go on: it is looked again in a few seconds.
             log.exception("looking for due rows stumbled")
-        finally:
-            self._looking = False
-        self._set(0 if self._again else self._wait(next_at))
+        return self._wait(next_at)
 
     def _wait(self, next_at: datetime | None) -> float:
-        """Seconds until the next look."""
         if next_at is None:
             return LATEST_LOOK
         seconds = (next_at - self._around.clock()).total_seconds()
@@ -84,40 +85,15 @@ class DueClaimer:
             self._around.store.write(lambda connection: dues.settle(connection, due, now, outcome))
         )
 
-    def _set(self, seconds: float) -> None:
-        """Turn in so many seconds; should a turn ever fail to set the next one, it comes again by itself."""
-        when: dict[str, Any] = {"trigger": "interval", "seconds": seconds} if seconds else {}
-        self._scheduler.add_job(
-            unless_stopped(self._turn),
-            id="due",
-            replace_existing=True,
-            misfire_grace_time=None,
-            max_instances=2,  # a turn sets the next one before it has quite ended
-            **when,
-        )
 
-
-def unless_stopped(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
-    """The scheduler's end cancels what runs; that is no error to be logged."""
-
-    @wraps(work)
-    async def turn() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
+async def every(
+    name: str, seconds: float, work: Callable[[], Awaitable[Any]], *, first: float | None = None
+) -> NoReturn:
+    """Housekeeping at a steady pace, the first time after `first` seconds, until cancelled; no turn starts before the last has ended."""
+    await asyncio.sleep(seconds if first is None else first)
+    while True:
+        try:
             await work()
-
-    return turn
-
-
-def every(
-    scheduler: AsyncIOScheduler, name: str, seconds: float, work: Callable[[], Awaitable[Any]]
-) -> None:
-    """Housekeeping at a steady pace; a turn that is still running is not started twice."""
-    scheduler.add_job(
-        unless_stopped(work),
-        "interval",
-        id=name,
-        seconds=seconds,
-        max_instances=1,
-        coalesce=True,
-        misfire_grace_time=None,
-    )
+        except Exception:
+            log.exception("housekeeping stumbled", what=name)
+        await asyncio.sleep(seconds)

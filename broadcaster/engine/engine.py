@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
 from broadcaster.engine import fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
-from broadcaster.engine.due import Act, DueClaimer, every, unless_stopped
+from broadcaster.engine.due import Act, DueClaimer, every
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
@@ -60,8 +59,8 @@ class Engine:
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
         self._stopped = False
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
-        self._due = DueClaimer(around, self._scheduler, acts)
+        self._due = DueClaimer(around, acts)
+        self._housekeeping: tuple[asyncio.Task[Any], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self, adapters: Mapping[str, Any], config_digest: str) -> None:
@@ -76,14 +75,15 @@ class Engine:
         await asyncio.wrap_future(self.around.store.write(work))
         self.lanes = {name: self._open(name, adapter) for name, adapter in adapters.items()}
         self.around.store.on_wake(self._wake_from_any_thread)
-        self._scheduler.start()
-        self._due.look()
-        every(self._scheduler, "tend", 1.0, self._tend)
-        every(self._scheduler, "sweep", 2.0, self._sweep)
-        every(self._scheduler, "forget", 3600.0, self._forget)
-        every(self._scheduler, "probe", 300.0, self.probe)
-        self._scheduler.add_job(
-            unless_stopped(self.probe), "date", id="first probe", misfire_grace_time=None
+        self._housekeeping = tuple(
+            asyncio.create_task(work)
+            for work in (
+                self._due.run(),
+                every("tend", 1.0, self._tend),
+                every("sweep", 2.0, self._sweep),
+                every("forget", 3600.0, self._forget),
+                every("probe", 300.0, self.probe, first=0.0),
+            )
         )
 
     def _open(self, name: str, adapter: Any) -> Lane:
@@ -106,8 +106,7 @@ class Engine:
         """Something was released, retracted, resumed or scheduled."""
         for lane in self.lanes.values():
             lane.wake()
-        if self._scheduler.running:
-            self._due.look()
+        self._due.look()
 
     async def swap(
         self,
@@ -141,12 +140,13 @@ class Engine:
     async def stop(self) -> None:
         """Claim nothing more, give running calls a few seconds, then let go."""
         self._stopped = True
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        for task in self._housekeeping:
+            task.cancel()
         leaving = list(self._leaving.values())
         lanes = (*self.lanes.values(), *self._leaving)
         await asyncio.gather(*(lane.stop(DRAIN_SECONDS) for lane in lanes))
         await asyncio.gather(*leaving)
+        await asyncio.gather(*self._housekeeping, return_exceptions=True)
 
     # --------------------------------------------------------------------------------------------------- housekeeping
     async def _write(self, work: Any) -> Any:

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import sqlalchemy
 
+from broadcaster.testing import namespaces
+
 NODE_MODULES = Path(__file__).parents[2] / "tests" / "peers" / "node_modules"
 _SERVER_OPTIONS = "-c fsync=on -c listen_addresses=127.0.0.1 -c max_connections=200"
 
@@ -40,6 +42,10 @@ def _program(name: str, *folders: str) -> Path | None:
 
 def _browser() -> Path | None:
     return _program("chromium") or _program("chromium-browser") or _program("google-chrome")
+
+
+def _library(pattern: str) -> Path | None:
+    return next(iter(sorted(Path("/usr/lib").glob(pattern))), None)
 
 
 def _node_module(inside: str) -> Path | None:
@@ -67,6 +73,22 @@ def _mount() -> Path | None:
             return _program("mount", "/bin")
     except (subprocess.CalledProcessError, FileNotFoundError):
         return None
+
+
+@functools.cache
+def _loop() -> Path | None:
+    """`losetup`, where there are loop devices to be had."""
+    found = _program("losetup", "/sbin")
+    with contextlib.suppress(subprocess.CalledProcessError, FileNotFoundError, TypeError):
+        subprocess.run([str(found), "--find"], check=True, capture_output=True)
+        return found if os.geteuid() == 0 and _mount() else None
+    return None
+
+
+@functools.cache
+def _ip() -> Path | None:
+    """`ip`, where network namespaces may be made: in a container root often may not."""
+    return _program("ip", "/sbin", "/usr/sbin") if namespaces.may_be_made() else None
 
 
 @dataclass(frozen=True)
@@ -115,6 +137,22 @@ PEERS = {
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),
+        _peer(
+            "netns",
+            nft=functools.partial(_program, "nft", "/usr/sbin"),
+            setpriv=functools.partial(_program, "setpriv"),
+            ip=_ip,
+        ),
+        _peer(
+            "faketime",
+            libfaketime=functools.partial(_library, "*/faketime/libfaketimeMT.so.1"),
+        ),
+        _peer(
+            "loop device", mkfs_ext4=functools.partial(_program, "mkfs.ext4", "/sbin"), mount=_loop
+        ),
+        _peer(
+            "eatmydata", libeatmydata=functools.partial(_program, "libeatmydata.so", "/usr/lib/*")
+        ),
         _peer("chromium", chromium=_browser),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),

@@ -17,7 +17,7 @@ from broadcaster import lock
 from broadcaster.daemon import entry
 from broadcaster.daemon.signals import ENDING, RELOAD, Signals
 
-HEAVY = ("sqlalchemy", "fastapi", "requests", "pydantic", "apscheduler")
+HEAVY = ("sqlalchemy", "fastapi", "requests", "pydantic")
 
 
 def written(folder: Path, database: str = "sqlite:///b.db") -> Path:

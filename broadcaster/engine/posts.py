@@ -256,7 +256,10 @@ class PostLane(Lane):
     # ------------------------------------------------------------------------------------------ looking for a post
     async def _resolve(self, claim: Claim) -> None:
         """Look for the uncertain step of a delivery: found, it goes on; missing, it is posted again; else later."""
-        step = next(step for step in claim.steps if step.uncertain)
+        step = next((step for step in claim.steps if step.uncertain), None)
+        if step is None:  # it was found, and the daemon ended before it wrote down that this was the last
+            await self._end_accepted(claim, "")
+            return
         if not isinstance(
             self.adapter, CanFind
         ):  # the channel was of another kind when it was tried

@@ -22,6 +22,7 @@ from broadcaster.channel import (
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.engine.lane import HUNG_LIMIT
+from broadcaster.engine.posts import PostLane
 from broadcaster.registry import Adapter
 from broadcaster.testing.rig import Rig, mastodon, webhook, x
 from broadcaster.testing.servers import (
@@ -190,6 +191,29 @@ def test_an_uncertain_post_is_found_and_not_repeated(rig: MakeRig) -> None:
         far.next(performed_not_answered(), method="POST")
         engine: Rig = rig({"social": mastodon(far)})
         engine.say("Strömmen är borta.")
+        engine.accepted("social")
+        assert len(far.texts("status")) == 1
+        assert engine.delivery("social")["url"].endswith(far.effects[0].id)
+
+
+def test_a_post_that_was_found_just_before_the_daemon_ended_is_accepted_after_the_start(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    async def end(_: PostLane, __: object, ___: str) -> None:
+        ended.set()
+        raise RuntimeError("the power is cut")
+
+    with MastodonServer(honours_idempotency=False) as far:
+        far.next(performed_not_answered(), method="POST")
+        with monkeypatch.context() as patch:
+            patch.setattr(PostLane, "_end_accepted", end)
+            engine = rig({"social": mastodon(far)})
+            engine.say("Strömmen är borta.")
+            assert ended.wait(30)
+            engine.stop()
+        engine = rig({"social": mastodon(far)})
         engine.accepted("social")
         assert len(far.texts("status")) == 1
         assert engine.delivery("social")["url"].endswith(far.effects[0].id)

@@ -12,6 +12,7 @@ import pycurl
 
 from broadcaster.bulkhttp.call import Call, Limits
 from broadcaster.bulkhttp.exchange import Answer, Problem, Request, T
+from broadcaster.httpclient.calling_off import called_off
 
 _POLL = 0.2  # seconds until a run that only waits looks again whether the client was closed
 _PULL = 0.005  # seconds to pull requests before those that are open are looked after again
@@ -84,6 +85,8 @@ class BulkClient:
         while not self._closed.is_set():
             if more:
                 more, pause = self._pull(window, source, milliseconds)
+            if called_off():
+                window.call_off()
             done = window.advance()
             if done:
                 yield from done
@@ -176,6 +179,14 @@ class _Window:
     def wait(self, seconds: float) -> None:
         """Wait until a socket is ready, at most so long."""
         self.multi.select(seconds)
+
+    def call_off(self) -> None:
+        """End what has not begun to leave: it never will."""
+        waiting = [curl for curl, call in self.open.items() if not call.begun]
+        for curl in waiting:
+            call = self._end(curl)
+            sentence = "It was called off before a connection stood: nothing was sent."
+            self.stillborn.append((call.request, Problem(sentence)))
 
     def break_off(self) -> None:
         """End what is open: libcurl closes the connection of a call that is taken away midway."""

@@ -24,6 +24,7 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
+from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, letters, tallying
 from broadcaster.store.letters import Hold, Job
 from broadcaster.store.tallying import LetterRow
@@ -78,14 +79,15 @@ class Blast:
         self._lease_until = 0.0
         self._pending: tuple[Any, Future[Hold]] | None = None
         self._open: dict[str, int] = {}
-        self._all_offered = False
+        self._all_offered = self._off = False
         self.run = Run()
 
     def send(self) -> Run:
         """Run the job as far as it goes, and write everything down."""
         try:
-            for letter, outcome in self._adapter.send(self._letters(), self._attempt):
-                self._note(letter, outcome)
+            with ask_before_sending(self._called_off):
+                for letter, outcome in self._adapter.send(self._letters(), self._attempt):
+                    self._note(letter, outcome)
             self._see_end()
         except Failure as failure:
             self.run.failure = failure
@@ -117,16 +119,23 @@ class Blast:
         self._lease_until = time.monotonic() + LEASE_SECONDS
 
     def stop(self) -> None:
-        """Pull no more letters."""
-        self.run.stopped = True
+        """Pull no more letters: their text was stopped, its time is over, or another node has the job by now."""
+        self.run.stopped = self._off = True
+
+    def _called_off(self) -> bool:
+        """Whether what has been pulled and waits for a connection may not leave any more."""
+        return self._off or self._clock() >= self._job.not_after
 
     # ------------------------------------------------------------------------------------------------- what is pulled
     def _letters(self) -> Iterator[Letter]:
         todo = self._job.todo
         for start in range(0, len(todo), AHEAD):
             block = todo[start : start + AHEAD]
-            if not self._may_go_on() or not self._advance(block[-1] + 1):
+            if not self._may_go_on():
                 self.run.stopped = True
+                return
+            if not self._advance(block[-1] + 1):
+                self.stop()
                 return
             yield from self._block(block)
         self._all_offered = True

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
@@ -49,7 +50,8 @@ class Slots:
         if inspect.iscoroutinefunction(method):
             call: asyncio.Future[Any] = asyncio.ensure_future(method(*args))
         else:
-            queued = self._threads.submit(method, *args)
+            # With the context, in which a call learns that it was called off.
+            queued = self._threads.submit(copy_context().run, method, *args)
             call = asyncio.wrap_future(queued)
         call.add_done_callback(self._ended)
         return await self._wait(call, queued, deadline)

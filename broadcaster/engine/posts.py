@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
@@ -15,6 +16,7 @@ from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
+from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import claiming, deliveries, moving, sent, withdrawing
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
@@ -23,7 +25,7 @@ from broadcaster.store.writer import Work
 T = TypeVar("T")
 log = structlog.get_logger()
 AGAIN = 0.1
-RENEW = 2.0
+RENEW = 1.0  # and so long after a retraction no call of the wrong text begins any more
 LOOK_AGAIN = 1.0  # between two looks for a post the words that wait for one look go
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
@@ -169,8 +171,13 @@ class PostLane(Lane):
         return receipt
 
     async def _held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
-        """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more."""
-        task = asyncio.ensure_future(call)
+        """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more.
+
+        Those are for its answer: what has not begun to leave by then does not.
+        """
+        off = threading.Event()
+        with ask_before_sending(off.is_set):
+            task = asyncio.ensure_future(call)
         task.add_done_callback(see)
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
@@ -179,6 +186,7 @@ class PostLane(Lane):
             if not await self.write(
                 partial(deliveries.renew, claim=claim, now=self.around.clock())
             ):
+                off.set()
                 done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
                 if done:
                     return task.result()

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
-from broadcaster.channel import Attempt
+from broadcaster.channel import Attempt, Transient
+from broadcaster.httpclient.calling_off import called_off
 
 
 class Deadline:
@@ -42,12 +43,29 @@ class Deadline:
 
 @dataclass(slots=True)
 class Call:
-    """One request under way: `sent` is set just before its first byte is handed to the socket."""
+    """One request under way.
+
+    `sent` is set just before its first byte is handed to the socket; `whole` is False once bytes of it were not taken:
+    what lacks its end takes no effect.
+    """
 
     deadline: Deadline
     idempotent: bool
     cap: int
     sent: bool = False
+    whole: bool = True
+
+    @contextmanager
+    def handing_over(self) -> Iterator[None]:
+        """Around each write to the socket; raises Transient instead of the first when the call was called off."""
+        if not self.sent and called_off():
+            raise Transient("It was called off before a connection stood: nothing was sent.")
+        self.sent = True
+        try:
+            yield
+        except OSError:
+            self.whole = False
+            raise
 
 
 _CURRENT: ContextVar[Call] = ContextVar("call")

@@ -171,9 +171,9 @@ class _PlainSocket(socket.socket):
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         call = current()
-        self.settimeout(call.deadline.require())
-        call.sent = True
-        super().sendall(data, flags)
+        with call.handing_over():
+            self.settimeout(call.deadline.require())
+            super().sendall(data, flags)
 
 
 class _SecureSocket(ssl.SSLSocket):
@@ -183,6 +183,6 @@ class _SecureSocket(ssl.SSLSocket):
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         call = current()
-        self.settimeout(call.deadline.require())
-        call.sent = True
-        return super().send(data, flags)
+        with call.handing_over():
+            self.settimeout(call.deadline.require())
+            return super().send(data, flags)

@@ -134,12 +134,14 @@ def _refuse_redirect(response: requests.Response, host: str) -> requests.Respons
 
 
 def _failure(call: Call, host: str, error: Exception) -> Failure:
-    """What a broken or late call means: before the first byte nothing was sent, after it nobody knows."""
+    """What a broken or late call means: before its last byte has left nothing can come of it, after that nobody knows."""
     cause = type(error).__name__
     late = call.deadline.left() <= 0
     if not call.sent:
         how = f"in {call.deadline.seconds:g} s" if late else f"({_root(error)})"
         return Transient(f"{host} cannot be reached {how}: nothing was sent.", reply=cause)
+    if not call.whole:
+        return Transient(f"{host} took only a part of it: nothing was accepted.", reply=cause)
     what = (
         f"{host} did not answer in full within {call.deadline.seconds:g} s"
         if late

@@ -24,7 +24,7 @@ from broadcaster.store.intents import Acceptance
 from broadcaster.store.writer import Rank
 
 SAME_WITHIN = timedelta(minutes=10)
-_OTHERS = 50  # incidents that are open at once
+_OTHERS = 20  # that are told of: whoever sees so many knows
 _PLANS = 6  # somebody else may say something between reading and writing
 
 
@@ -67,7 +67,8 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
         if not last and prepared.preceding != preceding:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
-        answer = update_answer(connection, accepted.update_id, languages[0]) | told
+        kept = update_answer(connection, accepted.incident_id, accepted.update_id, languages[0])
+        answer = kept | told
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True
@@ -103,14 +104,19 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
         record = _record(connection, command)
         name = record.name if record else incident_name(next_incident_id(connection), staff=False)
         limits = {key: state.limits for key, state in channels.states(connection).items()}
-        return record, name, limits, _others(connection, command)
+        return record, name, limits
 
-    record, name, limits, others = desk.read(look)
+    record, name, limits = desk.read(look)
     _refuse_stale(command, record)
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     drafted = _naming_what_it_leaves(drafted, configuration)
     permit_areas(operator, _touched(drafted, record))
-    preceding: Preceding = desk.read(lambda connection: preceding_of(connection, record, drafted))
+    preceding, others = desk.read(
+        lambda connection: (
+            preceding_of(connection, record, drafted),
+            _others(connection, drafted.update),
+        )
+    )
     saying = _saying(drafted, configuration, command, record)
     return Prepared(
         now,
@@ -129,11 +135,11 @@ def _record(connection: Connection, command: Command) -> IncidentRecord | None:
     return load_named(connection, command.incident)
 
 
-def _others(connection: Connection, command: Command) -> list[IncidentRecord]:
-    """What is open already when something new is reported, newest first."""
-    if command.kind is not Kind.REPORT:
+def _others(connection: Connection, update: Update) -> list[IncidentRecord]:
+    """What is open already where something new is reported, newest first."""
+    if update.kind is not Kind.REPORT:
         return []
-    return incidents.page(connection, before=None, limit=_OTHERS, only_open=True)
+    return incidents.open_in(connection, update.areas, _OTHERS)
 
 
 def _refuse_stale(command: Command, record: IncidentRecord | None) -> None:

@@ -18,11 +18,12 @@ from broadcaster.store import Connection, channels, incidents, outcomes
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 
-def update_answer(connection: Connection, update_id: int, language: str) -> dict[str, Any]:
+def update_answer(
+    connection: Connection, incident_id: int, update_id: int, language: str
+) -> dict[str, Any]:
     """The answer to an accepted command: the update and its deliveries as they stand, told in `language`."""
-    row = outcomes.update_row(connection, update_id)
-    record = incidents.load(connection, row.incident_id)
-    assert record is not None  # noqa: S101 - the update's foreign key says so
+    record = incidents.load(connection, incident_id)
+    assert record is not None  # noqa: S101 - it was written a moment ago
     update = next(found for found in record.updates if found.id == update_id)
     said = update.said
     return {

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update as sql_update
+from sqlalchemy import Connection, Insert, Table, bindparam, insert, select, update as sql_update
 from sqlalchemy.exc import IntegrityError
 
 from broadcaster.domain.delivery import Shape, State
@@ -15,13 +15,25 @@ from broadcaster.domain.incident import Kind
 from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.errors import Conflict
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
-from broadcaster.store.releasing import release, set_meta
+from broadcaster.store.releasing import meta, release, set_meta
 from broadcaster.store.writer import wake
 
 Place = tuple[str, str, str, int]
 STAFF_LOG = "S"
 INCIDENT = "A"
 STAFF_LOG_ID = 0  # of which there is one, outside the public numbering
+
+# Built once: to build a statement takes longer than to run it, and every accepted word needs all of these.
+_NEW: dict[Table, Insert] = {
+    table: insert(table)
+    for table in (t.incident, t.update, t.message, t.delivery, t.step, t.audience)
+}
+_IDS = {
+    table: select(table.c.id)
+    .where(table.c.update_id == bindparam("update_id"))
+    .order_by(table.c.id)
+    for table in (t.message, t.delivery)
+}
 
 
 def incident_name(incident_id: int, staff: bool) -> str:
@@ -31,9 +43,7 @@ def incident_name(incident_id: int, staff: bool) -> str:
 
 def next_incident_id(connection: Connection) -> int:
     """The id a new incident would get now."""
-    return int(
-        connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "next_incident")) or 1
-    )
+    return int(meta(connection, "next_incident") or 1)
 
 
 def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Accepted:
@@ -88,13 +98,14 @@ def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime)
     number = STAFF_LOG_ID if acceptance.staff_log else _take_number(connection, acceptance)
     try:
         connection.execute(
-            insert(t.incident).values(
-                id=number,
-                mode=acceptance.update.mode,
-                staff=acceptance.staff_log,
-                opened_at=now,
-                last_number=acceptance.update.number,
-            )
+            _NEW[t.incident],
+            {
+                "id": number,
+                "mode": acceptance.update.mode,
+                "staff": acceptance.staff_log,
+                "opened_at": now,
+                "last_number": acceptance.update.number,
+            },
         )
     except IntegrityError as error:
         raise Conflict("The staff log was opened meanwhile.") from error
@@ -103,10 +114,7 @@ def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime)
 
 def _take_number(connection: Connection, acceptance: Acceptance) -> int:
     # Two nodes that open an incident in the same moment: the second waits here and then meets the conflict.
-    connection.execute(
-        select(t.meta.c.value).where(t.meta.c.name == "next_incident").with_for_update()
-    )
-    number = next_incident_id(connection)
+    number = int(meta(connection, "next_incident", lock=True) or 1)
     if incident_name(number, staff=False) != acceptance.update.incident:
         raise Conflict("Another incident was opened meanwhile.")
     set_meta(connection, "next_incident", str(number + 1))
@@ -145,12 +153,8 @@ def _update(connection: Connection, incident_id: int, acceptance: Acceptance) ->
         "release_at": acceptance.release_at,
         "digest": acceptance.texts_digest,
     }
-    return _inserted(connection, t.update, row)
-
-
-def _inserted(connection: Connection, table: Any, row: dict[str, Any]) -> int:
-    key = connection.execute(insert(table).values(**row)).inserted_primary_key
-    assert key is not None  # noqa: S101 - every table inserted into here has one generated key
+    key = connection.execute(_NEW[t.update], row).inserted_primary_key
+    assert key is not None  # noqa: S101 - the table has one generated key
     return int(key[0])
 
 
@@ -158,7 +162,7 @@ def _messages(
     connection: Connection, update_id: int, messages: tuple[NewMessage, ...]
 ) -> dict[Place, int]:
     ids = _insert_all(
-        connection, t.message, [_message_row(update_id, message) for message in messages]
+        connection, t.message, update_id, [_message_row(update_id, message) for message in messages]
     )
     return dict(zip((message.place for message in messages), ids, strict=True))
 
@@ -189,6 +193,7 @@ def _deliveries(
     ids = _insert_all(
         connection,
         t.delivery,
+        update_id,
         [
             delivery_row(update_id, incident_id, said.number, new.channel, new.shape)
             | {
@@ -204,18 +209,21 @@ def _deliveries(
     by_id = list(zip(ids, planned, strict=True))
     steps = [row for delivery_id, new in by_id for row in _step_rows(delivery_id, new, message_ids)]
     if steps:
-        connection.execute(insert(t.step), steps)
+        connection.execute(_NEW[t.step], steps)
     audiences = [row for delivery_id, new in by_id for row in _audience_rows(delivery_id, new)]
     if audiences:
-        connection.execute(insert(t.audience), audiences)
+        connection.execute(_NEW[t.audience], audiences)
 
 
-def _insert_all(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> list[int]:
-    """One statement for all rows; the ids come back in the order of the rows."""
+def _insert_all(
+    connection: Connection, table: Table, update_id: int, rows: list[dict[str, Any]]
+) -> list[int]:
+    """All the rows of an update, which had none; the ids in the order of the rows."""
     if not rows:
         return []
-    statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
-    return list(connection.scalars(statement, rows))
+    # Two statements in all: RETURNING would cost one a row on SQLite. Ids rise in the order of insertion on both.
+    connection.execute(_NEW[table], rows)
+    return list(connection.scalars(_IDS[table], {"update_id": update_id}))
 
 
 def _step_rows(

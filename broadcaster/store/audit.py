@@ -25,6 +25,7 @@ from broadcaster.store.tables.base import microseconds
 GENESIS = "0" * 64
 RESTORED = "restore backup"
 """The act that begins an epoch; its detail holds the new `epoch` and the last row, `after`, of the backup."""
+_NOTE = audit.insert()
 _MOST = 5_000
 _LOCK = 0x61756469
 _LOCK_WAIT = "200ms"
@@ -59,11 +60,8 @@ def note(
     if connection.dialect.name == "postgresql":
         # An id is drawn before its row is committed: while this is held no sealer passes it by.
         connection.execute(text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": _LOCK})
-    connection.execute(
-        audit.insert().values(
-            at=now, actor=actor, act=act, subject=subject, detail=detail, seal=None
-        )
-    )
+    row = {"at": now, "actor": actor, "act": act, "subject": subject, "detail": detail}
+    connection.execute(_NOTE, row | {"seal": None})
 
 
 def seal(connection: Connection) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update as sql_update
 
 from broadcaster.store import tables as t
 
@@ -15,6 +15,20 @@ FOLLOW_UP = ("remind", "due", "grace")
 STAGES = (FOLLOW_UP, ("open", "close"))  # of these only the latest one reached is acted on
 _LEASE = timedelta(seconds=30)
 _OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
+_NEW = insert(t.due)
+_WAKE = sql_update(t.due).where(t.due.c.update_id == bindparam("this"), t.due.c.outcome == "held")
+_PLANNED = (
+    select(func.count())
+    .select_from(t.due)
+    .where(t.due.c.update_id == bindparam("this"), t.due.c.what == "open")
+)
+_EARLIER = sql_update(t.due).where(
+    t.due.c.incident_id == bindparam("incident"),
+    or_(t.due.c.update_id != bindparam("this"), t.due.c.update_id.is_(None)),
+    t.due.c.what.in_(bindparam("settled", expanding=True)),
+    _OPEN,
+    t.due.c.outcome != "held",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +51,32 @@ def plan(
     held: bool,
 ) -> None:
     """Add a row for each; rows of an update that is `held` sleep until it is released."""
-    for what, at in times.items():
-        connection.execute(
-            insert(t.due).values(
-                what=what,
-                incident_id=incident_id,
-                update_id=update_id,
-                due_at=at,
-                outcome="held" if held else "",
-            )
-        )
+    rows = [
+        {
+            "what": what,
+            "incident_id": incident_id,
+            "update_id": update_id,
+            "due_at": at,
+            "outcome": "held" if held else "",
+        }
+        for what, at in times.items()
+    ]
+    if rows:
+        connection.execute(_NEW, rows)
 
 
 def take_effect(connection: Connection, row: Any, now: datetime) -> None:
     """Called when `row` is released: its own rows wake, the follow-up of every earlier update is settled."""
-    connection.execute(
-        sql_update(t.due)
-        .where(t.due.c.update_id == row.id, t.due.c.outcome == "held")
-        .values(outcome="")
-    )
+    connection.execute(_WAKE, {"this": row.id, "outcome": ""})
     if row.audience != "public":
         return
     ended = row.kind in ("restored", "retraction") and not row.areas
-    planned_anew = connection.scalar(
-        select(func.count())
-        .select_from(t.due)
-        .where(t.due.c.update_id == row.id, t.due.c.what == "open")
-    )
+    planned_anew = connection.scalar(_PLANNED, {"this": row.id})
     over = ended or (row.kind == "retraction" and row.corrects_all)
     settled = (*FOLLOW_UP, "open", "close") if over or planned_anew else FOLLOW_UP
-    connection.execute(
-        sql_update(t.due)
-        .where(
-            t.due.c.incident_id == row.incident_id,
-            or_(t.due.c.update_id != row.id, t.due.c.update_id.is_(None)),
-            t.due.c.what.in_(settled),
-            _OPEN,
-            t.due.c.outcome != "held",
-        )
-        .values(cancelled_at=now, outcome=f"answered by {row.number}")
-    )
+    answered = {"cancelled_at": now, "outcome": f"answered by {row.number}"}
+    whose = {"incident": row.incident_id, "this": row.id, "settled": settled}
+    connection.execute(_EARLIER, whose | answered)
 
 
 def next_due_at(connection: Connection) -> datetime | None:

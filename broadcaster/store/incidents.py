@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, desc, exists, or_, select
+from sqlalchemy import Connection, Select, Text, bindparam, cast, desc, exists, or_, select
 
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
 from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
+
+_THESE = select(t.incident).where(t.incident.c.id.in_(bindparam("ids", expanding=True)))
+_THEIR_UPDATES = (
+    select(t.update)
+    .where(t.update.c.incident_id.in_(bindparam("ids", expanding=True)))
+    .order_by(t.update.c.incident_id, t.update.c.number)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +64,9 @@ def load(connection: Connection, incident_id: int) -> IncidentRecord | None:
 
 def load_many(connection: Connection, ids: Sequence[int]) -> list[IncidentRecord]:
     """The incidents of these ids, in the order of `ids`."""
-    rows = {
-        row.id: row
-        for row in connection.execute(select(t.incident).where(t.incident.c.id.in_(ids))).all()
-    }
+    rows = {row.id: row for row in connection.execute(_THESE, {"ids": list(ids)})}
     updates: dict[int, list[Any]] = {}
-    for row in connection.execute(
-        select(t.update)
-        .where(t.update.c.incident_id.in_(ids))
-        .order_by(t.update.c.incident_id, t.update.c.number)
-    ):
+    for row in connection.execute(_THEIR_UPDATES, {"ids": list(ids)}):
         updates.setdefault(row.incident_id, []).append(row)
     return [_incident(rows[key], updates.get(key, [])) for key in ids if key in rows]
 
@@ -148,8 +148,7 @@ def _record(incident: str, row: Any, struck_by: int | None) -> UpdateRecord:
     )
 
 
-def find_same(connection: Connection, digest: str, after: datetime) -> str | None:
-    """The name of an update with the same text and areas accepted after this time and not retracted since, or None."""
+def _same() -> Select[Any]:
     later = t.update.alias("later")
     retracted = exists().where(
         later.c.incident_id == t.update.c.incident_id,
@@ -158,18 +157,26 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
         later.c.released_at.is_not(None),
         or_(later.c.corrects_all, later.c.corrects == t.update.c.number),
     )
-    row = connection.execute(
+    return (
         select(t.update.c.incident_id, t.update.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.update.c.incident_id)
         .where(
-            t.update.c.digest == digest,
-            t.update.c.accepted_at > after,
+            t.update.c.digest == bindparam("digest"),
+            t.update.c.accepted_at > bindparam("after"),
             t.update.c.cancelled_at.is_(None),
             ~retracted,
         )
         .order_by(desc(t.update.c.id))
         .limit(1)
-    ).first()
+    )
+
+
+_SAME = _same()
+
+
+def find_same(connection: Connection, digest: str, after: datetime) -> str | None:
+    """The name of an update with the same text and areas accepted after this time and not retracted since, or None."""
+    row = connection.execute(_SAME, {"digest": digest, "after": after}).first()
     return f"{incident_name(row.incident_id, row.staff)}-{row.number}" if row else None
 
 
@@ -196,6 +203,22 @@ def page(
     if only_open:
         query = query.where(t.incident.c.closed_at.is_(None))
     return load_many(connection, list(connection.scalars(query)))
+
+
+def open_in(connection: Connection, areas: Sequence[str], limit: int) -> list[IncidentRecord]:
+    """Open public incidents of which some word named one of these areas, newest first."""
+    named = or_(*(cast(t.update.c.areas, Text).contains(f'"{area}"') for area in areas))
+    query = (
+        select(t.incident.c.id)
+        .where(
+            ~t.incident.c.staff,
+            t.incident.c.closed_at.is_(None),
+            exists().where(t.update.c.incident_id == t.incident.c.id, named),
+        )
+        .order_by(desc(t.incident.c.id))
+        .limit(limit)
+    )
+    return load_many(connection, list(connection.scalars(query))) if areas else []
 
 
 def scheduled(connection: Connection) -> list[tuple[IncidentRecord, UpdateRecord]]:

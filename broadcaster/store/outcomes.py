@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
@@ -14,6 +14,12 @@ from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
 from broadcaster.store.rowlocks import hold_jobs
 from broadcaster.store.writer import wake
+
+_OF_UPDATE = (
+    select(t.delivery)
+    .where(t.delivery.c.update_id == bindparam("update_id"))
+    .order_by(t.delivery.c.id)
+)
 
 
 def update_row(connection: Connection, update_id: int) -> Any:
@@ -23,9 +29,7 @@ def update_row(connection: Connection, update_id: int) -> Any:
 
 def of_update(connection: Connection, update_id: int) -> Sequence[Any]:
     """The deliveries of one update, in the order they were planned."""
-    return connection.execute(
-        select(t.delivery).where(t.delivery.c.update_id == update_id).order_by(t.delivery.c.id)
-    ).all()
+    return connection.execute(_OF_UPDATE, {"update_id": update_id}).all()
 
 
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update as sql_update
+from sqlalchemy import Connection, bindparam, func, insert, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind, Revision
@@ -14,12 +14,37 @@ from broadcaster.store.rowlocks import hold_incident_of
 from broadcaster.store.stopping import stop_what_no_longer_holds
 from broadcaster.store.writer import wake
 
+# Built once: to build a statement takes longer than to run it, and every accepted word needs all of these.
+_META = select(t.meta.c.value).where(t.meta.c.name == bindparam("which"))
+_LOCKED_META = _META.with_for_update()
+_SET_META = sql_update(t.meta).where(t.meta.c.name == bindparam("which"))
+_LOCKED_UPDATE = select(t.update).where(t.update.c.id == bindparam("this")).with_for_update()
+_UPDATE_GOES = sql_update(t.update).where(t.update.c.id == bindparam("this"))
+_DELIVERIES_GO = sql_update(t.delivery).where(t.delivery.c.update_id == bindparam("this"))
+_AUDIENCES_GO = (
+    sql_update(t.audience)
+    .where(
+        t.audience.c.delivery_id.in_(
+            select(t.delivery.c.id).where(t.delivery.c.update_id == bindparam("this"))
+        )
+    )
+    .values(upto=select(func.coalesce(func.max(t.subscription.c.id), 0)).scalar_subquery())
+)
+_TOUCHED = insert(t.update_area)
+_INCIDENT = select(t.incident).where(t.incident.c.id == bindparam("this"))
+_NEWEST_ORDER = select(func.max(t.incident.c.public_order))
+_INCIDENT_MOVES = sql_update(t.incident).where(t.incident.c.id == bindparam("this"))
+
+
+def meta(connection: Connection, name: str, *, lock: bool = False) -> str | None:
+    """One of the small facts of which there is one, None before it is first written."""
+    found: str | None = connection.scalar(_LOCKED_META if lock else _META, {"which": name})
+    return found
+
 
 def set_meta(connection: Connection, name: str, value: str) -> None:
     """Write one of the small facts of which there is one."""
-    changed = connection.execute(
-        sql_update(t.meta).where(t.meta.c.name == name).values(value=value)
-    )
+    changed = connection.execute(_SET_META, {"which": name, "value": value})
     if not changed.rowcount:
         connection.execute(insert(t.meta).values(name=name, value=value))
 
@@ -30,35 +55,20 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
     Returns:
         The revision ("1.17"), or "" for what is for staff only.
     """
-    row = connection.execute(
-        select(t.update).where(t.update.c.id == update_id).with_for_update()
-    ).one()
+    row = connection.execute(_LOCKED_UPDATE, {"this": update_id}).one()
     revision = _next_revision(connection) if row.audience == Audience.PUBLIC else None
     connection.execute(
-        sql_update(t.update)
-        .where(t.update.c.id == update_id)
-        .values(
-            hold=None,
-            released_at=now,
-            rev_epoch=revision.epoch if revision else None,
-            rev_n=revision.n if revision else None,
-        )
+        _UPDATE_GOES,
+        {
+            "this": update_id,
+            "hold": None,
+            "released_at": now,
+            "rev_epoch": revision.epoch if revision else None,
+            "rev_n": revision.n if revision else None,
+        },
     )
-    connection.execute(
-        sql_update(t.delivery)
-        .where(t.delivery.c.update_id == update_id)
-        .values(released=True, due_at=now)
-    )
-    newest = connection.scalar(select(func.max(t.subscription.c.id))) or 0
-    connection.execute(
-        sql_update(t.audience)
-        .where(
-            t.audience.c.delivery_id.in_(
-                select(t.delivery.c.id).where(t.delivery.c.update_id == update_id)
-            )
-        )
-        .values(upto=newest)
-    )
+    connection.execute(_DELIVERIES_GO, {"this": update_id, "released": True, "due_at": now})
+    connection.execute(_AUDIENCES_GO, {"this": update_id})
     if revision is not None:
         _touch_areas(connection, row, revision)
     _move_incident(connection, row, revision, now)
@@ -82,9 +92,7 @@ def release(connection: Connection, update_id: int, now: datetime) -> str:
 def release_held(connection: Connection, update_id: int, now: datetime) -> str:
     """Release a scheduled update whose time has come. Returns what came of it."""
     hold_incident_of(connection, update_id)
-    row = connection.execute(
-        select(t.update).where(t.update.c.id == update_id).with_for_update()
-    ).one()
+    row = connection.execute(_LOCKED_UPDATE, {"this": update_id}).one()
     if row.cancelled_at is not None:
         return "cancelled"
     if row.released_at is not None:
@@ -188,14 +196,12 @@ def reschedule(
 
 def epoch(connection: Connection) -> int:
     """The store's epoch: 1, and one more with every restored backup."""
-    return int(connection.scalar(select(t.meta.c.value).where(t.meta.c.name == "epoch")) or 1)
+    return int(meta(connection, "epoch") or 1)
 
 
 def _next_revision(connection: Connection) -> Revision:
     # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
-    last = connection.scalar(
-        select(t.meta.c.value).where(t.meta.c.name == "revision").with_for_update()
-    )
+    last = meta(connection, "revision", lock=True)
     revision = Revision(epoch(connection), int(last or 0) + 1)
     set_meta(connection, "revision", str(revision.n))
     return revision
@@ -212,21 +218,18 @@ def _touch_areas(connection: Connection, row: Any, revision: Revision) -> None:
         for area in dict.fromkeys((*row.areas, *row.ended))
     ]
     if touched:
-        connection.execute(insert(t.update_area), touched)
+        connection.execute(_TOUCHED, touched)
 
 
 def _move_incident(
     connection: Connection, row: Any, revision: Revision | None, now: datetime
 ) -> None:
-    incident = connection.execute(
-        select(t.incident).where(t.incident.c.id == row.incident_id)
-    ).one()
+    incident = connection.execute(_INCIDENT, {"this": row.incident_id}).one()
     values: dict[str, Any] = {}
     if revision is not None:
         values |= {"rev_epoch": revision.epoch, "rev_n": revision.n}
         if incident.public_order is None:
-            newest = connection.scalar(select(func.max(t.incident.c.public_order))) or 0
-            values["public_order"] = newest + 1
+            values["public_order"] = (connection.scalar(_NEWEST_ORDER) or 0) + 1
     public = incident.public_order is not None or revision is not None
     if row.audience == Audience.STAFF and public:
         pass  # what staff are told neither opens nor closes what residents see
@@ -235,9 +238,7 @@ def _move_incident(
     elif row.areas:
         values["closed_at"] = None
     if values:
-        connection.execute(
-            sql_update(t.incident).where(t.incident.c.id == row.incident_id).values(**values)
-        )
+        connection.execute(_INCIDENT_MOVES, values | {"this": row.incident_id})
 
 
 def _is_over(row: Any) -> bool:

@@ -20,6 +20,8 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
 
     Boards are left alone: they show the newest revision anyway, and with it every update before.
     """
+    if row.number == 1:
+        return  # nothing was said before it
     earlier = connection.execute(
         select(t.delivery.c.id, t.delivery.c.shape, t.update)
         .join(t.update, t.update.c.id == t.delivery.c.update_id)
@@ -54,6 +56,8 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         return
     new = _reach(row)
     needless = [old.id for old in earlier if supersedes(new, _reach(old), Shape(old.shape))]
+    if not needless:
+        return
     _let_nobody_take_over(connection, needless)
     _end_waiting(connection, needless, State.SUPERSEDED, now, f"update {row.number}")
 

@@ -28,6 +28,7 @@ from broadcaster.store.errors import (
     explain,
 )
 from broadcaster.store.putting import put
+from broadcaster.store.reaching import arguments
 from broadcaster.store.tables import meta
 from broadcaster.store.writer import (
     WAKE_CHANNEL,
@@ -41,14 +42,6 @@ from broadcaster.store.writer import (
 
 T = TypeVar("T")
 _BUSY_MS = 4_500  # whoever waits has his answer within 5 s
-# A server that is gone without a word is noticed by these, not by what the operating system takes for patience.
-_PG_DEADLINES = {
-    "connect_timeout": 3,
-    "tcp_user_timeout": 4_000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-}
 
 
 class Store:
@@ -206,14 +199,13 @@ def _refuse_damaged(database: Path) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     """Connections for the twelve threads that write, and some for those who read."""
-    said = {name: value for name, value in _PG_DEADLINES.items() if name not in url.query}
     return create_engine(
         url,
         pool_size=13,
         max_overflow=8,
         pool_timeout=_BUSY_MS / 1000,
         pool_pre_ping=True,
-        connect_args=said,
+        connect_args=arguments(url),
     )
 
 
@@ -249,8 +241,7 @@ class _Listener:
     """A thread that hears PostgreSQL's NOTIFY. A slow poll elsewhere is the net when it is deaf."""
 
     def __init__(self, url: URL, call: Callable[[], None]) -> None:
-        self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._call = call
+        self._url, self._call = url, call
         self._stop = threading.Event()
         self.listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-listener", daemon=True)
@@ -259,9 +250,7 @@ class _Listener:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with psycopg.connect(
-                    self._conninfo, autocommit=True, connect_timeout=5
-                ) as connection:
+                with psycopg.connect(autocommit=True, **arguments(self._url)) as connection:
                     connection.execute(f"LISTEN {WAKE_CHANNEL}")
                     self.listening.set()
                     while not self._stop.is_set():

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
 
 from broadcaster.store.errors import StoreCorrupt, StoreError, StoreLocked
+from broadcaster.store.reaching import conninfo
 
 _OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -97,10 +98,9 @@ def _run(url: URL, program: str, *arguments: str, connects: bool = True) -> None
         raise StoreError(
             f"{program} is not on this machine. It comes with PostgreSQL's client (Debian: postgresql-client)."
         )
-    plain = url.set(drivername="postgresql", password=None)
     # The password travels in the environment: arguments can be read by every user of the machine.
     secret = {"PGPASSWORD": url.password} if url.password else {}
-    where = [f"--dbname={plain.render_as_string()}"] if connects else []
+    where = [f"--dbname={conninfo(url)}"] if connects else []
     done = subprocess.run(  # noqa: S603 - the program was looked up, nothing is expanded by a shell
         [found, *where, *arguments],
         env={**os.environ, **secret},

@@ -1,0 +1,39 @@
+"""How PostgreSQL is reached: one server, or several of which the one that takes writes is meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import URL
+
+# A server that is gone without a word is noticed by these, not by what the operating system takes for patience.
+_DEADLINES = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 4_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+}
+# The same the other way round: what a machine held that stopped or was cut off in the middle of a write is free for the
+# others after seconds, and the places of its connections after some more. By itself the server waits for two hours.
+_SERVER_DEADLINES = {
+    "idle_in_transaction_session_timeout": 5_000,
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+}
+
+
+def arguments(url: URL) -> dict[str, Any]:
+    """What psycopg is told to reach the database of `url`: what the URL says goes before what we would say."""
+    _, said = url.get_dialect()().create_connect_args(url)
+    ours = " ".join(f"-c {name}={value}" for name, value in _SERVER_DEADLINES.items())
+    return _DEADLINES | said | {"options": f"{ours} {said.get('options', '')}".rstrip()}
+
+
+def conninfo(url: URL) -> str:
+    """The same database for libpq's own programs, but for the password, which every user of the machine could read."""
+    _, said = url.get_dialect()().create_connect_args(url)
+    said.pop("password", None)
+    return make_conninfo("", **said)

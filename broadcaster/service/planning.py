@@ -142,6 +142,7 @@ class _Planner:
     plainly: bool
     later: bool
     plan: Plan = field(default_factory=Plan)
+    notices: dict[tuple[str, Variant], Notice] = field(default_factory=dict)
 
     @property
     def update(self) -> Update:
@@ -299,10 +300,15 @@ class _Planner:
     ) -> list[NewMessage]:
         made: list[NewMessage] = []
         for language in languages:
-            notice = self.saying.notice(language, told_as or variant)
-            made += self._render(name, adapter, variant, notice)
+            made += self._render(name, adapter, variant, self._notice(language, told_as or variant))
         self.plan.messages += made
         return made
+
+    def _notice(self, language: str, variant: Variant) -> Notice:
+        """Put into words once for all channels."""
+        if (language, variant) not in self.notices:
+            self.notices[language, variant] = self.saying.notice(language, variant)
+        return self.notices[language, variant]
 
     def _render(
         self, name: str, adapter: Any, variant: Variant, notice: Notice

@@ -24,6 +24,8 @@ have() {
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
+    e2fsprogs) command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] ;;
+    libeatmydata1) ls /usr/lib/*/libeatmydata.so >/dev/null 2>&1 ;;
     iproute2) command -v ip >/dev/null || [ -x /sbin/ip ] ;;
     nftables) command -v nft >/dev/null || [ -x /usr/sbin/nft ] ;;
     libfaketime) ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 ;;
@@ -54,7 +56,7 @@ bring() {
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras nginx strace libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
+for package in postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
@@ -73,5 +75,5 @@ fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras nginx strace libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 [ "${CI:-}" != true ] || exit 1

@@ -1,0 +1,189 @@
+"""A whole daemon whose database and page are on a disk that a test may take away, with far ends that keep count.
+
+::
+
+with Disk(tmp_path / "disk") as disk, Scene(tmp_path, disk.folder) as scene:
+    daemon = scene.begin()
+    scene.client.say(Order("i1u1", "report", "severe"))
+    ...
+    assert scene.judge() == []
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from broadcaster.store import Store
+from broadcaster.testing.blank import blank
+from broadcaster.testing.builders import KEY, subscribe
+from broadcaster.testing.crashing import Order
+from broadcaster.testing.daemons import PATIENCE, Client, Daemon, Nursery, token, wait_until
+from broadcaster.testing.history import Problem, arrivals, judge
+from broadcaster.testing.peers import free_port
+from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
+from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver
+
+OVER = {"accepted", "confirmed", "withdrawn", "superseded", "uncertain", "failed", "expired"}
+
+
+class Scene:
+    """Far ends, a configuration and a daemon; `duty` is a channel that staff reads, `social`, `hook`, `sms` the public.
+
+    Args:
+        folder: for the configuration and the log.
+        disk: for the database, the page and whatever else the daemon writes.
+        url: the store's, where it is not SQLite on that disk.
+        readers: how many subscribe to `sms`.
+        module: the program that forks the daemons, as `python -m` takes it; `environment` is added to its own.
+        more: further keys of the configuration.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        disk: Path,
+        *,
+        url: str = "",
+        readers: int = 40,
+        module: str = "broadcaster.testing.daemons",
+        environment: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        self.config, self.log, self.disk = folder / "broadcaster.yaml", folder / "daemon.log", disk
+        self.readers = numbers(readers)
+        self.asked, self.crashes = list[str](), list[float]()
+        self.social, self.hook, self.duty = MastodonServer(), WebhookReceiver(), WebhookReceiver()
+        self.phones = SmsGateway(preset="kannel")
+        self._nursery = Nursery(self.log, (module,), environment)
+        self._more, self._url = more, url or f"sqlite:///{disk}/broadcaster.db"
+        self._inside = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        for each in (self.social, self.hook, self.duty, self.phones, self._nursery):
+            self._inside.enter_context(each)
+        document = configuration(self.disk, self._channels(), url=self._url) | {
+            "api": {"listen": f"127.0.0.1:{free_port()}"},
+            "audit_head": str(self.disk / "audit-head"),
+            "erasures": str(self.disk / "erasures"),
+            **self._more,
+        }
+        self.config.write_text(json.dumps(document), "utf-8")
+        if self._url.startswith("sqlite"):
+            blank(self.disk / "broadcaster.db")
+        store = Store(self._url, KEY)
+        self.client = Client(document["api"]["listen"], token(store))
+        subscribe(store, "sms", self.readers)
+        store.close()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for far in (self.social, self.hook, self.duty, self.phones):
+            far.heal()
+            far.release()
+        self._inside.__exit__(kind, error, trace)
+
+    def _channels(self) -> Mapping[str, Mapping[str, Any]]:
+        return {
+            "page": {"kind": "page"},
+            "social": mastodon(self.social),
+            "hook": webhook(self.hook),
+            "sms": sms(self.phones),
+            "duty": webhook(self.duty, audience="staff"),
+        }
+
+    # --------------------------------------------------------------------------------------------------- running
+    def begin(self, *, ready: bool = True) -> Daemon:
+        """Start a daemon; when it is `ready`, its API answers."""
+        daemon = self._nursery.begin(self.config)
+        if ready:
+            wait_until(self.client.answers, self.tail)
+        return daemon
+
+    def tail(self) -> str:
+        """The end of the daemons' log."""
+        return self.log.read_text("utf-8", "replace")[-6000:]
+
+    def degraded(self) -> set[str]:
+        """What is degraded now, as whoever watches the machine is told."""
+        shown = requests.get(f"{self.client.root}/readyz", timeout=20).json()
+        return {row["what"] for row in shown["degraded"]}
+
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(row["state"] in OVER for row in self.client.deliveries())
+
+    def end(self, daemon: Daemon, seconds: float = PATIENCE) -> int:
+        """Let everything be carried out, then stop the daemon; its exit code."""
+        wait_until(self.settled, self.tail, 120.0)
+        self.final = self.client.deliveries()
+        return daemon.end(signal.SIGTERM, seconds)[0]
+
+    @contextlib.contextmanager
+    def speaking(self, *speakers: Iterable[Order]) -> Iterator[None]:
+        """While entered these are said, each again until it is answered, whatever becomes of the daemon.
+
+        Each speaker says his own, and knows only what he was told himself.
+        """
+        over = threading.Event()
+
+        def speak(orders: Iterable[Order]) -> None:
+            for order in orders:
+                self.asked.append(order.label)
+                if over.is_set() or not self.client.say(order, over):
+                    return
+
+        threads = [threading.Thread(target=speak, args=(orders,)) for orders in speakers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+    # --------------------------------------------------------------------------------------------------- judging
+    def judge(self, in_flight: int = 0) -> list[Problem]:
+        """What the history breaks, after `end`; a letter may come twice where it was in flight at a crash.
+
+        Only letters that life depends on are ever repeated; posts never.
+        """
+        told = self.client.told
+        flagged = {
+            one.label: row["counts"]["uncertain"]
+            for one in told
+            for row in self.final
+            if (row["incident"], row["update"], row["channel"]) == (one.incident, one.number, "sms")
+        }
+        posts = arrivals(list(self.social.effects), "status", "social") + arrivals(
+            list(self.hook.effects), "webhook", "hook"
+        )
+        letters = arrivals(list(self.phones.effects), "sms", "sms")
+        return judge(told, posts, ordered=self.asked) + judge(
+            told,
+            letters,
+            ordered=self.asked,
+            readers=self.readers,
+            flagged=flagged,
+            in_flight=in_flight,
+            crashes=self.crashes if in_flight else None,
+        )
+
+    def crashed(self) -> None:
+        """Note that the daemon is about to be taken away."""
+        self.crashes.append(time.time())

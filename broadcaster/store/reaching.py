@@ -29,7 +29,8 @@ def arguments(url: URL) -> dict[str, Any]:
     """What psycopg is told to reach the database of `url`: what the URL says goes before what we would say."""
     _, said = url.get_dialect()().create_connect_args(url)
     ours = " ".join(f"-c {name}={value}" for name, value in _SERVER_DEADLINES.items())
-    return _DEADLINES | said | {"options": f"{ours} {said.get('options', '')}".rstrip()}
+    options = f"{ours} {said.get('options', '')}".rstrip()
+    return {**_DEADLINES, **said, "options": options}
 
 
 def conninfo(url: URL) -> str:

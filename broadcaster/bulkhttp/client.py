@@ -12,7 +12,7 @@ import pycurl
 
 from broadcaster.bulkhttp.call import Call, Limits
 from broadcaster.bulkhttp.exchange import Answer, Problem, Request, T
-from broadcaster.httpclient.calling_off import called_off
+from broadcaster.httpclient.calling_off import called_off, given_up
 
 _POLL = 0.2  # seconds until a run that only waits looks again whether the client was closed
 _PULL = 0.005  # seconds to pull requests before those that are open are looked after again
@@ -85,6 +85,8 @@ class BulkClient:
         while not self._closed.is_set():
             if more:
                 more, pause = self._pull(window, source, milliseconds)
+            if given_up():
+                return
             if called_off():
                 window.call_off()
             done = window.advance()

@@ -39,12 +39,13 @@ LEASE_SECONDS = 12.0  # by our own monotonic clock, shorter than the lease in th
 
 @dataclass(slots=True)
 class Run:
-    """What a run came to: `failure` is set when the far side refused the supplier as a whole."""
+    """What a run came to: `failure` is set when the far side refused the supplier as a whole, `hung` when it was given up."""
 
     pulled: int = 0
     accepted: int = 0
     transient: int = 0
     stopped: bool = False
+    hung: bool = False
     failure: Failure | None = None
     retry_after: float | None = None
     failures: list[Failure] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Blast:
     def send(self) -> Run:
         """Run the job as far as it goes, and write everything down."""
         try:
-            with ask_before_sending(self._called_off):
+            with ask_before_sending(self._called_off, lambda: self.run.hung):
                 for letter, outcome in self._adapter.send(self._letters(), self._attempt):
                     self._note(letter, outcome)
             self._see_end()
@@ -121,6 +122,10 @@ class Blast:
     def stop(self) -> None:
         """Pull no more letters: their text was stopped, its time is over, or another node has the job by now."""
         self.run.stopped = self._off = True
+
+    def give_up(self) -> None:
+        """Wait for no answer any more: what is under way counts as letters that may have gone."""
+        self.run.hung = True
 
     def _called_off(self) -> bool:
         """Whether what has been pulled and waits for a connection may not leave any more."""

@@ -24,6 +24,7 @@ SWEEP = timedelta(seconds=1)
 SUPPLIER_REST = 60.0  # how long the next supplier is used before the one that failed is tried again
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
+GIVE_UP_PATIENCE = 1.0
 
 
 class LetterLane(Lane):
@@ -130,7 +131,9 @@ class LetterLane(Lane):
                 lambda: self._halted,
             )
             run = await self._watched(job, blast)
-            if run is not None:
+            if run is None:
+                self._suppliers[supplier].trip(self.around.clock())
+            else:
                 await self._sent(job, supplier, run)
         finally:
             self._sending = False
@@ -138,7 +141,8 @@ class LetterLane(Lane):
     async def _watched(self, job: Job, blast: Blast) -> Run | None:
         """Await a run while its lease is renewed. A job has no deadline of its own, each call in it has one.
 
-        None: its text was stopped, its time is over or its lease lost, and its calls hang; the job was given up.
+        Calls that hang when its text was stopped, its time is over or its lease lost are given up. None: the adapter does
+        not even come back from that.
         """
         task = asyncio.ensure_future(self.slots.call(blast.send, deadline=None))
         task.add_done_callback(see)
@@ -153,6 +157,9 @@ class LetterLane(Lane):
                 continue
             blast.stop()
             done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
+            if not done:
+                blast.give_up()
+                done, _ = await asyncio.wait({task}, timeout=GIVE_UP_PATIENCE)
             if done:
                 return cast("Run", task.result())
             await self.write(lambda connection: letters.abandon_job(connection, job))
@@ -177,6 +184,8 @@ class LetterLane(Lane):
 
     async def _judge(self, supplier: str, run: Run, failure: Failure | None) -> None:
         breaker = self._suppliers[supplier]
+        if run.hung:
+            failure = failure or Transient(f"{supplier} does not answer.")
         if failure is None and not run.transient and not run.accepted:
             return
         if run.accepted and failure is None:
@@ -190,7 +199,10 @@ class LetterLane(Lane):
         if self.parks(failure):
             await self._refuse(supplier, failure)
             return
-        breaker.failure(self.around.clock())
+        if run.hung or run.failure is not None:
+            breaker.trip(self.around.clock())  # it was seen to take none, many times in a row
+        else:
+            breaker.failure(self.around.clock())
         if not breaker.allows(self.around.clock()) and self._supplier() == supplier:
             self.count(
                 failure.outcome, failure

@@ -59,3 +59,8 @@ class Breaker:
         self.tried_at = now
         if self.failures >= self.limit and self.opened_at is None:
             self.opened_at = now
+
+    def trip(self, now: datetime) -> None:
+        """The far side takes nothing: known at once, without counting."""
+        self.failures = max(self.failures, self.limit - 1)
+        self.failure(now)

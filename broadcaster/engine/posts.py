@@ -265,7 +265,8 @@ class PostLane(Lane):
     async def _resolve(self, claim: Claim) -> None:
         """Look for the uncertain step of a delivery: found, it goes on; missing, it is posted again; else later."""
         step = next((step for step in claim.steps if step.uncertain), None)
-        if step is None:  # it was found, and the daemon ended before it wrote down that this was the last
+        if step is None:
+            # It was found, and the daemon ended before it wrote down that this was the last.
             await self._end_accepted(claim, "")
             return
         if not isinstance(

@@ -10,20 +10,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_ASK: ContextVar[Callable[[], bool] | None] = ContextVar("called_off", default=None)
+
+def _never() -> bool:
+    return False
+
+
+_ASK: ContextVar[Callable[[], bool]] = ContextVar("called_off", default=_never)
+_GIVEN_UP: ContextVar[Callable[[], bool]] = ContextVar("given_up", default=_never)
 
 
 @contextmanager
-def ask_before_sending(ask: Callable[[], bool]) -> Iterator[None]:
-    """No request of this block, and of threads that run in a copy of its context, begins to leave once `ask()` is true."""
-    token = _ASK.set(ask)
+def ask_before_sending(
+    ask: Callable[[], bool], given_up: Callable[[], bool] = _never
+) -> Iterator[None]:
+    """For the calls of this block, and of threads that run in a copy of its context.
+
+    Once `ask()` is true nothing begins to leave any more. Once `given_up()` is true no answer is waited for either:
+    bulk calls that are open then may have gone.
+    """
+    tokens = _ASK.set(ask), _GIVEN_UP.set(given_up)
     try:
         yield
     finally:
-        _ASK.reset(token)
+        _ASK.reset(tokens[0])
+        _GIVEN_UP.reset(tokens[1])
 
 
 def called_off() -> bool:
     """Whether nothing may leave any more that has not begun to."""
-    ask = _ASK.get()
-    return ask is not None and ask()
+    return _ASK.get()()
+
+
+def given_up() -> bool:
+    """Whether nobody waits for an answer any more."""
+    return _GIVEN_UP.get()()

@@ -250,3 +250,51 @@ def until(met: Callable[[], bool], seconds: float = 30.0) -> None:
     while not met():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_of_three_gateways_one_that_works_carries_the_correction(tmp_path: Path) -> None:
+    with town(tmp_path, gateways=3, deadline="20s") as here:
+        wrong = here.say()
+        here.wait_for_letters(wrong, READERS // 4)
+        first = here.phones[0]
+        first.heal()
+        first.always(hang(), path="sendsms")
+        here.wait_until_it_stands_still(wrong)
+        label = here.say(Kind.RETRACTION, corrects=wrong)
+        here.rig.accepted("sms", 2)
+        judge_times(here, wrong, label, "three gateways, the first hangs")
+        told = here.told[-1].at
+        came = [e.at.timestamp() - told for e in here.sms_effects() if label in e.text]
+        assert min(came) <= CORRECTED_WITHIN, "asking the one that hangs does not tell anybody"
+        here.recover()
+        assert here.problems() == []
+
+
+def test_a_correction_is_itself_retracted_in_the_middle_of_its_blast(tmp_path: Path) -> None:
+    with town(tmp_path) as here:
+        wrong = here.say()
+        here.rig.accepted("sms")
+        worse = here.say(Kind.CORRECTION, corrects=wrong)
+        here.wait_for_letters(worse, READERS // 2)
+        label = here.say(Kind.RETRACTION, corrects=worse)
+        here.rig.accepted("sms", 3)
+        judge_times(here, worse, label, "a correction at 50 %")
+        assert here.problems() == []
+
+
+def test_words_that_take_back_one_another_all_start_though_the_gateway_hangs(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path, deadline="60s") as here:
+        wrong = here.say()
+        here.wait_for_letters(wrong, READERS // 4)
+        here.hang()
+        for kind in (Kind.CORRECTION, Kind.CORRECTION, Kind.RETRACTION):
+            here.wait_until_it_stands_still(wrong)
+            label = here.say(kind, corrects=wrong)
+            here.wait_for_letters(label, 1)
+            judge_times(here, wrong, label, f"every call hangs, {kind}")
+            wrong = label
+        here.recover()
+        here.rig.accepted("sms", 4)
+        assert here.problems() == []

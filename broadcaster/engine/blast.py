@@ -78,7 +78,7 @@ class Blast:
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
-        self._pending: tuple[Any, Future[Hold]] | None = None
+        self._pending: tuple[Any, Future[tuple[float, Hold]]] | None = None
         self._open: dict[str, int] = {}
         self._all_offered = self._off = False
         self.run = Run()
@@ -115,9 +115,9 @@ class Blast:
         else:
             self.run.failure = Transient("The adapter ended before it had taken every letter.")
 
-    def extend(self) -> None:
-        """The lease was renewed."""
-        self._lease_until = time.monotonic() + LEASE_SECONDS
+    def extend(self, asked_at: float) -> None:
+        """The lease was renewed, asked for at this time of `time.monotonic()`: the answer may have come late."""
+        self._lease_until = max(self._lease_until, asked_at + LEASE_SECONDS)
 
     def stop(self) -> None:
         """Pull no more letters: their text was stopped, its time is over, or another node has the job by now."""
@@ -147,11 +147,13 @@ class Blast:
 
     def _advance(self, watermark: int) -> bool:
         now = self._clock()
-        held: bool = self._settled(
-            lambda connection: letters.advance(connection, self._job, watermark, now)
-        )
-        self.extend()
-        return held
+
+        def work(connection: Any) -> tuple[float, bool]:
+            return time.monotonic(), letters.advance(connection, self._job, watermark, now)
+
+        asked_at, held = self._settled(work)
+        self.extend(asked_at)
+        return bool(held)
 
     def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
         """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
@@ -266,19 +268,20 @@ class Blast:
         rows, self._rows = self._rows, []
         now, supplier, job = self._clock(), self._attempt.supplier, self._job
 
-        def work(connection: Any) -> Hold:
-            hold = letters.hold(connection, job, now)
+        def work(connection: Any) -> tuple[float, Hold]:
+            asked_at, hold = time.monotonic(), letters.hold(connection, job, now)
             if hold is not Hold.LOST:
                 tallying.flush_rows(connection, rows, supplier, now)
-            return hold
+            return asked_at, hold
 
         self._pending = (work, self._store.write(work))
 
     def _await_flush(self) -> None:
         if self._pending is not None:
             (work, pending), self._pending = self._pending, None
-            if self._settled(work, pending) is Hold.HELD:
-                self.extend()
+            asked_at, hold = self._settled(work, pending)
+            if hold is Hold.HELD:
+                self.extend(asked_at)
             else:
                 self.stop()
 

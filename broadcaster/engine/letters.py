@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -151,10 +152,11 @@ class LetterLane(Lane):
             if done:
                 return cast("Run", task.result())
             now = self.around.clock()
-            hold = partial(letters.hold, job=job, now=now)
-            if now < job.not_after and await self.write(hold) is Hold.HELD:
-                blast.extend()
-                continue
+            if now < job.not_after:
+                asked_at, hold = await self.write(partial(self._hold, job, now))
+                if hold is Hold.HELD:
+                    blast.extend(asked_at)
+                    continue
             blast.stop()
             done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
             if not done:
@@ -164,6 +166,11 @@ class LetterLane(Lane):
                 return cast("Run", task.result())
             await self.write(lambda connection: letters.abandon_job(connection, job))
             return None
+
+    @staticmethod
+    def _hold(job: Job, now: datetime, connection: Any) -> tuple[float, Hold]:
+        """How the job stands with us, and when that was asked by our own clock."""
+        return time.monotonic(), letters.hold(connection, job, now)
 
     async def _sent(self, job: Job, supplier: str, run: Run) -> None:
         failure = run.failure or next(iter(run.failures), None)

@@ -6,18 +6,21 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update as sql_update
 
 from broadcaster.channel import Attempt, Message, Permanent, Receipt, Transient, Uncertain
 from broadcaster.domain.delivery import State
-from broadcaster.engine import engine as engine_module
+from broadcaster.engine import blast, engine as engine_module
 from broadcaster.registry import Adapter
-from broadcaster.store import tables as t
-from broadcaster.testing.rig import Rig, webhook
-from broadcaster.testing.servers import WebhookReceiver
+from broadcaster.store import Rank, tables as t
+from broadcaster.store.writer import Work
+from broadcaster.testing.rig import Rig, numbers, sms, webhook
+from broadcaster.testing.servers import SmsGateway, WebhookReceiver
 from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
@@ -89,3 +92,29 @@ def test_what_a_call_comes_to_that_nobody_waits_for_any_more_is_no_error_of_ours
 
         engine.call(rest())
     assert complaints == []
+
+
+def test_a_lease_runs_from_when_it_was_asked_for_however_late_the_answer_comes(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blast, "LEASE_SECONDS", 0.5)
+    with SmsGateway(preset="kannel") as phones:
+        engine: Rig = rig({"sms": sms(phones)})
+        engine.subscribe("sms", numbers(3))
+        write, late = engine.store.write, threading.Event()
+
+        def answered_late(work: Work[Any], rank: Rank = Rank.OUTCOME) -> Future[Any]:
+            future = write(work, rank)
+            sender = threading.current_thread().name.startswith("lane-sms")
+            if sender and not late.is_set():
+                future.result()
+                late.wait(0.6)  # the machine stands still, and its lease runs out
+                late.set()
+            return future
+
+        monkeypatch.setattr(engine.store, "write", answered_late)
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        assert len(phones.texts("sms")) == 3
+        # Nothing was sent on the lease that was over: it took another claim.
+        assert engine.store.read(lambda c: c.scalar(select(t.job.c.attempts))) == 2

@@ -42,25 +42,25 @@ class Siege:
     """A database of its own, a daemon on each machine of the site, far ends, and operators who speak until `end`."""
 
     def __init__(self, site: Site, folder: Path, url: str = "") -> None:
-        self._site, self._folder = site, folder
-        self._database = site.db.fresh()
-        self._url = (url or site.url("{}")).format(self._database)
+        self.site, self._folder = site, folder
+        self.database = site.db.fresh()
+        self._url = (url or site.url("{}")).format(self.database)
         self._over = threading.Event()
         self._trouble: list[BaseException] = []
         self._talking: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        store = Store(self._site.db.local_url(self._database), KEY)
+        store = Store(self.site.db.local_url(self.database), KEY)
         secret = token(store)
         subscribe(store, "sms", numbers(READERS))
         store.close()
         self.clients = [
-            Operators(self._site.net, self._order(first), secret) for first in self._site.nodes
+            Operators(self.site.net, self._order(first), secret) for first in self.site.nodes
         ]
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._far_ends())
             self.nodes: dict[str, Node] = stack.enter_context(
-                self._site.running(self._folder, self._document())
+                self.site.running(self._folder, self._document())
             )
             stack.callback(self._silence)
             for number, client in enumerate(self.clients):
@@ -80,13 +80,13 @@ class Siege:
 
     @contextlib.contextmanager
     def _far_ends(self) -> Iterator[None]:
-        address = self._site.net.address["far"]
+        address = self.site.net.address["far"]
         self.social = MastodonServer(host=address)
         self.hook = WebhookReceiver(host=address)
         self.phones = SmsGateway(preset="kannel", host=address)
         with contextlib.ExitStack() as stack:
             for far in (self.social, self.hook, self.phones):
-                with self._site.net.inside("far"):
+                with self.site.net.inside("far"):
                     stack.enter_context(far)
             self.phones.always(late(0.02))
             yield
@@ -104,7 +104,7 @@ class Siege:
             {"severity": "minor", "channels": ["social", "hook", "page", "feed"]},
             {"severity": "severe", "channels": ["sms"]},
         ]
-        allowed = [self._site.net.address["far"]]
+        allowed = [self.site.net.address["far"]]
         return configuration(
             self._folder, channels, url=self._url, routes=routes, allowed_hosts=allowed
         )
@@ -112,7 +112,7 @@ class Siege:
     # ------------------------------------------------------------------------------------------------ what is said
     def _order(self, first: str) -> list[str]:
         """The machines in the order in which an operator goes to them."""
-        return [first, *(name for name in self._site.nodes if name != first)]
+        return [first, *(name for name in self.site.nodes if name != first)]
 
     def _talk(self, client: Operators, number: int) -> None:
         try:
@@ -156,6 +156,12 @@ class Siege:
         before = len(self.phones.effects)
         self.phones.wait_for(lambda far: len(far.effects) >= before + WINDOW)
         how()
+
+    def next_post(self) -> float:
+        """Wait until another post has come; how many seconds that took."""
+        began, before = time.monotonic(), len(self.social.effects)
+        self.social.wait_for(lambda far: len(far.effects) > before)
+        return time.monotonic() - began
 
     def end(self, seconds: float = 90.0) -> float:
         """Say no more, and wait until everything is through and every machine shows the newest; how long that took."""
@@ -202,7 +208,7 @@ class Siege:
         with contextlib.suppress(OSError, AssertionError):
             open_rows = [row for row in self.deliveries() if row["state"] not in OVER]
         tails = "\n".join(node.tail() for node in self.nodes.values())
-        return f"open {open_rows}, shown {shown}\n{tails}\n{self._site.db.log()}"
+        return f"open {open_rows}, shown {shown}\n{tails}\n{self.site.db.log()}"
 
     # ---------------------------------------------------------------------------------------------------- judged
     def posts(self) -> list[Arrived]:

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
 ]
 SOAK = bool(os.environ.get("SOAK"))
-LEASE = 15.0 if SOAK else 6.0
+LEASE = 15.0 if SOAK else 5.0
 BEYOND = LEASE * 1.3
 
 

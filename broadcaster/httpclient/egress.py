@@ -112,7 +112,9 @@ def connect(host: str, port: int, reach: Reach, deadline: Deadline) -> socket.so
             problem = error
         else:
             return connection
-    raise Transient(f"{host} cannot be reached: nothing was sent.", reply=_cause(problem))
+    raise Transient(
+        f"{host} cannot be reached: nothing was sent.", scope=Scope.CHANNEL, reply=_cause(problem)
+    )
 
 
 def tls_context() -> ssl.SSLContext:
@@ -143,7 +145,11 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[_SocketAddress]:
     except queue.Empty:
         answer = TimeoutError("no answer from the resolver")
     if isinstance(answer, Exception):
-        raise Transient(f"The name {host} was not found: nothing was sent.", reply=_cause(answer))
+        raise Transient(
+            f"The name {host} was not found: nothing was sent.",
+            scope=Scope.CHANNEL,
+            reply=_cause(answer),
+        )
     return answer
 
 

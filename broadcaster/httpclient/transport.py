@@ -139,7 +139,8 @@ def _failure(call: Call, host: str, error: Exception) -> Failure:
     late = call.deadline.left() <= 0
     if not call.sent:
         how = f"in {call.deadline.seconds:g} s" if late else f"({_root(error)})"
-        return Transient(f"{host} cannot be reached {how}: nothing was sent.", reply=cause)
+        sentence = f"{host} cannot be reached {how}: nothing was sent."
+        return Transient(sentence, scope=Scope.CHANNEL, reply=cause)
     if not call.whole:
         return Transient(f"{host} took only a part of it: nothing was accepted.", reply=cause)
     what = (

@@ -37,7 +37,7 @@ from broadcaster.testing.servers import (
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(900)]
 SOAK = bool(os.environ.get("SOAK"))
-READERS = 20_000 if SOAK else 1_500
+READERS = 20_000 if SOAK else 1_000
 CORRECTED_WITHIN = 10.0
 
 

@@ -1,0 +1,196 @@
+"""Every kind of channel against every way in which a network goes bad: the right outcome, in time, and nothing twice.
+
+What servers do wrong (status codes, bodies, `Retry-After`) is in the contract suites of posts and letters, and TLS and
+names are with the two HTTP clients. Here the far end is in good order and the network in front of it is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broadcaster.channel import (
+    Attempt,
+    Failure,
+    Letter,
+    LetterAdapter,
+    Outcome,
+    PostAdapter,
+    Receipt,
+    Scope,
+)
+from broadcaster.testing.faultproxy import (
+    ANSWER,
+    CLOSE,
+    END_OF_HEAD,
+    REQUEST,
+    SILENCE,
+    FaultProxy,
+    Trouble,
+    deaf,
+    dripping,
+    not_accepting,
+    slow,
+    strike,
+)
+from broadcaster.testing.notices import context, message
+from broadcaster.testing.servers import (
+    WEBHOOK_SECRET,
+    FarEnd,
+    MastodonServer,
+    SmsGateway,
+    WebhookReceiver,
+    XServer,
+)
+from channels.mastodon import MastodonAdapter
+from channels.sms_http import SmsHttpAdapter
+from channels.webhook import WebhookAdapter
+from channels.x import XAdapter
+
+pytestmark = [pytest.mark.scenario, pytest.mark.slow]
+DEADLINE = 1.5
+SLACK = 8.0  # for a loaded machine; what drips or is silent in here lasts far longer than both
+
+ACCEPTED, TRANSIENT, UNCERTAIN = Outcome.ACCEPTED, Outcome.TRANSIENT, Outcome.UNCERTAIN
+# A reset that meets a request between its head and its body finds it not yet whole: that is certain then.
+BROKEN = frozenset({TRANSIENT, UNCERTAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A bad network, the outcomes it may have, and whether the message arrives behind it."""
+
+    name: str
+    trouble: Trouble
+    outcomes: frozenset[Outcome]
+    arrives: bool
+
+
+def case(name: str, trouble: Trouble, *outcomes: Outcome, arrives: bool) -> Case:
+    return Case(name, trouble, frozenset(outcomes), arrives)
+
+
+CASES = (
+    case("slow", slow(0.05, 0.05), ACCEPTED, arrives=True),
+    case("no connection", not_accepting(), TRANSIENT, arrives=False),
+    case("reset at once", strike(REQUEST, 0), *BROKEN, arrives=False),
+    case("reset in the head", strike(REQUEST, 20), *BROKEN, arrives=False),
+    case("closed in the head", strike(REQUEST, 20, CLOSE), *BROKEN, arrives=False),
+    case("gone in the head", strike(REQUEST, 20, SILENCE), UNCERTAIN, arrives=False),
+    case("takes and says nothing", deaf(), UNCERTAIN, arrives=False),
+    case("request drips", dripping(REQUEST, 1, 0.2), UNCERTAIN, arrives=False),
+    case("reset behind the request", strike(ANSWER, 0), UNCERTAIN, arrives=True),
+    case("closed behind the request", strike(ANSWER, 0, CLOSE), UNCERTAIN, arrives=True),
+    case("gone behind the request", strike(ANSWER, 0, SILENCE), UNCERTAIN, arrives=True),
+    case("reset in the answer's head", strike(ANSWER, 9), UNCERTAIN, arrives=True),
+    case("closed in the answer's head", strike(ANSWER, 9, CLOSE), UNCERTAIN, arrives=True),
+    case("closed behind the head", strike(ANSWER, END_OF_HEAD, CLOSE), UNCERTAIN, arrives=True),
+    case("gone behind the head", strike(ANSWER, END_OF_HEAD, SILENCE), UNCERTAIN, arrives=True),
+    case("answer drips", dripping(ANSWER, 1, 0.2), UNCERTAIN, arrives=True),
+)
+
+
+# ------------------------------------------------------------------------------------------------------ the kinds
+Make = Callable[[str], PostAdapter | LetterAdapter]
+SUPPLIERS: dict[str, dict[str, Any]] = {
+    "kannel": {"username": "u", "password": "p", "sender": "Ekbyn"},
+    "46elks": {"username": "u", "password": "p", "sender": "Ekbyn"},
+    "twilio": {"account": "AC1", "token": "p", "sender": "Ekbyn"},
+    "gatewayapi": {"token": "p", "sender": "Ekbyn"},
+    "generic": {"json": {"to": "{to}", "text": "{text}"}, "id": "$.id"},
+}
+
+
+def a_webhook(url: str) -> PostAdapter:
+    block = {"kind": "webhook", "url": f"{url}/in", "secret": WEBHOOK_SECRET}
+    return WebhookAdapter(WebhookAdapter.Settings.model_validate(block), context())
+
+
+def a_mastodon(url: str) -> PostAdapter:
+    block = {"kind": "mastodon", "url": url, "token": "token"}
+    return MastodonAdapter(MastodonAdapter.Settings.model_validate(block), context())
+
+
+def an_x(url: str) -> PostAdapter:
+    keys = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
+    block = {"kind": "x", "url": url, **dict.fromkeys(keys, "secret")}
+    return XAdapter(XAdapter.Settings.model_validate(block), context())
+
+
+def an_sms(preset: str) -> Make:
+    def make(url: str) -> LetterAdapter:
+        url = f"{url}/send" if preset == "generic" else url
+        block = {
+            "kind": "sms_http",
+            "suppliers": [{"preset": preset, "url": url, **SUPPLIERS[preset]}],
+        }
+        return SmsHttpAdapter(SmsHttpAdapter.Settings.model_validate(block), context())
+
+    return make
+
+
+KINDS: dict[str, tuple[Callable[[], FarEnd], str, Make]] = {
+    "webhook": (WebhookReceiver, "webhook", a_webhook),
+    "mastodon": (MastodonServer, "status", a_mastodon),
+    "x": (XServer, "tweet", an_x),
+} | {
+    preset: (lambda preset=preset: SmsGateway(preset=preset), "sms", an_sms(preset))  # type: ignore[misc]  # bound now
+    for preset in SUPPLIERS
+}
+
+
+def once(adapter: PostAdapter | LetterAdapter) -> Receipt | Failure:
+    """What one try comes to."""
+    now = datetime.now(UTC)
+    attempt = Attempt(number=1, at=now, not_after=now + timedelta(hours=1), deadline=DEADLINE)
+    try:
+        if isinstance(adapter, PostAdapter):
+            return adapter.post(message(), attempt)
+        letter = Letter(key="1.1.0", address="+46701740605", body="Koka vattnet.", language="sv")
+        [(_, outcome)] = list(adapter.send(iter([letter]), attempt))
+    except Failure as failure:
+        return failure
+    found = outcome.receipt or outcome.failure
+    assert found is not None
+    return found
+
+
+def wrong_with(kind: str, tried: Case) -> list[str]:
+    """Everything one case shows that ought not to be, as sentences."""
+    far_end, effect, make = KINDS[kind]
+    with far_end() as far, FaultProxy(far.port, tried.trouble) as proxy:
+        adapter = make(proxy.url)
+        begun = time.monotonic()
+        found = once(adapter)
+        took = time.monotonic() - begun
+        adapter.close()
+        if tried.arrives:
+            far.wait_for(lambda far: far.texts(effect) != [])
+        effects = len(far.texts(effect))
+    outcome = ACCEPTED if isinstance(found, Receipt) else found.outcome
+    scope = Scope.MESSAGE if isinstance(found, Receipt) else found.scope
+    wrong = []
+    if outcome not in tried.outcomes:
+        wrong.append(f"{outcome} instead of {sorted(tried.outcomes)}: {found!r}")
+    if effects != tried.arrives:
+        wrong.append(f"{effects} effects")
+    # Of letters it takes ten in a row to say so: one says only that it was not sent.
+    unreachable = tried.name == "no connection" and isinstance(adapter, PostAdapter)
+    if scope is not (Scope.CHANNEL if unreachable else Scope.MESSAGE):
+        wrong.append(f"it is said to be about the {scope}")
+    if took > DEADLINE + SLACK:
+        wrong.append(f"took {took:.1f} s")
+    return [f"{kind}, {tried.name}: {what}" for what in wrong]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_the_network_does_the_outcome_is_true(kind: str) -> None:
+    with ThreadPoolExecutor(len(CASES)) as pool:
+        found = list(pool.map(lambda tried: wrong_with(kind, tried), CASES))
+    assert [sentence for sentences in found for sentence in sentences] == []

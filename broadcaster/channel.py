@@ -137,6 +137,16 @@ class ChannelSettings(BaseModel):
     attempts: int = Field(
         50, ge=1, le=500, description="How often one step is tried before it counts as failed."
     )
+    own_process: bool = Field(
+        False,
+        description=(
+            "Whether the adapter runs in a process of its own: what breaks there breaks nothing else, and what hangs is "
+            "killed. For an adapter that you do not know well."
+        ),
+    )
+    memory: int = Field(
+        512, ge=64, le=65536, description="How many MiB a process of its own may take."
+    )
 
 
 @dataclass(frozen=True, slots=True)

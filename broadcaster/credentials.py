@@ -70,6 +70,19 @@ def resolve_all(
     return walk(value, ()), failures
 
 
+def held_secrets(value: Any) -> Iterator[str]:
+    """Every secret value that settings hold."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        yield from held_secrets(dict(value))
+    elif isinstance(value, Mapping):
+        yield from held_secrets(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from held_secrets(part)
+
+
 def literal_secrets(
     held: Any, written: Any, place: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[str | int, ...]]:

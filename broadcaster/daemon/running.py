@@ -82,7 +82,8 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
 
 
 def _end_hard() -> NoReturn:
-    """End the process now, without waiting for any thread."""
+    """End the process now, without waiting for any thread but the one that writes the log."""
+    end_logging()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -255,8 +256,15 @@ class Daemon:
         self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
         settings = loaded.settings.model_copy(
             update={key: getattr(old.settings, key) for key in waits}
+        newly = configuration.broken.keys() & old.adapters.keys()
+        if newly:
+            # What runs is better than what would not: the old adapters stay until somebody has mended the new ones.
+            log.error("configuration refused: adapters break", channels=sorted(newly))
+            return
         )
-        self.desk.configuration = Configuration(settings, kept, configuration.digest)
+        self.desk.configuration = Configuration(
+            settings, kept, configuration.digest, configuration.broken
+        )
         self._loaded = loaded
         digest = configuration.digest
         await self.engine.swap(kept, frozenset(removed), frozenset(changed), digest)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broadcaster.registry import Adapter, build
-from broadcaster.registry.building import held_secrets
+from broadcaster.credentials import held_secrets
+from broadcaster.registry import Adapter, build_sound
 from broadcaster.service.desk import Configuration
 from broadcaster.settings import Loaded, Settings, load
 from broadcaster.store import Store
@@ -22,9 +22,14 @@ def now() -> datetime:
 
 
 def configure(path: Path) -> tuple[Loaded, Configuration]:
-    """Read a configuration and build its channels. Raises ConfigErrors with everything that is wrong."""
+    """Read a configuration and build its channels; those whose adapters break are left out and named.
+
+    Raises:
+        ConfigErrors: with everything that is written wrongly.
+    """
     loaded = load(path, environ())
-    return loaded, Configuration(loaded.settings, build(loaded), loaded.digest)
+    adapters, broken = build_sound(loaded)
+    return loaded, Configuration(loaded.settings, adapters, loaded.digest, broken)
 
 
 def open_store(settings: Settings) -> Store:

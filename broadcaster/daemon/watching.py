@@ -108,7 +108,7 @@ class Watch:
             return
         if reason is not None:
             yield _store(reason)
-        for find in (self._channels, self._boards, self._nodes, self._promises):
+        for find in (self._broken, self._channels, self._boards, self._nodes, self._promises):
             yield from find(seen, now)
         yield from self._disk()
 
@@ -155,6 +155,15 @@ class Watch:
                 yield Degraded(
                     "stumbling",
                     name,
+    def _broken(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for name, because in self._desk.configuration.broken.items():
+            yield Degraded(
+                "broken",
+                name,
+                "{channel} cannot be used, and nothing goes out on it: {because}. Mend it, then restart.",
+                {"channel": name, "because": because},
+            )
+
                     "{channel} fails in itself again and again: the log says why. Nothing goes out on it.",
                     {"channel": name},
                 )

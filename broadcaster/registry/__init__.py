@@ -1,6 +1,6 @@
 """Which channels there are: installed kinds, configured instances, and the checks that need both."""
 
-from broadcaster.registry.building import build, changed_channels
+from broadcaster.registry.building import build, build_sound, changed_channels
 from broadcaster.registry.checking import check, check_file
 from broadcaster.registry.kinds import (
     Adapter,
@@ -16,6 +16,7 @@ __all__ = [
     "AdapterClass",
     "ForeignOwnerError",
     "build",
+    "build_sound",
     "changed_channels",
     "check",
     "check_file",

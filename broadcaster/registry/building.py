@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, Mode, Organisation
-from broadcaster.credentials import resolve_all
+from broadcaster.credentials import held_secrets, resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.locale import languages, phrases
+from broadcaster.ownprocess import (
+    Broke,
+    Lives,
+    Opening,
+    Unusable,
+    Wrong,
+    apart,
+    lives_apart,
+    memory_of,
+    plain,
+)
 from broadcaster.registry.exposure import exposed
 from broadcaster.registry.hosts import forbidden_hosts
 from broadcaster.registry.kinds import (
@@ -25,52 +38,125 @@ from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
 from broadcaster.settings.model import Settings
 from broadcaster.settings.sentences import describe, did_you_mean, mask
-from broadcaster.settings.source import Source
+from broadcaster.settings.source import Place, Source
 
 
 def build(loaded: Loaded) -> dict[str, Adapter]:
     """Every configured channel by name, ready to be used; nothing is called yet.
 
     Raises:
-        ConfigErrors: with everything that is wrong in any block.
+        ConfigErrors: with everything that is wrong in any block, and every adapter that breaks.
     """
-    adapters, errors = assemble(loaded)
-    if errors:
-        raise ConfigErrors(errors)
-    return adapters
+    built = assemble(loaded)
+    if built.errors or built.broken:
+        raise ConfigErrors([*built.errors, *built.broken.values()])
+    return built.adapters
 
 
-def assemble(loaded: Loaded) -> tuple[dict[str, Adapter], list[ConfigError]]:
+def build_sound(loaded: Loaded) -> tuple[dict[str, Adapter], dict[str, str]]:
+    """The channels whose adapters can be used, and of each other one the sentence that says why it cannot.
+
+    One bad package must not keep the others from speaking; what is written wrongly is for its writer to mend.
+
+    Raises:
+        ConfigErrors: with everything that is wrong in any block; or no adapter can be used at all.
+    """
+    built = assemble(loaded)
+    if built.errors or not built.adapters:
+        raise ConfigErrors([*built.errors, *built.broken.values()])
+    return built.adapters, {name: wrong.sentence for name, wrong in built.broken.items()}
+
+
+def assemble(loaded: Loaded) -> Blocks:
     """The channels that can be built, and what is wrong with the others or among them."""
     source, settings = loaded.source, loaded.settings
-    errors = [*unspoken(source, settings), *references(source)]
+    blocks = Blocks()
+    blocks.errors += [*unspoken(source, settings), *references(source)]
     if unspoken(source, settings):
-        return {}, errors
-    blocks, wrong = channel_settings(source, loaded.environ)
-    errors += wrong
-    errors += exposed(source, settings, {name: block for name, (_, block) in blocks.items()})
-    adapters: dict[str, Adapter] = {}
-    for name, (adapter, block) in blocks.items():
-        try:
-            adapters[name] = adapter(block, context(name, settings))
-        except ValueError as error:
-            errors.append(source.error(("channels", name), mask(str(error), held_secrets(block))))
-    errors += forbidden_hosts(source, settings, adapters)
-    errors += _boards_as_fallback(source, adapters)
-    return adapters, errors
+        return blocks
+    _read_blocks(source, loaded.environ, blocks)
+    for name, (adapter, held) in blocks.here.items():
+        _make(source, name, adapter, held, context(name, settings), blocks)
+    for name, resolved in blocks.apart.items():
+        _make_apart(source, name, resolved, context(name, settings), blocks)
+    written = {name: held for name, (_, held) in blocks.here.items()}
+    blocks.errors += exposed(source, settings, written, blocks.literal)
+    order = [name for name in source.document["channels"] if name in blocks.adapters]
+    blocks.adapters = {name: blocks.adapters[name] for name in order}
+    blocks.errors += forbidden_hosts(source, settings, blocks.adapters)
+    blocks.errors += _boards_as_fallback(source, blocks.adapters)
+    return blocks
 
 
-def held_secrets(value: Any) -> Iterator[str]:
-    """Every secret value a channel's settings hold."""
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        yield from held_secrets(dict(value))
-    elif isinstance(value, Mapping):
-        yield from held_secrets(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from held_secrets(part)
+@dataclass(slots=True)
+class Blocks:
+    """What became of the blocks under `channels`.
+
+    `here` are those right for an adapter in this process, `apart` those of adapters that have one of their own, their
+    references resolved; `literal` the places of secrets that stand in the latter. `broken` are the channels whose
+    adapters cannot be used, through no fault of what is written.
+    """
+
+    here: dict[str, tuple[AdapterClass, ChannelSettings]] = field(default_factory=dict)
+    apart: dict[str, dict[str, Any]] = field(default_factory=dict)
+    adapters: dict[str, Adapter] = field(default_factory=dict)
+    literal: set[Place] = field(default_factory=set)
+    errors: list[ConfigError] = field(default_factory=list)
+    broken: dict[str, ConfigError] = field(default_factory=dict)
+
+
+def _make(
+    source: Source,
+    name: str,
+    adapter: AdapterClass,
+    held: ChannelSettings,
+    surroundings: ChannelContext,
+    blocks: Blocks,
+) -> None:
+    place = ("channels", name)
+    try:
+        blocks.adapters[name] = adapter(held, surroundings)
+    except ValueError as error:
+        blocks.errors.append(source.error(place, mask(str(error), held_secrets(held))))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - not even a plugin that exits takes the others with it
+        blocks.broken[name] = source.error(place, _breaks(held.kind, type(error).__name__))
+
+
+def _breaks(kind: str, fault: str) -> str:
+    return f'kind "{kind}" breaks when it is started: {fault}'
+
+
+def _make_apart(
+    source: Source,
+    name: str,
+    resolved: dict[str, Any],
+    surroundings: ChannelContext,
+    blocks: Blocks,
+) -> None:
+    place = ("channels", name)
+    opening = Opening(
+        kind=resolved["kind"],
+        written=source.document["channels"][name],
+        resolved=resolved,
+        base=str(source.directory),
+        context=plain(surroundings),
+    )
+    lives = Lives(opening, memory_of(resolved))
+    try:
+        found = lives.look()
+    except Unusable as error:
+        blocks.broken[name] = source.error((*place, "kind"), str(error))
+        return
+    except Broke as error:
+        blocks.broken[name] = source.error((*place, "kind"), _breaks(resolved["kind"], str(error)))
+        return
+    if isinstance(found, Wrong):
+        blocks.errors += [source.error((*place, *at), sentence) for at, sentence in found.found]
+        return
+    blocks.literal |= {(*place, *at) for at in found.literal}
+    blocks.adapters[name] = apart(found, opening, lives)
 
 
 def _boards_as_fallback(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
@@ -94,30 +180,36 @@ def unspoken(source: Source, settings: Settings) -> list[ConfigError]:
     ]
 
 
-def channel_settings(
-    source: Source, environ: Mapping[str, str]
-) -> tuple[dict[str, tuple[AdapterClass, ChannelSettings]], list[ConfigError]]:
-    """Each block that is right, as its adapter's settings, and what is wrong with the others."""
-    found: dict[str, tuple[AdapterClass, ChannelSettings]] = {}
-    errors: list[ConfigError] = []
-    blocks = source.document.get("channels")
-    for name, block in (blocks if isinstance(blocks, dict) else {}).items():
+def block_errors(source: Source, environ: Mapping[str, str]) -> list[ConfigError]:
+    """What is wrong in the blocks, whatever else is wrong with the file; those of own processes are not asked."""
+    blocks = Blocks()
+    _read_blocks(source, environ, blocks)
+    return [*blocks.errors, *blocks.broken.values()]
+
+
+def _read_blocks(source: Source, environ: Mapping[str, str], blocks: Blocks) -> None:
+    written = source.document.get("channels")
+    for name, block in (written if isinstance(written, dict) else {}).items():
         if not isinstance(block, dict):
             continue  # the settings' own check says so
-        adapter, wrong = _class(source, name, block)
-        errors += wrong
-        if adapter is None:
+        entry, wrong = _entry(source, name, block)
+        blocks.errors += wrong
+        if entry is None:
             continue
-        settings, wrong = _block(source, name, block, adapter, environ)
-        errors += wrong
-        if settings is not None and not wrong:
-            found[name] = (adapter, settings)
-    return found, errors
+        lax = source.document.get("mode") == Mode.DEMO
+        resolved, failures = resolve_all(block, source.directory, environ, lax=lax)
+        wrong = [source.error(("channels", name, *at), sentence) for at, sentence in failures]
+        blocks.errors += wrong
+        if not lives_apart(resolved):
+            _read_here(source, name, entry, resolved, wrong, blocks)
+        elif not wrong:
+            blocks.apart[name] = resolved
 
 
-def _class(
+def _entry(
     source: Source, name: str, block: Mapping[str, Any]
-) -> tuple[AdapterClass | None, list[ConfigError]]:
+) -> tuple[EntryPoint | None, list[ConfigError]]:
+    """The kind a block names; nothing of it is imported."""
     place = ("channels", name, "kind")
     known = entries()
     kind = block.get("kind")
@@ -129,30 +221,34 @@ def _class(
         return None, [
             source.error(place, f'there is no kind "{kind}": {did_you_mean(kind, known)}')
         ]
-    try:
-        return adapter_class(known[kind]), []
-    except KindUnavailableError as error:
-        return None, [source.error(place, str(error))]
+    return known[kind], []
 
 
-def _block(
+def _read_here(
     source: Source,
     name: str,
-    block: dict[str, Any],
-    adapter: AdapterClass,
-    environ: Mapping[str, str],
-) -> tuple[ChannelSettings | None, list[ConfigError]]:
+    entry: EntryPoint,
+    resolved: dict[str, Any],
+    wrong: list[ConfigError],
+    blocks: Blocks,
+) -> None:
     place = ("channels", name)
-    lax = source.document.get("mode") == Mode.DEMO
-    resolved, failures = resolve_all(block, source.directory, environ, lax=lax)
-    errors = [source.error((*place, *at), sentence) for at, sentence in failures]
     try:
-        context = {"base": source.directory, "written": True}
-        return adapter.Settings.model_validate(resolved, context=context), errors
+        adapter = adapter_class(entry)
+    except KindUnavailableError as error:
+        blocks.broken[name] = source.error((*place, "kind"), str(error))
+        return
+    try:
+        settings = adapter.Settings.model_validate(
+            resolved, context={"base": source.directory, "written": True}
+        )
     except ValidationError as error:
-        unresolved = {wrong.path for wrong in errors}
+        unresolved = {each.path for each in wrong}
         found = describe(error, adapter.Settings, source, place, resolved)
-        return None, errors + [wrong for wrong in found if wrong.path not in unresolved]
+        blocks.errors += [each for each in found if each.path not in unresolved]
+        return
+    if not wrong:
+        blocks.here[name] = (adapter, settings)
 
 
 def context(name: str, settings: Settings) -> ChannelContext:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from broadcaster.channel import Audience, CanReceive
-from broadcaster.registry.building import assemble, channel_settings
+from broadcaster.registry.building import assemble, block_errors
 from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError
@@ -22,13 +22,13 @@ def check_file(path: Path, environ: Mapping[str, str]) -> list[ConfigError]:
     settings, errors = validate(source, environ)
     if settings is not None and not errors:
         return check(loaded_from(source, settings, environ))
-    _, wrong = channel_settings(source, environ)
-    return sorted({*errors, *wrong, *references(source)})
+    return sorted({*errors, *block_errors(source, environ), *references(source)})
 
 
 def check(loaded: Loaded) -> list[ConfigError]:
     """What is wrong (`warning` false: it cannot be started) or doubtful about a configuration that was loaded."""
-    adapters, errors = assemble(loaded)
+    built = assemble(loaded)
+    adapters, errors = built.adapters, [*built.errors, *built.broken.values()]
     places = [*_places(loaded), *_listeners(loaded)]
     if errors:  # what one error causes is no doubt of its own
         return sorted({*errors, *places})

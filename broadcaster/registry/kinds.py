@@ -48,7 +48,9 @@ def adapter_class(entry: EntryPoint) -> AdapterClass:
         found = entry.load()
     except (ImportError, AttributeError) as error:
         raise KindUnavailableError(_remedy(entry, error)) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that exits must not take the daemon with it
         fault = type(error).__name__
         raise KindUnavailableError(
             f'kind "{entry.name}": {entry.value} breaks when it is imported ({fault}): ask its author'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,11 +19,15 @@ from broadcaster.store.writer import Rank, Work
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A configuration in force. A reload replaces the whole of it, never a part."""
+    """A configuration in force. A reload replaces the whole of it, never a part.
+
+    `broken` says of each channel that has no adapter, since that cannot be used, why.
+    """
 
     settings: Settings
     adapters: Mapping[str, Adapter]
     digest: str
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def routes(self) -> tuple[Route, ...]:

@@ -20,23 +20,28 @@ def describe(
     place: Place,
     resolved: Any = None,
 ) -> list[ConfigError]:
-    """Say everything pydantic found in the block at `place` of `source`.
+    """Say everything pydantic found in the block at `place` of `source`; see `findings`."""
+    found = findings(error, model, _at(source.document, place), resolved)
+    return [source.error((*place, *local), sentence) for local, sentence in found]
+
+
+def findings(
+    error: ValidationError, model: type[BaseModel], written: Any, resolved: Any = None
+) -> list[tuple[Place, str]]:
+    """Say everything pydantic found in a block as `written`: each place within it, with its sentence.
 
     `resolved` is the block after its references were replaced. What stands in secret places or came by
     a reference is masked.
     """
     schema = model.model_json_schema()
-    written = _at(source.document, place)
     hidden = {*secrets(schema, written), *secrets(schema, resolved), *_replaced(written, resolved)}
-    found: dict[Place, ConfigError] = {}
+    found: dict[tuple[Place, str], None] = {}
     for finding in error.errors(include_url=False, include_input=False):
         local = _local(finding["loc"], written, str(finding["type"]))
         if finding["type"] == "too_short" and _at(written, local):
             continue  # it is short only of what is reported below it
-        sentence = _sentence(finding, schema, written, local)
-        wrong = source.error((*place, *local), mask(sentence, hidden))
-        found.setdefault((*local, wrong.sentence), wrong)
-    return list(found.values())
+        found[local, mask(_sentence(finding, schema, written, local), hidden)] = None
+    return list(found)
 
 
 def _replaced(written: Any, resolved: Any) -> Iterator[str]:

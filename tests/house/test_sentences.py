@@ -25,7 +25,8 @@ from broadcaster.domain.text import BadText, TextTooLong
 from broadcaster.locale import catalogue, languages, phrases
 from broadcaster.store import StoreError
 
-LOOKED_AT = ("domain", "httpclient", "bulkhttp", "engine", "store", "bundle", "daemon")
+LOOKED_AT = ("domain", "httpclient", "bulkhttp", "engine", "ownprocess", "store")
+LOOKED_AT += ("bundle", "daemon")
 TRANSLATING = ("service", "api")
 CONFIGURING = ("settings", "registry", "credentials.py", "httpclient/address.py")
 TRANSLATED = [language for language in languages() if language != "en"]
@@ -71,6 +72,8 @@ NOT_FOUND_IN_A_CONFIGURATION = {
     "python -m pip install {}'{}{}'": "a command",
     "expected a single document": "what PyYAML says, looked for",
     'the package {} has installed its own "{}" over ours: install {} into an environment of its own (python3 -m venv)': "about an installation: among the failures",
+    "{} instead of a letter and its outcome": "a defect of an adapter, told by the engine",
+    "the channel's block is wrong": "an exception between two modules",
     "Ekbyns Energi": "a name that init writes",
     "Vårt tidigare meddelande var fel och gäller inte.": "what residents read",
     "Our earlier message was wrong and does not apply.": "what residents read",

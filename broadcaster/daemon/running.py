@@ -82,8 +82,7 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
 
 
 def _end_hard() -> NoReturn:
-    """End the process now, without waiting for any thread but the one that writes the log."""
-    end_logging()
+    """End the process now, without waiting for any thread."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -244,6 +243,11 @@ class Daemon:
                 "configuration refused: another mode takes a restart", mode=loaded.settings.mode
             )
             return
+        newly = configuration.broken.keys() & old.adapters.keys()
+        if newly:
+            # What runs is better than what would not: the old adapters stay until somebody has mended the new ones.
+            log.error("configuration refused: adapters break", channels=sorted(newly))
+            return
         added, removed, changed = changed_channels(old.adapters, configuration.adapters)
         # Adapters that did not change keep their connections and their lanes.
         kept = {
@@ -256,11 +260,6 @@ class Daemon:
         self._redaction.know(starting.secrets_of(loaded.settings, dict(kept)))
         settings = loaded.settings.model_copy(
             update={key: getattr(old.settings, key) for key in waits}
-        newly = configuration.broken.keys() & old.adapters.keys()
-        if newly:
-            # What runs is better than what would not: the old adapters stay until somebody has mended the new ones.
-            log.error("configuration refused: adapters break", channels=sorted(newly))
-            return
         )
         self.desk.configuration = Configuration(
             settings, kept, configuration.digest, configuration.broken

@@ -7,10 +7,13 @@ names are with the two HTTP clients. Here the far end is in good order and the n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +28,8 @@ from broadcaster.channel import (
     Receipt,
     Scope,
 )
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind, Severity
 from broadcaster.testing.faultproxy import (
     ANSWER,
     CLOSE,
@@ -39,7 +44,9 @@ from broadcaster.testing.faultproxy import (
     slow,
     strike,
 )
+from broadcaster.testing.history import Told, arrivals, judge
 from broadcaster.testing.notices import context, message
+from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook, x
 from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
     FarEnd,
@@ -194,3 +201,104 @@ def test_whatever_the_network_does_the_outcome_is_true(kind: str) -> None:
     with ThreadPoolExecutor(len(CASES)) as pool:
         found = list(pool.map(lambda tried: wrong_with(kind, tried), CASES))
     assert [sentence for sentences in found for sentence in sentences] == []
+
+
+# ------------------------------------------------------------------------------------- all of them at once, in one engine
+SICK = {
+    "unreachable": not_accepting(),
+    "deaf": deaf(),
+    "torn": strike(REQUEST, 20),
+    "unanswered": strike(ANSWER, 0),
+    "gone": strike(ANSWER, END_OF_HEAD, SILENCE),
+    "dripping": dripping(ANSWER, 1, 0.2),
+}
+READER = numbers(1)[0]
+TRIED = ("attempt", "letters")  # what the engine tells its metrics when a try has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A channel, its far end and the network in front of it."""
+
+    kind: str
+    far: FarEnd
+    proxy: FaultProxy
+
+    def block(self) -> dict[str, Any]:
+        """Its block of the configuration."""
+        more = {"deadline": "1.5s"}
+        if self.kind == "sms":
+            block = sms(self.far, **more)
+            block["suppliers"][0]["url"] = f"{self.proxy.url}/cgi-bin/sendsms"
+            return block
+        make = {"webhook": webhook, "status": mastodon, "tweet": x}[self.kind]
+        path = "/in" if self.kind == "webhook" else ""
+        return make(self.far, **more) | {"url": self.proxy.url + path}
+
+
+@contextmanager
+def places() -> Iterator[dict[str, Place]]:
+    """Each kind of channel in good order and behind every bad network, by name."""
+    ends = {
+        "webhook": WebhookReceiver,
+        "status": MastodonServer,
+        "tweet": XServer,
+        "sms": partial(SmsGateway, preset="kannel"),
+    }
+    with ExitStack() as stack:
+        found = {}
+        for kind, end in ends.items():
+            for name, trouble in ({"well": None} | SICK).items():
+                far = stack.enter_context(end())
+                proxy = stack.enter_context(FaultProxy(far.port, trouble))
+                found[f"{kind}-{name}"] = Place(kind, far, proxy)
+        yield found
+
+
+def test_no_sick_far_end_delays_another_and_none_gets_anything_twice(tmp_path: Path) -> None:
+    told: list[Told] = []
+
+    def say(kind: Kind, severity: Severity) -> None:
+        label = f"i1u{len(told) + 1}"
+        rig.say(f"Koka vattnet, {label}.", kind, severity=severity)
+        told.append(Told(label, "A1", len(told) + 1, kind, severity, "", time.time()))
+
+    with places() as all_places:
+        rig = Rig(tmp_path, {name: place.block() for name, place in all_places.items()})
+        sick = [name for name in all_places if not name.endswith("-well")]
+        with rig:
+            for name, place in all_places.items():
+                if place.kind == "sms":
+                    rig.subscribe(name, [READER])
+            # An update that is milder does not make the first needless: both have to arrive.
+            for number, severity in enumerate((Severity.SEVERE, Severity.MODERATE), start=1):
+                say(Kind.REPORT if number == 1 else Kind.UPDATE, severity)
+                for name in all_places.keys() - sick:
+                    rig.accepted(name, number)
+            assert [name for name in sick if rig.state(name) == State.ACCEPTED] == []
+            rig.until(lambda: set(sick) <= {name for what, name, _ in rig.events if what in TRIED})
+            for place in all_places.values():
+                place.proxy.trouble = None
+            rig.wake()
+            for name, place in all_places.items():
+                unsure = (State.UNCERTAIN,) if place.kind == "sms" else ()
+                for number in (1, 2):
+                    rig.reached(
+                        State.ACCEPTED, State.CONFIRMED, *unsure, channel=name, number=number
+                    )
+            doubt = {
+                (name, f"i1u{number}"): rig.delivery(name, number)["counts"]["uncertain"]
+                for name, place in all_places.items()
+                if place.kind == "sms"
+                for number in (1, 2)
+            }
+        problems = {
+            name: judge(
+                told,
+                arrivals(list(place.far.effects), place.kind, name),
+                readers=[READER if place.kind == "sms" else ""],
+                flagged={word.label: doubt.get((name, word.label), 0) for word in told},
+            )
+            for name, place in all_places.items()
+        }
+    assert {name: found for name, found in problems.items() if found} == {}

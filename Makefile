@@ -7,7 +7,7 @@ export PYTHON VENV ONESHOT SOAK
 .PHONY: help setup demo test check peers bench soak lock
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
 setup: ## make the environment from the hashed locks
 	@sh deploy/setup.sh run
@@ -30,11 +30,9 @@ check: ## format, lint, types, import contracts, documentation
 peers: ## bring the real servers and browsers the tests talk to
 	@sh deploy/peers.sh
 
-bench: ## measure; prints ratios to a limit measured in the same run
+bench: ## measure, every figure a ratio to a limit of the same run (ARGS="accept --size small" runs a part)
 	@sh deploy/setup.sh test
-	@set -e; found=; for file in $(wildcard tests/bench/bench_*.py); do \
-	    found=yes; echo "== $$file"; $(BIN)/python "$$file"; done; \
-	    [ -n "$$found" ] || echo "bench: tests/bench holds no bench_*.py yet"
+	@$(BIN)/python -m tests.bench --json var/bench.json --markdown var/bench.md $(ARGS)
 
 soak: peers ## kill the daemon again and again and judge by what the far ends received
 	@sh deploy/setup.sh test

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import queue
 import re
+import select
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
@@ -18,6 +23,10 @@ _PHONE = re.compile(r"(?<![\w.:-])\+\d{7,15}\b")
 _MAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b")
 _SHORTEST_SECRET = 6
 STARS = "***"
+_LINES = 10_000
+_STUCK_SECONDS = 5.0
+_LOST_SECONDS = 30.0
+_LAST_SECONDS = 1.0
 
 
 class Redaction:
@@ -66,6 +75,72 @@ class Redaction:
         )
 
 
+class Outlet(logging.Handler):
+    """Writes lines to a file descriptor in a thread of its own: a full disk or a reader that stalls holds nobody up.
+
+    Lines wait in memory, 10,000 at most; what comes beyond that, or cannot be written, is lost.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: queue.Queue[bytes] = queue.Queue(_LINES)
+        self._begun_at: float | None = None
+        self._lost_at = -_LOST_SECONDS
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a line over; never waits."""
+        try:
+            self._lines.put_nowait(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except queue.Full:
+            self._lost_at = time.monotonic()
+        except Exception:  # noqa: BLE001 - as in every handler of the standard library
+            self.handleError(record)
+
+    @property
+    def fails(self) -> bool:
+        """Whether a line has waited long to be written, or was lost lately."""
+        now, begun = time.monotonic(), self._begun_at
+        stuck = begun is not None and now - begun > _STUCK_SECONDS
+        return stuck or now - self._lost_at < _LOST_SECONDS
+
+    def flush(self) -> None:
+        """Wait until everything is written, a second at most."""
+        until = time.monotonic() + _LAST_SECONDS
+        while self._lines.unfinished_tasks and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        while True:
+            line = self._lines.get()
+            self._begun_at = time.monotonic()
+            try:
+                self._write(line)
+            except OSError:
+                self._lost_at = time.monotonic()
+            self._begun_at = None
+            self._lines.task_done()
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            try:
+                line = line[os.write(self._descriptor, line) :]
+            except BlockingIOError:  # whoever gave it to us set it so
+                select.select([], [self._descriptor], [], 1.0)
+
+
+def log_fails() -> bool:
+    """Whether lines of the log are being lost, or wait long."""
+    return any(isinstance(each, Outlet) and each.fails for each in logging.getLogger().handlers)
+
+
+def end_logging() -> None:
+    """Write what still waits, as far as that can be done at once."""
+    for each in logging.getLogger().handlers:
+        each.flush()
+
+
 def begin_logging(
     level: str, form: str, redaction: Redaction, stream: TextIO | None = None
 ) -> None:
@@ -90,7 +165,7 @@ def begin_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    out = logging.StreamHandler(stream or sys.stderr)
+    out = logging.StreamHandler(stream) if stream else Outlet(sys.stderr.fileno())
     out.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],

@@ -130,6 +130,15 @@ class Watch:
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
         }
 
+    def _broken(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for name, because in self._desk.configuration.broken.items():
+            yield Degraded(
+                "broken",
+                name,
+                "{channel} cannot be used, and nothing goes out on it: {because}. Mend it, then restart.",
+                {"channel": name, "because": because},
+            )
+
     def _channels(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for name, lane in self._engine.lanes.items():
             state = seen["states"].get(name)
@@ -155,15 +164,6 @@ class Watch:
                 yield Degraded(
                     "stumbling",
                     name,
-    def _broken(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
-        for name, because in self._desk.configuration.broken.items():
-            yield Degraded(
-                "broken",
-                name,
-                "{channel} cannot be used, and nothing goes out on it: {because}. Mend it, then restart.",
-                {"channel": name, "because": because},
-            )
-
                     "{channel} fails in itself again and again: the log says why. Nothing goes out on it.",
                     {"channel": name},
                 )

@@ -21,6 +21,7 @@ from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.signals import RELOAD, Signals
+from broadcaster.daemon.wallclock import WallClock
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.engine.engine import Engine
@@ -126,15 +127,22 @@ class Daemon:
         self._store = store
         self._metrics = Metrics()
         self._node = starting.node_name(loaded.settings)
-        self.desk = Desk(store=store, clock=starting.now, configuration=configuration)
-        around = Surroundings(store, starting.now, self._node, self._metrics.observe)
+        self._clock = WallClock()
+        self.desk = Desk(store=store, clock=self._clock, configuration=configuration)
+        around = Surroundings(store, self._clock, self._node, self._metrics.observe)
         settings = loaded.settings
         epoch = store.read(releasing.epoch)
         self.engine = Engine(
             around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
         )
         self._watch = Watch(
-            self.desk, self.engine, self._metrics, self._node, self._alarm, self._page_fails
+            self.desk,
+            self.engine,
+            self._metrics,
+            self._node,
+            self._alarm,
+            self._page_fails,
+            lambda: self._clock.jumped,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop, self._reload_wanted = asyncio.Event(), asyncio.Event()
@@ -175,7 +183,11 @@ class Daemon:
         await self._listen(settings.api.listen, create_app(self.desk, self, self._metrics.registry))
         if settings.inbound is not None:
             await self._listen(settings.inbound.listen, create_inbound_app(self.desk))
-        await self.engine.start(self.desk.configuration.adapters, self.desk.configuration.digest)
+        configured = self.desk.configuration
+        self._clock.on_jump = self.engine.clock_jumped
+        set_back = await self.engine.start(configured.adapters, configured.digest)
+        if set_back is not None:
+            self._clock.note(set_back)
         if self._public is not None:
             self._spawn(self._public.keep())
         self._spawn(self._watching())

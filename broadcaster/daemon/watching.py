@@ -30,6 +30,15 @@ NODE_SEEN = timedelta(seconds=60)
 STUMBLES = 3
 LEAST_DISK = 100 * 2**20
 PAGE = 100
+# A wrong clock also breaks certificates: what is told of it goes first.
+SET_BACK = (
+    "The clock of this machine was set back by {span}: times said before may be wrong, and what waits for one waits longer. "
+    "Check the clock (timedatectl), then what is promised: broadcaster status"
+)
+SET_FORWARD = (
+    "The clock of this machine went forward by {span}, or the machine slept: promises may be overdue and messages past their time. "
+    "Check the clock (timedatectl), then what is promised: broadcaster status"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Watch:
     Args:
         alarm: tells staff without the store, called in `look`'s thread; returns how many channels accepted.
         page_fails: whether the public server ends again and again.
+        clock_jumped: how far the clock of this machine jumped lately, None when it did not.
     """
 
     def __init__(
@@ -62,9 +72,11 @@ class Watch:
         node: str,
         alarm: Callable[[str], int],
         page_fails: Callable[[], bool],
+        clock_jumped: Callable[[], timedelta | None] = lambda: None,
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
         self._alarm, self._page_fails = alarm, page_fails
+        self._clock_jumped = clock_jumped
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
@@ -119,6 +131,12 @@ class Watch:
         if refusal is not None and time.monotonic() - refusal.since >= REFUSED:
             return refusal.reason
         return store.broken
+    def _clock(self) -> Iterator[Degraded]:
+        by = self._clock_jumped()
+        if by is not None:
+            way = SET_BACK if by < timedelta() else SET_FORWARD
+            yield Degraded("clock", "", way, {"span": _span(abs(by))})
+
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
@@ -256,3 +274,11 @@ def _there(directory: Path) -> Path:
     """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
     places = (directory.absolute(), *directory.absolute().parents)
     return next(place for place in places if place.exists())
+def _span(by: timedelta) -> str:
+    """In the notation of the command line's spans: "9d 1h", "1h 0m 3s"."""
+    hours, seconds = divmod(by.seconds, 3600)
+    if by.days:
+        return f"{by.days}d {hours}h"
+    return f"{hours}h {seconds // 60}m {seconds % 60}s"
+
+

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,12 @@ class BoardLane(Lane):
         self._retry_at: datetime | None = None
         self._noted: Revision | None = None
         self._behind_since: datetime | None = None
+
+    def shift(self, by: timedelta) -> None:
+        """As of every lane; a board also knows since when it lags behind, and when it is tried again."""
+        self._retry_at = self._retry_at and self._retry_at + by
+        self._behind_since = self._behind_since and self._behind_since + by
+        super().shift(by)
 
     async def turn(self) -> datetime | None:
         """Show the newest revision if it is not shown yet."""

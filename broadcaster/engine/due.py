@@ -45,7 +45,9 @@ class DueClaimer:
             self._woken.clear()  # what is written from here on may be missed by this turn: it sets it again
             wait = await self._turn()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait)
+                # `wait_for` of Python 3.11 may swallow the cancellation.
+                async with asyncio.timeout(wait):
+                    await self._woken.wait()
 
     async def _turn(self) -> float:
         """Do what is due; the seconds until the next look."""

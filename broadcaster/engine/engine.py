@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
 from broadcaster.store import (
+    Rank,
     StoreError,
     audit,
     channels,
     deliveries,
     finishing,
     inbox as inbox_store,
+    jumps,
     nodes,
     once,
 )
@@ -32,6 +36,11 @@ from broadcaster.store import (
 log = structlog.get_logger()
 DRAIN_SECONDS = 8.0
 LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
+
+
+def _followed(moved: Future[int]) -> None:
+    if moved.exception() is not None:
+        log.error("leases and pauses could not follow the clock", reason=str(moved.exception()))
 
 
 class Engine:
@@ -63,16 +72,24 @@ class Engine:
         self._housekeeping: tuple[asyncio.Task[Any], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def start(self, adapters: Mapping[str, Any], config_digest: str) -> None:
-        """Take back what this node was doing when it last stopped, then open every lane."""
+    async def start(self, adapters: Mapping[str, Any], config_digest: str) -> timedelta | None:
+        """Take back what this node was doing when it last stopped, then open every lane.
+
+        Returns how far the clock was set back meanwhile (negative, at the least), None when it was not.
+        """
         self._loop = asyncio.get_running_loop()
         now = self.around.clock()
 
-        def work(connection: Any) -> None:
+        def work(connection: Any) -> timedelta | None:
+            set_back = jumps.while_away(connection, self.around.node, now)
+            if set_back is not None:
+                jumps.follow(connection, now - set_back, set_back)
             nodes.register(connection, self.around.node, config_digest, now)
             deliveries.take_back_own(connection, self.around.node, now)
 
-        await asyncio.wrap_future(self.around.store.write(work))
+            return set_back
+
+        set_back = await asyncio.wrap_future(self.around.store.write(work))
         self.lanes = {name: self._open(name, adapter) for name, adapter in adapters.items()}
         self.around.store.on_wake(self._wake_from_any_thread)
         self._housekeeping = tuple(
@@ -86,6 +103,7 @@ class Engine:
             )
         )
 
+        return set_back
     def _open(self, name: str, adapter: Any) -> Lane:
         shape = adapter.shape
         lane: Lane
@@ -109,6 +127,21 @@ class Engine:
         self._due.look()
 
     async def swap(
+    def clock_jumped(self, before: datetime, by: timedelta) -> None:
+        """The wall clock went from `before` to `before + by` at once: leases and pauses follow. From any thread.
+
+        It stands before every write that is made by the new time: ranks are taken first, and in the order they came.
+        """
+        moved = self.around.store.write(partial(jumps.follow, before=before, by=by), Rank.RETRACT)
+        moved.add_done_callback(_followed)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._shift, by)
+
+    def _shift(self, by: timedelta) -> None:
+        for lane in (*self.lanes.values(), *self._leaving):
+            lane.shift(by)
+        self._due.look()
+
         self,
         adapters: Mapping[str, Any],
         gone: frozenset[str],

@@ -94,6 +94,11 @@ class Lane(ABC):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait + 0.001)
 
+    def shift(self, by: timedelta) -> None:
+        """The wall clock jumped: what rests or pauses here does so as long as it would have."""
+        self.breaker.shift(by)
+        self.wake()
+
     def spawn(self, work: Any) -> None:
         """Run a coroutine of this lane; the lane looks for more when it ends."""
         task = asyncio.create_task(self._guard(work))

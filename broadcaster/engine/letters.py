@@ -41,6 +41,12 @@ class LetterLane(Lane):
         self._sending = False
         self._halted = False
 
+    def shift(self, by: timedelta) -> None:
+        """As of every lane, and its suppliers rest as long as they would have."""
+        for breaker in self._suppliers.values():
+            breaker.shift(by)
+        super().shift(by)
+
     async def turn(self) -> datetime | None:
         """Claim deliveries to expand, send one job at a time, end what is through."""
         now = self.around.clock()

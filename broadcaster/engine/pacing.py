@@ -50,6 +50,11 @@ class Breaker:
         return (self.tried_at or self.opened_at) + timedelta(seconds=self.rest)
 
     def success(self) -> None:
+    def shift(self, by: timedelta) -> None:
+        """The wall clock jumped: the rest lasts as long as it would have."""
+        self.opened_at = self.opened_at and self.opened_at + by
+        self.tried_at = self.tried_at and self.tried_at + by
+
         """The far side answered."""
         self.failures, self.opened_at, self.tried_at = 0, None, None
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Planned
+from broadcaster.domain.plan import LIFE_PAST_PROMISE
 from broadcaster.domain.standing import (
     says_what_was_taken_back,
     standing_promise,
@@ -23,11 +24,16 @@ from broadcaster.service.notifying import tell_staff
 from broadcaster.service.saying import say
 from broadcaster.store import Connection, audit, incidents, releasing
 from broadcaster.store.dues import Due
-from broadcaster.store.incidents import IncidentRecord
+from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 CLOCK = Operator(name="clock", role=Role.ADMIN)
 WORK_BEGINS = "The planned work has begun."
 WORK_ENDS = "The planned work is finished."
+NOT_CLOSED = (
+    "{incident}: the planned work was to end at {time}, and nothing could be said then. "
+    "Say how it stands: broadcaster restored {incident}, or broadcaster update {incident}"
+)
+TOO_LATE = "{name} WAS NOT SENT at its time, and now it is too late. Write it anew: broadcaster update {incident}"
 NOT_SENT = "{name} WAS NOT SENT at its time: it says what was taken back since. Write it anew: broadcaster update {incident}"
 
 
@@ -85,6 +91,10 @@ def _overdue(desk: Desk, due: Due) -> str:
     promise = _promise(record)
     if promise is None:
         return "no promise stands"
+    return _broken(desk, record, promise)
+
+
+def _broken(desk: Desk, record: IncidentRecord, promise: datetime) -> str:
     _record_breach(desk, record, promise)
     sentence = "{incident}: the word promised by {time} HAS NOT COME. Write it now: broadcaster update {incident}"
     tell_staff(
@@ -114,6 +124,9 @@ def _grace(desk: Desk, due: Due) -> str:
     promise = _promise(record)
     if promise is None:
         return "no promise stands"
+    if desk.clock() >= promise + LIFE_PAST_PROMISE:
+        # Whoever was away so long knows nothing of how it stands, and may not say that work goes on.
+        return _broken(desk, record, promise)
     # When the daemon was away, remind and due collapsed into this one: the breach is still a breach.
     _record_breach(desk, record, promise)
     rule = desk.configuration.settings.follow_up
@@ -135,23 +148,28 @@ def _release(desk: Desk, due: Due) -> str:
     now, update_id = desk.clock(), due.update_id
     assert update_id is not None  # noqa: S101 - a release row always names its update
 
-    def work(connection: Connection) -> tuple[str, str]:
+    def work(connection: Connection) -> tuple[str, UpdateRecord | None]:
         record = incidents.load(connection, due.incident_id)
         words = record.updates if record else ()
         held = next((one for one in words if one.id == update_id and one.hold), None)
-        if held is not None and says_what_was_taken_back(words, held):
-            return "", held.said.name
-        return releasing.release_held(connection, update_id, now), ""
+        if held is not None and (says_what_was_taken_back(words, held) or _is_too_late(held, now)):
+            return "", held
+        return releasing.release_held(connection, update_id, now), None
 
     outcome, stale = desk.write(work)
-    if stale:
+    if stale is not None:
         # Staff first: once it is cancelled, nobody comes back to tell them.
-        tell_staff(
-            desk, NOT_SENT, f"not sent {stale}", name=stale, incident=stale.partition("-")[0]
-        )
+        sentence = TOO_LATE if _is_too_late(stale, now) else NOT_SENT
+        name, incident = stale.said.name, stale.said.incident
+        tell_staff(desk, sentence, f"not sent {name}", name=name, incident=incident)
         desk.write(lambda connection: releasing.cancel(connection, update_id, now, CLOCK.name))
-        return "not sent: it says what was taken back"
+        return "not sent, staff told"
     return str(outcome)
+
+
+def _is_too_late(held: UpdateRecord, now: datetime) -> bool:
+    due = held.release_at is None or held.release_at <= now
+    return due and held.said.not_after <= now
 
 
 def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
@@ -163,6 +181,11 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     wanted = planned.start if kind is Kind.UPDATE else planned.end
     if wanted > desk.clock():
         return "the plan was changed"
+    if desk.clock() >= planned.end + LIFE_PAST_PROMISE:
+        # Nobody knows any more how it ended.
+        once = f"not closed {record.name} {planned.end:%Y%m%d%H%M}"
+        tell_staff(desk, NOT_CLOSED, once, incident=record.name, time=_clock(desk, planned.end))
+        return "too late to be said, staff told"
     if kind is Kind.UPDATE and _has_begun(record, planned):
         return "said already"  # the daemon died, or was slow, before it had noted so
     languages = desk.configuration.languages

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,8 +41,15 @@ class Watched:
         self.rig = stack.enter_context(Rig(folder, blocks, swap={"page": self._page}))
         self.metrics, self.alarmed = Metrics(), list[str]()
         self.page_fails = False
+        self.clock_jumped: timedelta | None = None
         self.watch = Watch(
-            self.rig.desk, self.rig.engine, self.metrics, "n1", self._alarm, lambda: self.page_fails
+            self.rig.desk,
+            self.rig.engine,
+            self.metrics,
+            "n1",
+            self._alarm,
+            lambda: self.page_fails,
+            lambda: self.clock_jumped,
         )
 
     def _page(self, built: Any) -> Any:
@@ -171,7 +179,13 @@ def dead_page(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(watched, "page_fails", False)
 
 
+def jumped_clock(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.clock_jumped = timedelta(hours=-1)
+    return lambda: setattr(watched, "clock_jumped", None)
+
+
 STATES = {
+    ("clock", ""): jumped_clock,
     ("parked", "hook"): parked,
     ("resting", "hook"): resting,
     ("stumbling", "hook"): stumbling,

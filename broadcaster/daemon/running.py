@@ -20,6 +20,7 @@ from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.daemon.refusing import refuse
+from broadcaster.daemon.servertime import ServerTime
 from broadcaster.daemon.signals import RELOAD, Signals
 from broadcaster.daemon.wallclock import WallClock
 from broadcaster.daemon.watching import Watch
@@ -127,7 +128,8 @@ class Daemon:
         self._store = store
         self._metrics = Metrics()
         self._node = starting.node_name(loaded.settings)
-        self._clock = WallClock()
+        self._server_time = None if store.is_sqlite else ServerTime(store)
+        self._clock = WallClock(self._server_time or starting.now)
         self.desk = Desk(store=store, clock=self._clock, configuration=configuration)
         around = Surroundings(store, self._clock, self._node, self._metrics.observe)
         settings = loaded.settings
@@ -323,6 +325,9 @@ class Daemon:
                 await asyncio.to_thread(self._watch.look)
             except Exception:
                 log.exception("the watch stumbled and looks again")
+            if self._server_time is not None:
+                with contextlib.suppress(StoreError):  # the watch has said so
+                    await asyncio.to_thread(self._server_time.look)
             await asyncio.sleep(WATCH_SECONDS)
 
 

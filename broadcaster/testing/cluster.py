@@ -26,7 +26,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +35,7 @@ import psycopg
 import requests
 
 from broadcaster.bundle.manifest import Root
+from broadcaster.daemon import starting
 from broadcaster.domain.incident import Revision
 from broadcaster.engine import blast
 from broadcaster.store import claiming, deliveries, letters
@@ -243,13 +244,13 @@ class Operators(Client):
 class Site:
     """A network, a PostgreSQL on `db` (its copy on `db2` where asked for), far ends on `far`, and machines to run on.
 
-    `lease` in seconds; `environment` of each node's daemons, by the node's name.
+    `lease` in seconds; `skew` says by how many seconds a machine's clock is wrong, by the machine's name.
     """
 
     folder: Path
     nodes: Sequence[str] = ("n1", "n2")
     lease: float = 6.0
-    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    skew: Mapping[str, float] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -270,9 +271,9 @@ class Site:
         self._stack.close()
 
     def _nursery(self, name: str, stack: contextlib.ExitStack) -> Nursery:
-        environment = {"NODE_NAME": name, **self.environment.get(name, {})}
-        program = ("broadcaster.testing.cluster", str(self.lease))
-        nursery = Nursery(self.folder / f"{name}.log", program, environment)
+        skew = self.skew.get(name, 0.0)
+        program = ("broadcaster.testing.cluster", str(self.lease), str(skew))
+        nursery = Nursery(self.folder / f"{name}.log", program, {"NODE_NAME": name})
         with self.net.inside(name):
             return stack.enter_context(nursery)
 
@@ -316,9 +317,25 @@ def shorter_lease(seconds: float) -> None:
     vars(blast)["LEASE_SECONDS"] = seconds * share
 
 
+def wrong_clock(seconds: float) -> None:
+    """Let the wall clock of this process's daemons be so many seconds ahead."""
+    by = timedelta(seconds=seconds)
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + by
+
+    vars(starting)["datetime"] = Wrong
+
+
 def main() -> None:
-    """As `broadcaster.testing.daemons`, with a lease of so many seconds; no daemon outlives the test that forked it."""
+    """As `broadcaster.testing.daemons`, with a lease of so many seconds and a clock so many ahead.
+
+    No daemon outlives the test that forked it.
+    """
     shorter_lease(float(sys.argv[1]))
+    wrong_clock(float(sys.argv[2]))
     libc = ctypes.CDLL(None)
     libc.prctl(_PDEATHSIG, signal.SIGKILL)
     os.register_at_fork(after_in_child=lambda: libc.prctl(_PDEATHSIG, signal.SIGKILL))

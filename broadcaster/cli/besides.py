@@ -15,7 +15,7 @@ _LONGEST = 60
 
 
 def changes(talk: Talk, told: Told) -> Iterator[str]:
-    """What goes on there already, and the facts that go or come back by it; nothing where none does."""
+    """What goes on there already, who says nothing of it, and the facts that go or come back by it; nothing where none does."""
     _ = talk.voice.say
     incident = str(told.get("incident") or told.get("name") or "").partition("-")[0]
     for name, keys in (told.get("already_open") or {}).items():
@@ -23,6 +23,8 @@ def changes(talk: Talk, told: Told) -> Iterator[str]:
         yield _(
             "{name} goes on in {areas} already: broadcaster update {name}", name=name, areas=areas
         )
+    for name in told.get("left_out") or ():
+        yield _("Nothing goes out on {channel}: its adapter breaks. The log says how.", channel=name)
     if told.get("nothing_stands"):
         yield _("Nothing of {name} stands after it.", name=incident)
     if told.get("closes"):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from broadcaster.channel import Attempt, Failure, Message
+from broadcaster.channel import Attempt, Failure, Message, Rendered
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.engine.lane import Lane
@@ -57,7 +57,14 @@ async def _post(lane: Lane, configuration: Configuration, text: str, now: dateti
         not_after=now + timedelta(minutes=10),
     )
     notice = Saying(update=update, configuration=configuration).notice(language, Variant.NEWS)
-    first = lane.adapter.render(notice, {}).texts[0]
+    try:
+        rendered: Rendered = await lane.slots.call(
+            lane.adapter.render, notice, {}, deadline=DEADLINE, gives=Rendered
+        )
+    except Failure as failure:
+        log.error("staff could not be alarmed", channel=lane.name, reason=failure.sentence)
+        return False
+    first = rendered.texts[0]
     message = Message(
         incident=update.incident,
         number=update.number,

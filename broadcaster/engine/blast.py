@@ -95,7 +95,7 @@ class Blast:
         except StoreError as error:
             log.error("a run ends: the store cannot be reached", reason=str(error))
             self.run.stopped = True
-        except Exception as error:  # noqa: BLE001 - a defect of an adapter must not lose outcomes
+        except BaseException as error:  # noqa: BLE001 - a defect of an adapter must not lose outcomes
             self.run.failure = Permanent(
                 f"The adapter failed with {type(error).__name__}: this is a defect of the adapter.",
                 scope=Scope.CHANNEL,

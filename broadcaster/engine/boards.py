@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -46,7 +45,15 @@ class BoardLane(Lane):
         if self._retry_at is not None and now < self._retry_at:
             return self._retry_at
         newest = await self.read(boards.newest_revision)
-        standing = await asyncio.to_thread(self.adapter.standing)
+        try:
+            standing = await self.slots.call(
+                self.adapter.standing,
+                deadline=self.adapter.settings.deadline,
+                gives=Revision | None,
+            )
+        except Failure as failure:
+            await self._failed(failure)
+            return self._retry_at
         if standing is None or standing < newest:
             self.spawn(self._show(standing))
         elif self._noted != standing:
@@ -69,7 +76,7 @@ class BoardLane(Lane):
         attempt = self.attempt(self._failures + 1, self.later(self.adapter.settings.deadline))
         try:
             receipt: Receipt = await self.slots.call(
-                self.adapter.show, board, attempt, deadline=attempt.deadline
+                self.adapter.show, board, attempt, deadline=attempt.deadline, gives=Receipt
             )
         except Failure as failure:
             await self._failed(failure)

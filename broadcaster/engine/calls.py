@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from types import UnionType
 from typing import Any
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
+from broadcaster.channel import (
+    Failure,
+    Permanent,
+    RefusedRequest,
+    Scope,
+    Transient,
+    Uncertain,
+)
 
 GRACE = 1.0  # the adapter's own deadline comes first: it can say more about what happened
 
@@ -21,6 +29,14 @@ def see(call: asyncio.Future[Any]) -> None:
     """How a call ended is seen, also by nobody else: asyncio reports a late error as never retrieved otherwise."""
     if not call.cancelled():
         call.exception()
+
+
+async def _held(call: Coroutine[Any, Any, Any]) -> Any:
+    """Await a call. What would end the whole loop, and so the daemon, ends only the call."""
+    try:
+        return await call
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(type(error).__name__) from error
 
 
 class Slots:
@@ -38,23 +54,36 @@ class Slots:
         reserved = 0 if urgent or self.size == 1 else 1
         return max(0, self.size - reserved - max(self.running, self.hung + carried))
 
-    async def call(self, method: Callable[..., Any], *args: Any, deadline: float | None) -> Any:
+    async def call(
+        self,
+        method: Callable[..., Any],
+        *args: Any,
+        deadline: float | None,
+        gives: type | UnionType = object,
+    ) -> Any:
         """Call `method` and return what it returns; without `deadline` the caller watches it.
 
         Raises:
-            Failure: what the adapter raised; `Uncertain` at the deadline, `Transient` when it had not begun by then;
-                `Permanent` for an error of the adapter's own.
+            Failure: what the adapter raised; `Uncertain` at the deadline, and for what is not `gives`; `Transient` when it
+                had not begun by then; `Permanent` for an error of the adapter's own.
         """
         self.running += 1
         queued: Future[Any] | None = None
         if inspect.iscoroutinefunction(method):
-            call: asyncio.Future[Any] = asyncio.ensure_future(method(*args))
+            call: asyncio.Future[Any] = asyncio.ensure_future(_held(method(*args)))
         else:
             # With the context, in which a call learns that it was called off.
             queued = self._threads.submit(copy_context().run, method, *args)
             call = asyncio.wrap_future(queued)
         call.add_done_callback(self._ended)
-        return await self._wait(call, queued, deadline)
+        answer = await self._wait(call, queued, deadline)
+        if not isinstance(answer, gives):
+            # It returned, so it may have done what it was asked to.
+            raise Uncertain(
+                f"The adapter of {self.channel} failed with {type(answer).__name__}: this is a defect of the adapter.",
+                reply="it returned what its method does not promise",
+            )
+        return answer
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.running -= 1
@@ -76,7 +105,7 @@ class Slots:
             raise Uncertain(f"No answer within {deadline:g} s.")
         try:
             return call.result()
-        except Failure:
+        except (Failure, RefusedRequest):
             raise
         except asyncio.CancelledError:
             raise Uncertain("The call was broken off.") from None

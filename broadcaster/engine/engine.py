@@ -97,6 +97,7 @@ class Engine:
             for work in (
                 self._due.run(),
                 every("tend", 1.0, self._tend),
+                every("understand", 1.0, self._understand),
                 every("sweep", 2.0, self._sweep),
                 every("forget", 3600.0, self._forget),
                 every("probe", 300.0, self.probe, first=0.0),
@@ -191,7 +192,7 @@ class Engine:
             return None
 
     async def _tend(self) -> None:
-        """Every second: seal the audit trail, say that this node lives, understand what came in."""
+        """Every second: seal the audit trail, say that this node lives."""
         now = self.around.clock()
 
         def work(connection: Any) -> Any:
@@ -201,8 +202,11 @@ class Engine:
         head = await self._write(work)
         if head is not None and self._audit_head is not None:
             await self._export(self._audit_head, head)
+
+    async def _understand(self) -> None:
+        """Every second, beside the rest: it calls adapters."""
         try:
-            await inbox.turn(self.around, {name: lane.adapter for name, lane in self.lanes.items()})
+            await inbox.turn(self.around, self.lanes)
         except StoreError as error:
             log.error("inbound reports wait", reason=str(error))
 

@@ -11,14 +11,16 @@ from typing import Any
 
 import structlog
 
-from broadcaster.channel import CanReceive, Report
-from broadcaster.engine.lane import Surroundings
+from broadcaster.channel import CanReceive, Failure, Report, Transient
+from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.store import inbox, reports
 from broadcaster.store.errors import StoreError
 
 log = structlog.get_logger()
 BATCH = 200
+SECONDS = 10.0  # for a batch of one channel; a report takes microseconds
 _CANNOT_BE_KEPT = "what it says cannot be written to the database"
+_HANGS = "the channel's adapter hangs over it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class _Read:
     why: str
 
 
-async def turn(around: Surroundings, adapters: Mapping[str, Any]) -> int:
+async def turn(around: Surroundings, lanes: Mapping[str, Lane]) -> int:
     """Understand up to `BATCH` stored requests. Returns how many were taken."""
     now = around.clock()
     waiting = await asyncio.to_thread(
@@ -38,13 +40,20 @@ async def turn(around: Surroundings, adapters: Mapping[str, Any]) -> int:
     )
     if not waiting:
         return 0
-    batch = [_understand(adapters.get(row.channel), row) for row in waiting]
-    if not await _settled(around, batch):
-        for read in batch:  # one of them cannot be written: it must hold up no other
-            if not await _settled(around, [read]):
-                why = partial(inbox.unreadable, inbound_id=read.row.id, why=_CANNOT_BE_KEPT)
+    by_channel: dict[str, list[inbox.InboundRow]] = {}
+    for row in waiting:
+        by_channel.setdefault(row.channel, []).append(row)
+    # Side by side, each in threads of its channel's own: an adapter that hangs over one holds up no other channel's.
+    read = await asyncio.gather(
+        *(_of_channel(lanes.get(name), rows) for name, rows in by_channel.items())
+    )
+    batch = [each for some in read for each in some]
+    if batch and not await _settled(around, batch):
+        for one in batch:  # one of them cannot be written: it must hold up no other
+            if not await _settled(around, [one]):
+                why = partial(inbox.unreadable, inbound_id=one.row.id, why=_CANNOT_BE_KEPT)
                 await asyncio.wrap_future(around.store.write(why))
-    return len(waiting)
+    return len(batch)
 
 
 async def _settled(around: Surroundings, batch: Sequence[_Read]) -> bool:
@@ -73,12 +82,44 @@ async def _settled(around: Surroundings, batch: Sequence[_Read]) -> bool:
     return True
 
 
-def _understand(adapter: Any, row: inbox.InboundRow) -> _Read:
-    if not isinstance(adapter, CanReceive):
-        return _Read(row, None, "there is no channel of this name that takes reports")
+async def _of_channel(lane: Lane | None, rows: Sequence[inbox.InboundRow]) -> list[_Read]:
+    """What the requests of one channel say; where its adapter hangs, those up to the one it hangs over."""
+    adapter = lane.adapter if lane is not None else None
+    if lane is None or not isinstance(adapter, CanReceive):
+        none = "there is no channel of this name that takes reports"
+        return [_Read(row, None, none) for row in rows]
     try:
-        return _Read(row, adapter.receive(row.request), "")
+        return await _in_time(lane, rows)
+    except Failure:
+        log.warning("inbound requests are not understood in time", channel=lane.name)
+    found: list[_Read] = []
+    for row in rows:
+        try:
+            found += await _in_time(lane, [row])
+        except Transient:  # its threads still hang over others: next time
+            break
+        except Failure:
+            return [*found, _Read(row, None, _HANGS)]
+    return found
+
+
+async def _in_time(lane: Lane, rows: Sequence[inbox.InboundRow]) -> list[_Read]:
+    def work() -> list[_Read]:
+        return [_understand(lane.adapter, row) for row in rows]
+
+    read: list[_Read] = await lane.looks.call(work, deadline=SECONDS)
+    return read
+
+
+def _understand(adapter: CanReceive, row: inbox.InboundRow) -> _Read:
+    try:
+        found = tuple(adapter.receive(row.request))
+    except Failure:
+        raise  # its process ended over this, or hangs
     except Exception as error:  # noqa: BLE001 - what a stranger sent must hold up no other request, whatever it broke
         reason = type(error).__name__  # its words may hold what the stranger sent
         log.warning("an inbound request cannot be read", channel=row.channel, reason=reason)
         return _Read(row, None, str(error) or type(error).__name__)
+    if not all(isinstance(report, Report) for report in found):
+        return _Read(row, None, "the channel's adapter makes no reports of it")
+    return _Read(row, found, "")

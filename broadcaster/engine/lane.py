@@ -220,7 +220,7 @@ class Lane(ABC):
             attempt = self.attempt(number, self.later(60))
             try:
                 seen = await self.looks.call(
-                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline
+                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline, gives=bool
                 )
             except Failure as failure:
                 log.info("not confirmed", channel=self.name, reason=failure.sentence)

@@ -149,7 +149,10 @@ class PostLane(Lane):
         method = getattr(self.adapter, step.kind.value)
         try:
             receipt: Receipt = await self._held(
-                claim, self.slots.call(method, step.message, attempt, deadline=attempt.deadline)
+                claim,
+                self.slots.call(
+                    method, step.message, attempt, deadline=attempt.deadline, gives=Receipt
+                ),
             )
         except Failure as failure:
             await self._failed(claim, step, attempt_id, failure)
@@ -279,7 +282,11 @@ class PostLane(Lane):
             receipt = await self._held(
                 claim,
                 self.slots.call(
-                    self.adapter.find, step.message, attempt, deadline=attempt.deadline
+                    self.adapter.find,
+                    step.message,
+                    attempt,
+                    deadline=attempt.deadline,
+                    gives=Receipt | None,
                 ),
             )
         except Failure as failure:

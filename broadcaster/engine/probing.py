@@ -19,7 +19,7 @@ async def probe(lane: Lane) -> Probe | None:
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
         said: Probe = await lane.looks.call(
-            lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline)
+            lane.adapter.probe, attempt, deadline=min(DEADLINE, attempt.deadline), gives=Probe
         )
     except Failure as failure:
         said = Probe(good=False, sentence=failure.sentence)

@@ -8,13 +8,44 @@ from collections.abc import Mapping
 import structlog
 from fastapi import FastAPI, Request, Response
 
-from broadcaster.channel import CanReceive, InboundReply, InboundRequest, RefusedRequest
+from broadcaster.channel import (
+    CanReceive,
+    InboundReply,
+    InboundRequest,
+    RefusedRequest,
+    Transient,
+)
+from broadcaster.engine.calls import Slots
 from broadcaster.service.desk import Desk
 from broadcaster.store import Rank, StoreError, inbox
 
 LONGEST_BODY = 64 * 1024
 LONGEST_HEADERS = 32 * 1024
+VERIFY = 5.0
+THREADS = 4
 log = structlog.get_logger()
+
+
+class _Desks:
+    """Threads of its own for each channel's `verify`: one that hangs takes none that anybody else needs."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slots] = {}
+
+    async def verified(
+        self, channel: str, adapter: CanReceive, came: InboundRequest
+    ) -> InboundReply:
+        """What the adapter answers.
+
+        Raises:
+            RefusedRequest: it is not authentic.
+            Failure: the adapter is at fault; `Transient` when its threads are all taken.
+        """
+        slots = self._slots.setdefault(channel, Slots(channel, THREADS))
+        reply: InboundReply = await slots.call(
+            adapter.verify, came, deadline=VERIFY, gives=InboundReply
+        )
+        return reply
 
 
 class _TooLarge(Exception):
@@ -24,6 +55,7 @@ class _TooLarge(Exception):
 def create_inbound_app(desk: Desk) -> FastAPI:
     """The listener over one desk; it knows no other path than /in/{channel} and below."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    desks = _Desks()
 
     @app.api_route("/in/{channel}", methods=["GET", "POST"])
     @app.api_route("/in/{channel}/{below:path}", methods=["GET", "POST"])
@@ -33,7 +65,7 @@ def create_inbound_app(desk: Desk) -> FastAPI:
             return Response(status_code=404)
         try:
             came = await _read(request, desk)
-            reply = await asyncio.to_thread(adapter.verify, came)
+            reply = await desks.verified(channel, adapter, came)
             await asyncio.wrap_future(
                 desk.store.write(
                     lambda connection: inbox.keep(connection, channel, came), Rank.OUTCOME
@@ -44,7 +76,7 @@ def create_inbound_app(desk: Desk) -> FastAPI:
         except RefusedRequest as refused:
             log.warning("inbound request refused", channel=channel, reason=str(refused))
             return Response(status_code=refused.status)
-        except StoreError as error:
+        except (StoreError, Transient) as error:
             # The gateway asks again: a report is not answered for before it is durable.
             log.error("inbound request not stored", channel=channel, reason=str(error))
             return Response(status_code=503, headers={"Retry-After": "30"})

@@ -30,7 +30,8 @@ def consequences(
 
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
     back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
-    in which something goes out without the operator's words. What a report repeats is told by `already_open`.
+    in which something goes out without the operator's words, `left_out` the channels whose adapters break over it.
+    What a report repeats is told by `already_open`.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
@@ -40,6 +41,7 @@ def consequences(
         "reopens": _reopens(record, before, update),
         "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
+        "left_out": plan.left_out,
     }
 
 

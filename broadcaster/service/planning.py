@@ -12,6 +12,7 @@ from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.plan import routed
 from broadcaster.domain.text import plain
 from broadcaster.registry import Adapter
+from broadcaster.service.arranging import Unarranged, arranged
 from broadcaster.service.commands import Command, Refused
 from broadcaster.service.desk import Configuration
 from broadcaster.service.drafting import OUR_OWN_WORDS, Draft
@@ -40,11 +41,15 @@ class ChannelText:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be written: messages, deliveries, and the renderings they came from (for a preview)."""
+    """What is to be written: messages, deliveries, and the renderings they came from (for a preview).
+
+    `left_out` are the channels whose adapters break over it: they say nothing, and no other is held up.
+    """
 
     messages: list[NewMessage] = field(default_factory=list)
     deliveries: list[NewDelivery] = field(default_factory=list)
     texts: list[ChannelText] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def refuse_what_cannot_be_said(self) -> None:
         """Refuse the whole command when one channel cannot say it: half of an update is a false one."""
@@ -78,8 +83,10 @@ def plan(
     later = command.at is not None
     planner = _Planner(drafted, saying, configuration, limits, preceding, command.plain, later)
     for name in channels_for(command, drafted, configuration, preceding.sent):
-        planner.add(name)
+        planner.add_or_leave_out(name)
     planner.add_stand_ins()
+    if planner.plan.left_out and not planner.plan.deliveries:
+        raise Refused("No channel can say this: their adapters break. Nothing was sent.")
     return planner.plan
 
 
@@ -148,6 +155,23 @@ class _Planner:
     def update(self) -> Update:
         return self.drafted.update
 
+    def add_or_leave_out(self, name: str) -> None:
+        """Add one channel; one whose adapter breaks over it is left out whole."""
+        try:
+            self.add(name)
+        except Unarranged:
+            self._leave_out(name)
+
+    def _leave_out(self, name: str) -> None:
+        plan = self.plan
+        plan.left_out.append(name)
+        plan.messages = [message for message in plan.messages if message.channel != name]
+        plan.texts = [text for text in plan.texts if text.channel != name]
+        plan.deliveries = [
+            replace(each, fallback=tuple(other for other in each.fallback if other != name))
+            for each in plan.deliveries
+        ]
+
     def add(self, name: str) -> None:
         """Add the delivery of one channel, and its texts."""
         adapter = self.configuration.adapters[name]
@@ -186,7 +210,10 @@ class _Planner:
         """Add the texts of those that may take over; last, because whoever carries the word itself has its own."""
         deliveries = self.plan.deliveries
         for name in dict.fromkeys(other for each in deliveries for other in each.fallback):
-            self._render_fallback(name)
+            try:
+                self._render_fallback(name)
+            except Unarranged:
+                self._leave_out(name)
 
     # ---------------------------------------------------------------------------------------------------------- posts
     def _puts_right(self, name: str) -> bool:
@@ -318,7 +345,7 @@ class _Planner:
             # Only where a letter outside GSM 03.38 costs: everywhere else the operator's own signs stand.
             notice = replace(notice, text=plain(notice.text).text)
         try:
-            rendered: Rendered = adapter.render(notice, self.limits.get(name, {}))
+            rendered = arranged(name, adapter, notice, self.limits.get(name, {}))
         except ValueError as error:
             self.plan.texts.append(
                 ChannelText(

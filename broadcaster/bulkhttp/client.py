@@ -27,6 +27,9 @@ class BulkClient:
     requests a second, 0 for no limit. With `allowed_hosts` (drill and demo) only this machine and these host names
     are reached, None means any. `ca_file` replaces the system's certificate authorities. Several threads may each
     have a run of their own; they share the rate.
+
+    `room` is how many calls may be open now, `window` at first; whoever judges the answers may make it smaller while
+    the far side takes nothing.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class BulkClient:
         allowed_hosts: Collection[str] | None = None,
         ca_file: str = "",
     ) -> None:
-        self.window = window
+        self.window = self.room = window
         self.deadline = deadline
         self.pace = _Pace(rate)
         self.limits = Limits(
@@ -104,7 +107,7 @@ class BulkClient:
     ) -> tuple[bool, float]:
         """Fill the window; say whether there may be more, and how many seconds the pace wants to wait."""
         until = time.monotonic() + _PULL
-        while len(window.open) < self.window and time.monotonic() < until:
+        while len(window.open) < self.room and time.monotonic() < until:
             pause = self.pace.wait()
             if pause:
                 return True, pause

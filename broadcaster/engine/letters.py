@@ -217,9 +217,10 @@ class LetterLane(Lane):
         else:
             breaker.failure(self.around.clock())
         if not breaker.allows(self.around.clock()) and self._supplier() == supplier:
-            self.count(
-                failure.outcome, failure
-            )  # no other is left: now it is the channel that fails
+            # No other is left: now it is the channel that fails.
+            self.count(failure.outcome, failure)
+            if run.failure is not None:
+                self.breaker.trip(self.around.clock())
 
     async def _refuse(self, supplier: str, failure: Failure) -> None:
         """A supplier refuses us for good: leave it out; without any left, the channel is parked."""

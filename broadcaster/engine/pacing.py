@@ -28,11 +28,12 @@ def pause(attempt: int, chance: float, retry_after: float | None = None) -> floa
 class Breaker:
     """Opens after `limit` failures in a row, lets one call through after `rest` seconds, closes on a success.
 
+    It rests for half of the ten seconds in which a correction must start, though all before it failed.
     Only what speaks of the far side as a whole counts: time-outs, refusals for now, broken connections.
     """
 
     limit: int = 5
-    rest: float = 10.0
+    rest: float = 5.0
     failures: int = 0
     opened_at: datetime | None = None
     tried_at: datetime | None = None
@@ -49,12 +50,12 @@ class Breaker:
             return None
         return (self.tried_at or self.opened_at) + timedelta(seconds=self.rest)
 
-    def success(self) -> None:
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped: the rest lasts as long as it would have."""
         self.opened_at = self.opened_at and self.opened_at + by
         self.tried_at = self.tried_at and self.tried_at + by
 
+    def success(self) -> None:
         """The far side answered."""
         self.failures, self.opened_at, self.tried_at = 0, None, None
 

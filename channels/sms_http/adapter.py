@@ -37,7 +37,7 @@ from broadcaster.httpclient import host_in
 from channels.sms_http.answers import failure, understood
 from channels.sms_http.callbacks import Callbacks, fields
 from channels.sms_http.presets import PRESETS
-from channels.sms_http.run import Run
+from channels.sms_http.run import Run, be_careful
 from channels.sms_http.settings import SmsHttpSettings, Supplier
 from channels.sms_http.wording import compose
 
@@ -60,6 +60,7 @@ class Gateway:
             deadline=deadline,
             allowed_hosts=context.allowed_hosts,
         )
+        be_careful(self.client)
 
     def outcome(self, answer: Answer | Problem) -> Receipt | Failure:
         """What an answer, or the lack of one, means for its letter."""

@@ -22,11 +22,17 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _IN_A_ROW = 10  # failures without a success between them that end a run
 
 
+def be_careful(client: BulkClient) -> None:
+    """Begin with no more calls than may fail before a run ends."""
+    client.room = min(client.window, _IN_A_ROW)
+
+
 class Run:
     """Sends letters by one gateway until they end, the time is up, or the gateway shows that it takes none.
 
     A run ends early on a failure of the channel as a whole, on a named time to wait, and on ten failures in a row. It
     then pulls no more, waits for what is open, so that each letter pulled gets the outcome it really had, and raises.
+    A gateway that has taken no text yet, or none since it failed, sees no more than those ten.
     """
 
     def __init__(
@@ -51,12 +57,14 @@ class Run:
             found = self.judge(answer)
             if isinstance(found, Receipt):
                 self.in_a_row = 0
+                self.client.room = self.client.window
                 yield request.about, LetterOutcome(receipt=found)
             else:
                 self._weigh(found)
                 yield request.about, LetterOutcome(failure=_of_letter(found))
         yield from self._take_refused()
         if self.end is not None:
+            be_careful(self.client)
             raise self.end
 
     def _requests(self, letters: Iterator[Letter], seconds: float) -> Iterator[Request[Letter]]:
@@ -83,6 +91,8 @@ class Run:
         if failure.scope is Scope.ADDRESS:
             return
         self.in_a_row += 1
+        # Open and failed together are no more than end a run.
+        self.client.room = max(1, min(self.client.room, _IN_A_ROW - self.in_a_row))
         if isinstance(failure, Permanent) and failure.scope is Scope.CHANNEL:
             self.end = failure
         elif self.end is None and (failure.retry_after or self.in_a_row >= _IN_A_ROW):

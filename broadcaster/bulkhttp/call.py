@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from broadcaster.bulkhttp.exchange import Answer, Problem, Request
+from broadcaster.httpclient.answer import LONGEST_WAIT
 
 _IDLE = 4  # seconds a connection may lie idle and be used again: less than servers wait before they close it
 _LASTING = frozenset(
@@ -98,7 +99,8 @@ class Call:
         """What was answered, once libcurl says that the request ended well."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         after = self.curl.getinfo(pycurl.RETRY_AFTER) if status in (429, 503) else 0
-        return Answer(status, b"".join(self.body), float(after) if after > 0 else None)
+        wish = min(float(after), LONGEST_WAIT) if after > 0 else None
+        return Answer(status, b"".join(self.body), wish)
 
     def problem(self, code: int, words: str) -> Problem:
         """What went wrong, by libcurl's code."""

@@ -22,7 +22,7 @@ class Request(NamedTuple, Generic[T]):
 
 
 class Answer(NamedTuple):
-    """What the far side said. `body` is unpacked; `retry_after` is in seconds, None when it named no time."""
+    """What the far side said. `body` is unpacked; `retry_after` is in seconds, at most an hour, None when it named no time."""
 
     status: int
     body: bytes

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ from broadcaster.testing.servers import (
     SmsGateway,
     WebhookReceiver,
     XServer,
+    too_many,
 )
 from channels.mastodon import MastodonAdapter
 from channels.sms_http import SmsHttpAdapter
@@ -302,3 +304,39 @@ def test_no_sick_far_end_delays_another_and_none_gets_anything_twice(tmp_path: P
             for name, place in all_places.items()
         }
     assert {name: found for name, found in problems.items() if found} == {}
+
+
+# ------------------------------------------------------------------------------------------- what a gateway wishes for
+def _in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+WISHES: dict[str, tuple[Callable[[], str | int], float | None]] = {
+    "seconds": (lambda: 7, 7.0),
+    "now": (lambda: 0, None),
+    "negative": (lambda: -5, None),
+    "thirty years": (lambda: 10**9, 3600.0),
+    "garbage": (lambda: "soon", None),
+    "a date": (lambda: _in_seconds(120), 120.0),
+    "a past date": (lambda: _in_seconds(-3600), None),
+    "a date in thirty years": (lambda: _in_seconds(10**9), 3600.0),
+}
+
+
+@pytest.mark.parametrize("preset", SUPPLIERS)
+def test_a_gateways_wish_to_wait_is_obeyed_within_reason(preset: str) -> None:
+    _, _, make = KINDS[preset]
+    found = {}
+    with SmsGateway(preset=preset) as far:
+        adapter = make(far.url)
+        assert isinstance(adapter, LetterAdapter)
+        for name, (wish, _) in WISHES.items():
+            far.next(too_many(wish()))
+            found[name] = once(adapter)
+        adapter.close()
+    asked = {name: getattr(failure, "retry_after", 0.0) for name, failure in found.items()}
+    assert asked == {
+        name: wanted and pytest.approx(wanted, abs=5) for name, (_, wanted) in WISHES.items()
+    }
+    assert {getattr(failure, "outcome", None) for failure in found.values()} == {TRANSIENT}
+    assert far.effects == []

@@ -241,7 +241,7 @@ class Place:
 @contextmanager
 def places() -> Iterator[dict[str, Place]]:
     """Each kind of channel in good order and behind every bad network, by name."""
-    ends = {
+    ends: dict[str, Callable[[], FarEnd]] = {
         "webhook": WebhookReceiver,
         "status": MastodonServer,
         "tweet": XServer,

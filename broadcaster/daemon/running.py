@@ -9,6 +9,7 @@ import resource
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -145,6 +146,7 @@ class Daemon:
             self._alarm,
             self._page_fails,
             lambda: self._clock.jumped,
+            lambda: self._server_time.ahead if self._server_time else timedelta(),
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop, self._reload_wanted = asyncio.Event(), asyncio.Event()

@@ -39,6 +39,7 @@ SET_FORWARD = (
     "The clock of this machine went forward by {span}, or the machine slept: promises may be overdue and messages past their time. "
     "Check the clock (timedatectl), then what is promised: broadcaster status"
 )
+OFF = timedelta(seconds=5)  # what two clocks of the same time server are never apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Watch:
         alarm: tells staff without the store, called in `look`'s thread; returns how many channels accepted.
         page_fails: whether the public server ends again and again.
         clock_jumped: how far the clock of this machine jumped lately, None when it did not.
+        clock_ahead: how far it is ahead of the database's, by which everything goes.
     """
 
     def __init__(
@@ -73,10 +75,11 @@ class Watch:
         alarm: Callable[[str], int],
         page_fails: Callable[[], bool],
         clock_jumped: Callable[[], timedelta | None] = lambda: None,
+        clock_ahead: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
         self._alarm, self._page_fails = alarm, page_fails
-        self._clock_jumped = clock_jumped
+        self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
@@ -136,6 +139,14 @@ class Watch:
         if by is not None:
             way = SET_BACK if by < timedelta() else SET_FORWARD
             yield Degraded("clock", "", way, {"span": _span(abs(by))})
+        ahead = self._clock_ahead()
+        if abs(ahead) > OFF:
+            yield Degraded(
+                "clock",
+                "database",
+                "The clock of this machine is {span} off that of PostgreSQL, which is the one that counts. Check both (timedatectl).",
+                {"span": _span(abs(ahead))},
+            )
 
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:

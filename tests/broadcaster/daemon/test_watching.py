@@ -42,6 +42,7 @@ class Watched:
         self.metrics, self.alarmed = Metrics(), list[str]()
         self.page_fails = False
         self.clock_jumped: timedelta | None = None
+        self.clock_ahead = timedelta()
         self.watch = Watch(
             self.rig.desk,
             self.rig.engine,
@@ -50,6 +51,7 @@ class Watched:
             self._alarm,
             lambda: self.page_fails,
             lambda: self.clock_jumped,
+            lambda: self.clock_ahead,
         )
 
     def _page(self, built: Any) -> Any:
@@ -184,7 +186,13 @@ def jumped_clock(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(watched, "clock_jumped", None)
 
 
+def wrong_clock(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.clock_ahead = timedelta(minutes=-10)
+    return lambda: setattr(watched, "clock_ahead", timedelta())
+
+
 STATES = {
+    ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,
     ("parked", "hook"): parked,
     ("resting", "hook"): resting,

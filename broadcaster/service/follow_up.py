@@ -14,6 +14,7 @@ from broadcaster.domain.plan import LIFE_PAST_PROMISE
 from broadcaster.domain.standing import (
     says_what_was_taken_back,
     standing_promise,
+    went_out,
     what_stands,
 )
 from broadcaster.domain.wording import Wording
@@ -58,8 +59,12 @@ def _load(desk: Desk, due: Due) -> IncidentRecord:
     return record
 
 
-def _promise(record: IncidentRecord) -> datetime | None:
-    return standing_promise(record.updates, Audience.PUBLIC) if record.closed_at is None else None
+def _promise(record: IncidentRecord, due: Due) -> datetime | None:
+    """The promise that a row is about; None when a later word answered it, also one that went out just now."""
+    told = [word for word in went_out(record.updates) if word.said.audience is Audience.PUBLIC]
+    if record.closed_at is not None or not told or told[-1].id != due.update_id:
+        return None
+    return standing_promise(record.updates, Audience.PUBLIC)
 
 
 def _clock(desk: Desk, when: datetime) -> str:
@@ -70,7 +75,7 @@ def _clock(desk: Desk, when: datetime) -> str:
 
 def _remind(desk: Desk, due: Due) -> str:
     record = _load(desk, due)
-    promise = _promise(record)
+    promise = _promise(record, due)
     if promise is None:
         return "no promise stands"
     sentence = (
@@ -88,7 +93,7 @@ def _remind(desk: Desk, due: Due) -> str:
 
 def _overdue(desk: Desk, due: Due) -> str:
     record = _load(desk, due)
-    promise = _promise(record)
+    promise = _promise(record, due)
     if promise is None:
         return "no promise stands"
     return _broken(desk, record, promise)
@@ -121,7 +126,7 @@ def _record_breach(desk: Desk, record: IncidentRecord, promise: datetime) -> Non
 def _grace(desk: Desk, due: Due) -> str:
     """The honest holding message, where the rule allows it: nothing new, and when the next word comes."""
     record = _load(desk, due)
-    promise = _promise(record)
+    promise = _promise(record, due)
     if promise is None:
         return "no promise stands"
     if desk.clock() >= promise + LIFE_PAST_PROMISE:

@@ -151,3 +151,18 @@ def test_planned_work_opens_and_closes_by_itself(rig: MakeRig) -> None:
             "update",
             "restored",
         ]
+
+
+def test_a_scheduled_word_that_goes_out_late_answers_the_promise_before_it(rig: MakeRig) -> None:
+    """The machine was away over both: first the scheduled word goes out, then nothing is broken any more."""
+    with WebhookReceiver() as public, WebhookReceiver() as staff:
+        engine = two(rig, public, staff)
+        now = engine.clock()
+        engine.say("Strömmen är borta.", next=now + timedelta(minutes=45))
+        engine.accepted("hook")
+        engine.say("Felet är hittat.", Kind.UPDATE, at=now + timedelta(minutes=20))
+        advance(engine, public, minutes=56)
+        engine.until(lambda: settled(engine, "grace"), lambda: "the grace is not over")
+        assert settled(engine, "grace") == ["no promise stands"]
+        assert kinds(engine) == ["report", "update"]
+        assert staff.texts("webhook") == []

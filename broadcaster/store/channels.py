@@ -77,6 +77,7 @@ def resume(connection: Connection, channel: str, now: datetime, actor: str) -> N
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
+        t.is_open(),
         t.delivery.c.released,
     )
     hold_deliveries(connection, waiting)
@@ -110,10 +111,7 @@ def queued(connection: Connection) -> dict[str, int]:
     """
     rows = connection.execute(
         select(t.delivery.c.channel, func.count())
-        .where(
-            t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
-            t.delivery.c.released,
-        )
+        .where(t.is_open(), t.delivery.c.released)
         .group_by(t.delivery.c.channel)
     ).all()
     return {row[0]: row[1] for row in rows}
@@ -136,7 +134,7 @@ def waiting(connection: Connection, *, begun: bool = False) -> dict[str, tuple[s
             t.delivery.c.channel, t.delivery.c.incident_id, t.delivery.c.number, t.incident.c.staff
         )
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
-        .where(t.delivery.c.released, or_(waits, under_way) if begun else waits)
+        .where(t.is_open(), t.delivery.c.released, or_(waits, under_way) if begun else waits)
         .order_by(t.delivery.c.id)
     )
     found: dict[str, dict[str, None]] = {}
@@ -151,7 +149,7 @@ def drop(connection: Connection, channel: str, now: datetime, actor: str) -> int
 
     What waits for its time stays, as in `rerouting`.
     """
-    mine = and_(t.delivery.c.channel == channel, t.delivery.c.released)
+    mine = and_(t.delivery.c.channel == channel, t.is_open(), t.delivery.c.released)
     hold_deliveries(connection, mine, t.delivery.c.state.in_([State.WAITING, State.SENDING]))
     detail = f"dropped by {actor}"
     dropped = stop_begun(connection, mine, stopped=True)

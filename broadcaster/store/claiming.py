@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update as sql_update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import Shape, State, StepKind
 from broadcaster.domain.exchange import Message
@@ -114,6 +124,7 @@ def heads(channel: str, at: datetime) -> Any:
             ),
         ),
         earlier.c.state == State.SENDING,
+        t.is_open(earlier),
     )
     return (
         select(mine)
@@ -121,6 +132,7 @@ def heads(channel: str, at: datetime) -> Any:
             mine.c.channel == channel,
             mine.c.released,
             mine.c.state.in_([State.WAITING, State.UNCERTAIN]),
+            t.is_open(mine),
             mine.c.due_at <= at,
             or_(mine.c.lease_until.is_(None), mine.c.lease_until < at),
             ~blocked,
@@ -251,11 +263,18 @@ def _broken_off(connection: Connection, step_id: int) -> bool:
     return last is not None and last.ended_at is None
 
 
+def is_taken_away(post: FromClause) -> ColumnElement[bool]:
+    """Whether a post was taken away at the far side."""
+    taking = t.step.alias("taking")
+    return exists().where(
+        taking.c.target_step == post.c.id,
+        taking.c.kind == StepKind.WITHDRAW,
+        taking.c.outcome == "accepted",
+    )
+
+
 def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
     """The far side's handle of the newest post of this incident, channel and language that still stands."""
-    taken = select(t.step.c.target_step).where(
-        t.step.c.kind == StepKind.WITHDRAW, t.step.c.outcome == "accepted"
-    )
     return (
         connection.scalar(
             select(t.step.c.handle)
@@ -269,9 +288,10 @@ def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
                 t.step.c.outcome == "accepted",
                 t.step.c.handle != "",
                 t.step.c.id != row.id,
-                t.step.c.id.not_in(taken.where(t.step.c.target_step.is_not(None))),
+                ~is_taken_away(t.step),
             )
-            .order_by(t.step.c.id.desc())
+            # Plus nothing: SQLite would rather walk through every step there is than sort these few.
+            .order_by((t.step.c.id + 0).desc())
             .limit(1)
         )
         or ""

@@ -163,8 +163,8 @@ def _stopped(connection: Connection, delivery_id: int) -> bool:
 
 def take_back_own(connection: Connection, node: str, now: datetime) -> int:
     """At start: what this node was doing when it died can be claimed again at once. Returns how many."""
-    mine = t.delivery.c.lease_node == node
-    sending = (t.job.c.lease_node == node, t.job.c.state == "sending")
+    mine = and_(t.delivery.c.lease_node == node, t.is_open())
+    sending = (t.job.c.lease_node == node, t.job.c.state == "sending", t.job_is_open)
     held = hold_jobs(connection, *sending)
     connection.execute(
         sql_update(t.job).where(t.job.c.id.in_(held), *sending).values(lease_until=now)
@@ -186,6 +186,7 @@ def take_back_own(connection: Connection, node: str, now: datetime) -> int:
 def take_back_orphans(connection: Connection, now: datetime) -> int:
     """What a node held whose lease has run out waits again. Returns how many."""
     orphaned = and_(
+        t.is_open(),
         t.delivery.c.state == State.SENDING,
         t.delivery.c.lease_until < database_now(connection, now),
     )
@@ -201,6 +202,7 @@ def take_back_orphans(connection: Connection, now: datetime) -> int:
 def expire(connection: Connection, now: datetime) -> int:
     """End what waited past its time. Returns how many."""
     past = (
+        t.is_open(),
         t.delivery.c.released,
         t.delivery.c.not_after <= now,
         or_(t.delivery.c.lease_until.is_(None), t.delivery.c.lease_until < now),
@@ -226,6 +228,7 @@ def next_due_at(connection: Connection, channel: str) -> datetime | None:
             t.delivery.c.channel == channel,
             t.delivery.c.released,
             t.delivery.c.state.in_([State.WAITING, State.UNCERTAIN]),
+            t.is_open(),
         )
     )
     return at
@@ -247,6 +250,7 @@ def accept_boards(
             .where(
                 t.delivery.c.channel == channel,
                 t.delivery.c.state.in_([State.WAITING, State.SENDING]),
+                t.is_open(),
                 t.delivery.c.released,
                 t.delivery.c.update_id.in_(shown),
             )
@@ -277,6 +281,7 @@ def note_detail(connection: Connection, channel: str, detail: str) -> None:
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
+        t.is_open(),
         t.delivery.c.released,
     )
     hold_deliveries(connection, waiting)

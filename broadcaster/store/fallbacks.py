@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, exists, insert, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.store import audit, tables as t
@@ -29,7 +29,7 @@ def start(
     """
     d = t.delivery
     wanted = (
-        func.json_array_length(d.c.fallback) > 0,
+        t.may_be_taken_over,
         d.c.released,
         ~d.c.stopped,
         d.c.not_after > now,

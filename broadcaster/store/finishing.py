@@ -42,7 +42,10 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
 def _through(connection: Connection, now: datetime, at: datetime, which: Any) -> list[Any]:
     rows = connection.execute(
         select(t.delivery).where(
-            which, t.delivery.c.shape == Shape.LETTER, t.delivery.c.state == State.SENDING
+            which,
+            t.is_open(),
+            t.delivery.c.shape == Shape.LETTER,
+            t.delivery.c.state == State.SENDING,
         )
     ).all()
     return [row for row in rows if _is_through(connection, row, now, at)]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, cast, desc, exists, 
 
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
 from broadcaster.store import tables as t
-from broadcaster.store.accepting import incident_name
+from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 
 _THESE = select(t.incident).where(t.incident.c.id.in_(bindparam("ids", expanding=True)))
 _THEIR_UPDATES = (
@@ -183,7 +183,7 @@ def find_same(connection: Connection, digest: str, after: datetime) -> str | Non
 def staff_log(connection: Connection) -> IncidentRecord | None:
     """The hidden incident that holds the notices to staff, without its updates; None before the first."""
     row = connection.execute(
-        select(t.incident).where(t.incident.c.staff).order_by(t.incident.c.id).limit(1)
+        select(t.incident).where(t.incident.c.id == STAFF_LOG_ID, t.incident.c.staff)
     ).first()
     return _incident(row, []) if row else None
 

@@ -68,6 +68,8 @@ def claim_job(
             t.delivery.c.channel == channel,
             t.delivery.c.shape == Shape.LETTER,
             t.delivery.c.state == State.SENDING,
+            t.is_open(),
+            t.job_is_open,
             ~t.delivery.c.stopped,
             t.delivery.c.not_after > now,
             t.job.c.due_at <= at,
@@ -281,7 +283,9 @@ def next_job_due(connection: Connection, channel: str) -> datetime | None:
         .where(
             t.delivery.c.channel == channel,
             t.delivery.c.state == State.SENDING,
+            t.is_open(),
             t.job.c.state == "waiting",
+            t.job_is_open,
         )
     )
     return at

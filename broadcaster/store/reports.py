@@ -45,7 +45,9 @@ def _hold(connection: Connection, found: Sequence[Report]) -> frozenset[int]:
     handles = {report.handle for report, place in zip(found, places, strict=True) if not place} - {
         ""
     }
-    by_handle = t.job.c.id.in_(select(t.letter.c.job_id).where(t.letter.c.handle.in_(handles)))
+    by_handle = t.job.c.id.in_(
+        select(t.letter.c.job_id).where(t.letter.c.handle.in_(handles), t.has_handle)
+    )
     jobs = or_(by_key, by_handle) if handles else by_key
     held = frozenset(hold_jobs(connection, jobs))
     hold_deliveries(
@@ -122,7 +124,7 @@ def _letter(connection: Connection, channel: str, report: Report) -> Any:
             t.letter.c.job_id == int(place["job"]), t.letter.c.position == int(place["position"])
         )
     elif report.handle:
-        query = query.where(t.letter.c.handle == report.handle)
+        query = query.where(t.letter.c.handle == report.handle, t.has_handle)
     else:
         return None
     return connection.execute(query.limit(1)).first()

@@ -46,6 +46,7 @@ def reroute(
     waiting = (
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
+        t.is_open(),
         t.delivery.c.released,
     )
     hold_deliveries(connection, *waiting)
@@ -78,7 +79,7 @@ def reroute(
 def _hold_incidents(connection: Connection, channel: str) -> None:
     """A retraction finds only the deliveries it can see: it comes before this write or after it, not in between."""
     waiting = select(t.delivery.c.incident_id).where(
-        t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING
+        t.delivery.c.channel == channel, t.delivery.c.state == State.WAITING, t.is_open()
     )
     connection.execute(
         select(t.incident.c.id)

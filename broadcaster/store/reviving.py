@@ -112,7 +112,7 @@ def revive(
 def _withdraw(connection: Connection, now: datetime) -> int:
     """Withdraw what is open. Not by the table of transitions: that is for one history, and this one is broken off."""
     still_open = (
-        t.delivery.c.state.in_([State.WAITING, State.SENDING, State.UNCERTAIN]),
+        t.is_open(),
         t.delivery.c.shape != Shape.BOARD,
     )
     letters = select(t.delivery.c.id).where(*still_open)

@@ -8,6 +8,7 @@ from broadcaster.domain.delivery import State, StepKind
 from broadcaster.domain.incident import Kind
 from broadcaster.store import tables as t
 from broadcaster.store.accepting import new_key
+from broadcaster.store.claiming import is_taken_away
 from broadcaster.store.moving import move
 
 
@@ -25,17 +26,12 @@ def note_taken(connection: Connection, step_id: int) -> None:
 
 def note_withdrawn(connection: Connection, delivery_id: int) -> None:
     """When posts of a delivery were taken away and none is left at the far side, the delivery is withdrawn."""
-    taken = select(t.step.c.target_step).where(
-        t.step.c.kind == StepKind.WITHDRAW,
-        t.step.c.outcome == "accepted",
-        t.step.c.target_step.is_not(None),
-    )
     posts = select(func.count()).where(
         t.step.c.delivery_id == delivery_id,
         t.step.c.kind == StepKind.POST,
         t.step.c.outcome == "accepted",
     )
-    if connection.scalar(posts) and not connection.scalar(posts.where(t.step.c.id.not_in(taken))):
+    if connection.scalar(posts) and not connection.scalar(posts.where(~is_taken_away(t.step))):
         move(connection, delivery_id, State.WITHDRAWN)
 
 

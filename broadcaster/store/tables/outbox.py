@@ -7,13 +7,17 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     String,
     Table,
     Text,
     UniqueConstraint,
+    func,
+    literal_column,
     text,
 )
 
@@ -170,6 +174,13 @@ delivery = Table(
     Column("skipped", Integer, nullable=False),
     Index("ix_delivery_update", "update_id"),
     Index("ix_delivery_incident", "channel", "incident_id", "number"),
+    Index("ix_delivery_number", "incident_id", "number"),
+    Index(
+        "ix_delivery_fallback",
+        "not_after",
+        sqlite_where=text("json_array_length(fallback) > 0"),
+        postgresql_where=text("json_array_length(fallback) > 0"),
+    ),
     Index(
         "ix_delivery_open",
         "channel",
@@ -216,6 +227,7 @@ attempt = Table(
     Column("scope", String(8)),
     Column("detail", Text, nullable=False),
     Index("ix_attempt_delivery", "delivery_id"),
+    Index("ix_attempt_step", "step_id"),
 )
 
 audience = Table(
@@ -290,3 +302,15 @@ letter = Table(
     ),
     Index("ix_letter_delivery", "delivery_id", "subscriber_id"),
 )
+
+
+# The conditions of the partial indexes in their own words: with bound values the database cannot tell that they apply.
+def is_open(deliveries: FromClause = delivery) -> ColumnElement[bool]:
+    """Whether a delivery waits, is being sent, or is looked for."""
+    states = ("waiting", "sending", "uncertain")
+    return deliveries.c.state.in_([literal_column(f"'{state}'") for state in states])
+
+
+may_be_taken_over = func.json_array_length(delivery.c.fallback) > literal_column("0")
+job_is_open = job.c.state != literal_column("'done'")
+has_handle = letter.c.handle != literal_column("''")

@@ -74,6 +74,7 @@ due = Table(
     Column("cancelled_at", UtcTime),
     Column("lease_until", UtcTime),
     Column("outcome", Text, nullable=False),
+    Index("ix_due_update", "update_id"),
     Index(
         "ix_due_open",
         "due_at",

@@ -103,8 +103,8 @@ class Engine:
                 every("probe", 300.0, self.probe, first=0.0),
             )
         )
-
         return set_back
+
     def _open(self, name: str, adapter: Any) -> Lane:
         shape = adapter.shape
         lane: Lane
@@ -127,7 +127,6 @@ class Engine:
             lane.wake()
         self._due.look()
 
-    async def swap(
     def clock_jumped(self, before: datetime, by: timedelta) -> None:
         """The wall clock went from `before` to `before + by` at once: leases and pauses follow. From any thread.
 
@@ -143,6 +142,7 @@ class Engine:
             lane.shift(by)
         self._due.look()
 
+    async def swap(
         self,
         adapters: Mapping[str, Any],
         gone: frozenset[str],

@@ -134,6 +134,7 @@ class Watch:
         if refusal is not None and time.monotonic() - refusal.since >= REFUSED:
             return refusal.reason
         return store.broken
+
     def _clock(self) -> Iterator[Degraded]:
         by = self._clock_jumped()
         if by is not None:
@@ -147,7 +148,6 @@ class Watch:
                 "The clock of this machine is {span} off that of PostgreSQL, which is the one that counts. Check both (timedatectl).",
                 {"span": _span(abs(ahead))},
             )
-
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
@@ -285,11 +285,11 @@ def _there(directory: Path) -> Path:
     """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
     places = (directory.absolute(), *directory.absolute().parents)
     return next(place for place in places if place.exists())
+
+
 def _span(by: timedelta) -> str:
     """In the notation of the command line's spans: "9d 1h", "1h 0m 3s"."""
     hours, seconds = divmod(by.seconds, 3600)
     if by.days:
         return f"{by.days}d {hours}h"
     return f"{hours}h {seconds // 60}m {seconds % 60}s"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
+    Select,
+    String,
     and_,
+    bindparam,
     exists,
     func,
     or_,
@@ -77,8 +82,14 @@ def database_now(connection: Connection, now: datetime) -> datetime:
     return at
 
 
-def heads(channel: str, at: datetime) -> Any:
-    """Deliveries of a channel that may be claimed: due, released, and no earlier one of their incident is open."""
+@functools.cache
+def _heads(urgent_only: bool) -> Select[Any]:
+    """Deliveries of :channel that may be claimed: due, released, and no earlier one of their incident is open.
+
+    Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` so much before it.
+    """
+    channel = bindparam("channel", type_=String)
+    at, look, now = (bindparam(name, type_=t.UtcTime) for name in ("at", "look", "now"))
     mine, earlier = t.delivery, t.delivery.alias("earlier")
     blocked = exists().where(
         earlier.c.channel == channel,
@@ -104,7 +115,7 @@ def heads(channel: str, at: datetime) -> Any:
                 earlier.c.shape == Shape.POST,
                 earlier.c.due_at <= at,
                 ~earlier.c.stopped,
-                or_(mine.c.priority > 0, earlier.c.due_at > at - LOOK),
+                or_(mine.c.priority > 0, earlier.c.due_at > look),
             ),
         ),
     )
@@ -126,7 +137,7 @@ def heads(channel: str, at: datetime) -> Any:
         earlier.c.state == State.SENDING,
         t.is_open(earlier),
     )
-    return (
+    query = (
         select(mine)
         .where(
             mine.c.channel == channel,
@@ -137,9 +148,13 @@ def heads(channel: str, at: datetime) -> Any:
             or_(mine.c.lease_until.is_(None), mine.c.lease_until < at),
             ~blocked,
             ~giving_over,
+            mine.c.not_after > now,
         )
         .order_by(mine.c.priority, mine.c.due_at, mine.c.id)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
     )
+    return query.where(mine.c.priority == 0) if urgent_only else query
 
 
 def claim(
@@ -155,11 +170,9 @@ def claim(
     `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    query = heads(channel, at).where(t.delivery.c.not_after > now)
-    if urgent_only:
-        query = query.where(t.delivery.c.priority == 0)
+    asked = {"channel": channel, "at": at, "look": at - LOOK, "now": now, "most": limit}
     claimed = []
-    for row in connection.execute(query.limit(limit).with_for_update(skip_locked=True)).all():
+    for row in connection.execute(_heads(urgent_only), asked).all():
         token = secrets.token_hex(8)
         state = State.SENDING if row.state == State.WAITING else State.UNCERTAIN
         connection.execute(
@@ -178,24 +191,32 @@ def claim(
     return tuple(claimed)
 
 
+_SAID = (
+    select(t.update.c.kind, t.update.c.severity, t.incident.c.staff)
+    .join(t.incident, t.incident.c.id == t.update.c.incident_id)
+    .where(t.update.c.id == bindparam("update"))
+)
+_TO_DO = (
+    select(t.step, t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language)
+    .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
+    .where(
+        t.step.c.delivery_id == bindparam("delivery"),
+        or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
+    )
+    .order_by(t.step.c.position)
+)
+_LAST_ATTEMPT = (
+    select(t.attempt.c.ended_at)
+    .where(t.attempt.c.step_id == bindparam("step"))
+    .order_by(t.attempt.c.id.desc())
+    .limit(1)
+)
+
+
 def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
-    said = connection.execute(
-        select(t.update.c.kind, t.update.c.severity, t.incident.c.staff)
-        .join(t.incident, t.incident.c.id == t.update.c.incident_id)
-        .where(t.update.c.id == row.update_id)
-    ).one()
+    said = connection.execute(_SAID, {"update": row.update_id}).one()
     incident = incident_name(row.incident_id, said.staff)
-    rows = connection.execute(
-        select(
-            t.step, t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language
-        )
-        .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
-        .where(
-            t.step.c.delivery_id == row.id,
-            or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
-        )
-        .order_by(t.step.c.position)
-    ).all()
+    rows = connection.execute(_TO_DO, {"delivery": row.id}).all()
     return Claim(
         id=row.id,
         update_id=row.update_id,
@@ -254,12 +275,7 @@ def step(
 
 def _broken_off(connection: Connection, step_id: int) -> bool:
     """Whether the last attempt has no outcome: the process died while the call was under way."""
-    last = connection.execute(
-        select(t.attempt.c.ended_at)
-        .where(t.attempt.c.step_id == step_id)
-        .order_by(t.attempt.c.id.desc())
-        .limit(1)
-    ).first()
+    last = connection.execute(_LAST_ATTEMPT, {"step": step_id}).first()
     return last is not None and last.ended_at is None
 
 
@@ -273,26 +289,35 @@ def is_taken_away(post: FromClause) -> ColumnElement[bool]:
     )
 
 
+@functools.cache
+def _thread() -> Select[Any]:
+    """The handles of the posts of :incident by :channel in :language that stand, the newest; but for :step."""
+    return (
+        select(t.step.c.handle)
+        .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
+        .join(t.message, t.message.c.id == t.step.c.message_id)
+        .where(
+            t.message.c.language == bindparam("language"),
+            t.delivery.c.channel == bindparam("channel"),
+            t.delivery.c.incident_id == bindparam("incident"),
+            t.step.c.kind == StepKind.POST,
+            t.step.c.outcome == "accepted",
+            t.step.c.handle != "",
+            t.step.c.id != bindparam("step"),
+            ~is_taken_away(t.step),
+        )
+        # Plus nothing: SQLite would rather walk through every step there is than sort these few.
+        .order_by((t.step.c.id + 0).desc())
+        .limit(1)
+    )
+
+
 def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
     """The far side's handle of the newest post of this incident, channel and language that still stands."""
-    return (
-        connection.scalar(
-            select(t.step.c.handle)
-            .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
-            .join(t.message, t.message.c.id == t.step.c.message_id)
-            .where(
-                t.message.c.language == row.language,
-                t.delivery.c.channel == delivery.channel,
-                t.delivery.c.incident_id == delivery.incident_id,
-                t.step.c.kind == StepKind.POST,
-                t.step.c.outcome == "accepted",
-                t.step.c.handle != "",
-                t.step.c.id != row.id,
-                ~is_taken_away(t.step),
-            )
-            # Plus nothing: SQLite would rather walk through every step there is than sort these few.
-            .order_by((t.step.c.id + 0).desc())
-            .limit(1)
-        )
-        or ""
-    )
+    place = {
+        "language": row.language,
+        "channel": delivery.channel,
+        "incident": delivery.incident_id,
+        "step": row.id,
+    }
+    return connection.scalar(_thread(), place) or ""

@@ -29,7 +29,8 @@ _SENTENCES = {
     pycurl.E_COULDNT_RESOLVE_HOST: "The name {host} was not found: nothing was sent.",
     pycurl.E_COULDNT_CONNECT: "{host} cannot be reached: nothing was sent.",
     pycurl.E_PEER_FAILED_VERIFICATION: (
-        "The certificate of {host} is not valid (expired, for another name, or from an unknown issuer): nothing was sent."
+        "The certificate of {host} is not valid (expired, for another name, or from an unknown issuer; or the clock of this "
+        "machine is wrong): nothing was sent."
     ),
     pycurl.E_OPERATION_TIMEDOUT: "{host} did not answer in time.",
     pycurl.E_WRITE_ERROR: "{host} answered with more than is read.",

@@ -51,8 +51,8 @@ class Entry:
         return self if number is None else replace(self, body={**self.body, "corrects": number})
 
     def expired(self, now: datetime) -> bool:
-        """Whether it is too old to be sent without being thought of anew."""
-        return now - datetime.fromisoformat(self.made_at) > LIFETIME
+        """Whether it is too old to be sent without being thought of anew; nobody knows how old one from the future is."""
+        return abs(now - datetime.fromisoformat(self.made_at)) > LIFETIME
 
 
 def keep(entry: Entry) -> Path:

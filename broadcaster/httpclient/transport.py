@@ -181,7 +181,7 @@ class _SecureConnection(HTTPSConnection):
             # An expired or foreign certificate does not mend itself: the channel waits until somebody has.
             problem = Permanent(
                 f"The certificate of {self.host} is refused ({error.verify_message}): nothing was sent. "
-                "Mend the certificate or the address, then resume the channel.",
+                "Mend the certificate, the address or the clock of this machine, then resume the channel.",
                 scope=Scope.CHANNEL,
             )
         else:

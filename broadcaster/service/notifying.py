@@ -26,6 +26,7 @@ from broadcaster.store.intents import Acceptance
 
 log = structlog.get_logger()
 LIFE = timedelta(hours=2)
+ONCE_WITHIN = timedelta(hours=1)
 _TRIES = 6
 
 
@@ -61,7 +62,7 @@ def _send(desk: Desk, text: str, digest: str, staff: tuple[str, ...]) -> str:
     now, configuration = desk.clock(), desk.configuration
 
     def look(connection: Connection) -> Any:
-        known = incidents.find_same(connection, digest, now - timedelta(hours=1))
+        known = incidents.find_same(connection, digest, now, ONCE_WITHIN)
         limits = {key: state.limits for key, state in channels.states(connection).items()}
         return known, incidents.staff_log(connection), limits
 

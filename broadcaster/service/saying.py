@@ -266,7 +266,7 @@ def _refuse_repetition(
 ) -> None:
     if command.kind is not Kind.REPORT:
         return
-    same = incidents.find_same(connection, digest(update), now - SAME_WITHIN)
+    same = incidents.find_same(connection, digest(update), now, SAME_WITHIN)
     if same is not None:
         raise Refused(
             "The same text for the same area was accepted as {name} less than ten minutes ago. Nothing was sent "

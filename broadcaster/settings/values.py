@@ -105,7 +105,12 @@ def _zone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        near = difflib.get_close_matches(value, sorted(zoneinfo.available_timezones()), 1)
+        known = sorted(zoneinfo.available_timezones())
+        if not known:
+            raise ValueError(
+                "cannot be looked up: no time zones are installed here. Install the package tzdata"
+            ) from None
+        near = difflib.get_close_matches(value, known, 1)
         hint = f'did you mean "{near[0]}"?' if near else "write such as Europe/Stockholm"
         raise ValueError(f"is not a time zone: {hint}") from None
     return value

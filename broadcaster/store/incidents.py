@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, Text, bindparam, cast, desc, exists, or_, select
@@ -163,6 +163,7 @@ def _same() -> Select[Any]:
         .where(
             t.update.c.digest == bindparam("digest"),
             t.update.c.accepted_at > bindparam("after"),
+            t.update.c.accepted_at < bindparam("before"),
             t.update.c.cancelled_at.is_(None),
             ~retracted,
         )
@@ -174,9 +175,14 @@ def _same() -> Select[Any]:
 _SAME = _same()
 
 
-def find_same(connection: Connection, digest: str, after: datetime) -> str | None:
-    """The name of an update with the same text and areas accepted after this time and not retracted since, or None."""
-    row = connection.execute(_SAME, {"digest": digest, "after": after}).first()
+def find_same(connection: Connection, digest: str, now: datetime, within: timedelta) -> str | None:
+    """The name of an update with the same text and areas that was not retracted since, or None.
+
+    It was accepted less than `within` before `now`; or after it, by another command just now. One accepted much later
+    was so before the clock was set back, and says nothing.
+    """
+    between = {"digest": digest, "after": now - within, "before": now + within}
+    row = connection.execute(_SAME, between).first()
     return f"{incident_name(row.incident_id, row.staff)}-{row.number}" if row else None
 
 

@@ -108,13 +108,14 @@ def test_off_a_terminal_it_is_told_and_left(daemon: Daemon, run: Run, spool: Pat
     assert len(kept(spool)) == 1
 
 
+@pytest.mark.parametrize("minutes", [16, -16], ids=["old", "of a clock that was set back since"])
 def test_an_expired_one_is_shown_and_never_sent(
-    daemon: Daemon, run: Run, at_terminal: Run, spool: Path
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path, minutes: int
 ) -> None:
     report_into_silence(daemon, run)
     [path] = spool.glob("*.json")
     entry = json.loads(path.read_text())
-    entry["made_at"] = (datetime.now(UTC) - timedelta(minutes=16)).isoformat()
+    entry["made_at"] = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
     path.write_text(json.dumps(entry))
     ended = at_terminal("status", typed="y\n")
     assert "too old to be sent now" in ended.out

@@ -18,7 +18,19 @@ from broadcaster.domain.readtime import (
 )
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
-ZONES = [ZoneInfo(name) for name in ("Europe/Stockholm", "America/St_Johns", "Asia/Kolkata", "UTC")]
+ZONES = [
+    ZoneInfo(name)
+    for name in (
+        "Europe/Stockholm",
+        "America/St_Johns",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "Pacific/Kiritimati",
+        "Africa/Casablanca",
+        "Asia/Kolkata",
+        "UTC",
+    )
+]
 NOW = datetime(2026, 11, 22, 14, 12, 6, tzinfo=STOCKHOLM)
 
 

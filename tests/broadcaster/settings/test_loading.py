@@ -1,4 +1,6 @@
 import base64
+import sys
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +148,19 @@ def test_the_digest_is_the_same_on_every_node_and_changes_with_the_rest(write: W
     there = load(write({"mode: live": "mode: live\nnode: b"}), {"KEY": KEY}).digest
     other = load(write({"45m": "50m"}), {"KEY": KEY}).digest
     assert here == there != other
+
+
+def test_a_machine_without_time_zones_is_told_to_install_them(
+    wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("tzdata")] or ["tzdata"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        [error] = wrong()
+    finally:
+        zoneinfo.reset_tzpath()
+        zoneinfo.ZoneInfo.clear_cache()
+    assert error.path == "organisation.timezone"
+    assert "Install the package tzdata" in str(error)

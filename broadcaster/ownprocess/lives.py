@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from broadcaster.channel import Permanent, RefusedRequest, Scope, Transient, Uncertain
-from broadcaster.ownprocess.process import Conversation, Ended, Heard, Overdue, Process
+from broadcaster.ownprocess.process import START, Conversation, Ended, Heard, Overdue, Process
 from broadcaster.ownprocess.wire import (
     CALLS,
     Failed,
@@ -21,8 +21,6 @@ from broadcaster.ownprocess.wire import (
     write,
 )
 
-START = 20.0
-"""Seconds in which a process must be ready; a call with a deadline of its own waits no longer than that."""
 LATE = 0.5
 """Seconds after its deadline in which an adapter may still say itself what happened."""
 DEATHS = 3
@@ -64,6 +62,11 @@ class Lives:
         self._closed = True
         if self._process is not None:
             self._process.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process there is now; 0 for none."""
+        return self._process.pid if self._process is not None else 0
 
     # ---------------------------------------------------------------------------------------------------- one process
     def look(self) -> Found | Wrong:
@@ -137,7 +140,7 @@ class Lives:
         try:
             ready, _ = process.wait(until)
         except (Ended, Overdue):
-            sentence = f"The process of {self._name} does not start."
+            sentence = f"The process of {self._name} is not ready yet."
             raise Transient(sentence, scope=Scope.CHANNEL) from None
         if ready != "ready":
             process.close()

@@ -19,12 +19,25 @@ from typing import Final
 
 import structlog
 
-from broadcaster.ownprocess.wire import LONGEST, Frame, Line, Opening, write
+from broadcaster.httpclient.calling_off import called_off, given_up
+from broadcaster.ownprocess.wire import (
+    CALLED_OFF,
+    GIVEN_UP,
+    LONGEST,
+    Frame,
+    Line,
+    Opening,
+    write,
+)
 
 log = structlog.get_logger()
 MODULE = "broadcaster.registry.child"
 LOOK = 0.5
+ASK = 0.25
+START = 20.0
+"""Seconds in which a process must be ready: on a machine that starves it takes ten times as long as on another."""
 CLOSING = 2.0  # how long an adapter may take to close what it holds
+HUNG_UP = 0.3
 UNREAD = struct.pack("ll", 5, 0)  # seconds in which the process must take what it is told
 TAIL = 2000
 KEPT: Final = (
@@ -48,6 +61,7 @@ class Conversation:
 
     def __init__(self, process: Process, number: int) -> None:
         self._process, self._number = process, number
+        self._told: set[str] = set()
         self.heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
 
     def say(self, word: str, payload: bytes = b"") -> None:
@@ -56,14 +70,26 @@ class Conversation:
 
     def hear(self, until: float) -> Heard:
         """What it says next, until a time of the monotonic clock. Raises Ended, or Overdue: then it is on its way out."""
-        try:
-            word, payload = self.heard.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            self._process.overdue(self._number)
-            raise Overdue from None
+        while True:
+            self._tell_what_changed()
+            left = until - time.monotonic()
+            try:
+                word, payload = self.heard.get(timeout=max(0.0, min(left, ASK)))
+                break
+            except queue.Empty:
+                if left <= ASK:
+                    self._process.overdue(self._number)
+                    raise Overdue from None
         if word == "ended":
             raise Ended(payload.decode())
         return word, payload
+
+    def _tell_what_changed(self) -> None:
+        """Whether the text was stopped is known here, and asked for there."""
+        for word, is_so in ((CALLED_OFF, called_off), (GIVEN_UP, given_up)):
+            if word not in self._told and is_so():
+                self._told.add(word)
+                self.say(word)
 
 
 class Process:
@@ -78,13 +104,14 @@ class Process:
     def __init__(self, name: str, opening: Opening, memory: int) -> None:
         self._name, self._opening, self._memory = name, opening, memory
         self.ready: Future[Heard] = Future()
+        self._begun_at = time.monotonic()
         self._line: Line | None = None
         self._talks: dict[int, Conversation] = {}
         self._late: set[int] = set()
         self._number = 0
         self._lock = threading.Lock()
         self._retired = self._closing = False
-        self._pid = 0
+        self.pid = 0
         self.ended: str | None = None
         self.ended_at = 0.0
         self._output = bytearray()
@@ -103,11 +130,17 @@ class Process:
         return self.ended is not None and not self._closing
 
     def wait(self, until: float) -> Heard:
-        """What it says when it is ready. Raises Ended or Overdue."""
+        """What it says when it is ready.
+
+        Raises:
+            Ended: it is not there any more.
+            Overdue: not yet; whoever calls next may find it ready, unless it has had its time.
+        """
         try:
             return self.ready.result(max(0.0, until - time.monotonic()))
         except Unanswered:
-            self.kill()
+            if time.monotonic() - self._begun_at >= START:
+                self.kill()
             raise Overdue from None
 
     @contextlib.contextmanager
@@ -152,9 +185,9 @@ class Process:
         """End it now, with everything it started."""
         with self._lock:
             self._retired = True
-            if self._pid:
+            if self.pid:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._pid, signal.SIGKILL)
+                    os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let it close what it holds; it is killed when that takes long. Returns at once."""
@@ -181,7 +214,7 @@ class Process:
         with ours:
             with theirs:
                 process = self._started(theirs.fileno())
-            self._pid = process.pid
+            self.pid = process.pid
             self._line = Line(ours)
             try:
                 with contextlib.suppress(OSError, ValueError):
@@ -247,13 +280,14 @@ class Process:
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         """Kill it and all it started, before its number is given to another."""
-        if self._closing:
-            until = time.monotonic() + CLOSING
-            while not _is_dead(process.pid) and time.monotonic() < until:
-                time.sleep(0.01)
+        # One that has hung up may be on its way out: how it ends by itself says more than our signal would.
+        patience = CLOSING if self._closing else 0.0 if self._retired else HUNG_UP
+        until = time.monotonic() + patience
+        while not _is_dead(process.pid) and time.monotonic() < until:
+            time.sleep(0.01)
         self.kill()
         with self._lock:
-            self._pid = 0
+            self.pid = 0
         process.wait()
         if process.stdout is not None:
             process.stdout.close()

@@ -44,6 +44,8 @@ from broadcaster.channel import (
 
 LONGEST = 32 * 2**20
 """Bytes a frame from the adapter may have: what it returns is never larger."""
+CALLED_OFF, GIVEN_UP = "called-off", "given-up"
+"""What is told of a call under way: see `broadcaster.httpclient.calling_off`."""
 _LENGTH = struct.Struct("!I")
 
 

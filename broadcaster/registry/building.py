@@ -33,6 +33,7 @@ from broadcaster.registry.kinds import (
     adapter_class,
     entries,
 )
+from broadcaster.registry.looking import breaks
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
@@ -121,11 +122,7 @@ def _make(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - not even a plugin that exits takes the others with it
-        blocks.broken[name] = source.error(place, _breaks(held.kind, type(error).__name__))
-
-
-def _breaks(kind: str, fault: str) -> str:
-    return f'kind "{kind}" breaks when it is started: {fault}'
+        blocks.broken[name] = source.error(place, breaks(held.kind, type(error).__name__))
 
 
 def _make_apart(
@@ -150,7 +147,7 @@ def _make_apart(
         blocks.broken[name] = source.error((*place, "kind"), str(error))
         return
     except Broke as error:
-        blocks.broken[name] = source.error((*place, "kind"), _breaks(resolved["kind"], str(error)))
+        blocks.broken[name] = source.error((*place, "kind"), breaks(resolved["kind"], str(error)))
         return
     if isinstance(found, Wrong):
         blocks.errors += [source.error((*place, *at), sentence) for at, sentence in found.found]

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +30,18 @@ from broadcaster.channel import (
     LetterAdapter,
     RefusedRequest,
 )
+from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.ownprocess import wire
-from broadcaster.ownprocess.wire import CALLS, Failed, Found, Line, Opening, Wrong
+from broadcaster.ownprocess.wire import (
+    CALLED_OFF,
+    CALLS,
+    GIVEN_UP,
+    Failed,
+    Found,
+    Line,
+    Opening,
+    Wrong,
+)
 from broadcaster.registry.kinds import Adapter, KindUnavailableError
 from broadcaster.registry.looking import Refused, found, made
 
@@ -66,6 +76,7 @@ class Service:
         self._adapter, self._line = adapter, line
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
         self._runs: dict[int, queue.SimpleQueue[tuple[str, bytes]]] = {}
+        self._told: set[tuple[int, str]] = set()
 
     def run(self) -> None:
         """Until the daemon hangs up."""
@@ -76,7 +87,9 @@ class Service:
                 return
 
     def _begin(self, frame: wire.Frame) -> None:
-        if frame.number in self._runs:
+        if frame.word in (CALLED_OFF, GIVEN_UP):
+            self._told.add((frame.number, frame.word))
+        elif frame.number in self._runs:
             self._runs[frame.number].put((frame.word, frame.payload))
         elif frame.word == "send":
             self._runs[frame.number] = queue.SimpleQueue()
@@ -85,9 +98,12 @@ class Service:
             self._threads.submit(self._answer, frame, self._call)
 
     def _answer(self, frame: wire.Frame, work: Callable[[wire.Frame], bytes]) -> None:
-        word = "raised"
+        word, number = "raised", frame.number
         try:
-            word, payload = "returned", work(frame)
+            with ask_before_sending(
+                lambda: (number, CALLED_OFF) in self._told, lambda: (number, GIVEN_UP) in self._told
+            ):
+                word, payload = "returned", work(frame)
         except Failure as failure:
             payload = wire.write(Failed, wire.failed(failure))
         except RefusedRequest as refused:
@@ -98,8 +114,9 @@ class Service:
             word, payload = "unsaid", _told(str(error), repr(error))
         except BaseException as error:  # noqa: BLE001 - whatever it raises, the daemon is told
             word, payload = "broke", _told(type(error).__name__, repr(error))
+        self._told -= {(number, CALLED_OFF), (number, GIVEN_UP)}
         with contextlib.suppress(OSError):  # nobody is there any more: `run` ends too
-            self._line.say(frame.number, word, payload)
+            self._line.say(number, word, payload)
 
     def _call(self, frame: wire.Frame) -> bytes:
         crossing = CALLS[frame.word]
@@ -110,7 +127,7 @@ class Service:
 
     def _done(self, method: Callable[..., Any], given: tuple[Any, ...]) -> Any:
         if inspect.iscoroutinefunction(method):
-            return asyncio.run_coroutine_threadsafe(method(*given), self._loop).result()
+            return asyncio.run_coroutine_threadsafe(_held(method(*given)), self._loop).result()
         return method(*given)
 
     @cached_property
@@ -147,6 +164,14 @@ class Service:
             if word != "letter":
                 return
             yield wire.read(Letter, payload)
+
+
+async def _held(call: Coroutine[Any, Any, Any]) -> Any:
+    """Await a call. What would end the whole loop ends only the call."""
+    try:
+        return await call
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(type(error).__name__) from error
 
 
 def _one(some: Any) -> bytes:

@@ -64,6 +64,13 @@ def made(opening: Opening) -> Adapter:
         return adapter(settings, opening.context)
     except ValueError as error:
         raise Refused(Wrong((((), mask(str(error), held_secrets(settings))),))) from None
+    except Exception as error:
+        raise KindUnavailableError(breaks(opening.kind, type(error).__name__)) from error
+
+
+def breaks(kind: str, fault: str) -> str:
+    """What is said of an adapter that cannot be made, though nothing is wrong with what is written."""
+    return f'kind "{kind}" breaks when it is started: {fault}'
 
 
 def _settings(adapter: AdapterClass, opening: Opening) -> ChannelSettings:

@@ -144,7 +144,7 @@ class Rig:
         self.desk = Desk(
             store=self.store,
             clock=self.clock,
-            configuration=Configuration(settings, self.adapters, built.digest),
+            configuration=Configuration(settings, self.adapters, built.digest, built.broken),
         )
         around = Surroundings(self.store, self.clock, node, self._observe)
         self.engine = Engine(around, settings.mode, 1, follow_up.acts(self.desk))

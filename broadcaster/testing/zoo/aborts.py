@@ -1,0 +1,5 @@
+"""A module that aborts its process when it is imported."""
+
+import os
+
+os.abort()

@@ -1,0 +1,3 @@
+"""A module that exits when it is imported."""
+
+raise SystemExit(4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ import structlog
 
 from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
+from broadcaster.engine import blast
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
@@ -119,23 +121,27 @@ class PostLane(Lane):
                 claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
             )
             return None
-        attempt_id = await self.write(
-            lambda connection: deliveries.begin_attempt(
-                connection, claim, step, self.around.node, now
-            )
-        )
+        asked_at, attempt_id = await self.write(partial(self._begin, claim, step, now))
         if attempt_id is None:
             await self._record(
                 claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
             )
             return None
-        if self.around.clock() >= claim.not_after:
+        stood_still = time.monotonic() > asked_at + blast.LEASE_SECONDS
+        if stood_still or self.around.clock() >= claim.not_after:
             await self._too_late(claim, attempt_id)
             return None
         return await self._try(claim, step, attempt_id)
 
+    def _begin(
+        self, claim: Claim, step: Step, now: datetime, connection: Any
+    ) -> tuple[float, int | None]:
+        """Write the attempt down; when that was asked by our own clock, and its id."""
+        asked_at = time.monotonic()
+        return asked_at, deliveries.begin_attempt(connection, claim, step, self.around.node, now)
+
     async def _too_late(self, claim: Claim, attempt_id: int) -> None:
-        """The store took so long that its time is over: nothing was called, and nothing may leave any more."""
+        """It took so long that its time is over or its lease ran out: nothing was called, and now nothing may be."""
         now = self.around.clock()
 
         def work(connection: Any) -> None:

@@ -17,7 +17,7 @@ from broadcaster.channel import Attempt, Message, Permanent, Receipt, Transient,
 from broadcaster.domain.delivery import State
 from broadcaster.engine import blast, engine as engine_module
 from broadcaster.registry import Adapter
-from broadcaster.store import Rank, tables as t
+from broadcaster.store import Rank, deliveries, tables as t
 from broadcaster.store.writer import Work
 from broadcaster.testing.rig import Rig, numbers, sms, webhook
 from broadcaster.testing.servers import SmsGateway, WebhookReceiver
@@ -118,3 +118,30 @@ def test_a_lease_runs_from_when_it_was_asked_for_however_late_the_answer_comes(
         assert len(phones.texts("sms")) == 3
         # Nothing was sent on the lease that was over: it took another claim.
         assert engine.store.read(lambda c: c.scalar(select(t.job.c.attempts))) == 2
+
+
+def test_a_post_is_not_made_on_a_lease_that_ran_out_while_its_attempt_was_written_down(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blast, "LEASE_SECONDS", 0.5)
+    begin, late, called = deliveries.begin_attempt, threading.Event(), list[int]()
+
+    def written_late(*args: Any) -> int | None:
+        attempt_id = begin(*args)
+        if not late.is_set():
+            late.wait(0.6)
+            late.set()
+            called.append(len(far.texts("webhook")))
+        return attempt_id
+
+    monkeypatch.setattr(deliveries, "begin_attempt", written_late)
+    with WebhookReceiver() as far:
+        engine: Rig = rig({"hook": webhook(far)})
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        tried = engine.store.read(lambda c: c.execute(select(t.attempt.c.outcome)).scalars().all())
+        assert (called, list(tried), len(far.texts("webhook"))) == (
+            [0],
+            ["transient", "accepted"],
+            1,
+        )

@@ -14,6 +14,7 @@ from broadcaster.store.jumps import SLACK
 
 log = structlog.get_logger()
 TOLD_SECONDS = 3600.0
+AT_ONCE = 0.5
 Jumped = Callable[[datetime, timedelta], None]
 
 
@@ -35,18 +36,25 @@ class WallClock:
     ) -> None:
         self._read, self._ticks = read, ticks
         self._lock = threading.Lock()
-        self._at, self._ticked = read(), ticks()
+        self._at, self._ticked = self._both()
         self._last: tuple[timedelta, float] | None = None
         self.on_jump: Jumped = lambda _before, _by: None
 
     def __call__(self) -> datetime:
         with self._lock:
-            now, ticked = self._read(), self._ticks()
+            now, ticked = self._both()
             expected = self._at + timedelta(seconds=ticked - self._ticked)
             self._at, self._ticked = now, ticked
             if abs(now - expected) > SLACK:
                 self._jumped(expected, now - expected)
             return now
+
+    def _both(self) -> tuple[datetime, float]:
+        """Both clocks at one instant: read anew when this process stood still between the two."""
+        while True:
+            ticked, now = self._ticks(), self._read()
+            if self._ticks() - ticked < AT_ONCE:
+                return now, ticked
 
     def _jumped(self, before: datetime, by: timedelta) -> None:
         self.note(by)

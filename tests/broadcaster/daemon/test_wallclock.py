@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -51,6 +51,21 @@ def test_a_leap_second_is_no_jump(seconds: float) -> None:
 def test_time_that_only_passes_is_no_jump() -> None:
     machine = Machine()
     machine.pass_by(86400)
+    machine.clock()
+    assert machine.jumps == []
+
+
+def test_a_process_that_stood_still_between_the_two_clocks_saw_no_jump() -> None:
+    machine = Machine()
+    stood_still = iter([60.0])
+
+    def read() -> datetime:
+        now = machine.wall()
+        machine.pass_by(next(stood_still, 0.0))  # stopped just after the look at the wall clock
+        return now
+
+    machine.clock._read = read  # noqa: SLF001 - so narrow is the gap
+    assert machine.clock() == NOON + timedelta(seconds=60)
     machine.clock()
     assert machine.jumps == []
 

@@ -34,7 +34,7 @@ def arranged(name: str, adapter: Any, notice: Notice, limits: Mapping[str, Any])
     """
     before = _hanging.get(adapter)
     if before is not None and not before.done():
-        raise Unarranged("it hangs since an earlier word")
+        raise Unarranged("hangs")
     call = _THREADS.submit(adapter.render, notice, limits)
     try:
         said = call.result(SECONDS)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor, wait
+from copy import copy
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -137,3 +140,26 @@ def test_every_answer_is_safe_and_names_no_program(
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "server" not in answer.headers
+
+
+def test_an_adapter_that_hangs_over_its_reports_holds_up_no_other_channels(
+    open_door: Daemonless, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters: Any = open_door.desk.configuration.adapters
+    hanging, over = copy(adapters["sms"]), Event()
+
+    def verify(request: InboundRequest) -> InboundReply:
+        over.wait(60)
+        return InboundReply()
+
+    monkeypatch.setattr(hanging, "verify", verify)
+    monkeypatch.setitem(adapters, "hanging", hanging)
+    # More than the threads that the whole daemon shares for its reads.
+    with ThreadPoolExecutor(40) as pool:
+        stuck = [pool.submit(call, open_door, "GET", "/in/hanging?k=1") for _ in range(40)]
+        wait(stuck, timeout=1.0)
+        assert call(open_door, "GET", "/in/sms?k=1").status == 202
+        answers = {answer.result().status for answer in stuck}
+        over.set()
+    assert answers <= {500, 503}
+    assert [row.channel for row in kept(open_door)] == ["sms"]

@@ -199,6 +199,8 @@ class LetterLane(Lane):
         breaker = self._suppliers[supplier]
         if run.hung:
             failure = failure or Transient(f"{supplier} does not answer.")
+        elif run.stopped:
+            return  # what was called off says nothing about the far side, and the correction goes there next
         if failure is None and not run.transient and not run.accepted:
             return
         if run.accepted and failure is None:

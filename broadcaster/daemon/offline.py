@@ -115,6 +115,7 @@ def restore(config_path: Path, backup: Path) -> tuple[str, ...]:
         starting.store_key(settings),
         starting.now(),
         settings.erasures,
+        settings.audit_head,
     )
 
 

@@ -36,7 +36,7 @@ from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
 from broadcaster.settings.model import LogSettings
 from broadcaster.store import Store, StoreError, releasing
-from broadcaster.telemetry import Metrics, Redaction, begin_logging
+from broadcaster.telemetry import Metrics, Redaction, begin_logging, end_logging
 
 log = structlog.get_logger()
 WATCH_SECONDS = 5.0
@@ -66,7 +66,7 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
     begin_logging(loaded.settings.log.level, log_format(loaded.settings.log), redaction)
     _raise_file_limit()
     try:
-        store = starting.open_store(loaded.settings)
+        store = starting.open_whole_store(loaded.settings)
     except StoreError as error:
         refuse(language, error)
         return EXIT_FAILED
@@ -85,7 +85,8 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
 
 
 def _end_hard() -> NoReturn:
-    """End the process now, without waiting for any thread."""
+    """End the process now, without waiting for any thread but the one that writes the log."""
+    end_logging()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -13,7 +13,7 @@ from broadcaster.credentials import held_secrets
 from broadcaster.registry import Adapter, build_sound
 from broadcaster.service.desk import Configuration
 from broadcaster.settings import Loaded, Settings, load
-from broadcaster.store import Store
+from broadcaster.store import Store, StoreCorrupt, audit, reading
 
 
 def now() -> datetime:
@@ -35,6 +35,23 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
 def open_store(settings: Settings) -> Store:
     """Open the store of a configuration; raises StoreError."""
     return Store(settings.store.url.get_secret_value(), store_key(settings))
+
+
+def open_whole_store(settings: Settings) -> Store:
+    """Open the store for a daemon, if it still holds what was written to it last; raises StoreError.
+
+    SQLite takes a log that was cut short, or a byte of it that flipped, for the end: what came after is gone without a
+    word. The head of the audit trail, exported to a file of its own every second, tells.
+    """
+    url = settings.store.url.get_secret_value()
+    gone = reading.lacking(url, audit.read_heads(settings.audit_head))
+    if gone is not None:
+        raise StoreCorrupt(
+            f"{reading.file_of(url)} lacks what was written to it last (row {gone.id} of the audit trail): it was cut "
+            "short, replaced or made anew. It was left as it is. Restore the latest backup: broadcaster backup restore "
+            f"PATH --yes. To begin with nothing instead, move both it and {settings.audit_head} aside."
+        )
+    return open_store(settings)
 
 
 def store_key(settings: Settings) -> bytes:

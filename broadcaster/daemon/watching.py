@@ -21,7 +21,7 @@ from broadcaster.locale.retelling import tell
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
-from broadcaster.telemetry import Metrics
+from broadcaster.telemetry import Metrics, log_fails
 
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
@@ -115,6 +115,13 @@ class Watch:
                 str(self._desk.configuration.settings.public.listen),
                 "The public server ends again and again: residents may see no page. The log says why.",
             )
+        if log_fails():
+            yield Degraded(
+                "log",
+                "",
+                "The log cannot be written, lines of it are lost: its disk is full, or nobody reads it.",
+            )
+        yield from self._clock()
         reason = self._refused()
         try:
             seen = self._desk.read(lambda connection: self._see(connection, now))
@@ -126,14 +133,6 @@ class Watch:
         for find in (self._broken, self._channels, self._boards, self._nodes, self._promises):
             yield from find(seen, now)
         yield from self._disk()
-
-    def _refused(self) -> StoreError | None:
-        """Why the store takes no writes, if that has lasted; the engine's own writes ask it every few seconds."""
-        store = self._desk.store
-        refusal = store.refusing
-        if refusal is not None and time.monotonic() - refusal.since >= REFUSED:
-            return refusal.reason
-        return store.broken
 
     def _clock(self) -> Iterator[Degraded]:
         by = self._clock_jumped()
@@ -148,6 +147,14 @@ class Watch:
                 "The clock of this machine is {span} off that of PostgreSQL, which is the one that counts. Check both (timedatectl).",
                 {"span": _span(abs(ahead))},
             )
+
+    def _refused(self) -> StoreError | None:
+        """Why the store takes no writes, if that has lasted; the engine's own writes ask it every few seconds."""
+        store = self._desk.store
+        refusal = store.refusing
+        if refusal is not None and time.monotonic() - refusal.since >= REFUSED:
+            return refusal.reason
+        return store.broken
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
@@ -281,15 +288,15 @@ class Watch:
             )
 
 
-def _there(directory: Path) -> Path:
-    """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
-    places = (directory.absolute(), *directory.absolute().parents)
-    return next(place for place in places if place.exists())
-
-
 def _span(by: timedelta) -> str:
     """In the notation of the command line's spans: "9d 1h", "1h 0m 3s"."""
     hours, seconds = divmod(by.seconds, 3600)
     if by.days:
         return f"{by.days}d {hours}h"
     return f"{hours}h {seconds // 60}m {seconds % 60}s"
+
+
+def _there(directory: Path) -> Path:
+    """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
+    places = (directory.absolute(), *directory.absolute().parents)
+    return next(place for place in places if place.exists())

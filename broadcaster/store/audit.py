@@ -161,6 +161,14 @@ def verify(connection: Connection, anchors: Sequence[Head] | None = None) -> lis
     return wrong
 
 
+def lacking(connection: Connection, anchors: Sequence[Head]) -> Head | None:
+    """The newest exported head, if the trail does not hold its row: then what was written last is gone, acts and all."""
+    for anchor in _still_valid(connection, anchors[-1:]):
+        seal = connection.scalar(select(audit.c.seal).where(audit.c.id == anchor.id))
+        return None if seal == anchor.seal else anchor
+    return None
+
+
 def _still_valid(connection: Connection, anchors: Iterable[Head]) -> Iterator[Head]:
     """Anchors of an earlier epoch hold up to where the backup ended that was restored after it."""
     restores = [row.detail for row in _rows(connection, audit.c.act == RESTORED, limit=None)]

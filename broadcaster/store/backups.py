@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from broadcaster.store import dumps, erasures as erasure_list, snapshots
+from broadcaster.store import audit, dumps, erasures as erasure_list, snapshots
 from broadcaster.store.database import Store, take_lock
 from broadcaster.store.errors import StoreError
 from broadcaster.store.reviving import LEFT_OUT, Revived, Used, revive, used_by
@@ -61,13 +61,21 @@ def create(
     return BackupReport(path, size, now)
 
 
-def restore(url: str, path: Path, key: bytes, now: datetime, erasures: Path) -> tuple[str, ...]:
+def restore(
+    url: str,
+    path: Path,
+    key: bytes,
+    now: datetime,
+    erasures: Path,
+    audit_head: Path | None = None,
+) -> tuple[str, ...]:
     """Put a backup in the store's place while no daemon runs; see `broadcaster.store.reviving` for what changes.
 
     Args:
         url: the store's, as for `Store`.
         key: the store's.
         erasures: the list of who asked to be erased since, outside the backups.
+        audit_head: where the head of the audit trail is exported: it tells whether the old store has lost its end.
 
     Returns:
         Sentences for the operator: where the old store is kept, and what has to be done by hand.
@@ -86,17 +94,18 @@ def restore(url: str, path: Path, key: bytes, now: datetime, erasures: Path) -> 
             "was erased. Nothing was changed."
         ) from error
     if target.get_backend_name() == "sqlite":
-        return _restore_sqlite(target, path, key, now, gone)
+        heads = audit.read_heads(audit_head) if audit_head else ()
+        return _restore_sqlite(target, path, key, now, gone, heads)
     return _restore_postgresql(target, path, key, now, gone)
 
 
 def _restore_sqlite(
-    url: URL, path: Path, key: bytes, now: datetime, gone: Erasures
+    url: URL, path: Path, key: bytes, now: datetime, gone: Erasures, heads: tuple[audit.Head, ...]
 ) -> tuple[str, ...]:
     database = Path(str(url.database))
     lock = take_lock(database)
     try:
-        used = _used_sqlite(url)
+        used = _used_sqlite(url, heads)
         copy = snapshots.copy_to_restore(path, database)
         try:
             revived = _revive(url.set(database=str(copy)), key, used, gone, now)
@@ -135,7 +144,7 @@ def _revive(url: URL, key: bytes, used: Used, gone: Erasures, now: datetime) -> 
         store.close()
 
 
-def _used_sqlite(url: URL) -> Used:
+def _used_sqlite(url: URL, heads: tuple[audit.Head, ...]) -> Used:
     """What the present file says, if it can be read; what the side file says is the least."""
     database = Path(str(url.database))
     try:
@@ -149,7 +158,9 @@ def _used_sqlite(url: URL) -> Used:
     engine = create_engine(f"sqlite:///file:{quote(str(database.resolve()))}?mode=ro&uri=true")
     try:
         with engine.connect() as connection:
-            return used_by(connection)
+            used = used_by(connection)
+            whole = audit.lacking(connection, heads) is None
+            return replace(used, certain=whole)
     except (DBAPIError, ValueError):
         return least
     finally:
@@ -188,7 +199,7 @@ def _say(path: Path, revived: Revived, used: Used, kept: str) -> tuple[str, ...]
         said.append(f"Subscribers who were erased since, and now again: {revived.erased}.")
     if not used.certain:
         said.append(
-            f"The old store could not be read: {LEFT_OUT} incident numbers are left out (the next is "
+            f"The old store could not be read to its end: {LEFT_OUT} incident numbers are left out (the next is "
             f"{revived.next_incident}), and tokens revoked since the backup are valid again: "
             "look at broadcaster tokens list."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from broadcaster.store import dumps, schema
+from broadcaster.store import audit, dumps, schema
 from broadcaster.store.database import take_lock
 from broadcaster.store.errors import StoreError, StoreLocked, explain
 
@@ -41,6 +41,26 @@ def look(url: str, work: Callable[[Connection], T]) -> T:
             ) from error
         finally:
             engine.dispose()
+
+
+def lacking(url: str, heads: Sequence[audit.Head]) -> audit.Head | None:
+    """The newest exported head, if a store in a file does not hold its row any more. It is looked at, not opened.
+
+    None also where that cannot be told: whoever opens it says what else is wrong with it.
+    """
+    target = make_url(url)
+    if target.get_backend_name() != "sqlite" or not heads:
+        return None
+    if not file_of(url).is_file():
+        return heads[-1]
+    with suppress(StoreError):
+        return look(url, lambda connection: audit.lacking(connection, heads))
+    return None
+
+
+def file_of(url: str) -> Path:
+    """The file of a store in SQLite."""
+    return Path(str(make_url(url).database))
 
 
 def refuse_company(url: str) -> None:

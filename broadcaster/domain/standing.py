@@ -106,7 +106,7 @@ def tells_of_an_end(words: Iterable[Word], word: Word) -> bool:
 
 
 def says_what_was_taken_back(words: Iterable[Word], held: Word) -> bool:
-    """Whether a scheduled word took over something that was corrected or retracted since it was written."""
+    """Whether a scheduled word took over, or puts right, what was corrected or retracted since it was written."""
     return _Record(words, None).is_outdated(held)
 
 
@@ -205,6 +205,9 @@ class _Record:
     def is_outdated(self, held: Word) -> bool:
         if self._is_whole:
             return False
+        corrected = self._released.get(held.said.corrects or 0)
+        if corrected is not None and self._striker(corrected, None) is not None:
+            return True  # what it puts right was put right or taken back already: nobody could say it now
         audience = held.said.audience
         stands, before = self.now(audience), self._newest(audience, held)
         for name in _FACTS:

@@ -298,7 +298,7 @@ def test_a_scheduled_word_that_took_it_over_is_not_sent_and_staff_are_told(
 ) -> None:
     at = scheduled_upon(town, cause="En grävskada.")
     town.say(**taken_back)
-    assert at_its_time(town, at) == ["not sent: it says what was taken back"]
+    assert at_its_time(town, at) == ["not sent, staff told"]
     assert said(town, 3).released_at is None
     (told,) = told_to_staff(town)
     assert told.startswith("A1-3 SKICKADES INTE")
@@ -324,6 +324,20 @@ def test_a_scheduled_word_that_says_nothing_taken_back_goes_out(
     (outcome,) = at_its_time(town, at)
     assert outcome.startswith("released")
     assert told_to_staff(town) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.CORRECTION, Kind.RETRACTION])
+def test_a_scheduled_correction_of_what_was_put_right_meanwhile_is_not_sent(
+    town: Rig, kind: Kind
+) -> None:
+    """Now nobody could say it: what it corrects was corrected already."""
+    town.say("Strömmen är borta.")
+    town.say("Vi vet mer.", Kind.UPDATE)
+    at = soon(town, minutes=20)
+    town.say("Rätt är så här.", Kind.CORRECTION, number=2, at=at, cause="Åska.")
+    town.say("Nej, så här.", kind, number=2)
+    assert at_its_time(town, at) == ["not sent, staff told"]
+    assert said(town, 3).released_at is None
 
 
 def test_what_a_scheduled_word_said_last_is_what_a_further_word_goes_on_from(town: Rig) -> None:

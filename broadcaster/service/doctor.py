@@ -28,6 +28,8 @@ SEEN = timedelta(seconds=60)
 CLOCK_SLACK = timedelta(minutes=1)
 LEAST_DISK = 1 * 2**30
 _OPEN = 100
+# What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
+WATCHED = ("clock", "log", "public", "resting", "stumbling")
 
 
 class Verdict(StrEnum):
@@ -76,6 +78,11 @@ def examine(
                 "sentence": translate(words, one.sentence, **_retold(one.values, language)),
             }
             for one in found
+        ]
+        + [
+            {"what": state["what"], "verdict": str(Verdict.WATCH), "sentence": state["sentence"]}
+            for state in health["degraded"]
+            if state["what"] in WATCHED
         ],
         "ready": ready,
     }

@@ -64,7 +64,7 @@ def test_a_process_that_stood_still_between_the_two_clocks_saw_no_jump() -> None
         machine.pass_by(next(stood_still, 0.0))  # stopped just after the look at the wall clock
         return now
 
-    machine.clock._read = read  # noqa: SLF001 - so narrow is the gap
+    machine.clock._read = read
     assert machine.clock() == NOON + timedelta(seconds=60)
     machine.clock()
     assert machine.jumps == []

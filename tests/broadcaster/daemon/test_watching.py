@@ -19,9 +19,10 @@ from broadcaster.channel import Attempt, Board, Receipt, Transient
 from broadcaster.daemon import alarming, watching
 from broadcaster.daemon.watching import Watch
 from broadcaster.domain.exchange import Probe
+from broadcaster.service import doctor
 from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes
 from broadcaster.telemetry import Metrics
-from broadcaster.testing.rig import Rig, webhook
+from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
 from channels.page import PageAdapter
 
@@ -232,6 +233,16 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         (line["event"], line.get("what"), line.get("where")) for line in logs
     }
     assert watched.metric(*state) is None
+
+
+def test_what_only_the_watch_can_see_the_doctor_says_too(watched: Watched) -> None:
+    clock = {"what": "clock", "where": "", "sentence": "Klockan ställdes tillbaka."}
+    disk = {"what": "disk", "where": "page", "sentence": "Disken är full."}
+    health = {"ready": True, "degraded": [clock, disk]}
+    found = doctor.examine(watched.rig.desk, OPERATOR, health, {}, "sv")["items"]
+    said = [(item["what"], item["verdict"], item["sentence"]) for item in found]
+    assert ("clock", "watch", clock["sentence"]) in said
+    assert disk["sentence"] not in [sentence for _, _, sentence in said]  # it looks for itself
 
 
 def test_a_full_disk_is_seen_before_the_first_page_is_written(

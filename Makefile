@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export PYTHON VENV ONESHOT SOAK
 
-.PHONY: help setup demo test check peers bench soak lock
+.PHONY: help setup demo test check peers bench bench-peers soak lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -33,6 +33,10 @@ peers: ## bring the real servers and browsers the tests talk to
 bench: ## measure, every figure a ratio to a limit of the same run (ARGS="accept --size small" runs a part)
 	@sh deploy/setup.sh test
 	@$(BIN)/python -m tests.bench --json var/bench.json --markdown var/bench.md $(ARGS)
+
+bench-peers: ## the same work by Celery, Apprise and Alertmanager beside ours
+	@sh deploy/setup.sh test
+	@sh tests/bench/peers.sh $(ARGS)
 
 soak: peers ## kill the daemon again and again and judge by what the far ends received
 	@sh deploy/setup.sh test

@@ -24,6 +24,10 @@ compile build --group build
 compile run pyproject.toml
 compile test pyproject.toml --group test
 compile check pyproject.toml --group test --group check
+# Whom the bench measures beside us: an environment of its own, which knows nothing of ours.
+# shellcheck disable=SC2086 # empty or one word
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+    --no-emit-index-url --no-header $upgrade --output-file requirements/bench.txt requirements/bench.in
 
 for python in 3.11 3.12 3.13; do
     for machine in x86_64 aarch64; do

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from tests.bench.ground import POSTGRESQL, SQLITE, Ground
 from tests.bench.machine import p50, p99, until
@@ -110,6 +111,10 @@ def _firsts(subject: Subject, far: Noting, said: list[Said]) -> list[float]:
     return [max(0.0, arrived[key] - at) * 1000 for key, at in commits.items()]
 
 
+def _the(url: str, _: Path) -> str:
+    return url
+
+
 def two_nodes(ground: Ground, count: int, gateway: str) -> tuple[float, float]:
     """Letters a second of one node and of two on PostgreSQL, neither bound to a core."""
     rates = []
@@ -117,7 +122,7 @@ def two_nodes(ground: Ground, count: int, gateway: str) -> tuple[float, float]:
         blast = Blast(count)
         url = ground.with_people(POSTGRESQL, count, ground.folder)
         made = [
-            Subject({"sms": sms(gateway)}, place=lambda _, url=url: url, cores=None, node=f"n{n}")  # type: ignore[misc]
+            Subject({"sms": sms(gateway)}, place=partial(_the, url), cores=None, node=f"n{n}")
             for n in range(nodes)
         ]
         try:

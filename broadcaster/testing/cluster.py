@@ -273,9 +273,15 @@ class Site:
     def _nursery(self, name: str, stack: contextlib.ExitStack) -> Nursery:
         skew = self.skew.get(name, 0.0)
         program = ("broadcaster.testing.cluster", str(self.lease), str(skew))
-        nursery = Nursery(self.folder / f"{name}.log", program, {"NODE_NAME": name})
+        environment = {"NODE_NAME": name, "GATEWAY": str(self.gateways[name])}
+        nursery = Nursery(self.folder / f"{name}.log", program, environment)
         with self.net.inside(name):
             return stack.enter_context(nursery)
+
+    @property
+    def gateways(self) -> dict[str, int]:
+        """On which port of `far` each machine finds a gateway of its own: `${GATEWAY}` in the configuration."""
+        return {name: 9000 + number for number, name in enumerate(self.nodes)}
 
     def url(self, database: str) -> str:
         """How the nodes reach a database on `db`."""

@@ -83,23 +83,29 @@ class Siege:
         address = self.site.net.address["far"]
         self.social = MastodonServer(host=address)
         self.hook = WebhookReceiver(host=address)
-        self.phones = SmsGateway(preset="kannel", host=address)
+        # One for each machine: what comes to it was sent by that machine.
+        self.gateways = {
+            name: SmsGateway(preset="kannel", host=address, port=port)
+            for name, port in self.site.gateways.items()
+        }
         with contextlib.ExitStack() as stack:
-            for far in (self.social, self.hook, self.phones):
+            for far in (self.social, self.hook, *self.gateways.values()):
                 with self.site.net.inside("far"):
                     stack.enter_context(far)
-            self.phones.always(late(0.02))
+            for gateway in self.gateways.values():
+                gateway.always(late(0.02))
             yield
 
     def _document(self) -> dict[str, Any]:
         channels = {
             "social": mastodon(self.social),
             "hook": webhook(self.hook),
-            "sms": sms(self.phones),
+            "sms": sms(next(iter(self.gateways.values()))),
             "page": {"kind": "page"},
             "feed": {"kind": "feed"},
         }
-        channels["sms"]["suppliers"][0]["window"] = WINDOW
+        mine = f"http://{self.site.net.address['far']}:${{GATEWAY}}/cgi-bin/sendsms"
+        channels["sms"]["suppliers"][0] |= {"window": WINDOW, "url": mine}
         routes = [
             {"severity": "minor", "channels": ["social", "hook", "page", "feed"]},
             {"severity": "severe", "channels": ["sms"]},
@@ -148,13 +154,14 @@ class Siege:
 
     def under_way(self) -> None:
         """Wait until posts and letters are going out."""
-        self.phones.wait_for(lambda far: len(far.texts("sms")) >= READERS // 4)
+        wait_until(lambda: len(self.letters()) >= READERS // 4, self._state)
         self.social.wait_for(lambda far: len(far.texts("status")) >= 2)
 
-    def strike(self, how: Callable[[], object]) -> None:
-        """Do it while letters are under way."""
-        before = len(self.phones.effects)
-        self.phones.wait_for(lambda far: len(far.effects) >= before + WINDOW)
+    def strike(self, how: Callable[[], object], at: str = "") -> None:
+        """Do it while letters are under way; at a machine, while it sends some."""
+        gateway = self.gateways[at or self.site.nodes[0]]
+        before = len(gateway.effects)
+        gateway.wait_for(lambda far: len(far.effects) >= before + WINDOW)
         how()
 
     def next_post(self) -> float:
@@ -220,7 +227,21 @@ class Siege:
 
     def letters(self) -> list[Arrived]:
         """What came to the phones."""
-        return arrivals(list(self.phones.effects), "sms", "sms")
+        return [one for name in self.gateways for one in self._sent_by(name)]
+
+    def _sent_by(self, machine: str) -> list[Arrived]:
+        return arrivals(list(self.gateways[machine].effects), "sms", "sms")
+
+    def stale(self, machine: str, since: float) -> int:
+        """How many letters a machine sent after `since`, in epoch seconds, that another had sent or sends too."""
+        others = {
+            (one.label, one.to)
+            for name in self.gateways
+            if name != machine
+            for one in self._sent_by(name)
+        }
+        mine = (one for one in self._sent_by(machine) if one.at > since)
+        return sum((one.label, one.to) in others for one in mine)
 
     def judge(self, strikes: int = 1) -> list[str]:
         """What is wrong: nothing lost, in order; posts never twice, letters at most what was in flight when struck.

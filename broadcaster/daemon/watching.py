@@ -289,11 +289,12 @@ class Watch:
 
 
 def _span(by: timedelta) -> str:
-    """In the notation of the command line's spans: "9d 1h", "1h 0m 3s"."""
-    hours, seconds = divmod(by.seconds, 3600)
-    if by.days:
-        return f"{by.days}d {hours}h"
-    return f"{hours}h {seconds // 60}m {seconds % 60}s"
+    """As people say it, in the command line's letters: "9d 1h", "1h 0m", "4s"."""
+    seconds = round(by.total_seconds())
+    if seconds < 60:
+        return f"{seconds}s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours // 24}d {hours % 24}h" if hours >= 24 else f"{hours}h {minutes}m"
 
 
 def _there(directory: Path) -> Path:

@@ -96,8 +96,9 @@ class Town:
     def posts(self) -> int:
         return sum(request.method == "POST" for request in self.residents.requests)
 
-    def tried_since(self, before: int) -> bool:
-        return self.posts() > before
+    def tried_since(self, before: int, incident: str) -> bool:
+        """On a machine so slow that its time was over first, it was not tried, and that is right too."""
+        return self.posts() > before or self.state(incident) == "expired"
 
     def until_told(self, words: str) -> None:
         """Staff are told so, once."""
@@ -159,7 +160,7 @@ def test_a_clock_set_back_does_not_stop_the_housekeeping(town: Town) -> None:
     said = town.say("Strömmen är borta.", until=SOON, next=SOON)
     town.until_state("expired", said["incident"])
     assert {row["what"] for row in town.health()["degraded"]} >= {"clock"}
-    town.until_told("klocka ställdes tillbaka 1h 0m 0s")
+    town.until_told("klocka ställdes tillbaka 1h 0m")
 
 
 @pytest.mark.parametrize("hours", [-24, -1, 1] if SOAK else [-1], ids=str)
@@ -234,7 +235,7 @@ def test_a_process_that_stood_still_past_the_end_of_a_word_never_sends_it(town: 
         town.residents.always(unavailable(), method="POST")
         before = town.posts()
         words = [town.say(f"Läge i{number}u{which}.", until=SOON) for which in range(3)]
-        wait_until(partial(town.tried_since, before), town.tail)
+        wait_until(partial(town.tried_since, before, words[0]["incident"]), town.tail)
         assert town.daemon is not None
         town.daemon.signal(SIGSTOP)
         time.sleep(SOON.total_seconds() + 0.5)  # only time itself can pass by a process

@@ -235,6 +235,23 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
     assert watched.metric(*state) is None
 
 
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (timedelta(seconds=4.4), "4s"),
+        (timedelta(seconds=3599.6), "1h 0m"),
+        (timedelta(hours=23, minutes=59, seconds=59), "1d 0h"),
+        (timedelta(days=-270), "270d 0h"),
+    ],
+)
+def test_how_far_a_clock_jumped_is_said_without_false_seconds(
+    watched: Watched, by: timedelta, said: str
+) -> None:
+    watched.clock_jumped = by
+    [state] = [state for state in watched.watch.look() if state.what == "clock"]
+    assert state.values["span"] == said
+
+
 def test_what_only_the_watch_can_see_the_doctor_says_too(watched: Watched) -> None:
     clock = {"what": "clock", "where": "", "sentence": "Klockan ställdes tillbaka."}
     disk = {"what": "disk", "where": "page", "sentence": "Disken är full."}

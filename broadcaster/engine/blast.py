@@ -57,6 +57,7 @@ class Blast:
     Args:
         store: where watermark and outcomes go.
         adapter: the letter adapter; `attempt.supplier` says which gateway it shall use.
+        channel: the name of the letter channel.
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
         halted: says that the daemon is stopping.
@@ -68,12 +69,14 @@ class Blast:
         adapter: LetterAdapter,
         job: Job,
         attempt: Attempt,
+        channel: str,
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
     ) -> None:
         self._store, self._adapter, self._job, self._attempt = store, adapter, job, attempt
-        self._prefix, self._clock, self._halted = key_prefix, clock, halted
+        self._channel, self._prefix = channel, key_prefix
+        self._clock, self._halted = clock, halted
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
@@ -204,7 +207,7 @@ class Blast:
     def _letter(self, position: int, sealed: letters.Sealed) -> Letter | None:
         """The letter in the subscriber's language, or None when it cannot be written (noted as failed)."""
         try:
-            address = self._adapter.address(self._store.vault.open(sealed.channel, sealed.address))
+            address = self._address(sealed)
         except ValueError as error:
             self._row(position, "failed", "", str(error))
             return None
@@ -216,6 +219,11 @@ class Blast:
         subject, body = texts[language]
         key = f"{self._prefix}.{self._job.id}.{position}"
         return Letter(key=key, address=address, subject=subject, body=body, language=language)
+
+    def _address(self, sealed: letters.Sealed) -> str:
+        kept = self._store.vault.open(sealed.channel, sealed.address)
+        # Its own are kept as it wrote them at the import; to read a number again costs more than to send a letter.
+        return kept if sealed.channel == self._channel else self._adapter.address(kept)
 
     # ------------------------------------------------------------------------------------------------- what came of it
     def _note(self, letter: Letter, outcome: LetterOutcome) -> None:

@@ -133,6 +133,7 @@ class LetterLane(Lane):
                 self.adapter,
                 job,
                 attempt,
+                self.name,
                 self._prefix,
                 self.around.clock,
                 lambda: self._halted,

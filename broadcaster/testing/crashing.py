@@ -2,14 +2,8 @@
 
 One parent process imports everything once and forks a child for each life, so that a life costs milliseconds. The
 child is also the client: it says what it is ordered to and writes each answer down after it came, in a file that
-survives it. Nothing in the product knows of this: crash points are functions wrapped from outside. ::
-
-    with Lives(folder, configuration) as lives:
-        lives.live(orders, seconds=0.3)  # killed after 0.3 s
-        lives.live(
-            orders, point="post made, nothing written", count=4
-        )  # dies when the fourth post has been made
-        final = lives.live(orders, seconds=60.0, to_the_end=True)
+survives it; it hands in delivery reports as the inbound listener does. Nothing in the product knows of this: crash
+points are functions wrapped from outside. `broadcaster.testing.lives` is what a test speaks to.
 """
 
 from __future__ import annotations
@@ -18,31 +12,48 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from broadcaster.channel import Attempt, BoardAdapter, InboundRequest
 from broadcaster.daemon import starting
 from broadcaster.domain.delivery import FINAL, State
 from broadcaster.domain.incident import Kind, Severity
+from broadcaster.engine import blast, engine as engine_module
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.service import follow_up, status
 from broadcaster.service.commands import Command, Operator, Refused, Role
-from broadcaster.service.desk import Desk
+from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.once_only import say_once
-from broadcaster.store import StoreError
+from broadcaster.settings import Loaded
+from broadcaster.store import StoreError, dues, inbox
 from broadcaster.store.intents import Once
+from broadcaster.testing import boards, sabotage
 from broadcaster.testing.crashpoints import install
 from broadcaster.testing.history import Told
 
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
+AHEAD = 8
+"""How far a watermark goes in these lives: small, so that a handful of letters has many of them."""
+FLUSH = 2
+"""How many outcomes of letters are written down together."""
+WINDOW = 4
+"""How many letters a gateway is given at once."""
+IN_FLIGHT = AHEAD + WINDOW + 2 * FLUSH
+"""What a crash may leave in doubt: to the watermark, without an answer, and in a flush that runs or gathers."""
+PACE = 0.2
+"""Seconds between two rounds of housekeeping, for the lives are short."""
+
+PATIENCE = 4.0
+"""Seconds that a client waits for a wrong word to go out before it puts it right."""
 
 
 # ------------------------------------------------------------------------------------------------- what is said
@@ -50,7 +61,8 @@ CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
 class Order:
     """One thing the client shall say. ``about`` is the label of the incident's report, ``corrects`` that of the wrong one.
 
-    The label stands in the text, so that far ends show what arrived.
+    The label stands in the text, so that far ends show what arrived. ``next_in`` promises the next word in so many
+    seconds, ``at_in`` schedules this one. ``once_out`` waits until what it corrects has gone out everywhere, or a while.
     """
 
     label: str
@@ -58,6 +70,9 @@ class Order:
     severity: str
     about: str = ""
     corrects: str = ""
+    next_in: float = 0.0
+    at_in: float = 0.0
+    once_out: bool = False
 
 
 def note(order: Order, answer: Mapping[str, Any]) -> Told:
@@ -75,41 +90,72 @@ def note(order: Order, answer: Mapping[str, Any]) -> Told:
     )
 
 
-def read_told(path: Path) -> list[Told]:
-    """What the client was told, oldest first; a line torn by a kill is left out."""
+def lines_of(path: Path) -> list[str]:
+    """The whole lines of a file; one torn by a kill is left out."""
     if not path.exists():
         return []
     whole, _, _ = path.read_text("utf-8").rpartition("\n")
-    return [Told(**json.loads(line)) for line in whole.splitlines()]
+    return whole.splitlines()
+
+
+def read_told(path: Path) -> list[Told]:
+    """What the client was told, oldest first."""
+    return [Told(**json.loads(line)) for line in lines_of(path)]
 
 
 class Client:
     """Says what it is ordered to, once each over all lives, and writes down what it was answered."""
 
-    def __init__(self, desk: Desk, told: Path) -> None:
-        self._desk, self._path = desk, told
+    def __init__(self, desk: Desk, told: Path, handed: Path) -> None:
+        self._desk, self._path, self._handed_path = desk, told, handed
         self._known = {told.label: told for told in read_told(told)}
+        self._handed = set(lines_of(handed))
 
     def say(self, order: Order) -> None:
         """Say one thing, under its idempotency key, unless it was answered in an earlier life."""
         if order.label in self._known or (order.about and order.about not in self._known):
             return
-        answer = say_once(self._desk, CLIENT, self._command(order))
-        told = note(order, answer)
+        if order.once_out:
+            self._await_out(self._known[order.corrects])
+        told = note(order, say_once(self._desk, CLIENT, self._command(order)))
         self._known[order.label] = told
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(told)) + "\n")
+        _append(self._path, json.dumps(asdict(told)))
+
+    def _await_out(self, wrong: Told) -> None:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            rows = status.all_deliveries(self._desk, CLIENT, wrong.incident, "en")["items"]
+            waits = {State.WAITING, State.SENDING}
+            if not any(row["update"] == wrong.number and row["state"] in waits for row in rows):
+                return
+            time.sleep(0.02)
+
+    def hand_in(self, query: str) -> None:
+        """Store a delivery report as the inbound listener does, unless it was answered for in an earlier life."""
+        if query in self._handed:
+            return
+        now = starting.now()
+        came = InboundRequest(
+            method="GET", path="/in/sms", query=query, headers={}, body=b"", received_at=now
+        )
+        adapter: Any = self._desk.configuration.adapters["sms"]
+        adapter.verify(came)
+        self._desk.store.write(lambda connection: inbox.keep(connection, "sms", came)).result()
+        self._handed.add(query)
+        _append(self._handed_path, query)
 
     def _command(self, order: Order) -> Command:
-        kind = Kind(order.kind)
         wrong = self._known[order.corrects].number if order.corrects else None
+        now = starting.now()
         return Command(
-            kind=kind,
+            kind=Kind(order.kind),
             incident=self._known[order.about].incident if order.about else None,
             number=wrong,
             texts={"": f"Läge {order.label}."},
             area=() if order.about else ("norra-ekbyn",),
             severity=None if order.corrects else Severity(order.severity),
+            next=now + timedelta(seconds=order.next_in) if order.next_in else None,
+            at=now + timedelta(seconds=order.at_in) if order.at_in else None,
             once=Once(
                 token_id=CLIENT.token_id,
                 method="POST",
@@ -120,57 +166,73 @@ class Client:
         )
 
 
+def _append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
 # ---------------------------------------------------------------------------------------------------- one life
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What a child is to do: see `Lives.live`."""
+    """What a child is to do: see `broadcaster.testing.lives.Lives.live`."""
 
     config: str
     told: str
+    handed: str
     final: str
     orders: tuple[Order, ...]
+    receipts: tuple[str, ...]
     seconds: float
     point: str
     count: int
     to_the_end: bool
+    sabotage: str
 
     @classmethod
     def parse(cls, line: str) -> Life:
+        """The life that one line of JSON asks for."""
         row = json.loads(line)
-        return cls(**row | {"orders": tuple(Order(**order) for order in row["orders"])})
+        orders = tuple(Order(**order) for order in row["orders"])
+        return cls(**row | {"orders": orders, "receipts": tuple(row["receipts"])})
 
 
-async def _live(life: Life) -> None:
-    loaded, built = starting.configure(Path(life.config))
+async def _live(life: Life, loaded: Loaded, built: Configuration) -> None:
     store = starting.open_store(loaded.settings)
     desk = Desk(store=store, clock=starting.now, configuration=built)
     around = Surroundings(store, starting.now, "n1", lambda *_, **__: None)
-    engine = Engine(around, loaded.settings.mode, 1, follow_up.acts(desk))
+    head = loaded.settings.audit_head
+    engine = Engine(around, loaded.settings.mode, 1, follow_up.acts(desk), head)
     await engine.start(built.adapters, built.digest)
-    client = Client(desk, Path(life.told))
+    client = Client(desk, Path(life.told), Path(life.handed))
+    handing = asyncio.create_task(asyncio.to_thread(_hand_in, client, life.receipts))
     for order in life.orders:
         try:
             await asyncio.to_thread(client.say, order)
         except (Refused, StoreError) as error:
             print(f"{order.label}: {error}", flush=True)  # noqa: T201 - the child's log
-        await asyncio.sleep(0.01)
+    await handing
     if not life.to_the_end:
         await asyncio.Event().wait()  # until it is killed
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    while not await asyncio.to_thread(_all_final, desk, Path(life.final)):  # noqa: ASYNC110 - it can only be looked at
+        await asyncio.sleep(0.1)
 
-    def look() -> None:
-        if _all_final(desk, Path(life.final)):
-            loop.call_soon_threadsafe(over.set)
 
-    while not over.is_set():
-        await asyncio.to_thread(look)
-        await asyncio.wait([asyncio.create_task(over.wait())], timeout=0.1)
+def _hand_in(client: Client, receipts: tuple[str, ...]) -> None:
+    for query in receipts:
+        client.hand_in(query)
 
 
 def _all_final(desk: Desk, path: Path) -> bool:
     """Whether nothing is left to do; then what the client can see of it is written down."""
-    incidents = status.listing(desk, CLIENT, only_open=False, limit=500, cursor="")["items"]
+    if desk.read(lambda connection: inbox.waiting(connection, desk.clock())) or desk.read(_is_due):
+        return False
+    incidents, cursor = [], ""
+    while True:
+        page = status.listing(desk, CLIENT, only_open=False, limit=100, cursor=cursor)
+        incidents += page["items"]
+        cursor = page["next"]
+        if not cursor:
+            break
     rows = [
         row | {"incident": found["incident"]}
         for found in incidents
@@ -183,14 +245,49 @@ def _all_final(desk: Desk, path: Path) -> bool:
     return True
 
 
-def _child(life: Life) -> None:
+def _is_due(connection: Any) -> bool:
+    """Whether something will be due within a few seconds."""
+    at = dues.next_due_at(connection)
+    return at is not None and at < datetime.now(UTC) + timedelta(seconds=30)
+
+
+@cache
+def _configured(config: str) -> tuple[Loaded, Configuration]:
+    """Read and built once for all lives; the boards have drawn one page, which is what takes time in a first life."""
+    document = json.loads(Path(config).read_text("utf-8"))
+    attempt = Attempt(number=1, at=boards.NOW, not_after=boards.NOW, deadline=9.0)
+    with tempfile.TemporaryDirectory() as folder:
+        document["public"]["directory"] = f"{folder}/public"
+        aside = Path(folder, "broadcaster.yaml")
+        aside.write_text(json.dumps(document), "utf-8")
+        for adapter in starting.configure(aside)[1].adapters.values():
+            if isinstance(adapter, BoardAdapter):
+                adapter.show(boards.board(boards.power_cut()), attempt)
+    return starting.configure(Path(config))
+
+
+def _hurry() -> None:
+    """Housekeeping, retries and watermarks come soon."""
+    every: Any = vars(engine_module)["every"]
+
+    def soon(name: str, seconds: float, *rest: Any, **more: Any) -> Any:
+        return every(name, PACE if seconds < 5 else seconds, *rest, **more)
+
+    vars(engine_module)["every"] = soon
+    vars(blast).update(AHEAD=AHEAD, FLUSH_ROWS=FLUSH)
+    Lane.chance = staticmethod(lambda: 0.05)  # type: ignore[method-assign]  # retries come soon
+
+
+def _child(life: Life, loaded: Loaded, built: Configuration) -> None:
     """Run one life in a fresh fork, and never return."""
     code = 1
     try:
-        Lane.chance = staticmethod(lambda: 0.05)  # type: ignore[method-assign]  # retries come soon
+        _hurry()
+        if life.sabotage:
+            sabotage.install(life.sabotage)
         if life.point:
             install(life.point, life.count)
-        asyncio.run(_live(life))
+        asyncio.run(_live(life, loaded, built))
         code = 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must see a child that failed
         print(f"a life failed: {error!r}", flush=True)  # noqa: T201 - the child's log
@@ -207,102 +304,26 @@ def _reap(pid: int, seconds: float) -> str:
             if os.WIFSIGNALED(how):
                 return "killed at its point"
             return "ended" if os.WEXITSTATUS(how) == 0 else "failed"
-        time.sleep(0.005)
+        time.sleep(0.003)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return "killed by the clock"
 
 
 def main() -> None:
-    """Fork a life for each line of JSON on standard input; answer with a line that says how it ended."""
+    """Fork a life for each line of JSON on standard input; answer with a line that says when and how it ended."""
     for line in sys.stdin:
         life = Life.parse(line)
+        known = _configured(life.config)
         sys.stdout.flush()
+        began = time.time()
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-            _child(life)
-        print(_reap(pid, life.seconds), flush=True)  # noqa: T201 - the answer to who started us
-
-
-class Lives:
-    """The lives of one broadcaster over one store, one after another.
-
-    ``log`` is where the children write; ``told`` what the client was answered.
-    """
-
-    def __init__(self, folder: Path, document: Mapping[str, Any]) -> None:
-        self._config, self._final = folder / "broadcaster.yaml", folder / "final.json"
-        self._config.write_text(json.dumps(document), "utf-8")
-        self.told_path, self.log = folder / "told.jsonl", folder / "lives.log"
-        self.endings: list[str] = []
-        self._parent: subprocess.Popen[str]
-
-    def __enter__(self) -> Self:
-        with self.log.open("a") as log:
-            self._parent = subprocess.Popen(
-                [sys.executable, "-m", "broadcaster.testing.crashing"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._parent.communicate(timeout=30)
-
-    @property
-    def kills(self) -> int:
-        """How many lives were killed so far."""
-        return sum(ending.startswith("killed") for ending in self.endings)
-
-    def live(
-        self,
-        orders: Sequence[Order],
-        *,
-        seconds: float,
-        point: str = "",
-        count: int = 1,
-        to_the_end: bool = False,
-    ) -> str:
-        """Live once: say what was not answered yet, and carry it out until killed.
-
-        Args:
-            seconds: after which it is killed, wherever it is.
-            point: where it dies before that, the ``count``-th time it comes by.
-            to_the_end: whether it ends by itself when everything is final.
-        """
-        life = Life(
-            str(self._config),
-            str(self.told_path),
-            str(self._final),
-            tuple(orders),
-            seconds,
-            point,
-            count,
-            to_the_end,
-        )
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        self._parent.stdin.write(json.dumps(asdict(life)) + "\n")
-        self._parent.stdin.flush()
-        self.endings.append(self._parent.stdout.readline().strip())
-        return self.endings[-1]
-
-    def told(self) -> list[Told]:
-        """What the client was told."""
-        return read_told(self.told_path)
-
-    def final(self) -> list[dict[str, Any]]:
-        """How every delivery stood when all was over, as the client could see it."""
-        rows: list[dict[str, Any]] = json.loads(self._final.read_text("utf-8"))
-        return rows
+            _child(life, *known)
+        how = _reap(pid, life.seconds)
+        said = {"began": began, "ended": time.time(), "how": how}
+        print(json.dumps(said), flush=True)  # noqa: T201 - the answer to who started us
 
 
 if __name__ == "__main__":

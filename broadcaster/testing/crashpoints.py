@@ -1,4 +1,7 @@
-"""Named points at which a process dies on purpose: functions of store and engine, wrapped from outside."""
+"""Named points at which a process dies on purpose: functions of store, service and engine, wrapped from outside.
+
+Every step from an accept to what the far end shows has one before and one after it, where that makes a difference.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +11,155 @@ import inspect
 import itertools
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """One call of a function that is a point; ``answer`` is None before it."""
+
+    args: tuple[Any, ...]
+    rest: Mapping[str, Any]
+    answer: Any = None
+
+
+Only = Callable[[Passing], bool]
+
+
+def _something(passing: Passing) -> bool:
+    """It found something to do."""
+    return bool(passing.answer)
+
+
+def _calls(method: str) -> Only:
+    """A call of this method of an adapter."""
+    return lambda passing: getattr(passing.args[1], "__name__", "") == method
+
+
+def _manifest(passing: Passing) -> bool:
+    return bool(passing.rest.get("durable"))
+
+
+def _body(passing: Passing) -> bool:
+    return not _manifest(passing)
+
+
+def _grace(passing: Passing) -> bool:
+    return bool(passing.args[1].what == "grace")
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
-    """A function and whether a life ends after it (or before). ``method``: only for calls of this adapter method."""
+    """A function and whether a life ends after it (or before).
+
+    ``only`` says which of its calls count, ``store`` over which database; ``needs`` what must be said for it to be passed.
+    """
 
     module: str
     path: str
     after: bool = True
-    method: str = ""
+    only: Only | None = None
+    store: str = ""
+    needs: str = "report"
 
+
+_CALL = ("engine.calls", "Slots.call")
+_TREE = "bundle.disk"
 
 POINTS: Mapping[str, Point] = {
+    # accept, commit, answer
+    "accept about to be written": Point("store.accepting", "accept", after=False),
     "accept written, not committed": Point("store.accepting", "accept"),
-    "committed on SQLite, not answered": Point("store.writer", "SqliteWriter._commit"),
-    "committed on PostgreSQL, not answered": Point("store.writer", "PostgresWriter._run"),
-    "claim written": Point("store.claiming", "claim"),
-    "attempt written": Point("store.deliveries", "begin_attempt"),
-    "post about to be made": Point("engine.calls", "Slots.call", after=False, method="post"),
-    "post made, nothing written": Point("engine.calls", "Slots.call", method="post"),
-    "post looked for, nothing written": Point("engine.calls", "Slots.call", method="find"),
-    "letters sent, job open": Point("engine.calls", "Slots.call", method="send"),
+    "answer kept, not committed": Point("store.once", "remember"),
+    "committed on SQLite, not answered": Point(
+        "store.writer", "SqliteWriter._commit", store="sqlite"
+    ),
+    "committed on PostgreSQL, not answered": Point(
+        "store.writer", "PostgresWriter._run", store="postgresql"
+    ),
+    "answered, not heard": Point("service.desk", "Desk.write"),
+    # release
+    "release about to be written": Point("store.releasing", "release", after=False),
+    "release written, not committed": Point("store.releasing", "release"),
+    "scheduled word released, not committed": Point(
+        "store.releasing", "release_held", needs="scheduled"
+    ),
+    # expand, claim
+    "audience about to be expanded": Point("store.expanding", "expand", after=False),
+    "audience expanded, not committed": Point("store.expanding", "expand"),
+    "claim about to be written": Point("store.claiming", "claim", after=False),
+    "claim written, not committed": Point("store.claiming", "claim", only=_something),
+    "job claimed, not committed": Point("store.letters", "claim_job", only=_something),
+    # intent
+    "attempt about to be written": Point("store.deliveries", "begin_attempt", after=False),
+    "attempt written, not committed": Point("store.deliveries", "begin_attempt"),
+    "watermark about to be written": Point("store.letters", "advance", after=False),
+    "watermark written, not committed": Point("store.letters", "advance"),
+    # call
+    "post about to be made": Point(*_CALL, after=False, only=_calls("post")),
+    "post made, nothing written": Point(*_CALL, only=_calls("post")),
+    "post about to be looked for": Point(*_CALL, after=False, only=_calls("find"), needs="doubt"),
+    "post looked for, nothing written": Point(*_CALL, only=_calls("find"), needs="doubt"),
+    "post about to be amended": Point(*_CALL, after=False, only=_calls("amend"), needs="five"),
+    "post amended, nothing written": Point(*_CALL, only=_calls("amend"), needs="five"),
+    "post about to be withdrawn": Point(*_CALL, after=False, only=_calls("withdraw"), needs="five"),
+    "post withdrawn, nothing written": Point(*_CALL, only=_calls("withdraw"), needs="five"),
+    "letters about to be sent": Point(*_CALL, after=False, only=_calls("send")),
+    "letters sent, job open": Point(*_CALL, only=_calls("send")),
+    "board about to be shown": Point(*_CALL, after=False, only=_calls("show")),
+    "board shown, nothing written": Point(*_CALL, only=_calls("show")),
+    # outcome
     "outcome about to be written": Point("store.deliveries", "end_attempt", after=False),
+    "outcome half written": Point("store.deliveries", "end_attempt"),
     "outcome written, not committed": Point("store.deliveries", "end_step"),
+    "delivery about to be ended": Point("store.moving", "end", after=False),
     "delivery ended, not committed": Point("store.moving", "end"),
-    "audience expanded": Point("store.expanding", "expand"),
-    "watermark written": Point("store.letters", "advance"),
     "letters about to be flushed": Point("store.tallying", "flush_rows", after=False),
     "letters flushed, not committed": Point("store.tallying", "flush_rows"),
+    "job about to be ended": Point("store.letters", "end_job", after=False),
     "job ended, not committed": Point("store.letters", "end_job"),
-    "blast finished, not committed": Point("store.finishing", "finish"),
+    "blast finished, not committed": Point("store.finishing", "finish", only=_something),
+    # manifest
+    "body staged": Point(_TREE, "Tree.stage", only=_body),
+    "manifest about to be staged": Point(_TREE, "Tree.stage", after=False, only=_manifest),
+    "manifest staged, not renamed": Point(_TREE, "Tree.stage", only=_manifest),
+    "manifest renamed, bodies not": Point(_TREE, "Tree.settle", only=_manifest),
+    "body renamed, others not": Point(_TREE, "Tree.settle", only=_body),
+    "old file dropped": Point(_TREE, "Tree.drop"),
+    "revision noted, not committed": Point("store.nodes", "shown"),
+    # the audit chain
+    "chain about to be sealed": Point("store.audit", "seal", after=False),
+    "chain sealed, not committed": Point("store.audit", "seal", only=_something),
+    "head about to be exported": Point("store.audit", "export_head", after=False),
+    "head exported": Point("store.audit", "export_head"),
+    # what is due
+    "due row claimed, not committed": Point(
+        "store.dues", "claim", only=_something, needs="promise"
+    ),
+    "holding said, due row open": Point(
+        "store.dues", "settle", after=False, only=_grace, needs="promise"
+    ),
+    "due row settled, not committed": Point("store.dues", "settle", needs="promise"),
+    # what comes in
+    "receipt about to be stored": Point("store.inbox", "keep", after=False, needs="receipts"),
+    "receipt stored, not committed": Point("store.inbox", "keep", needs="receipts"),
+    "receipt about to be matched": Point("store.reports", "match", after=False, needs="receipts"),
+    "receipt matched, not committed": Point("store.reports", "match", needs="receipts"),
+    "receipt settled, not committed": Point("store.inbox", "done", needs="receipts"),
+    # the next start
+    "node about to be registered": Point("store.nodes", "register", after=False),
     "taken back after a crash": Point("store.deliveries", "take_back_own"),
 }
 """Where a life can end, by name."""
+
+
+def points_of(url: str) -> list[str]:
+    """The points that a life over this store can pass."""
+    kind = "sqlite" if url.startswith("sqlite") else "postgresql"
+    return [name for name, point in POINTS.items() if point.store in ("", kind)]
 
 
 def die() -> None:
@@ -55,44 +170,53 @@ def die() -> None:
 def install(name: str, count: int) -> None:
     """Let this process die the ``count``-th time it passes the point. Raises KeyError for an unknown one."""
     point = POINTS[name]
-    owner: Any = importlib.import_module(f"broadcaster.{point.module}")
-    *inside, last = point.path.split(".")
-    for part in inside:
-        owner = getattr(owner, part)
     passed = itertools.count(1)
 
-    def pass_by(arguments: tuple[Any, ...]) -> None:
-        method = getattr(arguments[1], "__name__", "") if point.method else ""
-        if method == point.method and next(passed) == count:
+    def pass_by(passing: Passing) -> None:
+        if (point.only is None or point.only(passing)) and next(passed) == count:
             die()
 
-    setattr(owner, last, _wrapped(getattr(owner, last), pass_by, after=point.after))
+    replace(point.module, point.path, lambda function: _wrapped(function, pass_by, point.after))
 
 
-def _wrapped(
-    function: Callable[..., Any], pass_by: Callable[[tuple[Any, ...]], None], *, after: bool
-) -> Callable[..., Any]:
+def replace(
+    module: str, path: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    """Put another function in the place of one of the product, wherever a module of it knows it by name."""
+    owner: Any = importlib.import_module(f"broadcaster.{module}")
+    *inside, last = path.split(".")
+    for part in inside:
+        owner = getattr(owner, part)
+    known = getattr(owner, last)
+    made = make(known)
+    setattr(owner, last, made)
+    for found in [one for name, one in sys.modules.items() if name.startswith("broadcaster.")]:
+        for name in [name for name, held in vars(found).items() if held is known]:
+            setattr(found, name, made)
+
+
+def _wrapped(function: Callable[..., Any], pass_by: Callable[[Passing], None], after: bool) -> Any:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def awaited(*args: Any, **rest: Any) -> Any:
             if not after:
-                pass_by(args)
+                pass_by(Passing(args, rest))
             try:
                 return await function(*args, **rest)
             finally:
                 if after:
-                    pass_by(args)
+                    pass_by(Passing(args, rest))
 
         return awaited
 
     @functools.wraps(function)
     def called(*args: Any, **rest: Any) -> Any:
         if not after:
-            pass_by(args)
+            pass_by(Passing(args, rest))
         answer = function(*args, **rest)
         if after:
-            pass_by(args)
+            pass_by(Passing(args, rest, answer))
         return answer
 
     return called

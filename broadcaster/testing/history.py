@@ -257,6 +257,10 @@ def _explained(
     """Which copies a crash explains, each crash no more than were in flight: those that came soonest first."""
     found: set[int] = set()
     for at in crashes:
-        between = (n for n, (first, again) in enumerate(extra) if first.at <= at <= again.at)
+        between = (
+            n
+            for n, (first, again) in enumerate(extra)
+            if first.at - TRAVEL_SECONDS <= at <= again.at
+        )
         found.update([n for n in between if n not in found][:in_flight])
     return found

@@ -1,113 +1,23 @@
-"""Killed again and again, at random times and at every named point: nothing accepted is lost, nothing comes twice."""
+"""Killed where it hurts most: a post or a letter that is out and not written down; and a product broken on purpose."""
 
 from __future__ import annotations
 
-import os
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broadcaster.engine.blast import AHEAD
+from broadcaster.daemon import offline
 from broadcaster.store import Store
 from broadcaster.testing.builders import KEY, subscribe
-from broadcaster.testing.crashing import Lives, Order
-from broadcaster.testing.crashpoints import POINTS
-from broadcaster.testing.history import arrivals, duplicates, judge
+from broadcaster.testing.crashing import Order
+from broadcaster.testing.history import STOP_SECONDS, Rule, arrivals, duplicates, judge
+from broadcaster.testing.lives import ENDED, KILLED_AT_ITS_POINT, Lives
+from broadcaster.testing.published import judge_looks, look, shown
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
-from broadcaster.testing.servers import (
-    MastodonServer,
-    SmsGateway,
-    WebhookReceiver,
-    late,
-    performed_not_answered,
-)
+from broadcaster.testing.servers import FarEnd, MastodonServer, SmsGateway, WebhookReceiver
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(3600)]
-SOAK = bool(os.environ.get("SOAK"))
-INCIDENTS = 60 if SOAK else 8
-RANDOM_KILLS = 400 if SOAK else 6
-ROUNDS = 12 if SOAK else 1
-READERS = 120
-
-
-def orders() -> list[Order]:
-    """Each update milder than the one before, so that none supersedes another; one corrected, one retracted."""
-    said = []
-    for number in range(1, INCIDENTS + 1):
-        first = f"i{number}u1"
-        severities = (
-            ["severe", "moderate", "minor"] if number % 2 else ["extreme", "severe", "minor"]
-        )
-        said += [
-            Order(first, "report", severities[0]),
-            Order(f"i{number}u2", "update", severities[1], first),
-            Order(f"i{number}u3", "correction", severities[1], first, f"i{number}u2"),
-            Order(f"i{number}u4", "update", severities[2], first),
-            Order(f"i{number}u5", "retraction", severities[2], first, f"i{number}u4"),
-        ]
-    return said
-
-
-def plan(dice: random.Random, names: list[str]) -> list[dict[str, Any]]:
-    """The lives: each point, soon or a little later, and kills by the clock between them."""
-    lives: list[dict[str, Any]] = [
-        {"point": name, "count": dice.randint(1, 3), "seconds": 1.5} for name in names * ROUNDS
-    ]
-    # After a post is made and before it is written down is where duplicates are born.
-    lives += [
-        {"point": "post made, nothing written", "count": count, "seconds": 1.5}
-        for count in (1, 2, 3, 4) * ROUNDS
-    ]
-    lives += [{"seconds": dice.uniform(0.25, 1.2)} for _ in range(RANDOM_KILLS)]
-    dice.shuffle(lives)
-    return lives
-
-
-def test_killed_again_and_again_nothing_is_lost_and_nothing_comes_twice(
-    store_url: str, tmp_path: Path
-) -> None:
-    seed = random.randrange(10**6)
-    dice = random.Random(seed)
-    other = "PostgreSQL" if store_url.startswith("sqlite") else "SQLite"
-    with (
-        MastodonServer() as social,
-        WebhookReceiver() as hook,
-        SmsGateway(preset="kannel") as phones,
-    ):
-        social.always(performed_not_answered(), method="POST", every=7)
-        hook.always(performed_not_answered(), method="POST", every=5)
-        phones.always(late(0.02), every=3)
-        channels = {"social": mastodon(social), "hook": webhook(hook), "sms": sms(phones)}
-        store = Store(store_url, KEY)
-        subscribe(store, "sms", numbers(READERS))
-        store.close()
-        said = orders()
-        with Lives(tmp_path, configuration(tmp_path, channels, url=store_url)) as lives:
-            planned = plan(dice, [name for name in POINTS if other not in name])
-            for number, life in enumerate(planned, start=1):
-                # In every life there is something new to say, down to the last.
-                lives.live(said[: number * len(said) // len(planned)], **life)
-            ending = lives.live(said, seconds=120.0, to_the_end=True)
-        told, final = lives.told(), lives.final() if ending == "ended" else []
-        posts = arrivals(list(social.effects), "status")
-        hooks = arrivals(list(hook.effects), "webhook")
-        letters = arrivals(list(phones.effects), "sms")
-    what = f"seed {seed}, {lives.kills} kills, {len(told)} told, log {lives.log}"
-    assert ending == "ended", what
-    assert "failed" not in lives.endings, what
-    assert lives.kills >= 25
-    assert [one.label for one in told] == [order.label for order in said], what
-
-    flagged = _flagged(final, {(one.incident, one.number): one.label for one in told})
-    # A post has a handle, a webhook its id: no reader sees them twice. Letters are repeated only where life
-    # depends on them, and then at most what was in flight.
-    assert judge(told, posts) == judge(told, hooks) == [], what
-    most = lives.kills * min(AHEAD, READERS)
-    assert judge(told, letters, readers=numbers(READERS), flagged=flagged, in_flight=most) == []
-    extreme = {one.label for one in told if one.severity == "extreme"}
-    assert set(duplicates(letters)) <= extreme, what
 
 
 def _flagged(final: list[dict[str, Any]], labels: dict[tuple[str, int], str]) -> dict[str, int]:
@@ -129,7 +39,8 @@ def test_a_post_made_and_not_written_down_is_found_and_not_made_again(tmp_path: 
             ending = lives.live(said, seconds=60.0, to_the_end=True)
         posts = arrivals(list(social.effects), "status")
         told = lives.told()
-    assert lives.endings == ["killed at its point"] * len(said) + ["ended"], ending
+    hows = [death.how for death in lives.deaths]
+    assert hows == [KILLED_AT_ITS_POINT] * len(said) + [ENDED], ending
     assert judge(told, posts) == []
 
 
@@ -148,8 +59,140 @@ def test_a_letter_sent_and_not_written_down_is_sent_again_only_where_life_depend
             ending = lives.live(said, seconds=60.0, to_the_end=True)
         letters = arrivals(list(phones.effects), "sms")
         told, final = lives.told(), lives.final()
-    assert ending == "ended"
+    assert ending.how == ENDED
     flagged = _flagged(final, {(one.incident, one.number): one.label for one in told})
     assert flagged["i1u1"] == 0
     assert judge(told, letters, readers=numbers(20), flagged=flagged, in_flight=40) == []
     assert set(duplicates(letters)) == {"i1u1"}
+
+
+# ---------------------------------------------------------------------------------------------- broken on purpose
+LAST = 60.0
+
+
+FIRST = Order("i1u1", "report", "severe")
+SECOND = Order("i1u2", "update", "moderate", "i1u1")
+TAKEN_BACK = Order("i1u2", "retraction", "severe", "i1u1", "i1u1")
+
+
+def rules(run: Lives, far: FarEnd, kind: str, readers: list[str]) -> set[Rule]:
+    """What the checker says after a last life that ended by itself."""
+    assert run.deaths[-1].how == ENDED, run.log.read_text("utf-8")[-2000:]
+    came = arrivals(list(far.effects), kind)
+    return {one.rule for one in judge(run.told(), came, readers=readers)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "point"),
+    [
+        ("answered and never committed", "answered, not heard"),
+        ("outcome written before the call", "post about to be made"),
+    ],
+)
+def test_what_is_lost_by_a_broken_product_is_noticed(
+    broken: str, point: str, tmp_path: Path
+) -> None:
+    with WebhookReceiver() as hook:
+        document = configuration(tmp_path, {"hook": webhook(hook)})
+        with Lives(tmp_path, document) as run:
+            count = 2 if broken.startswith("answered") else 1
+            orders = [FIRST, Order("i2u1", "report", "minor")]
+            run.live(orders, seconds=LAST, point=point, count=count, sabotage=broken)
+            run.live(orders, seconds=LAST, to_the_end=True)
+        assert rules(run, hook, "webhook", [""]) == {Rule.LOST}
+
+
+def test_a_watermark_that_is_not_written_is_noticed(tmp_path: Path) -> None:
+    with SmsGateway(preset="kannel") as phones:
+        document = configuration(tmp_path, {"sms": sms(phones)})
+        store = Store(document["store"]["url"], KEY)
+        subscribe(store, "sms", numbers(20))
+        store.close()
+        point, broken = "letters about to be flushed", "watermark not written"
+        with Lives(tmp_path, document) as run:
+            run.live([FIRST], seconds=LAST, point=point, sabotage=broken)
+            run.live([FIRST], seconds=LAST, to_the_end=True)
+        assert rules(run, phones, "sms", numbers(20)) == {Rule.DUPLICATE}
+
+
+def test_a_post_in_doubt_that_is_not_looked_for_is_noticed(tmp_path: Path) -> None:
+    with MastodonServer(honours_idempotency=False) as social:
+        document = configuration(tmp_path, {"social": mastodon(social)})
+        broken = "what is in doubt counts as not made"
+        with Lives(tmp_path, document) as run:
+            died = run.live([FIRST], seconds=LAST, point="post made, nothing written")
+            assert died.how == KILLED_AT_ITS_POINT
+            run.live([FIRST], seconds=LAST, to_the_end=True, sabotage=broken)
+        assert rules(run, social, "status", [""]) == {Rule.DUPLICATE}
+
+
+def until_told(run: Lives, orders: list[Order], sabotage: str = "") -> None:
+    """Live until the client was told of everything, with far ends that cannot be reached."""
+    for _ in range(10):
+        run.live(orders, seconds=2.5, sabotage=sabotage)
+        if len(run.told()) == len(orders):
+            return
+    raise TimeoutError(run.log.read_text("utf-8")[-2000:])
+
+
+def test_words_that_overtake_each_other_are_noticed(tmp_path: Path) -> None:
+    with WebhookReceiver() as hook:
+        document = configuration(tmp_path, {"hook": webhook(hook)})
+        with Lives(tmp_path, document) as run:
+            hook.stop()
+            until_told(run, [FIRST, SECOND])
+            hook.start()
+            run.live([FIRST, SECOND], seconds=LAST, to_the_end=True, sabotage="newest first")
+        assert rules(run, hook, "webhook", [""]) == {Rule.OUT_OF_ORDER}
+
+
+def test_a_retraction_that_stops_nothing_is_noticed(tmp_path: Path) -> None:
+    said = [FIRST, TAKEN_BACK]
+    with WebhookReceiver() as hook:
+        document = configuration(tmp_path, {"hook": webhook(hook)})
+        with Lives(tmp_path, document) as run:
+            hook.stop()
+            until_told(run, said, "retraction stops nothing")
+            run.live(said, seconds=STOP_SECONDS + 0.5)
+            hook.start()
+            run.live(said, seconds=LAST, to_the_end=True)
+        assert rules(run, hook, "webhook", [""]) == {Rule.AFTER_RETRACTION}
+
+
+def test_a_body_that_is_there_before_its_manifest_is_noticed(tmp_path: Path) -> None:
+    document = configuration(tmp_path, {"page": {"kind": "page"}})
+    point, broken = "manifest about to be staged", "bodies before the manifest"
+    with Lives(tmp_path, document) as run:
+        run.live([FIRST], seconds=LAST, to_the_end=True)
+        before = look(tmp_path / "public", "page")
+        assert run.live([FIRST, SECOND], seconds=LAST, point=point, sabotage=broken).was_killed
+        after = look(tmp_path / "public", "page")
+    assert judge_looks(run.told(), [before]) == []
+    assert {one.rule for one in judge_looks(run.told(), [before, after])} == {Rule.TORN}
+
+
+def test_what_is_published_must_not_fall_back_nor_stay_behind(tmp_path: Path) -> None:
+    document = configuration(tmp_path, {"page": {"kind": "page"}})
+    public = tmp_path / "public"
+    with Lives(tmp_path, document) as run:
+        run.live([FIRST], seconds=LAST, to_the_end=True)
+        first = look(public, "page")
+        showed = shown(public, first, "index.html")
+        run.live([FIRST, SECOND], seconds=LAST, to_the_end=True)
+        second = look(public, "page")
+    told = run.told()
+    assert judge_looks(told, [first, second], shown(public, second, "index.html")) == []
+    assert {one.rule for one in judge_looks(told, [second, first])} == {Rule.BACKWARDS}
+    assert {one.rule for one in judge_looks(told, [first], showed)} == {Rule.STALE}
+
+
+def test_a_chain_of_seals_that_holds_nothing_is_noticed(tmp_path: Path) -> None:
+    with WebhookReceiver() as hook:
+        document = configuration(
+            tmp_path, {"hook": webhook(hook)}, audit_head=str(tmp_path / "head")
+        )
+        with Lives(tmp_path, document) as run:
+            broken = "seals that chain nothing"
+            point = "head exported"
+            assert run.live([FIRST], seconds=LAST, point=point, sabotage=broken).was_killed
+            assert offline.verify_audit(run.config) != []

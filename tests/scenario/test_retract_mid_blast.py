@@ -121,8 +121,10 @@ class Town:
 
 
 @contextmanager
-def town(folder: Path, url: str = "", gateways: int = 1, **more: Any) -> Iterator[Town]:
-    """Page, Mastodon, a webhook and SMS; the first gateway stands behind a proxy."""
+def town(
+    folder: Path, url: str = "", gateways: int = 1, rate: float = 0.0, **more: Any
+) -> Iterator[Town]:
+    """Page, Mastodon, a webhook and SMS; the first gateway stands behind a proxy and takes `rate` letters a second."""
     with ExitStack() as stack:
         phones = tuple(stack.enter_context(SmsGateway(preset="kannel")) for _ in range(gateways))
         for far in phones:
@@ -132,7 +134,7 @@ def town(folder: Path, url: str = "", gateways: int = 1, **more: Any) -> Iterato
         proxy = stack.enter_context(FaultProxy(phones[0].port))
         hook_proxy = stack.enter_context(FaultProxy(hook.port))
         block = sms(*phones, **more)
-        block["suppliers"][0]["url"] = f"{proxy.url}/cgi-bin/sendsms"
+        block["suppliers"][0] |= {"url": f"{proxy.url}/cgi-bin/sendsms", "rate": rate}
         channels = {
             "page": {"kind": "page"},
             "social": mastodon(social),
@@ -195,6 +197,18 @@ def test_a_retraction_in_the_middle_of_a_blast_stops_it(
         # Whoever had it, and nobody else, is told.
         had = {e.to for e in here.sms_effects() if wrong in e.text}
         assert {e.to for e in here.sms_effects() if label in e.text} == had
+
+
+def test_a_job_is_stopped_in_its_middle_where_the_gateway_is_slow(
+    store_url: str, tmp_path: Path
+) -> None:
+    with town(tmp_path, store_url, rate=40.0) as here:
+        wrong = here.say()
+        here.wait_for_letters(wrong, 60)
+        label = here.say(Kind.RETRACTION, corrects=wrong)
+        here.ended(2)
+        judge_times(here, wrong, label, f"{store_url.partition(':')[0]} 40 letters a second")
+        assert here.problems() == []
 
 
 def test_a_retraction_gets_past_a_gateway_that_hangs(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def begin_logging(
     root.setLevel(level.upper())
     for chatty in ("alembic", "urllib3", "tweepy", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # While the store waits it warns every second that a tick was left out; that the store waits is told as such.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 class Metrics:

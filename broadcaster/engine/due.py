@@ -1,19 +1,15 @@
-"""The clock hand: looks at the store when the next row is due. What is due, and whether, stands there.
-
-All waiting is by the loop's monotonic clock: a wall clock that is set back or forward stalls nothing and floods nothing.
-"""
+"""The clock hand: looks at the store when the next row is due. What is due, and whether, stands there."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
 
 import structlog
 
 from broadcaster.engine.lane import Surroundings
+from broadcaster.engine.ticking import Ticker
 from broadcaster.store import StoreError, dues
 from broadcaster.store.dues import Due
 
@@ -31,26 +27,19 @@ class DueClaimer:
             of it in a few words. They belong to the service; the composition root hands them in.
     """
 
-    def __init__(self, around: Surroundings, acts: Mapping[str, Act]) -> None:
-        self._around, self._acts = around, acts
-        self._woken = asyncio.Event()
+    def __init__(self, around: Surroundings, ticker: Ticker, acts: Mapping[str, Act]) -> None:
+        self._around, self._ticker, self._acts = around, ticker, acts
+        self._looking = self._again = False
 
     def look(self) -> None:
-        """Look for due rows now. Only from the loop's thread."""
-        self._woken.set()
+        """Look for due rows now; afterwards the hand is set to the next one."""
+        if self._looking:
+            self._again = True  # what is being looked at now may have been read before this came
+        else:
+            self._set(0)
 
-    async def run(self) -> NoReturn:
-        """Claim and act until cancelled."""
-        while True:
-            self._woken.clear()  # what is written from here on may be missed by this turn: it sets it again
-            wait = await self._turn()
-            with contextlib.suppress(TimeoutError):
-                # `wait_for` of Python 3.11 may swallow the cancellation.
-                async with asyncio.timeout(wait):
-                    await self._woken.wait()
-
-    async def _turn(self) -> float:
-        """Do what is due; the seconds until the next look."""
+    async def _turn(self) -> None:
+        self._looking, self._again = True, False
         next_at = None
         try:
             await self._claim()
@@ -60,9 +49,12 @@ class DueClaimer:
         except Exception:
             # The hand must go on: it is looked again in a few seconds.
             log.exception("looking for due rows stumbled")
-        return self._wait(next_at)
+        finally:
+            self._looking = False
+        self._set(0 if self._again else self._wait(next_at))
 
     def _wait(self, next_at: datetime | None) -> float:
+        """Seconds until the next look."""
         if next_at is None:
             return LATEST_LOOK
         seconds = (next_at - self._around.clock()).total_seconds()
@@ -87,15 +79,5 @@ class DueClaimer:
             self._around.store.write(lambda connection: dues.settle(connection, due, now, outcome))
         )
 
-
-async def every(
-    name: str, seconds: float, work: Callable[[], Awaitable[Any]], *, first: float | None = None
-) -> NoReturn:
-    """Housekeeping at a steady pace, the first time after `first` seconds, until cancelled; no turn starts before the last has ended."""
-    await asyncio.sleep(seconds if first is None else first)
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("housekeeping stumbled", what=name)
-        await asyncio.sleep(seconds)
+    def _set(self, seconds: float) -> None:
+        self._ticker.after("due", seconds, self._turn)

@@ -16,10 +16,11 @@ from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
 from broadcaster.engine import fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
-from broadcaster.engine.due import Act, DueClaimer, every
+from broadcaster.engine.due import Act, DueClaimer
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
+from broadcaster.engine.ticking import Ticker
 from broadcaster.store import (
     Rank,
     StoreError,
@@ -68,8 +69,8 @@ class Engine:
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
         self._stopped = False
-        self._due = DueClaimer(around, acts)
-        self._housekeeping: tuple[asyncio.Task[Any], ...] = ()
+        self._ticker = Ticker()
+        self._due = DueClaimer(around, self._ticker, acts)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self, adapters: Mapping[str, Any], config_digest: str) -> timedelta | None:
@@ -92,17 +93,14 @@ class Engine:
         set_back = await asyncio.wrap_future(self.around.store.write(work))
         self.lanes = {name: self._open(name, adapter) for name, adapter in adapters.items()}
         self.around.store.on_wake(self._wake_from_any_thread)
-        self._housekeeping = tuple(
-            asyncio.create_task(work)
-            for work in (
-                self._due.run(),
-                every("tend", 1.0, self._tend),
-                every("understand", 1.0, self._understand),
-                every("sweep", 2.0, self._sweep),
-                every("forget", 3600.0, self._forget),
-                every("probe", 300.0, self.probe, first=0.0),
-            )
-        )
+        self._ticker.start()
+        self._due.look()
+        self._ticker.every("tend", 1.0, self._tend)
+        self._ticker.every("understand", 1.0, self._understand)
+        self._ticker.every("sweep", 2.0, self._sweep)
+        self._ticker.every("forget", 3600.0, self._forget)
+        self._ticker.every("probe", 300.0, self.probe)
+        self._ticker.after("first probe", 0, self.probe)
         return set_back
 
     def _open(self, name: str, adapter: Any) -> Lane:
@@ -125,7 +123,8 @@ class Engine:
         """Something was released, retracted, resumed or scheduled."""
         for lane in self.lanes.values():
             lane.wake()
-        self._due.look()
+        if not self._stopped:
+            self._due.look()
 
     def clock_jumped(self, before: datetime, by: timedelta) -> None:
         """The wall clock went from `before` to `before + by` at once: leases and pauses follow. From any thread.
@@ -140,6 +139,7 @@ class Engine:
     def _shift(self, by: timedelta) -> None:
         for lane in (*self.lanes.values(), *self._leaving):
             lane.shift(by)
+        self._ticker.follow_clock()
         self._due.look()
 
     async def swap(
@@ -174,13 +174,11 @@ class Engine:
     async def stop(self) -> None:
         """Claim nothing more, give running calls a few seconds, then let go."""
         self._stopped = True
-        for task in self._housekeeping:
-            task.cancel()
+        self._ticker.stop()
         leaving = list(self._leaving.values())
         lanes = (*self.lanes.values(), *self._leaving)
         await asyncio.gather(*(lane.stop(DRAIN_SECONDS) for lane in lanes))
         await asyncio.gather(*leaving)
-        await asyncio.gather(*self._housekeeping, return_exceptions=True)
 
     # --------------------------------------------------------------------------------------------------- housekeeping
     async def _write(self, work: Any) -> Any:

@@ -25,8 +25,10 @@ from broadcaster.domain.text import BadText, TextTooLong
 from broadcaster.locale import catalogue, languages, phrases
 from broadcaster.store import StoreError
 
-LOOKED_AT = ("domain", "httpclient", "bulkhttp", "engine", "ownprocess", "store")
-LOOKED_AT += ("bundle", "daemon")
+LOOKED_AT = (
+    *("domain", "httpclient", "bulkhttp", "bundle"),
+    *("store", "engine", "ownprocess", "daemon"),
+)
 TRANSLATING = ("service", "api")
 CONFIGURING = ("settings", "registry", "credentials.py", "httpclient/address.py")
 TRANSLATED = [language for language in languages() if language != "en"]

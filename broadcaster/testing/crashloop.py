@@ -159,7 +159,7 @@ class CrashLoop:
                 if self.hits[point]:
                     break
                 self._live(point, 1, LIFE * 2**patience)
-        self.lives.live(self._said, seconds=180.0, receipts=self._new_receipts(), to_the_end=True)
+        self.lives.live(self._said, seconds=600.0, receipts=self._new_receipts(), to_the_end=True)
         self._look()
         self.seconds = time.monotonic() - began
 

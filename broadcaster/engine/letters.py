@@ -26,6 +26,7 @@ SUPPLIER_REST = 60.0  # how long the next supplier is used before the one that f
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
+MOST_CHUNKS = 20  # in one write, which holds up all others
 
 
 class LetterLane(Lane):
@@ -93,13 +94,16 @@ class LetterLane(Lane):
             await self.write(
                 lambda connection: expanding.release_lease(connection, claim.id, claim.lease_token)
             )
+        chunks = 1  # the first letters need not wait until ten thousand readers are found
         while not done:
-            done = await self.write(partial(self._expand_some, claim, self.around.clock()))
+            now = self.around.clock()
+            done = await self.write(partial(self._expand_some, claim, now, chunks))
+            chunks = min(2 * chunks, MOST_CHUNKS)
             self.wake()
 
     @staticmethod
-    def _expand_some(claim: Claim, now: datetime, connection: Any) -> bool:
-        done = expanding.expand(connection, claim.id, claim.lease_token, now)
+    def _expand_some(claim: Claim, now: datetime, chunks: int, connection: Any) -> bool:
+        done = expanding.expand(connection, claim.id, claim.lease_token, now, chunks)
         deliveries.renew(connection, claim, now)
         return done
 

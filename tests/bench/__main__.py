@@ -14,7 +14,7 @@ from tests.bench import table
 from tests.bench.ground import FULL, SMALL, Ground
 from tests.bench.machine import describe
 
-GROUPS = ("start", "accept", "bulk", "crash", "read", "growth")
+GROUPS = ("accept", "bulk", "read", "crash", "start", "growth", "million")
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -26,7 +26,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         "--size", choices=("full", "small"), default="full", help="small shows that it runs"
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the table there, too, after each group"
+        "--json", type=Path, metavar="FILE", help="write the table there, too, after each figure"
     )
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="the same as a table for the docs"
@@ -36,6 +36,16 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         "--show", type=Path, metavar="FILE", help="print a saved table and measure nothing"
     )
     return parser.parse_args(words)
+
+
+def _keep(said: argparse.Namespace, rows: list[table.Row], ground: Ground) -> None:
+    """Write down what is measured until now: a run that is broken off leaves a table, too."""
+    if said.json:
+        table.save(said.json, rows, describe())
+        curves = json.dumps(ground.curves, indent=1)
+        said.json.with_suffix(".curves.json").write_text(curves, "utf-8")
+    if said.markdown:
+        said.markdown.write_text(table.markdown(rows), "utf-8")
 
 
 def main(words: Sequence[str]) -> int:
@@ -65,12 +75,8 @@ def main(words: Sequence[str]) -> int:
             for row in importlib.import_module(f"tests.bench.group_{name}").run(ground):
                 rows.append(row)
                 ground.say("  " + " | ".join(filter(None, row.cells())))
-            if said.json:
-                table.save(said.json, rows, describe())
-                curves = json.dumps(ground.curves, indent=1)
-                said.json.with_suffix(".curves.json").write_text(curves, "utf-8")
-            if said.markdown:
-                said.markdown.write_text(table.markdown(rows), "utf-8")
+                _keep(said, rows, ground)
+            _keep(said, rows, ground)
     table.show(rows, describe())
     return 0
 

@@ -45,15 +45,15 @@ class Size:
 
 
 FULL = Size(
-    posts=150,
+    posts=100,
     rounds=3,
     letters=100_000,
     many=1_000_000,
     history=(300, 2_100, 15_000, 99_900),
     subscribers=(1_000, 10_000, 100_000, 1_000_000),
     open=(10, 100, 500),
-    kills=5,
-    seconds=5,
+    kills=3,
+    seconds=3,
     idle=10_000,
     slow=300,
 )

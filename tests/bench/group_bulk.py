@@ -1,4 +1,4 @@
-"""Letters: a hundred thousand and a million with durable outcomes, what goes out beside them, and what they weigh."""
+"""A hundred thousand letters with durable outcomes, by one node and two, and what goes out beside them."""
 
 from __future__ import annotations
 
@@ -140,12 +140,8 @@ def two_nodes(ground: Ground, count: int, gateway: str) -> tuple[float, float]:
 
 def run(ground: Ground) -> Iterator[Row]:
     """Everything about letters, each against what wrk posts to the same sink in the same minutes."""
-    small: dict[str, Blast] = {}
     for store in ground.stores:
-        rows, small[store] = _hundred_thousand(ground, store)
-        yield from rows
-    for store in ground.stores:
-        yield from _million(ground, store, small[store])
+        yield from _hundred_thousand(ground, store)
     yield from _slow_gateway(ground)
     if POSTGRESQL in ground.stores:
         yield from _nodes(ground)
@@ -153,7 +149,7 @@ def run(ground: Ground) -> Iterator[Row]:
         yield from _beside(ground, store)
 
 
-def _hundred_thousand(ground: Ground, store: str) -> tuple[list[Row], Blast]:
+def _hundred_thousand(ground: Ground, store: str) -> Iterator[Row]:
     size, ratios, blasts, limits = ground.size, [], [], []
     with Sink() as sink:
         url = f"{sink.url}/send"
@@ -167,42 +163,13 @@ def _hundred_thousand(ground: Ground, store: str) -> tuple[list[Row], Blast]:
     middle = sorted(blasts, key=lambda each: each.rate)[len(blasts) // 2]
     group = f"letters, {store}"
     cpu, peak = p50([each.cpu for each in blasts]), max(each.peak for each in blasts)
-    through = Row(
+    yield Row(
         group=group, what=f"{size.letters:,} letters with durable outcomes", value=middle.rate,
         unit="/s", of=p50(limits), limit="W", floor=0.08, more=True,
         target=0.28 if store == SQLITE else 0.25, note=f"{middle.seconds:.1f} s, one process",
     )  # fmt: skip
-    used = Row(group=group, what="CPU of the daemon a letter", value=cpu, unit="µs", target=45)
-    weight = Row(group=group, what="peak memory", value=peak, unit="MiB", floor=150, target=90)
-    return [through, used, weight], middle
-
-
-def _million(ground: Ground, store: str, small: Blast) -> Iterator[Row]:
-    size, group = ground.size, f"letters, {store}"
-    ground.say(f"{size.many} letters, {store}")
-    with Sink() as sink:
-        url = f"{sink.url}/send"
-        limit = posts_a_second(url, size.seconds)
-        blast = alone(ground, store, size.many, url)
-        limit = (limit + posts_a_second(url, size.seconds)) / 2
-    yield Row(
-        group=group, what=f"{size.many:,} letters end to end", value=blast.rate, unit="/s",
-        of=limit, limit="W", floor=0.08, target=0.28 if store == SQLITE else 0.25, more=True,
-        note=f"{blast.seconds:.1f} s",
-    )  # fmt: skip
-    yield Row(
-        group=group, what=f"peak memory, {size.many:,} letters", value=blast.peak, unit="MiB",
-        floor=150, target=90,
-    )  # fmt: skip
-    yield Row(
-        group=group, what="peak memory, a million against a hundred thousand", value=blast.peak,
-        unit="MiB", of=small.peak, limit="peak at 100,000", target=1.15,
-    )  # fmt: skip
-    yield Row(group=group, what="database afterwards", value=blast.size / 2**20, unit="MiB")
-    yield Row(
-        group=group, what=f"start-up with {size.many:,} subscribers and their letters",
-        value=blast.restart, unit="s", floor=5, target=1, note="until /readyz",
-    )  # fmt: skip
+    yield Row(group=group, what="CPU of the daemon a letter", value=cpu, unit="µs", target=45)
+    yield Row(group=group, what="peak memory", value=peak, unit="MiB", floor=150, target=90)
 
 
 def _slow_gateway(ground: Ground) -> Iterator[Row]:

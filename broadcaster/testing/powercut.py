@@ -52,13 +52,14 @@ def missing(disk: Disk, told: Sequence[Told]) -> list[str]:
         for file in disk.folder.glob("broadcaster.db*"):
             shutil.copy(file, scratch)
         try:
-            found = _updates(Path(scratch) / "broadcaster.db")
+            found = updates_of(Path(scratch) / "broadcaster.db")
         except (sqlite3.Error, OSError):
             found = set()
     return [one.label for one in told if (one.incident, one.number) not in found]
 
 
-def _updates(path: Path) -> set[tuple[str, int]]:
+def updates_of(path: Path) -> set[tuple[str, int]]:
+    """The incident and number of every update in a database in SQLite; raises sqlite3.Error where it is damaged."""
     connection = sqlite3.connect(path)
     try:
         (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()

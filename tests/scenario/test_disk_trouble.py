@@ -20,6 +20,7 @@ from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.disks import Disk
 from broadcaster.testing.peers import free_port
+from broadcaster.testing.powercut import updates_of
 from broadcaster.testing.scenes import Scene
 from broadcaster.testing.servers import FarEnd, late
 
@@ -222,3 +223,29 @@ def test_a_file_system_that_fails_is_said_and_nothing_is_accepted_until_it_is_me
     print(f"a file system that failed was seen after {took:.1f} s")
     assert code == 0
     assert scene.judge() == []
+
+
+# ------------------------------------------------------------------------------------------------------- backups
+def test_backups_in_a_blast_hold_everything_that_was_answered_before_and_hold_nobody_up(
+    tmp_path: Path, disk: Disk
+) -> None:
+    with Scene(tmp_path, disk.folder, readers=300) as scene:
+        scene.phones.always(late(0.05))
+        daemon = scene.begin()
+        scene.client.say(Order("i1u1", "report", "severe"))
+        scene.phones.wait_for(lambda far: len(far.effects) > 20)
+        backups, took = [], []
+        for number in range(2, 8):
+            began = time.monotonic()
+            scene.client.say(Order(f"i{number}u1", "report", "minor"))
+            took.append(time.monotonic() - began)
+            path = str(tmp_path / f"backup{number}")
+            made = scene.client.ask("POST", "/backups", json={"path": path})
+            assert made.status_code == 201, made.text
+            backups.append((Path(path), number))
+        code = scene.end(daemon)
+    assert code == 0
+    assert scene.judge() == []
+    for backup, number in backups:
+        assert updates_of(backup) >= {(f"A{each}", 1) for each in range(1, number + 1)}
+    print(f"{len(backups)} backups in a blast; an accept took {max(took):.2f} s at most")

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from broadcaster.channel import InboundRequest
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.registry import check_file
+from broadcaster.store import inbox
 from broadcaster.testing.rig import Rig, numbers, webhook
 from broadcaster.testing.servers import WebhookReceiver
 from broadcaster.testing.zoo import installed
@@ -148,6 +150,25 @@ def test_who_cannot_put_it_into_words_is_left_out_and_the_operator_is_told(
         told = rig.say("Montör är på väg.")
         assert told["left_out"] == ["bad"]
         assert [row["channel"] for row in told["deliveries"]] == ["good"]
+        rig.accepted("good")
+
+
+def test_a_report_that_an_adapter_hangs_over_stops_nothing_else(
+    tmp_path: Path, kennel: Kennel, good: WebhookReceiver
+) -> None:
+    bad = beast("hangsinverify", kennel, tmp_path, own_process=False)
+    with Rig(tmp_path, {"good": webhook(good), "bad": bad}) as rig:
+        came = InboundRequest(
+            method="GET",
+            path="/in/bad",
+            query="k=1",
+            headers={},
+            body=b"",
+            received_at=rig.clock(),
+        )
+        rig.store.write(lambda connection: inbox.keep(connection, "bad", came)).result()
+        rig.until((tmp_path / "receiving").exists)
+        rig.say("Montör är på väg.")
         rig.accepted("good")
 
 

@@ -258,6 +258,7 @@ class HangsInVerify(Tame):
         raise AssertionError
 
     def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+        self.leave("receiving", value=True)
         _FOREVER.wait()
         raise AssertionError
 

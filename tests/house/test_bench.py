@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import lxml.etree
 import pytest
 import requests
 from sqlalchemy import Connection, func, select, text
@@ -16,6 +17,7 @@ from broadcaster.store.intents import NewAudience
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from tests.bench import past, people
+from tests.bench.growth import draw
 from tests.bench.machine import percentile
 from tests.bench.sinks import Noting
 from tests.bench.table import FLOOR, MET, MISSED, TOLD, Row, load, markdown, save
@@ -106,3 +108,13 @@ def test_a_table_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
     assert percentile(list(map(float, range(1, 201))), 0.99) == 199.0
+
+
+def test_the_drawing_of_growth_holds_a_line_for_every_cost() -> None:
+    costs = {"accept": {"300": 7.0, "99900": 9.0}, "claim": {"300": 0.7, "99900": 0.8}}
+    drawn = draw({"history, SQLite": costs, "open incidents": {"page": {"10": 5.0, "500": 60.0}}})
+    root = lxml.etree.fromstring(drawn.encode())
+    points = root.findall(".//{http://www.w3.org/2000/svg}circle")
+    assert len(points) == 6
+    places = [(float(point.get("cx", "")), float(point.get("cy", ""))) for point in points]
+    assert all(place[1] < after[1] for after, place in zip(places[0::2], places[1::2], strict=True))

@@ -24,7 +24,9 @@ def changes(talk: Talk, told: Told) -> Iterator[str]:
             "{name} goes on in {areas} already: broadcaster update {name}", name=name, areas=areas
         )
     for name in told.get("left_out") or ():
-        yield _("Nothing goes out on {channel}: its adapter breaks. The log says how.", channel=name)
+        yield _(
+            "Nothing goes out on {channel}: its adapter breaks. The log says how.", channel=name
+        )
     if told.get("nothing_stands"):
         yield _("Nothing of {name} stands after it.", name=incident)
     if told.get("closes"):

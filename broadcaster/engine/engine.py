@@ -36,6 +36,7 @@ from broadcaster.store import (
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 8.0
+AFTER_A_JUMP = (1.0, 5.0, 30.0)  # seconds in which what was begun before it has come to the store
 LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
 
 
@@ -140,7 +141,17 @@ class Engine:
         for lane in (*self.lanes.values(), *self._leaving):
             lane.shift(by)
         self._ticker.follow_clock()
+        for seconds in AFTER_A_JUMP:
+            asyncio.get_running_loop().call_later(seconds, self._catch_up)
         self._due.look()
+
+    def _catch_up(self) -> None:
+        """A word that was being written while the clock jumped was given a time by the old one."""
+        if not self._stopped:
+            now = self.around.clock()
+            self.around.store.write(partial(jumps.untried_is_due, now=now)).add_done_callback(
+                _followed
+            )
 
     async def swap(
         self,

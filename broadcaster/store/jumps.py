@@ -43,6 +43,21 @@ def follow(connection: Connection, before: datetime, by: timedelta) -> int:
     )
 
 
+def untried_is_due(connection: Connection, now: datetime) -> int:
+    """What was released by the clock before the jump, and written after it, is due now. Returns how many.
+
+    A delivery that was never tried is due when it is released: a time to come was told by another clock.
+    """
+    delivery = t.delivery.c
+    untried = and_(
+        delivery.released,
+        delivery.state == State.WAITING,
+        delivery.attempts == 0,
+        delivery.due_at > now,
+    )
+    return connection.execute(sql_update(t.delivery).where(untried).values(due_at=now)).rowcount
+
+
 def _move(connection: Connection, column: Any, where: Any, by: timedelta) -> int:
     moved = type_coerce(column, BigInteger) + by // timedelta(microseconds=1)
     return connection.execute(

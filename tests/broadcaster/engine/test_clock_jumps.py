@@ -87,6 +87,21 @@ def test_what_was_accepted_before_the_clock_was_set_back_goes_out_at_once(rig: M
         engine.accepted("hook")
 
 
+def test_a_word_that_was_being_written_while_the_clock_was_set_back_does_not_wait(
+    rig: MakeRig,
+) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig({"hook": webhook(far)})
+        far.clock = engine.clock
+        engine.pause("hook")
+        jump(engine, -HOUR)
+        engine.clock_only(hours=1)  # the time it took before the jump
+        engine.say("Strömmen är borta.")
+        engine.clock_only(hours=-1)
+        assert due_in(engine) > 3000
+        engine.until(lambda: due_in(engine) <= 0)
+
+
 @both_ways
 def test_a_breaker_rests_as_long_as_it_would_have(rig: MakeRig, by: timedelta) -> None:
     with WebhookReceiver() as far:

@@ -26,7 +26,7 @@ from broadcaster.channel import Attempt, BoardAdapter, InboundRequest
 from broadcaster.daemon import starting
 from broadcaster.domain.delivery import FINAL, State
 from broadcaster.domain.incident import Kind, Severity
-from broadcaster.engine import blast, engine as engine_module
+from broadcaster.engine import blast
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.service import follow_up, status
@@ -37,7 +37,7 @@ from broadcaster.settings import Loaded
 from broadcaster.store import StoreError, dues, inbox
 from broadcaster.store.intents import Once
 from broadcaster.testing import boards, sabotage
-from broadcaster.testing.crashpoints import install
+from broadcaster.testing.crashpoints import install, replace
 from broadcaster.testing.history import Told
 
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
@@ -268,12 +268,14 @@ def _configured(config: str) -> tuple[Loaded, Configuration]:
 
 def _hurry() -> None:
     """Housekeeping, retries and watermarks come soon."""
-    every: Any = vars(engine_module)["every"]
 
-    def soon(name: str, seconds: float, *rest: Any, **more: Any) -> Any:
-        return every(name, PACE if seconds < 5 else seconds, *rest, **more)
+    def hurried(every: Any) -> Any:
+        def soon(ticker: Any, name: str, seconds: float, work: Any) -> None:
+            every(ticker, name, PACE if seconds < 5 else seconds, work)
 
-    vars(engine_module)["every"] = soon
+        return soon
+
+    replace("engine.ticking", "Ticker.every", hurried)
     vars(blast).update(AHEAD=AHEAD, FLUSH_ROWS=FLUSH)
     Lane.chance = staticmethod(lambda: 0.05)  # type: ignore[method-assign]  # retries come soon
 

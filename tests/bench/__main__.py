@@ -6,8 +6,10 @@ import argparse
 import importlib
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import table
@@ -34,6 +36,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--no-postgresql", action="store_true", help="SQLite alone")
     parser.add_argument(
         "--show", type=Path, metavar="FILE", help="print a saved table and measure nothing"
+    )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="how often each is measured; 3 without"
     )
     return parser.parse_args(words)
 
@@ -68,9 +73,10 @@ def main(words: Sequence[str]) -> int:
     for path in filter(None, (said.json, said.markdown)):
         path.parent.mkdir(exist_ok=True)
     rows: list[table.Row] = []
-    with Ground(
-        FULL if said.size == "full" else SMALL, postgresql=not said.no_postgresql
-    ) as ground:
+    size = FULL if said.size == "full" else SMALL
+    if said.rounds:
+        size = replace(size, rounds=said.rounds, kills=said.rounds)
+    with Ground(size, postgresql=not said.no_postgresql) as ground:
         for name in said.groups or GROUPS:
             for row in importlib.import_module(f"tests.bench.group_{name}").run(ground):
                 rows.append(row)
@@ -84,4 +90,7 @@ def main(words: Sequence[str]) -> int:
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 if __name__ == "__main__":
+    # Whatever ends the run, what it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     sys.exit(main(sys.argv[1:]))

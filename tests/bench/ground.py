@@ -45,7 +45,7 @@ class Size:
 
 
 FULL = Size(
-    posts=100,
+    posts=60,
     rounds=3,
     letters=100_000,
     many=1_000_000,

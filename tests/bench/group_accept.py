@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -13,6 +14,7 @@ from tests.bench.table import Row
 
 CHANNELS = 10
 WARM = 5
+PAUSE = 0.15  # what came of the one before is written down by then: operators are no machine guns
 
 
 class Times:
@@ -55,6 +57,7 @@ def measure(ground: Ground, store: str, *, slow: bool, times: Times) -> None:
             for _ in range(WARM + ground.size.posts):
                 said.append(client.report())
                 until(partial(look, said[-1].key), "a report's posts", 60, every=0.005)
+                time.sleep(PAUSE)
             counted = said[WARM:]
             times.accept += [each.took for each in counted]
             times.add(subject.commit_of(counted), arrived)

@@ -144,7 +144,7 @@ def _history(ground: Ground, store: str, costs: Costs) -> Iterator[Row]:
                 for name in BOARDS if boards_too else ():
                     measured.setdefault(name, []).append(bench.show(name))
             _note(costs, size, measured)
-            if size == ground.size.history[-1] and boards_too:
+            if boards_too:
                 both = sum(min(measured[name]) for name in BOARDS)
                 yield Row(
                     group=group, what=f"page and feed brought up to date at {size:,} updates",
@@ -154,6 +154,7 @@ def _history(ground: Ground, store: str, costs: Costs) -> Iterator[Row]:
                     group=group, what=f"all pages and feeds written anew at {size:,} updates",
                     value=anew, unit="s", note="once, when another version or configuration starts",
                 )  # fmt: skip
+            if boards_too and size == ground.size.history[-1]:
                 bench.close()
                 yield from _whole(ground, subject, size)
         ground.drop(subject.url)
@@ -210,17 +211,16 @@ def _note(costs: Costs, size: int, measured: dict[str, list[float]]) -> None:
 def run(ground: Ground) -> Iterator[Row]:
     """Each cost at the greatest size against that at the least; the curves are left for the plot."""
     for store in ground.stores:
-        costs = ground.curves.setdefault(f"history, {store}", {})
-        told = list(_history(ground, store, costs))
-        yield from _rows(f"history, {store}", "updates", costs)
-        yield from told
-    for store in ground.stores:
         costs = ground.curves.setdefault(f"subscribers, {store}", {})
         _subscribers(ground, store, costs)
         yield from _rows(f"subscribers, {store}", "subscribers", costs)
     costs = ground.curves.setdefault("open incidents", {})
     _open(ground, costs)
     yield from _rows("open incidents", "open", costs)
+    for store in reversed(ground.stores):  # the longest last
+        costs = ground.curves.setdefault(f"history, {store}", {})
+        yield from _history(ground, store, costs)
+        yield from _rows(f"history, {store}", "updates", costs)
 
 
 def _rows(group: str, what: str, costs: Costs) -> Iterator[Row]:

@@ -14,6 +14,11 @@ import pytest
 from broadcaster.testing import peers
 from broadcaster.testing.peers import PEERS, Peer, PostgresServer
 
+# The suites that ship for authors of adapters show the values of a failed assertion as tests do.
+pytest.register_assert_rewrite(
+    "broadcaster.testing.contract", "broadcaster.testing.contract_letters"
+)
+
 _NEEDS = re.compile(r"needs the real (.+?): make peers")
 _FIXTURES = {
     "postgresql": "postgresql",

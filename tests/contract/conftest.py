@@ -12,9 +12,6 @@ from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.peers import PostgresServer
 
-# The suites that ship for authors of adapters show the values of a failed assertion as tests do.
-pytest.register_assert_rewrite("broadcaster.testing.contract")
-
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))]
 
 

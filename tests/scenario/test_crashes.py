@@ -156,7 +156,10 @@ def test_a_retraction_that_stops_nothing_is_noticed(tmp_path: Path) -> None:
             run.live(said, seconds=STOP_SECONDS + 0.5)
             hook.start()
             run.live(said, seconds=LAST, to_the_end=True)
-        assert rules(run, hook, "webhook", [""]) == {Rule.AFTER_RETRACTION}
+        # Whether the retraction finds a reader to follow depends on how far the wrong word was when it came.
+        found = rules(run, hook, "webhook", [""])
+        assert Rule.AFTER_RETRACTION in found
+        assert found <= {Rule.AFTER_RETRACTION, Rule.LOST}
 
 
 def test_a_body_that_is_there_before_its_manifest_is_noticed(tmp_path: Path) -> None:

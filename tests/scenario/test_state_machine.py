@@ -37,7 +37,7 @@ from broadcaster.testing.stateful_play import Play
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(7200)]
 SOAK = bool(os.environ.get("SOAK"))
-STEPS = int(os.environ.get("STATE_MACHINE_STEPS", "100000" if SOAK else "1000"))
+STEPS = int(os.environ.get("STATE_MACHINE_STEPS", "100000" if SOAK else "400"))
 SEED = int(os.environ.get("STATE_MACHINE_SEED") or datetime.now(UTC).strftime("%Y%m%d"))
 SHRINKS = not os.environ.get("STATE_MACHINE_UNSHRUNK")
 LENGTH = 40

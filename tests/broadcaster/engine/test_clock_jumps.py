@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,6 +44,20 @@ def test_a_call_that_is_under_way_is_not_made_a_second_time(rig: MakeRig, by: ti
         engine.sweep()
         assert lease(engine) == held_by
         assert posts(far) == 1
+        far.release()
+
+
+def test_a_sweep_that_began_before_the_clock_was_set_back_takes_nobodys_work(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig({"hook": webhook(far)})
+        far.clock = engine.clock
+        far.always(hang(), method="POST")
+        engine.say("Strömmen är borta.")
+        far.wait_for(lambda far: posts(far) == 1)
+        held_by, began = lease(engine), engine.clock()
+        jump(engine, -HOUR)
+        taken = engine.store.write(partial(engine.engine._take_back, began)).result()
+        assert (taken, lease(engine)) == (0, held_by)
         far.release()
 
 

@@ -76,12 +76,13 @@ def test_a_pause_lasts_as_long_as_it_would_have(rig: MakeRig, by: timedelta) -> 
         assert posts(far) == 1
         engine.pass_by(seconds=61)
         engine.accepted("hook")
-        assert posts(far) == 2
+        assert far.texts("webhook").count(far.texts("webhook")[0]) == 1
 
 
 def due_in(engine: Rig) -> float:
-    """Seconds until the only delivery is tried again."""
-    at = engine.store.read(lambda c: c.execute(select(t.delivery.c.due_at)).scalar_one())
+    """Seconds until the first word is tried again; a holding word may have come after it."""
+    first = select(t.delivery.c.due_at).where(t.delivery.c.number == 1)
+    at = engine.store.read(lambda c: c.execute(first).scalar_one())
     return float((at - engine.clock()).total_seconds())
 
 

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from broadcaster.channel import Attempt, BoardAdapter, InboundRequest
+from broadcaster.channel import Attempt, BoardAdapter, InboundRequest, PostAdapter
 from broadcaster.daemon import starting
 from broadcaster.domain.delivery import FINAL, State
 from broadcaster.domain.incident import Kind, Severity
@@ -34,7 +34,7 @@ from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.once_only import say_once
 from broadcaster.settings import Loaded
-from broadcaster.store import StoreError, dues, inbox
+from broadcaster.store import StoreError, deliveries, dues, inbox
 from broadcaster.store.intents import Once
 from broadcaster.testing import boards, sabotage
 from broadcaster.testing.crashpoints import install, replace
@@ -224,7 +224,9 @@ def _hand_in(client: Client, receipts: tuple[str, ...]) -> None:
 
 def _all_final(desk: Desk, path: Path) -> bool:
     """Whether nothing is left to do; then what the client can see of it is written down."""
-    if desk.read(lambda connection: inbox.waiting(connection, desk.clock())) or desk.read(_is_due):
+    if desk.read(lambda connection: inbox.waiting(connection, desk.clock())):
+        return False
+    if desk.read(lambda connection: _is_due(connection, desk.configuration)):
         return False
     incidents, cursor = [], ""
     while True:
@@ -245,10 +247,12 @@ def _all_final(desk: Desk, path: Path) -> bool:
     return True
 
 
-def _is_due(connection: Any) -> bool:
-    """Whether something will be due within a few seconds."""
-    at = dues.next_due_at(connection)
-    return at is not None and at < datetime.now(UTC) + timedelta(seconds=30)
+def _is_due(connection: Any, built: Configuration) -> bool:
+    """Whether something will be due within a few seconds; a post in doubt that is still to be looked for is."""
+    soon = datetime.now(UTC) + timedelta(seconds=30)
+    posts = [name for name, one in built.adapters.items() if isinstance(one, PostAdapter)]
+    times = [deliveries.next_due_at(connection, channel) for channel in posts]
+    return any(at is not None and at < soon for at in (dues.next_due_at(connection), *times))
 
 
 @cache

@@ -7,6 +7,7 @@ with its own link pattern (a scheme is required, any letter may stand in a path)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import regex
@@ -53,48 +54,59 @@ def _link(
 
 _X_PATH: Final = rf"a-z\u0400-\u04ff0-9!*';:=+,.$/%#\[\]\-\u2013_~@|&{_ACCENTED}"
 _X_QUERY: Final = r"a-z0-9!?*'@();:&=+$/%#\[\]\-_.,~|"
-_X_LINK: Final = regex.compile(
-    _link(
-        "https?",
-        _PUNCTUATION + _SPACES + _NEVER + _DIRECTION,
-        _X_PATH,
-        rf"+\-a-z\u0400-\u04ff0-9=_#/{_ACCENTED}",
-        _X_QUERY,
-        r"a-z0-9\-_&=#/",
-    ),
-    flags=regex.IGNORECASE,
-    tlds=TOP_LEVEL_DOMAINS,
-)
-_X_BARE_DOMAIN: Final = regex.compile(
-    rf"(?:[\-a-z0-9{_ACCENTED}]+\.)+{_TLD}", flags=regex.IGNORECASE, tlds=TOP_LEVEL_DOMAINS
-)
 _BEYOND_ASCII: Final = r"\u00a0-\ufdcf\ufdf0-\uffef\U00010000-\U0010fffd"
-_MASTODON_LINK: Final = regex.compile(
-    _link(
-        "https?|dat|dweb|ipfs|ipns|ssb|gopher|gemini",
-        r"\x00-/:-@\[-`{-\x7f" + _SPACES + _NEVER,
-        r"^\s<>()?",
-        r"^\s()?!*\"'「」<>;:=,.$%\[\]~&|",
-        r"a-z0-9!?*'();:&=+$/%#\[\]\-_.,~|@\^" + _BEYOND_ASCII,
-        r"a-z0-9_&=#/\-" + _BEYOND_ASCII,
-    ),
-    flags=regex.IGNORECASE,
-    tlds=TOP_LEVEL_DOMAINS,
-)
+
+
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern, flags=regex.IGNORECASE, tlds=TOP_LEVEL_DOMAINS)
+
+
+# At the first text that needs them, not at import: each is a tenth of a second of every start.
+@cache
+def _x_link() -> regex.Pattern[str]:
+    return _compiled(
+        _link(
+            "https?",
+            _PUNCTUATION + _SPACES + _NEVER + _DIRECTION,
+            _X_PATH,
+            rf"+\-a-z\u0400-\u04ff0-9=_#/{_ACCENTED}",
+            _X_QUERY,
+            r"a-z0-9\-_&=#/",
+        )
+    )
+
+
+@cache
+def _x_bare_domain() -> regex.Pattern[str]:
+    return _compiled(rf"(?:[\-a-z0-9{_ACCENTED}]+\.)+{_TLD}")
+
+
+@cache
+def _mastodon_link() -> regex.Pattern[str]:
+    return _compiled(
+        _link(
+            "https?|dat|dweb|ipfs|ipns|ssb|gopher|gemini",
+            r"\x00-/:-@\[-`{-\x7f" + _SPACES + _NEVER,
+            r"^\s<>()?",
+            r"^\s()?!*\"'「」<>;:=,.$%\[\]~&|",
+            r"a-z0-9!?*'();:&=+$/%#\[\]\-_.,~|@\^" + _BEYOND_ASCII,
+            r"a-z0-9_&=#/\-" + _BEYOND_ASCII,
+        )
+    )
 
 
 def x_links(text: str) -> list[Span]:
     """Return the spans that X turns into links; a bare domain under a known top level is one."""
     if "." not in text:
         return []
-    return [span for match in _X_LINK.finditer(text) if _real(match) for span in _x_spans(match)]
+    return [span for match in _x_link().finditer(text) if _real(match) for span in _x_spans(match)]
 
 
 def mastodon_links(text: str) -> list[Span]:
     """Return the spans that Mastodon turns into links: only those that name a scheme."""
     if "://" not in text:
         return []
-    matches = _MASTODON_LINK.finditer(text)
+    matches = _mastodon_link().finditer(text)
     return [match.span("link") for match in matches if match["scheme"] and _real(match)]
 
 
@@ -107,7 +119,7 @@ def _x_spans(match: regex.Match[str]) -> Iterator[Span]:
     start = match.start("domain")
     spans = [
         (start + found.start(), start + found.end())
-        for found in _X_BARE_DOMAIN.finditer(match["domain"])
+        for found in _x_bare_domain().finditer(match["domain"])
     ]
     if spans and match["path"]:
         spans[-1] = (spans[-1][0], match.end("link"))

@@ -70,5 +70,7 @@ for lock in $locks; do arguments="$arguments -r requirements/$lock.txt"; done
     --require-hashes --only-binary :all: $arguments
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --no-index --no-deps --no-build-isolation --editable .
+# Whoever starts it later may not be able to write here, and then each start would compile everything anew.
+"$VENV/bin/python" -m compileall -q broadcaster channels
 for made in $tiers; do printf '%s\n' "$wanted" >"$VENV/.setup-$made"; done
 say "ready: $VENV/bin/broadcaster"

@@ -33,8 +33,8 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the store of a configuration; raises StoreError."""
-    return Store(settings.store.url.get_secret_value(), store_key(settings))
+    """Open the store of a configuration, with room kept back for a full disk; raises StoreError."""
+    return Store(settings.store.url.get_secret_value(), store_key(settings), ballast=True)
 
 
 def open_whole_store(settings: Settings) -> Store:

@@ -19,13 +19,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from broadcaster.lock import LockedError, take
 from broadcaster.store import schema
 from broadcaster.store.addresses import AddressVault
+from broadcaster.store.ballast import Ballast
 from broadcaster.store.errors import (
     StoreBusy,
     StoreCorrupt,
     StoreError,
+    StoreFull,
     StoreKeyWrong,
     StoreLocked,
     explain,
+    full,
 )
 from broadcaster.store.putting import put
 from broadcaster.store.reaching import arguments
@@ -41,6 +44,8 @@ from broadcaster.store.writer import (
 )
 
 T = TypeVar("T")
+# What SQLite needs beside the file in order to read it at all found no room: the file itself may be whole.
+_NO_ROOM = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_WRITE)
 _BUSY_MS = 4_500  # whoever waits has his answer within 5 s
 
 
@@ -51,12 +56,13 @@ class Store:
         url: `sqlite:///path` or `postgresql+psycopg://…`.
         key: the 32 bytes that seal addresses.
         lock: hold the side file that keeps a second daemon away (SQLite); a restore, which holds it already, says False.
+        ballast: keep room back on the disk for outcomes and retractions (SQLite).
 
     Raises:
         StoreError: one of its kinds, with a sentence.
     """
 
-    def __init__(self, url: str, key: bytes, *, lock: bool = True) -> None:
+    def __init__(self, url: str, key: bytes, *, lock: bool = True, ballast: bool = False) -> None:
         self.url: URL = make_url(url)
         self.vault = AddressVault(key)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -67,14 +73,16 @@ class Store:
             self._lock_file = take_lock(Path(str(self.url.database)))
         self._engines: list[Engine] = []
         try:
-            self._open()
+            self._open(ballast)
         except BaseException:
             self._let_go()
             raise
 
-    def _open(self) -> None:
+    def _open(self, ballast: bool) -> None:
+        room: Ballast | None = None
         if self.is_sqlite:
-            _refuse_damaged(Path(str(self.url.database)))
+            room = Ballast(Path(f"{self.url.database}-ballast")) if ballast else None
+            self._look_at_the_file(room)
             write_engine, self._read_engine = (
                 _sqlite_engine(self.url, 1, False),
                 _sqlite_engine(self.url, 8, True),
@@ -90,15 +98,25 @@ class Store:
                 f"The database refused the schema: {error.orig}"
             ) from error
         self._writer: Writer = (
-            SqliteWriter(write_engine, self._wake, _BUSY_MS / 1000)
+            SqliteWriter(write_engine, self._wake, _BUSY_MS / 1000, room)
             if self.is_sqlite
             else PostgresWriter(write_engine, _BUSY_MS / 1000)
         )
         try:
-            self.write(self._check_key, Rank.ACCEPT).result()
+            # Also where only a retraction has room.
+            self.write(self._check_key, Rank.RETRACT).result()
         except BaseException:
             self._writer.close()
             raise
+
+    def _look_at_the_file(self, room: Ballast | None) -> None:
+        database = Path(str(self.url.database))
+        try:
+            _refuse_damaged(database)
+        except StoreFull:
+            if room is None or not room.give_up(everything=False):
+                raise
+            _refuse_damaged(database)
 
     def _check_key(self, connection: Connection) -> None:
         # Rows that writers lock must be there before the first of them: a row that is not cannot be locked.
@@ -185,8 +203,11 @@ def _refuse_damaged(database: Path) -> None:
         finally:
             connection.close()
     except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (5, 6):
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF in (5, 6):
             raise StoreBusy(f"Another program holds {database}. Try again in a moment.") from error
+        if code & 0xFF == sqlite3.SQLITE_FULL or code in _NO_ROOM:
+            raise full() from error
         verdict = str(error)
     except sqlite3.DatabaseError as error:
         verdict = str(error)

@@ -87,6 +87,13 @@ _POSTGRESQL: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
 )
 
 
+def full() -> StoreFull:
+    """The disk of the database has no room."""
+    return StoreFull(
+        "The disk is full or cannot be written. Nothing was stored. Free some space on it."
+    )
+
+
 def explain(error: SQLAlchemyError) -> StoreError | None:
     """The `StoreError` that a database error amounts to, or None when it is not about the store's health."""
     if isinstance(error, PoolTimeout):  # every connection is busy with something that hangs
@@ -118,9 +125,7 @@ def _explain_sqlite(code: int) -> StoreError | None:
             "Another program holds the database file. Nothing was stored. Try again in a moment."
         )
     if code in (_FULL, _READONLY, _CANTOPEN):
-        return StoreFull(
-            "The disk is full or cannot be written. Nothing was stored. Free some space on it."
-        )
+        return full()
     if code == _IOERR:
         return StoreBroken(
             "The disk refused to keep what was written. Nothing more is accepted until it is mended and "

@@ -18,13 +18,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, RootTransaction, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from broadcaster.store.ballast import Ballast
 from broadcaster.store.errors import (
     StoreBroken,
     StoreBusy,
     StoreCorrupt,
     StoreError,
+    StoreFull,
     StoreUnsure,
     explain,
+    full,
     is_conflict,
 )
 from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Batch = list[tuple[Rank, Handed[Any]]]
 
 WAKE_CHANNEL = "broadcaster_wake"
 _BATCH_SECONDS = 0.02
@@ -61,12 +65,23 @@ class SqliteWriter(Writer):
 
     Two connections that write can meet a known race between a checkpoint and a commit in the SQLite of most systems.
     Each write runs in a savepoint of its own, many share one commit: one fdatasync, then every answer.
+
+    On a full disk the ballast is given up for what is under way and for what puts a word right; new words are refused
+    until there is room for it again.
     """
 
-    def __init__(self, engine: Engine, on_wake: Callable[[], None], patience: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        on_wake: Callable[[], None],
+        patience: float,
+        ballast: Ballast | None = None,
+    ) -> None:
         super().__init__(patience)
         self._engine = engine
         self._on_wake = on_wake
+        self._ballast = ballast
+        self._given_up = ballast is not None and not ballast.whole
         self._order = itertools.count()
         self._queue: queue.PriorityQueue[tuple[Rank, int, Handed[Any]]] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -93,28 +108,34 @@ class SqliteWriter(Writer):
 
     def _run(self) -> None:
         with self._engine.connect() as connection:
+            again: Batch = []
             while True:
-                first = self._queue.get()
-                # It is taken in its turn once the database is ours: until then something more urgent may come.
-                self._queue.put(first)
-                if first[0] == Rank.STOP:
-                    return
-                self._turn(connection)
+                if not again:
+                    first = self._queue.get()
+                    # It is taken in its turn once the database is ours: until then something more urgent may come.
+                    self._queue.put(first)
+                    if first[0] == Rank.STOP:
+                        return
+                again = self._turn(connection, again)
 
-    def _turn(self, connection: Connection) -> None:
+    def _turn(self, connection: Connection, again: Batch) -> Batch:
+        """One commit: of what is tried `again`, or of what waits. Returns what is to be tried once more."""
         if self.broken is not None:
             self._note(self.broken)
             self._refuse_waiting(self.broken)
-            return
+            return []
         try:
             transaction = connection.begin()
         except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
             reason = self._reason(error)
+            for _, handed in again:
+                handed.future.set_exception(reason)
             self._refuse_waiting(reason, held=isinstance(reason, StoreBusy))
-            return
+            return []
         self._writing = True
-        self._commit(connection, transaction)
+        again = self._commit(connection, transaction, again)
         self._writing = False
+        return again
 
     def _pull(self) -> Iterator[tuple[Rank, int, Handed[Any]]]:
         """What waits, the most urgent first."""
@@ -136,24 +157,19 @@ class SqliteWriter(Writer):
             else:
                 entry[2].refuse(reason)
 
-    def _commit(self, connection: Connection, transaction: RootTransaction) -> None:
-        begun: list[Handed[Any]] = []
+    def _commit(self, connection: Connection, transaction: RootTransaction, again: Batch) -> Batch:
+        begun = list(again)
         answers: list[tuple[Future[Any], Any]] = []
         connection.info.pop("wake", None)
         driver = _driver(connection)
-        changes, until = driver.total_changes, time.monotonic() + _BATCH_SECONDS
+        changes = driver.total_changes
         try:
             with transaction:
-                for _, _, handed in itertools.islice(self._pull(), _BATCH_WRITES):
-                    if handed.begin():
-                        begun.append(handed)
-                        self._run_one(connection, handed, answers)
-                    if time.monotonic() > until:
-                        break
+                self._run_some(connection, again, begun, answers)
         except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
-            self._fail(error, begun)
-            return
-        if driver.total_changes > changes:  # a commit of nothing says nothing of the disk
+            return self._fail(error, begun)
+        # A commit of nothing says nothing of the disk, and one on the ballast not that there is room.
+        if driver.total_changes > changes and not self._given_up:
             self.refusing = None
         if connection.info.pop("checkpoint", False):
             self._empty_log(connection)
@@ -161,6 +177,35 @@ class SqliteWriter(Writer):
             future.set_result(answer)
         if connection.info.pop("wake", False):
             self._on_wake()
+        return []
+
+    def _run_some(
+        self,
+        connection: Connection,
+        again: Batch,
+        begun: Batch,
+        answers: list[tuple[Future[Any], Any]],
+    ) -> None:
+        for _, handed in again:
+            self._run_one(connection, handed, answers)
+        until = time.monotonic() + _BATCH_SECONDS
+        for rank, _, handed in itertools.islice(self._pull(), 0 if again else _BATCH_WRITES):
+            if self._has_room_for(rank, handed) and handed.begin():
+                begun.append((rank, handed))
+                self._run_one(connection, handed, answers)
+            if time.monotonic() > until:
+                break
+
+    def _has_room_for(self, rank: Rank, handed: Handed[Any]) -> bool:
+        """Whether a write may begin: while the ballast is given up, what is new is refused until there is room for it."""
+        if self._given_up and rank in (Rank.ACCEPT, Rank.IMPORT):
+            self._given_up = self._ballast is not None and not self._ballast.keep()
+        if not self._given_up or rank in (Rank.RETRACT, Rank.OUTCOME):
+            return True
+        reason = full()
+        self._note(reason)
+        handed.refuse(reason)
+        return False
 
     @staticmethod
     def _run_one(
@@ -192,13 +237,27 @@ class SqliteWriter(Writer):
             # A full disk: what was written stands, and the log is cut after the next write.
             connection.info["checkpoint"] = True
 
-    def _fail(self, error: Exception, batch: list[Handed[Any]]) -> None:
+    def _fail(self, error: Exception, batch: Batch) -> Batch:
+        """Tell all of a batch; returns what is tried again, since room was made for it."""
         reason = self._reason(error)
         if isinstance(reason, StoreBroken | StoreCorrupt):
             self.broken = reason
-        for handed in batch:
-            if not handed.future.done():
-                handed.future.set_exception(reason)
+        waiting = [(rank, handed) for rank, handed in batch if not handed.future.done()]
+        again = self._lighten(waiting) if isinstance(reason, StoreFull) else []
+        for entry in waiting:
+            if entry not in again:
+                entry[1].future.set_exception(reason)
+        return again
+
+    def _lighten(self, batch: Batch) -> Batch:
+        """Give up ballast for what puts a word right, or for what is under way; returns which has room now."""
+        for ranks in ((Rank.RETRACT, Rank.OUTCOME), (Rank.RETRACT,)):
+            chosen = [entry for entry in batch if entry[0] in ranks]
+            everything = Rank.OUTCOME not in ranks
+            if chosen and self._ballast and self._ballast.give_up(everything=everything):
+                self._given_up = True
+                return chosen
+        return []
 
     def _too_late(self) -> StoreError:
         if self._writing:

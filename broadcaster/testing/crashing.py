@@ -128,7 +128,7 @@ class Client:
             waits = {State.WAITING, State.SENDING}
             if not any(row["update"] == wrong.number and row["state"] in waits for row in rows):
                 return
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def hand_in(self, query: str) -> None:
         """Store a delivery report as the inbound listener does, unless it was answered for in an earlier life."""

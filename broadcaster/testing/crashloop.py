@@ -31,7 +31,7 @@ from broadcaster.testing.crashpoints import POINTS, points_of
 from broadcaster.testing.history import LABEL, Arrived, arrivals, duplicates, judge
 from broadcaster.testing.lives import ENDED, KILLED_AT_ITS_POINT, Death, Lives
 from broadcaster.testing.published import Look, judge_looks, look, shown
-from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
+from broadcaster.testing.rig import ORGANISATION, configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
     SmsGateway,
@@ -136,6 +136,9 @@ class CrashLoop:
             channels,
             url=self.url,
             inbound={"listen": "127.0.0.1:9", "url": "http://127.0.0.1:9"},
+            # One area and one language: a quarter of the pages and feeds to write in each life.
+            organisation={**ORGANISATION, "languages": ["sv"]},
+            areas={"norra-ekbyn": {"name": "Norra Ekbyn"}},
             routes=[
                 {"severity": "minor", "channels": everywhere},
                 {"severity": "severe", "channels": ["sms"]},

@@ -37,6 +37,12 @@ from broadcaster.testing.servers import WEBHOOK_SECRET, FarEnd
 
 T = TypeVar("T")
 OPERATOR = Operator(name="Eva", role=Role.ADMIN)
+ORGANISATION: Mapping[str, Any] = {
+    "name": "Ekbyns Energi",
+    "country": "SE",
+    "languages": ["sv", "en"],
+    "timezone": "Europe/Stockholm",
+}
 PATIENCE = 45.0  # for a slow machine; what has a time of its own is measured by that
 
 
@@ -80,12 +86,7 @@ def configuration(
     standby = {other for block in channels.values() for other in block.get("fallback", ())}
     document: dict[str, Any] = {
         "mode": "demo",
-        "organisation": {
-            "name": "Ekbyns Energi",
-            "country": "SE",
-            "languages": ["sv", "en"],
-            "timezone": "Europe/Stockholm",
-        },
+        "organisation": dict(ORGANISATION),
         "public": {
             "url": "http://127.0.0.1:9",
             "directory": str(folder / "public"),

@@ -104,7 +104,7 @@ def configured() -> Configuration:
 class InPlace(SqliteWriter):
     """The writer of SQLite without its thread: each write is carried out by whoever hands it in, one after the other."""
 
-    def __init__(self, engine: Any, on_wake: Callable[[], None], patience: float) -> None:
+    def __init__(self, engine: Any, on_wake: Callable[[], None], patience: float, _: Any) -> None:
         self._alone = threading.Lock()
         self._at: Connection | None = None
         with patch.object(threading, "Thread"):
@@ -115,7 +115,7 @@ class InPlace(SqliteWriter):
         future = super().write(work, rank)
         with self._alone:
             self._at = self._at or self._engine.connect()
-            self._turn(self._at)
+            self._turn(self._at, [])
         return future
 
     def close(self) -> None:

@@ -182,6 +182,10 @@ def test_a_disk_that_fills_up_in_a_blast_is_said_and_all_goes_on_when_there_is_s
         scene.duty.wait_for(_mentions("Disken"))  # by a way past the store
         assert shown(scene, "i1u1")
         assert say(scene, "i2u1").status_code == 507
+        # What is wrong can be put right all the same, and whoever had it hears of it.
+        scene.client.say(Order("i1u2", "retraction", "severe", "i1u1", "i1u1"))
+        scene.phones.wait_for(_mentions("i1u2"))
+        assert say(scene, "i2u1").status_code == 507
         disk.empty()
         freed = time.monotonic()
         scene.client.say(Order("i3u1", "report", "severe"))

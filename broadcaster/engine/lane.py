@@ -53,6 +53,7 @@ class Lane(ABC):
         # Calls that only look (probes, confirmations) take no slot from what has to go out.
         self.looks = Slots(name, 2)
         self.parked = False
+        self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
@@ -73,6 +74,7 @@ class Lane(ABC):
 
     def wake(self) -> None:
         """There may be something to do. Only from the loop's thread."""
+        self.prompted = True
         self._woken.set()
 
     async def _run(self) -> None:
@@ -121,7 +123,7 @@ class Lane(ABC):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.wake()
+        self._woken.set()
 
     async def stop(self, seconds: float) -> None:
         """Claim nothing more; let what runs end, given up after `seconds`; then close the adapter.
@@ -239,7 +241,12 @@ class Lane(ABC):
 
     async def is_open(self) -> bool:
         """Whether anything may be claimed now."""
-        state = await self.read(lambda connection: channels.state(connection, self.name))
+        return await self.allows(
+            await self.read(lambda connection: channels.state(connection, self.name))
+        )
+
+    async def allows(self, state: channels.ChannelState) -> bool:
+        """Whether anything may be claimed while this is what is known of the channel."""
         self.parked = state.parked_at is not None
         if not state.open:
             return False

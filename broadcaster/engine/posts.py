@@ -14,12 +14,14 @@ import structlog
 
 from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
-from broadcaster.engine import blast
+from broadcaster.engine import blast, steps
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane
 from broadcaster.engine.pacing import pause
+from broadcaster.engine.steps import Begun
 from broadcaster.httpclient.calling_off import ask_before_sending
-from broadcaster.store import claiming, deliveries, moving, sent, withdrawing
+from broadcaster.store import channels, deliveries, moving, withdrawing
+from broadcaster.store.channels import ChannelState
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
 from broadcaster.store.writer import Work
@@ -37,31 +39,43 @@ class PostLane(Lane):
 
     async def turn(self) -> datetime | None:
         """Claim as many heads as there are free slots."""
-        if not await self.is_open():
+        prompted, self.prompted = self.prompted, False
+        # Most likely there is something then: where nothing is wrong, to look before would only hold it up.
+        tried = prompted and not (self.parked or self.slots.hung or self.breaker.opened_at)
+        if tried and await self._start_some():
+            return None  # the end of what was started wakes the lane
+        state, due = await self.read(self._look)
+        if not await self.allows(state):
             return self.breaker.allows_again_at()
+        if due is None or (not tried and await self._start_some()):
+            return None
+        # What is due and was not claimed waits for the end of another, which wakes the lane: no need to ask at once.
+        return max(due, self.later(AGAIN))
+
+    async def _start_some(self) -> bool:
+        """Claim what there are slots for; whether anything was."""
         free, urgent_only = self.slots.free(urgent=False, carried=self.busy), False
         if not free:
             free, urgent_only = self.slots.free(urgent=True, carried=self.busy), True
         if self.breaker.opened_at is not None:
             free = min(free, 1)
-        if free:
-            now = self.around.clock()
-            claims = await self.write(
-                lambda connection: claiming.claim(
-                    connection, self.name, self.around.node, now, free, urgent_only
-                )
-            )
-            for claim in claims:
-                self.spawn(self._carry(claim))
-            if claims:
-                return None  # the end of what was started wakes the lane
-        due = await self.read(lambda connection: deliveries.next_due_at(connection, self.name))
-        # What is due and was not claimed waits for the end of another, which wakes the lane: no need to ask at once.
-        return None if due is None else max(due, self.later(AGAIN))
+        if not free:
+            return False
+        now, node = self.around.clock(), self.around.node
+        taken = await self.write(steps.Taking(self.name, node, now, free, urgent_only=urgent_only))
+        for claim, begun in taken:
+            self.spawn(self._carry(claim, begun))
+        return bool(taken)
 
-    async def _carry(self, claim: Claim) -> None:
+    def _look(self, connection: Any) -> tuple[ChannelState, datetime | None]:
+        """What is known of the channel, and when the next of its deliveries is due: without any, nothing is claimed."""
+        return channels.state(connection, self.name), deliveries.next_due_at(connection, self.name)
+
+    async def _carry(self, claim: Claim, begun: Begun | None) -> None:
         try:
-            await (self._resolve(claim) if claim.state is State.UNCERTAIN else self._all(claim))
+            await (
+                self._resolve(claim) if claim.state is State.UNCERTAIN else self._all(claim, begun)
+            )
         except LeaseLost:
             log.warning("another node took over", channel=self.name, delivery=claim.id)
 
@@ -74,39 +88,40 @@ class PostLane(Lane):
 
         return await self.write(guarded)
 
-    async def _all(self, claim: Claim) -> None:
+    async def _all(self, claim: Claim, begun: Begun | None) -> None:
+        if not claim.steps:
+            # Its last step was done, and the daemon ended before it wrote down that this was the last.
+            await self._end_accepted(claim, "")
         detail = ""
         for step in claim.steps:
-            receipt = await self._step(claim, step)
-            if receipt is None:
+            said = await self._step(claim, step, begun, detail)
+            if said is None:
                 return
-            detail = detail or receipt.detail
-        await self._end_accepted(claim, detail)
+            begun, detail = None, said
 
     async def _end_accepted(self, claim: Claim, detail: str) -> None:
         now = self.around.clock()
+        receipt = await self._record(
+            claim, lambda connection: steps.end(connection, claim, now, detail)
+        )
+        self._went_out(claim, receipt)
 
-        def work(connection: Any) -> Receipt:
-            # A person is shown the first post, though it was made in an earlier claim; what was changed is not it.
-            handle, url = sent.first_post(connection, claim.id)
-            moving.end(connection, claim.id, State.ACCEPTED, now, detail, url)
-            withdrawing.note_withdrawn(connection, claim.id)
-            return Receipt(handle=handle, url=url, detail=detail)
-
-        receipt = await self._record(claim, work)
+    def _went_out(self, claim: Claim, receipt: Receipt) -> None:
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
         self.aside(self.confirm([claim.id], receipt))
 
     # --------------------------------------------------------------------------------------------------- one step
-    async def _step(self, claim: Claim, step: Step) -> Receipt | None:
-        """Do one step. None: it is not done, and the delivery has been put back or ended."""
+    async def _step(self, claim: Claim, step: Step, begun: Begun | None, detail: str) -> str | None:
+        """Do one step, which `begun` says when it is written down already.
+
+        Returns what the first far side said, `detail` when that is known. None: it is not done, and the delivery has been
+        put back or ended.
+        """
         now = self.around.clock()
         if step.skip:
-            await self._record(
-                claim, lambda connection: deliveries.end_step(connection, step.id, "skipped")
-            )
-            return Receipt()
+            await self._done(claim, step, None, Receipt(), detail)
+            return detail
         if step.uncertain:
             sentence = "The daemon stopped while this was under way; it may have gone out."
             await self._record(
@@ -116,41 +131,24 @@ class PostLane(Lane):
                 ),
             )
             return None
-        if now >= claim.not_after:
+        if begun is None and now < claim.not_after:
+            begun = await self.write(
+                lambda connection: steps.begin(connection, claim, step, self.around.node, now)
+            )
+        if begun is None or self._is_too_late(claim, begun):
+            now = self.around.clock()
             await self._record(
-                claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
+                claim, lambda connection: steps.give_back(connection, claim, begun, now)
             )
             return None
-        asked_at, attempt_id = await self.write(partial(self._begin, claim, step, now))
-        if attempt_id is None:
-            await self._record(
-                claim, lambda connection: deliveries.put_back(connection, claim, now, now, "")
-            )
-            return None
-        stood_still = time.monotonic() > asked_at + blast.LEASE_SECONDS
-        if stood_still or self.around.clock() >= claim.not_after:
-            await self._too_late(claim, attempt_id)
-            return None
-        return await self._try(claim, step, attempt_id)
+        return await self._try(claim, step, begun, detail)
 
-    def _begin(
-        self, claim: Claim, step: Step, now: datetime, connection: Any
-    ) -> tuple[float, int | None]:
-        """Write the attempt down; when that was asked by our own clock, and its id."""
-        asked_at = time.monotonic()
-        return asked_at, deliveries.begin_attempt(connection, claim, step, self.around.node, now)
+    def _is_too_late(self, claim: Claim, begun: Begun) -> bool:
+        """Whether writing took so long that its time is over or its lease ran out: then nothing may be called."""
+        stood_still = time.monotonic() > begun.asked_at + blast.LEASE_SECONDS
+        return stood_still or self.around.clock() >= claim.not_after
 
-    async def _too_late(self, claim: Claim, attempt_id: int) -> None:
-        """It took so long that its time is over or its lease ran out: nothing was called, and now nothing may be."""
-        now = self.around.clock()
-
-        def work(connection: Any) -> None:
-            deliveries.end_attempt(connection, attempt_id, now, Outcome.TRANSIENT, None, "")
-            deliveries.put_back(connection, claim, now, now, "")
-
-        await self._record(claim, work)
-
-    async def _try(self, claim: Claim, step: Step, attempt_id: int) -> Receipt | None:
+    async def _try(self, claim: Claim, step: Step, begun: Begun, detail: str) -> str | None:
         attempt = self.attempt(step.attempts + 1, claim.not_after, first=step.first_tried_at)
         method = getattr(self.adapter, step.kind.value)
         try:
@@ -161,23 +159,24 @@ class PostLane(Lane):
                 ),
             )
         except Failure as failure:
-            await self._failed(claim, step, attempt_id, failure)
+            await self._failed(claim, step, begun.attempt_id, failure)
             return None
+        detail = detail or receipt.detail
+        await self._done(claim, step, begun, receipt, detail)
+        return detail
+
+    async def _done(
+        self, claim: Claim, step: Step, begun: Begun | None, receipt: Receipt, detail: str
+    ) -> None:
         now = self.around.clock()
-
-        def work(connection: Any) -> None:
-            deliveries.end_attempt(
-                connection, attempt_id, now, Outcome.ACCEPTED, None, receipt.detail
-            )
-            deliveries.end_step(
-                connection, step.id, "accepted", receipt.handle or step.message.target, receipt.url
-            )
-            if step.kind is StepKind.WITHDRAW:
-                withdrawing.note_taken(connection, step.id)
-
-        await self._record(claim, work)
-        self.count(Outcome.ACCEPTED)
-        return receipt
+        shown = await self._record(
+            claim,
+            lambda connection: steps.done(connection, claim, step, begun, receipt, now, detail),
+        )
+        if begun is not None:
+            self.count(Outcome.ACCEPTED)
+        if shown is not None:
+            self._went_out(claim, shown)
 
     async def _held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
         """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more.

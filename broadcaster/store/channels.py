@@ -19,6 +19,7 @@ from broadcaster.store.rowlocks import hold_deliveries
 from broadcaster.store.writer import wake
 
 _BLANK: Mapping[str, Any] = {"parked_because": "", "probe_sentence": "", "limits": {}}
+_STATES = select(t.channel_state)  # built once: every lane asks it whenever it looks for work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,7 @@ class ChannelState:
 
 def states(connection: Connection) -> dict[str, ChannelState]:
     """What is known of every channel that was ever parked, paused or probed."""
-    return {
-        row["channel"]: ChannelState(**row)
-        for row in connection.execute(select(t.channel_state)).mappings()
-    }
+    return {row["channel"]: ChannelState(**row) for row in connection.execute(_STATES).mappings()}
 
 
 def state(connection: Connection, channel: str) -> ChannelState:

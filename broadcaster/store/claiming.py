@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Integer,
+    ScalarSelect,
     Select,
     String,
     and_,
@@ -74,11 +75,14 @@ class Claim:
     steps: tuple[Step, ...]
 
 
+_NOW = select(func.clock_timestamp())
+
+
 def database_now(connection: Connection, now: datetime) -> datetime:
     """The database's own clock on PostgreSQL, where nodes may disagree about the time; `now` on SQLite."""
     if connection.dialect.name == "sqlite":
         return now
-    at: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    at: datetime = connection.execute(_NOW).scalar_one()
     return at
 
 
@@ -138,7 +142,9 @@ def _heads(urgent_only: bool) -> Select[Any]:
         t.is_open(earlier),
     )
     query = (
-        select(mine)
+        select(mine, t.update.c.kind, t.update.c.severity, t.incident.c.staff)
+        .join(t.update, t.update.c.id == mine.c.update_id)
+        .join(t.incident, t.incident.c.id == mine.c.incident_id)
         .where(
             mine.c.channel == channel,
             mine.c.released,
@@ -152,7 +158,7 @@ def _heads(urgent_only: bool) -> Select[Any]:
         )
         .order_by(mine.c.priority, mine.c.due_at, mine.c.id)
         .limit(bindparam("most", type_=Integer))
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=mine)
     )
     return query.where(mine.c.priority == 0) if urgent_only else query
 
@@ -175,52 +181,30 @@ def claim(
     for row in connection.execute(_heads(urgent_only), asked).all():
         token = secrets.token_hex(8)
         state = State.SENDING if row.state == State.WAITING else State.UNCERTAIN
-        connection.execute(
-            sql_update(t.delivery)
-            .where(t.delivery.c.id == row.id)
-            .values(
-                state=state,
-                lease_node=node,
-                lease_token=token,
-                lease_until=at + LEASE,
-                started_at=row.started_at or now,
-                attempts=row.attempts + 1,
-            )
-        )
+        taken = {
+            "this": row.id,
+            "state": state,
+            "lease_node": node,
+            "lease_token": token,
+            "lease_until": at + LEASE,
+            "started_at": row.started_at or now,
+            "attempts": row.attempts + 1,
+        }
+        connection.execute(_TAKEN, taken)
         claimed.append(_claim(connection, row, state, token))
     return tuple(claimed)
 
 
-_SAID = (
-    select(t.update.c.kind, t.update.c.severity, t.incident.c.staff)
-    .join(t.incident, t.incident.c.id == t.update.c.incident_id)
-    .where(t.update.c.id == bindparam("update"))
-)
-_TO_DO = (
-    select(t.step, t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language)
-    .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
-    .where(
-        t.step.c.delivery_id == bindparam("delivery"),
-        or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
-    )
-    .order_by(t.step.c.position)
-)
-_LAST_ATTEMPT = (
-    select(t.attempt.c.ended_at)
-    .where(t.attempt.c.step_id == bindparam("step"))
-    .order_by(t.attempt.c.id.desc())
-    .limit(1)
-)
+_TAKEN = sql_update(t.delivery).where(t.delivery.c.id == bindparam("this"))
 
 
 def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
-    said = connection.execute(_SAID, {"update": row.update_id}).one()
-    incident = incident_name(row.incident_id, said.staff)
-    rows = connection.execute(_TO_DO, {"delivery": row.id}).all()
+    asked = {"delivery": row.id, "channel": row.channel, "incident": row.incident_id}
+    rows = connection.execute(_to_do(), asked).all()
     return Claim(
         id=row.id,
         update_id=row.update_id,
-        incident=incident,
+        incident=incident_name(row.incident_id, row.staff),
         number=row.number,
         channel=row.channel,
         shape=Shape(row.shape),
@@ -231,52 +215,92 @@ def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
         lease_token=token,
         attempts=row.attempts + 1,
         expanded=row.expanded,
-        steps=tuple(
-            step(connection, found, row, incident, Kind(said.kind), Severity(said.severity))
-            for found in rows
-        ),
+        steps=tuple(_step(connection, found, row) for found in rows),
     )
 
 
-def step(
-    connection: Connection, row: Any, delivery: Any, incident: str, kind: Kind, severity: Severity
-) -> Step:
+def _step(connection: Connection, row: Any, delivery: Any) -> Step:
     """One step with its message: what it answers and what it changes are looked up now, not when it was planned."""
     target = ""
     if row.target_step is not None:
-        target = (
-            connection.scalar(select(t.step.c.handle).where(t.step.c.id == row.target_step)) or ""
-        )
+        target = connection.scalar(_HANDLE, {"step": row.target_step}) or ""
     return Step(
         id=row.id,
         position=row.position,
         kind=StepKind(row.kind),
         attempts=row.attempts,
         first_tried_at=row.first_tried_at,
-        uncertain=row.outcome == "uncertain" or _broken_off(connection, row.id),
+        uncertain=row.outcome == "uncertain" or bool(row.broken_off),
         skip=row.target_step is not None and not target,
         message=Message(
-            incident=incident,
+            incident=incident_name(delivery.incident_id, delivery.staff),
             number=delivery.number,
-            kind=kind,
-            severity=severity,
+            kind=Kind(delivery.kind),
+            severity=Severity(delivery.severity),
             language=row.language or "",
             key=row.key,
             body=row.body or "",
             subject=row.subject or "",
             payload=row.payload or "",
-            in_reply_to=row.reply_to
-            if row.reply_to is not None
-            else _thread_end(connection, delivery, row),
+            in_reply_to=row.answers or "",
             target=target,
         ),
     )
 
 
-def _broken_off(connection: Connection, step_id: int) -> bool:
-    """Whether the last attempt has no outcome: the process died while the call was under way."""
-    last = connection.execute(_LAST_ATTEMPT, {"step": step_id}).first()
-    return last is not None and last.ended_at is None
+_HANDLE = select(t.step.c.handle).where(t.step.c.id == bindparam("step"))
+
+
+@functools.cache
+def _to_do() -> Select[Any]:
+    """The steps of :delivery, by :channel about :incident, that are not done, in order, with what they say.
+
+    `broken_off`: the last attempt has no outcome, for the process died while the call was under way. `answers` is what
+    was answered when it was tried before, else the end of its thread as that stands now.
+    """
+    broken_off = (
+        select(t.attempt.c.ended_at.is_(None))
+        .where(t.attempt.c.step_id == t.step.c.id)
+        .order_by(t.attempt.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    answers = func.coalesce(t.step.c.reply_to, _thread_end())
+    said = t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language
+    return (
+        select(t.step, *said, broken_off.label("broken_off"), answers.label("answers"))
+        .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
+        .where(
+            t.step.c.delivery_id == bindparam("delivery"),
+            or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
+        )
+        .order_by(t.step.c.position)
+    )
+
+
+def _thread_end() -> ScalarSelect[Any]:
+    """The handle of the newest other post of :incident by :channel, in the language of a step, that still stands."""
+    post, words = t.step.alias("post"), t.message.alias("words")
+    return (
+        select(post.c.handle)
+        .join(t.delivery, t.delivery.c.id == post.c.delivery_id)
+        .join(words, words.c.id == post.c.message_id)
+        .where(
+            words.c.language == t.message.c.language,
+            t.delivery.c.channel == bindparam("channel"),
+            t.delivery.c.incident_id == bindparam("incident"),
+            post.c.kind == StepKind.POST,
+            post.c.outcome == "accepted",
+            post.c.handle != "",
+            post.c.id != t.step.c.id,
+            ~is_taken_away(post),
+        )
+        # Plus nothing: SQLite would rather walk through every step there is than sort these few.
+        .order_by((post.c.id + 0).desc())
+        .limit(1)
+        .correlate(t.step, t.message)
+        .scalar_subquery()
+    )
 
 
 def is_taken_away(post: FromClause) -> ColumnElement[bool]:
@@ -287,37 +311,3 @@ def is_taken_away(post: FromClause) -> ColumnElement[bool]:
         taking.c.kind == StepKind.WITHDRAW,
         taking.c.outcome == "accepted",
     )
-
-
-@functools.cache
-def _thread() -> Select[Any]:
-    """The handles of the posts of :incident by :channel in :language that stand, the newest; but for :step."""
-    return (
-        select(t.step.c.handle)
-        .join(t.delivery, t.delivery.c.id == t.step.c.delivery_id)
-        .join(t.message, t.message.c.id == t.step.c.message_id)
-        .where(
-            t.message.c.language == bindparam("language"),
-            t.delivery.c.channel == bindparam("channel"),
-            t.delivery.c.incident_id == bindparam("incident"),
-            t.step.c.kind == StepKind.POST,
-            t.step.c.outcome == "accepted",
-            t.step.c.handle != "",
-            t.step.c.id != bindparam("step"),
-            ~is_taken_away(t.step),
-        )
-        # Plus nothing: SQLite would rather walk through every step there is than sort these few.
-        .order_by((t.step.c.id + 0).desc())
-        .limit(1)
-    )
-
-
-def _thread_end(connection: Connection, delivery: Any, row: Any) -> str:
-    """The far side's handle of the newest post of this incident, channel and language that still stands."""
-    place = {
-        "language": row.language,
-        "channel": delivery.channel,
-        "incident": delivery.incident_id,
-        "step": row.id,
-    }
-    return connection.scalar(_thread(), place) or ""

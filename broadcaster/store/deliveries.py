@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update as sql_update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.domain.incident import Revision
@@ -19,6 +28,26 @@ from broadcaster.store.moving import end, move, stop_begun
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import DOUBT
 
+# Built once: to build a statement takes longer than to run it, and every attempt needs all of these.
+_THIS_DELIVERY = t.delivery.c.id == bindparam("this")
+_HELD = t.delivery.c.lease_token == bindparam("token")
+_THIS_STEP = sql_update(t.step).where(t.step.c.id == bindparam("this"))
+_TRIED = _THIS_STEP.values(attempts=t.step.c.attempts + 1)
+_NEW_ATTEMPT = insert(t.attempt)
+_THIS_ATTEMPT = sql_update(t.attempt).where(t.attempt.c.id == bindparam("this"))
+_RENEWED = sql_update(t.delivery).where(_THIS_DELIVERY, _HELD, ~t.delivery.c.stopped)
+_LOCKED_TOKEN = select(t.delivery.c.lease_token).where(_THIS_DELIVERY).with_for_update()
+_PUT_BACK = sql_update(t.delivery).where(
+    _THIS_DELIVERY, _HELD, t.delivery.c.state == bindparam("claimed")
+)
+_STOPPED = select(t.delivery.c.stopped).where(_THIS_DELIVERY)
+_NEXT_DUE = select(func.min(t.delivery.c.due_at)).where(
+    t.delivery.c.channel == bindparam("channel"),
+    t.delivery.c.released,
+    t.delivery.c.state.in_([State.WAITING, State.UNCERTAIN]),
+    t.is_open(),
+)
+
 
 def begin_attempt(
     connection: Connection, claim: Claim, step: Step, node: str, now: datetime
@@ -26,23 +55,15 @@ def begin_attempt(
     """Write the attempt down before the call. None when the lease is lost or the text was stopped: do not call."""
     if not renew(connection, claim, now):
         return None
-    connection.execute(
-        sql_update(t.step)
-        .where(t.step.c.id == step.id)
-        .values(
-            attempts=t.step.c.attempts + 1,
-            first_tried_at=step.first_tried_at or now,
-            reply_to=step.message.in_reply_to,
-        )
-    )
-    return _insert_attempt(
-        connection, delivery_id=claim.id, step_id=step.id, node=node, started_at=now
-    )
-
-
-def _insert_attempt(connection: Connection, **row: Any) -> int:
+    tried = {
+        "this": step.id,
+        "first_tried_at": step.first_tried_at or now,
+        "reply_to": step.message.in_reply_to,
+    }
+    connection.execute(_TRIED, tried)
+    attempt = {"delivery_id": claim.id, "step_id": step.id, "node": node, "started_at": now}
     key = connection.execute(
-        insert(t.attempt).values({"supplier": "", "detail": ""} | row)
+        _NEW_ATTEMPT, attempt | {"supplier": "", "detail": ""}
     ).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     return int(key[0])
@@ -50,17 +71,9 @@ def _insert_attempt(connection: Connection, **row: Any) -> int:
 
 def renew(connection: Connection, claim: Claim, now: datetime) -> bool:
     """Hold the lease for another while; False when it is lost, or when the text was stopped meanwhile."""
-    at = database_now(connection, now)
-    held = connection.execute(
-        sql_update(t.delivery)
-        .where(
-            t.delivery.c.id == claim.id,
-            t.delivery.c.lease_token == claim.lease_token,
-            ~t.delivery.c.stopped,
-        )
-        .values(lease_until=at + LEASE)
-    )
-    return held.rowcount == 1
+    until = database_now(connection, now) + LEASE
+    mine = {"this": claim.id, "token": claim.lease_token}
+    return connection.execute(_RENEWED, mine | {"lease_until": until}).rowcount == 1
 
 
 class LeaseLost(Exception):
@@ -69,10 +82,7 @@ class LeaseLost(Exception):
 
 def require_lease(connection: Connection, claim: Claim) -> None:
     """Hold the row of a claim for this transaction. Raises LeaseLost when it is not ours any more."""
-    token = connection.scalar(
-        select(t.delivery.c.lease_token).where(t.delivery.c.id == claim.id).with_for_update()
-    )
-    if token != claim.lease_token:
+    if connection.scalar(_LOCKED_TOKEN, {"this": claim.id}) != claim.lease_token:
         raise LeaseLost(f"delivery {claim.id}")
 
 
@@ -85,22 +95,16 @@ def end_attempt(
     detail: str,
 ) -> None:
     """Write down what one attempt came to."""
-    connection.execute(
-        sql_update(t.attempt)
-        .where(t.attempt.c.id == attempt_id)
-        .values(ended_at=now, outcome=outcome, scope=scope, detail=detail)
-    )
+    came_to = {"ended_at": now, "outcome": outcome, "scope": scope, "detail": detail}
+    connection.execute(_THIS_ATTEMPT, came_to | {"this": attempt_id})
 
 
 def end_step(
     connection: Connection, step_id: int, outcome: str, handle: str = "", url: str = ""
 ) -> None:
     """Write down what a step came to: accepted, failed, uncertain or skipped."""
-    connection.execute(
-        sql_update(t.step)
-        .where(t.step.c.id == step_id)
-        .values(outcome=outcome, handle=handle, url=url)
-    )
+    came_to = {"outcome": outcome, "handle": handle, "url": url}
+    connection.execute(_THIS_STEP, came_to | {"this": step_id})
 
 
 def end_open_attempts(connection: Connection, step_id: int, now: datetime) -> None:
@@ -114,7 +118,7 @@ def end_open_attempts(connection: Connection, step_id: int, now: datetime) -> No
 
 def reopen_step(connection: Connection, step_id: int) -> None:
     """A step that turned out not to have happened, or that may be repeated, is to be done again."""
-    connection.execute(sql_update(t.step).where(t.step.c.id == step_id).values(outcome=None))
+    connection.execute(_THIS_STEP, {"this": step_id, "outcome": None})
 
 
 def put_back(
@@ -133,15 +137,8 @@ def put_back(
         "lease_token": None,
     }
     if state is claim.state:
-        changed = connection.execute(
-            sql_update(t.delivery)
-            .where(
-                t.delivery.c.id == claim.id,
-                t.delivery.c.state == state,
-                t.delivery.c.lease_token == claim.lease_token,
-            )
-            .values(**values)
-        ).rowcount
+        mine = {"this": claim.id, "token": claim.lease_token, "claimed": state}
+        changed = bool(connection.execute(_PUT_BACK, mine | values).rowcount)
     else:
         changed = move(connection, claim.id, state, claim.lease_token, **values)
     if state is State.WAITING and _stopped(connection, claim.id):
@@ -152,13 +149,11 @@ def put_back(
             now,
             "corrected or retracted before it was accepted",
         )
-    return bool(changed)
+    return changed
 
 
 def _stopped(connection: Connection, delivery_id: int) -> bool:
-    return bool(
-        connection.scalar(select(t.delivery.c.stopped).where(t.delivery.c.id == delivery_id))
-    )
+    return bool(connection.scalar(_STOPPED, {"this": delivery_id}))
 
 
 def take_back_own(connection: Connection, node: str, now: datetime) -> int:
@@ -223,14 +218,7 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def next_due_at(connection: Connection, channel: str) -> datetime | None:
     """When the next delivery of a channel can be tried, or None."""
-    at: datetime | None = connection.scalar(
-        select(func.min(t.delivery.c.due_at)).where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.released,
-            t.delivery.c.state.in_([State.WAITING, State.UNCERTAIN]),
-            t.is_open(),
-        )
-    )
+    at: datetime | None = connection.scalar(_NEXT_DUE, {"channel": channel})
     return at
 
 
@@ -244,9 +232,9 @@ def accept_boards(
             t.update.c.rev_epoch < epoch, and_(t.update.c.rev_epoch == epoch, t.update.c.rev_n <= n)
         )
     )
-    ids = list(
-        connection.scalars(
-            select(t.delivery.c.id)
+    rows = list(
+        connection.execute(
+            select(t.delivery.c.id, t.delivery.c.attempts)
             .where(
                 t.delivery.c.channel == channel,
                 t.delivery.c.state.in_([State.WAITING, State.SENDING]),
@@ -257,16 +245,10 @@ def accept_boards(
             .order_by(t.delivery.c.id.desc())
         )
     )
-    for delivery_id in ids:
-        move(
-            connection,
-            delivery_id,
-            State.SENDING,
-            started_at=now,
-            attempts=t.delivery.c.attempts + 1,
-        )
-        end(connection, delivery_id, State.ACCEPTED, now, detail, url)
-    return ids
+    for row in rows:
+        move(connection, row.id, State.SENDING, started_at=now, attempts=row.attempts + 1)
+        end(connection, row.id, State.ACCEPTED, now, detail, url)
+    return [row.id for row in rows]
 
 
 def confirm(connection: Connection, delivery_ids: Sequence[int]) -> None:

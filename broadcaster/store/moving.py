@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update as sql_update
+from sqlalchemy import Connection, Update, bindparam, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State, sources
 from broadcaster.store import tables as t
@@ -15,13 +16,19 @@ def move(
     connection: Connection, delivery_id: int, target: State, token: str | None = None, **values: Any
 ) -> bool:
     """Change a delivery's state if the table of transitions allows it from where it stands; False otherwise."""
+    mine = {"this": delivery_id} | ({} if token is None else {"token": token})
+    moved = connection.execute(_moved(target, token is not None), mine | {"state": target} | values)
+    return moved.rowcount == 1
+
+
+@functools.cache
+def _moved(target: State, held: bool) -> Update:
+    """Made once: to put it together costs more than to run it, and every delivery takes several such steps."""
     query = sql_update(t.delivery).where(
-        t.delivery.c.id == delivery_id,
+        t.delivery.c.id == bindparam("this"),
         t.delivery.c.state.in_([str(state) for state in sources(target)]),
     )
-    if token is not None:
-        query = query.where(t.delivery.c.lease_token == token)
-    return connection.execute(query.values(state=target, **values)).rowcount == 1
+    return query.where(t.delivery.c.lease_token == bindparam("token")) if held else query
 
 
 def stop_begun(connection: Connection, *waiting: Any, stopped: bool) -> int:

@@ -6,10 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from broadcaster.domain.delivery import Outcome, Shape, State, StepKind
 from broadcaster.store import rowlocks, tables as t
+from broadcaster.store.claiming import is_taken_away
+
+# Built once: it is asked after every post, and to build it takes longer than to run it.
+_POSTS = (
+    select(t.step.c.handle, t.step.c.url, is_taken_away(t.step).label("taken_away"))
+    .where(
+        t.step.c.delivery_id == bindparam("delivery"),
+        t.step.c.kind == StepKind.POST,
+        t.step.c.outcome == "accepted",
+    )
+    .order_by(t.step.c.position)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +87,16 @@ def hold_posts(connection: Connection, incident_id: int) -> None:
     )
 
 
-def first_post(connection: Connection, delivery_id: int) -> tuple[str, str]:
-    """Handle and address of a delivery's first post, which is what a person is shown of it; "" where there is none."""
-    posted = connection.execute(
-        select(t.step.c.handle, t.step.c.url)
-        .where(
-            t.step.c.delivery_id == delivery_id,
-            t.step.c.kind == StepKind.POST,
-            t.step.c.outcome == "accepted",
-        )
-        .order_by(t.step.c.position)
-        .limit(1)
-    ).first()
-    return (posted.handle, posted.url) if posted else ("", "")
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A post of a delivery that the far side accepted."""
+
+    handle: str
+    url: str
+    taken_away: bool
+
+
+def posts(connection: Connection, delivery_id: int) -> Sequence[Posted]:
+    """A delivery's accepted posts, in order: the first is what a person is shown of it."""
+    rows = connection.execute(_POSTS, {"delivery": delivery_id})
+    return [Posted(row.handle, row.url, bool(row.taken_away)) for row in rows]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update as sql_update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update as sql_update
 
 from broadcaster.domain.delivery import State, StepKind
 from broadcaster.domain.incident import Kind
-from broadcaster.store import tables as t
+from broadcaster.store import sent, tables as t
 from broadcaster.store.accepting import new_key
-from broadcaster.store.claiming import is_taken_away
 from broadcaster.store.moving import move
-
-# Made once: they are asked after every post, and to put them together costs more than to run them.
-_POSTED = select(func.count()).where(
-    t.step.c.delivery_id == bindparam("delivery"),
-    t.step.c.kind == StepKind.POST,
-    t.step.c.outcome == "accepted",
-)
-_STANDING = _POSTED.where(~is_taken_away(t.step))
 
 
 def note_taken(connection: Connection, step_id: int) -> None:
@@ -29,13 +22,12 @@ def note_taken(connection: Connection, step_id: int) -> None:
         .where(t.step.c.id == step_id)
     )
     if delivery_id is not None:
-        note_withdrawn(connection, delivery_id)
+        note_withdrawn(connection, delivery_id, sent.posts(connection, delivery_id))
 
 
-def note_withdrawn(connection: Connection, delivery_id: int) -> None:
+def note_withdrawn(connection: Connection, delivery_id: int, posts: Sequence[sent.Posted]) -> None:
     """When posts of a delivery were taken away and none is left at the far side, the delivery is withdrawn."""
-    mine = {"delivery": delivery_id}
-    if connection.scalar(_POSTED, mine) and not connection.scalar(_STANDING, mine):
+    if posts and all(post.taken_away for post in posts):
         move(connection, delivery_id, State.WITHDRAWN)
 
 

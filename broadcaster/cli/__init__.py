@@ -9,37 +9,22 @@ from typing import TextIO
 
 from typer import Abort, TyperException
 
-from broadcaster.cli import (
-    channels,
-    keeping,
-    looking,
-    running,
-    scheduling,
-    speaking,
-    subscribers,
-    tokens,
-)
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.language import own_voice
 from broadcaster.cli.saying import note
-from broadcaster.cli.usage import Commands, tell
+from broadcaster.cli.usage import tell
+from broadcaster.cli.verbs import Root, Verbs
 
-_GROUPS = (running, speaking, looking, scheduling, channels, subscribers, tokens, keeping)
 
-
-def build() -> Commands:
-    """The whole command line as a typer application."""
-    app = Commands(
+def build() -> Root:
+    """The whole command line."""
+    return Root(
         name="broadcaster",
         help="One command reaches every reader. Begin with: broadcaster init DIR",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
-        pretty_exceptions_enable=False,
+        commands=Verbs(),  # type: ignore[arg-type]  # typer only reads it
     )
-    for group in _GROUPS:
-        group.add_to(app)
-    return app
 
 
 def main() -> None:

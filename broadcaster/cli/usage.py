@@ -71,6 +71,10 @@ class TranslatedGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _write_help(self, ctx, formatter)
 
+    def summaries(self) -> Mapping[str, str]:
+        """Each command of the group and the first paragraph of its help."""
+        return {name: _paragraphs(command)[0] for name, command in self.commands.items()}
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
             note(ctx.get_help())
@@ -128,11 +132,11 @@ def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
     params = [param for param in command.get_params(ctx) if not param.hidden]
     arguments = [param for param in params if param.param_type_name == "argument"]
     options = [param for param in params if param.param_type_name == "option"]
-    commands = dict(getattr(command, "commands", {}))
+    commands = command.summaries() if isinstance(command, TranslatedGroup) else {}
     for heading, rows in (
         (_("Arguments"), [_row(voice, param) for param in arguments]),
         (_("Options"), [_row(voice, param) for param in options]),
-        (_("Commands"), [(name, _in_short(voice, one)) for name, one in commands.items()]),
+        (_("Commands"), [(name, _in_short(voice, said)) for name, said in commands.items()]),
     ):
         if rows:
             with formatter.section(heading):
@@ -169,9 +173,9 @@ def _paragraphs(command: Any) -> list[str]:
     return [" ".join(one.split()) for one in (command.help or "").split("\n\n")]
 
 
-def _in_short(voice: Voice, command: Any) -> str:
+def _in_short(voice: Voice, summary: str) -> str:
     """The first sentence of a command's help."""
-    return re.split(r"(?<=[.?!]) ", voice.say(_paragraphs(command)[0]))[0]
+    return re.split(r"(?<=[.?!]) ", voice.say(summary))[0]
 
 
 def _unquoted(lines: str) -> str:

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from broadcaster import lock
+from broadcaster.daemon.loading import loading
 from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.signals import Signals
 from broadcaster.settings.source import read
@@ -24,7 +25,8 @@ def serve(config_path: Path, language: str = "en") -> int:
             refuse(language, error)
             return EXIT_FAILED
     # Not at the top: this is what the look above is to come before.
-    running = importlib.import_module("broadcaster.daemon.running")
+    with loading():
+        running = importlib.import_module("broadcaster.daemon.running")
     code: int = running.serve(config_path, language, signals)
     return code
 

@@ -19,6 +19,7 @@ from broadcaster.api import create_app
 from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
+from broadcaster.daemon.loading import loading
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.servertime import ServerTime
@@ -57,7 +58,8 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every key and number
     try:
         refuse_foreign_owners()
-        loaded, configuration = starting.configure(config_path)
+        with loading():  # of the adapters
+            loaded, configuration = starting.configure(config_path)
     except (ConfigErrors, ForeignOwnerError) as error:
         refuse(language, error)
         return EXIT_CONFIGURATION

@@ -12,6 +12,8 @@ import socket
 import ssl
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from broadcaster.channel import Permanent, Scope, Transient
@@ -118,7 +120,17 @@ def connect(host: str, port: int, reach: Reach, deadline: Deadline) -> socket.so
 
 
 def tls_context() -> ssl.SSLContext:
-    """TLS 1.2 or later, verified by the system's certificates, with sockets that keep to the call's deadline."""
+    """TLS 1.2 or later, verified by the system's certificates, with sockets that keep to the call's deadline.
+
+    One for all while the certificates on the disk are the same: to read them takes 20 ms and 0.7 MiB.
+    """
+    paths = ssl.get_default_verify_paths()
+    found = (Path(path) for path in (paths.cafile, paths.capath) if path)
+    return _tls_context(tuple((path, path.stat().st_mtime_ns) for path in found))
+
+
+@lru_cache(maxsize=1)
+def _tls_context(_certificates: tuple[tuple[Path, int], ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.sslsocket_class = _SecureSocket
     return context

@@ -25,12 +25,12 @@ from broadcaster.public.site import Site
 
 _log = logging.getLogger("broadcaster.public")
 
-HEADER_TIMEOUT = 30.0  # seconds; Granian ends idle keep-alive connections with it too
+HEADER_TIMEOUT = 10.0  # seconds; Granian ends idle keep-alive connections with it too
 _HEADER_BYTES = 16 * 1024
 _WATCH = 0.02  # seconds between two looks at the manifests; a look takes some 30 µs
 _BACKLOG = 4096
 _SPARE_FILES = 256
-_CONNECTIONS = 20_000  # about 15 kB each when idle
+_CONNECTIONS = 20_000  # about 11 kB each when idle
 _DRAIN = 5  # seconds that running answers get at the end
 
 

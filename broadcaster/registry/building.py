@@ -185,11 +185,12 @@ def block_errors(source: Source, environ: Mapping[str, str]) -> list[ConfigError
 
 
 def _read_blocks(source: Source, environ: Mapping[str, str], blocks: Blocks) -> None:
+    known = entries()  # once for all: it looks through everything that is installed
     written = source.document.get("channels")
     for name, block in (written if isinstance(written, dict) else {}).items():
         if not isinstance(block, dict):
             continue  # the settings' own check says so
-        entry, wrong = _entry(source, name, block)
+        entry, wrong = _entry(source, name, block, known)
         blocks.errors += wrong
         if entry is None:
             continue
@@ -204,11 +205,10 @@ def _read_blocks(source: Source, environ: Mapping[str, str], blocks: Blocks) -> 
 
 
 def _entry(
-    source: Source, name: str, block: Mapping[str, Any]
+    source: Source, name: str, block: Mapping[str, Any], known: Mapping[str, EntryPoint]
 ) -> tuple[EntryPoint | None, list[ConfigError]]:
     """The kind a block names; nothing of it is imported."""
     place = ("channels", name, "kind")
-    known = entries()
     kind = block.get("kind")
     if kind is None:
         return None, [source.error(place, f"is missing: {did_you_mean('', known)}")]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from importlib.metadata import EntryPoint, distributions, entry_points
 
 from broadcaster.channel import BoardAdapter, LetterAdapter, PostAdapter
 
 GROUP = "broadcaster.channels"
 DISTRIBUTION = "crisis-broadcaster"
+_OURS = ("broadcaster", "channels")
 
 Adapter = BoardAdapter | PostAdapter | LetterAdapter
 AdapterClass = type[BoardAdapter] | type[PostAdapter] | type[LetterAdapter]
@@ -71,9 +73,21 @@ def _remedy(entry: EntryPoint, error: ImportError | AttributeError) -> str:
     return f'kind "{entry.name}" needs {missing}, which is not installed: type  {command}'
 
 
-def refuse_foreign_owners(
-    owners: Callable[[], Mapping[str, Iterable[str]]] = packages_distributions,
-) -> None:
+def owners() -> dict[str, list[str]]:
+    """Which distributions have installed each import name of ours; none where it runs from its sources.
+
+    As `importlib.metadata.packages_distributions`, which reads every file of every distribution: 60 ms against 5.
+    """
+    found: dict[str, list[str]] = {name: [] for name in _OURS}
+    for installed in distributions():
+        written = installed.read_text("top_level.txt") or installed.read_text("RECORD") or ""
+        for name, named in found.items():
+            if re.search(rf"^{name}(?:/|\.py,|$)", written, re.MULTILINE):
+                named.append(installed.name)
+    return found
+
+
+def refuse_foreign_owners(owners: Callable[[], Mapping[str, Iterable[str]]] = owners) -> None:
     """See that no other distribution owns the import names `broadcaster` or `channels`.
 
     Django Channels installs `channels` and another package `broadcaster`; installers overwrite silently.
@@ -82,7 +96,7 @@ def refuse_foreign_owners(
         ForeignOwnerError: one does.
     """
     installed = owners()
-    for name in ("broadcaster", "channels"):
+    for name in _OURS:
         foreign = sorted({*installed.get(name, ())} - {DISTRIBUTION})
         if foreign:
             raise ForeignOwnerError(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect
 
 from broadcaster.store import Store, StoreTooNew, schema, tables
@@ -65,6 +68,27 @@ def test_opening_a_store_again_changes_nothing_in_its_schema(store_url: str) -> 
             seen.append(catalogue(connection))
     engine.dispose()
     assert seen[0] == seen[1]
+
+
+def test_the_newest_migration_is_known_without_alembic() -> None:
+    """By the names of the files, so that a daemon whose tables are current loads no Alembic."""
+    scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    newest_first = [script.revision for script in scripts.walk_revisions()]
+    assert schema.revisions() == newest_first[::-1]
+
+
+def test_a_current_store_in_a_file_opens_without_alembic_and_psycopg(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/b.db"
+    Store(url, KEY).close()
+    program = (
+        "import sys; from broadcaster.store import Store;"
+        "Store(sys.argv[1], bytes.fromhex(sys.argv[2])).close();"
+        "print([name for name in ('alembic', 'psycopg') if name in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, url, KEY.hex()], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"
 
 
 def test_a_store_of_a_newer_program_is_refused_and_left_alone(store_url: str) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import typer
 from typer import TyperException
-from typer.main import get_command
 
-from broadcaster.cli import build, usage
+from broadcaster.cli import build, usage, verbs
 from broadcaster.cli.usage import UsageVoice, texts
+from broadcaster.cli.verbs import VERBS
 from broadcaster.locale import catalogue, languages
 
 HEAVY = ["fastapi", "psycopg", "pydantic", "requests", "rich.console", "sqlalchemy"]
@@ -90,13 +90,24 @@ def test_help_starts_lean(root: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     *shown, loaded = asked.stdout.splitlines()
     assert "Usage" in "\n".join(shown)
-    assert [name for name in HEAVY if name in json.loads(loaded)] == []
+    files = {f"broadcaster.cli.{file}" for file, _ in VERBS.values()}
+    assert [name for name in (*HEAVY, *sorted(files)) if name in json.loads(loaded)] == []
+
+
+def test_help_lists_what_the_files_of_commands_hold(root: Path) -> None:
+    held = {
+        name: (path.stem, " ".join(command.help.partition("\n\n")[0].split()))
+        for path in (root / "broadcaster/cli").glob("*.py")
+        if "def add_to(" in path.read_text(encoding="utf-8")
+        for name, command in verbs.commands_of(path.stem).items()
+    }
+    assert dict(VERBS) == held
 
 
 # ------------------------------------------------------------------------------------------- help and usage errors
 def commands(command: Any = None, path: str = "broadcaster") -> Iterator[tuple[str, Any]]:
     """Every command and group with how it is typed."""
-    command = command or get_command(build())
+    command = command or build()
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
         yield from commands(below, f"{path} {name}")

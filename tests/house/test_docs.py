@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
 from broadcaster import __version__
@@ -100,7 +99,7 @@ def told_commands(text: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def tree() -> Any:
     """The command line; its classes are typer's own, so it is told apart by what it has."""
-    return typer.main.get_command(build())
+    return build()
 
 
 def wrong_in(command: str, tree: Any) -> str:

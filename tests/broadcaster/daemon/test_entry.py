@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from broadcaster import lock
 from broadcaster.daemon import entry
+from broadcaster.daemon.loading import loading
 from broadcaster.daemon.signals import ENDING, RELOAD, Signals
 
 HEAVY = ("sqlalchemy", "fastapi", "requests", "pydantic")
@@ -91,3 +93,14 @@ def test_a_look_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
     finally:
         over.set()
         looking.join()
+
+
+def test_what_is_loaded_is_never_searched_for_garbage() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with loading():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

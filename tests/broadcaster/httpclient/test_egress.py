@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline, Reach, guard_address, is_public
-from broadcaster.httpclient.egress import connect
+from broadcaster.httpclient.egress import connect, tls_context
+from broadcaster.testing.tls import Authority
 
 NOT_PUBLIC = [
     "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.254", "127.0.0.1", "127.255.0.9", "169.254.169.254",
@@ -131,3 +134,19 @@ def _resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return looked
+
+
+def test_the_certificates_of_the_system_are_read_once_until_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = tmp_path / "authority.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    known = []
+    for day in (1, 2):
+        Authority(tmp_path)
+        os.utime(trusted, (day, day))
+        assert tls_context() is tls_context()
+        known.append(tls_context().get_ca_certs(binary_form=True))
+    assert [len(each) for each in known] == [1, 1]
+    assert known[0] != known[1]

@@ -1,4 +1,5 @@
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,26 @@ def test_a_second_owner_of_our_import_names_is_refused(name: str) -> None:
         ForeignOwnerError, match=rf'the package other has installed its own "{name}"'
     ):
         refuse_foreign_owners(lambda: {name: ["crisis-broadcaster", "other"]})
+
+
+@pytest.mark.parametrize(
+    ("file", "written"),
+    [
+        ("RECORD", "channels/__init__.py,sha256=x,1\n"),
+        ("RECORD", "other/a.py,,\nchannels.py,,\n"),
+        ("top_level.txt", "other\nchannels\n"),
+    ],
+)
+def test_who_has_installed_over_our_names_is_found(
+    file: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "other-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (folder / file).write_text(written)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ForeignOwnerError, match=r'other has installed its own "channels"'):
+        refuse_foreign_owners()
 
 
 def test_this_environment_has_no_second_owner() -> None:

@@ -54,10 +54,10 @@ def _node_module(inside: str) -> Path | None:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of two mebibytes at `folder`, while entered. Raises CalledProcessError where none may be mounted."""
+def small_disk(folder: Path, mebibytes: int = 2) -> Iterator[None]:
+    """A file system of its own at `folder`, while entered. Raises CalledProcessError where none may be mounted."""
     folder.mkdir(exist_ok=True)
-    mount, umount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs"], ["umount"]
+    mount, umount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs"], ["umount"]
     subprocess.run([*mount, str(folder)], check=True, capture_output=True)
     try:
         yield

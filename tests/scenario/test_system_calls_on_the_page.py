@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_when_a_call_on_the_public_files_fails_the_page_stands_and_is_current_in
         with failing(os.getpid(), calls, error, nth, watched):
             for number in range(2, WORDS + 1):
                 rig.say(f"Läge i1u{number}.", Kind.UPDATE)
-                rig.until(lambda n=number: current(rig, n))
+                rig.until(partial(current, rig, number))
         found = whole(public)
     print(f"{calls} {nth} {error}: {sorted(details)}")
     assert found.revision == (1, WORDS)

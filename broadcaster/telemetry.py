@@ -87,6 +87,7 @@ class Outlet(logging.Handler):
         self._lines: queue.Queue[bytes] = queue.Queue(_LINES)
         self._begun_at: float | None = None
         self._lost_at = -_LOST_SECONDS
+        self._cut = False  # the last line is there in part
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -123,11 +124,15 @@ class Outlet(logging.Handler):
             self._lines.task_done()
 
     def _write(self, line: bytes) -> None:
+        if self._cut:
+            line = b"\n" + line  # what came before it must not spoil it
         while line:
             try:
                 line = line[os.write(self._descriptor, line) :]
             except BlockingIOError:  # whoever gave it to us set it so
                 select.select([], [self._descriptor], [], 1.0)
+            else:
+                self._cut = bool(line)
 
 
 def log_fails() -> bool:

@@ -56,8 +56,15 @@ class BundleBoard(BoardAdapter):
         self._caller.close()
 
     def standing(self) -> Revision | None:
-        """Return the revision shown; None also when other code or another configuration made it."""
-        revision = self._bundle.standing(verify=not self._verified)
+        """Return the revision shown; None also when other code or another configuration made it.
+
+        Raises:
+            Transient: the directory cannot be read or mended.
+        """
+        try:
+            revision = self._bundle.standing(verify=not self._verified)
+        except OSError as error:
+            raise self._unwritable(error) from error
         self._verified = True
         return Revision.parse(revision) if revision and self._made_alike() else None
 
@@ -76,10 +83,7 @@ class BundleBoard(BoardAdapter):
         except NotStanding:
             raise Transient("The public files were damaged: all are written anew.") from None
         except OSError as error:
-            raise Transient(
-                f"{self._directory} could not be written: {error.strerror}. "
-                "Make room there, or mend its permissions."
-            ) from error
+            raise self._unwritable(error) from error
         return Receipt(handle=revision, url=url)
 
     def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
@@ -93,6 +97,12 @@ class BundleBoard(BoardAdapter):
     @property
     def _url(self) -> str:
         return f"{self.context.public_url}/{self.seen_at}"
+
+    def _unwritable(self, error: OSError) -> Transient:
+        return Transient(
+            f"{self._directory} could not be written: {error.strerror}. "
+            "Make room there, or mend its permissions."
+        )
 
     def _made_alike(self) -> bool:
         try:

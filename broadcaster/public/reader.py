@@ -154,7 +154,8 @@ def _body(root: Path, name: str, sha256: str) -> tuple[bytes, int]:
     folder, slash, last = name.rpartition("/")
     if not all(_PART.fullmatch(part) for part in name.split("/")):
         raise Damaged(f"{name!r} is not a public path")
-    for candidate in (name, f"{folder}{slash}.{last}.new"):
+    # Looked for under its own name again: it may have got it just before the staged one was opened.
+    for candidate in (name, f"{folder}{slash}.{last}.new", name):
         try:
             body, modified = _read(root, candidate)
         except Damaged:

@@ -111,7 +111,7 @@ def _explain_postgresql(error: DBAPIError) -> StoreError | None:
     no_answer = state is None and isinstance(error, OperationalError | InterfaceError)
     if error.connection_invalidated or no_answer:
         return StoreBusy(
-            "The database cannot be reached. Nothing was stored. Is PostgreSQL running?"
+            "The database cannot be reached. Nothing was stored. Is PostgreSQL running, with a connection to spare?"
         )
     for codes, kind, sentence in _POSTGRESQL:
         if state is not None and state.startswith(codes):

@@ -70,7 +70,8 @@ def _compare(directory: Path, owner: str, root: Root) -> tuple[list[str], list[s
 
 
 def _is(directory: Path, name: str, wanted: str) -> bool:
-    bodies = (_read(directory / name), _read(directory / staged_name(name)))
+    # The staged one may get its own name between two looks.
+    bodies = (_read(directory / each) for each in (name, staged_name(name), name))
     return any(body is not None and sha256(body).hexdigest() == wanted for body in bodies)
 
 

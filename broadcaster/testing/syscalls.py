@@ -16,6 +16,7 @@ def failing(pid: int, calls: str, error: str, nth: int, paths: Sequence[Path]) -
 
     Args:
         calls: as strace names them, with commas: `fdatasync,fsync`.
+        paths: files, or folders of the files that are called for by name.
         error: `EIO`, `ENOSPC`, `EINTR` …
 
     Raises:

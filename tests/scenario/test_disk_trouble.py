@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.real("loop device"),
     pytest.mark.timeout(600),
 ]
+SOAK = bool(os.environ.get("SOAK"))
 SEEN_SECONDS = 60.0
 BACK_SECONDS = 10.0
 
@@ -91,6 +92,29 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, disk: Disk) ->
         scene.duty.wait_for(_mentions("Loggen"))
         code = scene.end(daemon, 10.0)
     os.close(unread)
+    assert code == 0
+    assert scene.judge() == []
+
+
+@pytest.mark.skipif(
+    not SOAK, reason="a whole daemon: with SOAK=1; the log alone is in test_full_log.py"
+)
+def test_a_log_on_a_full_disk_holds_nothing_up_and_goes_on_when_there_is_room(
+    tmp_path: Path, disk: Disk
+) -> None:
+    with Scene(disk.folder, tmp_path) as scene:
+        daemon = scene.begin()
+        scene.client.say(Order("i1u1", "report", "severe"))
+        disk.fill()
+        for number in range(2, 30):
+            scene.client.say(Order(f"i{number}u1", "report", "severe"))
+        wait_until(lambda: "log" in scene.degraded(), scene.tail, SEEN_SECONDS)
+        scene.duty.wait_for(_mentions("Loggen"))
+        disk.empty()
+        length = scene.log.stat().st_size
+        scene.client.say(Order("i30u1", "report", "severe"))
+        wait_until(lambda: scene.log.stat().st_size > length, scene.tail)
+        code = scene.end(daemon, 10.0)
     assert code == 0
     assert scene.judge() == []
 

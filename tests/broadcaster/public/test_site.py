@@ -71,6 +71,23 @@ def test_a_revision_that_is_not_whole_is_waited_for(site: Site, tmp_path: Path) 
     assert (shown(site, "/a.html"), shown(site, "/b.html")) == ("a2", "b2")
 
 
+def test_a_file_that_gets_its_name_while_it_is_looked_for_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path, "1.1", a="a1")
+    plain, staged = tmp_path / "a.html", tmp_path / ".a.html.new"
+    plain.rename(staged)
+    really_open = os.open
+
+    def open_late(path: str, *rest: int, **more: int) -> int:
+        if path == staged.name:
+            staged.rename(plain)  # the writer was quicker
+        return really_open(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", open_late)
+    assert read_view(tmp_path, "page", View()).damaged == ()
+
+
 def test_a_file_damaged_for_good_does_not_hold_back_the_others(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

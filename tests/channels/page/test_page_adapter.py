@@ -92,6 +92,13 @@ def test_a_directory_that_cannot_be_written_is_named_to_the_operator(tmp_path: P
         adapter(in_the_way / "public").show(states()["one"], ATTEMPT)
 
 
+def test_a_directory_that_cannot_be_looked_at_is_named_too(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(Transient, match="could not be written"):
+        adapter(blocked).standing()
+
+
 def test_a_page_is_confirmed_when_its_public_address_shows_it(public: Path, address: str) -> None:
     page = adapter(public, public_url=address)
     assert isinstance(page, CanConfirm)

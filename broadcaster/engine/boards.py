@@ -9,8 +9,10 @@ from typing import Any
 import structlog
 
 from broadcaster.channel import Failure, Receipt
+from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Outcome
 from broadcaster.domain.incident import Mode, Revision
+from broadcaster.domain.kept import Kept
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
 from broadcaster.store import boards, deliveries, nodes
@@ -21,9 +23,17 @@ log = structlog.get_logger()
 class BoardLane(Lane):
     """Keeps one board at the newest revision. Not claimed: it is idempotent, and each node shows its own."""
 
-    def __init__(self, name: str, adapter: Any, around: Surroundings, mode: Mode) -> None:
+    def __init__(
+        self,
+        name: str,
+        adapter: Any,
+        around: Surroundings,
+        mode: Mode,
+        kept: Kept[BoardIncident],
+    ) -> None:
         super().__init__(name, adapter, around, slots=2)
         self._mode = mode
+        self._kept = kept
         self._failures = 0
         self._retry_at: datetime | None = None
         self._noted: Revision | None = None
@@ -72,7 +82,9 @@ class BoardLane(Lane):
 
     async def _show(self, standing: Revision | None) -> None:
         now = self.around.clock()
-        board = await self.read(partial(boards.board, since=standing, at=now, mode=self._mode))
+        board = await self.read(
+            partial(boards.board, since=standing, at=now, mode=self._mode, kept=self._kept)
+        )
         attempt = self.attempt(self._failures + 1, self.later(self.adapter.settings.deadline))
         try:
             receipt: Receipt = await self.slots.call(

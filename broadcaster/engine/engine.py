@@ -12,8 +12,10 @@ from typing import Any
 
 import structlog
 
+from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
+from broadcaster.domain.kept import Kept
 from broadcaster.engine import fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.due import Act, DueClaimer
@@ -25,6 +27,7 @@ from broadcaster.store import (
     Rank,
     StoreError,
     audit,
+    boards,
     channels,
     deliveries,
     finishing,
@@ -66,6 +69,8 @@ class Engine:
     ) -> None:
         self.around = around
         self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
+        # Every board shows the same incidents: what one has read of the store, the next need not.
+        self._shown: Kept[BoardIncident] = Kept(boards.ROOM)
         # Never changed in place: the watch and the writer look through it from threads of their own.
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
@@ -108,7 +113,7 @@ class Engine:
         shape = adapter.shape
         lane: Lane
         if shape is Shape.BOARD:
-            lane = BoardLane(name, adapter, self.around, self._mode)
+            lane = BoardLane(name, adapter, self.around, self._mode, self._shown)
         elif shape is Shape.POST:
             lane = PostLane(name, adapter, self.around)
         else:

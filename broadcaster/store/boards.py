@@ -5,13 +5,13 @@ Only what has a public revision is on it: a revision is given at release, and on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, desc, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, desc, func, select, true
 
 from broadcaster.domain.board import (
     ArchivePage,
@@ -24,6 +24,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Update
+from broadcaster.domain.kept import Kept
 from broadcaster.domain.standing import areas_concerned, estimate_of, standing_words, what_stands
 from broadcaster.store import tables as t
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord, load_many
@@ -31,7 +32,17 @@ from broadcaster.store.incidents import IncidentRecord, UpdateRecord, load_many
 FEED_LENGTH = 50
 ARCHIVE_PAGE_LENGTH = 50
 RECENT_LENGTH = 10
+ROOM = 2_000
+"""Incidents worth keeping between two boards: all that are open on the worst of days, and those in the newest feeds."""
 _CHUNK = 500  # ids in one statement; PostgreSQL takes 65,535 parameters, SQLite fewer
+# What moves whenever a reader's view of an incident may: a public word its revision, any word its last number.
+_MARKS = select(
+    t.incident.c.id,
+    t.incident.c.rev_epoch,
+    t.incident.c.rev_n,
+    t.incident.c.closed_at,
+    t.incident.c.last_number,
+).where(t.incident.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def newest_revision(connection: Connection) -> Revision:
@@ -45,7 +56,13 @@ def newest_revision(connection: Connection) -> Revision:
     return Revision(int(known["epoch"]), int(known["revision"]))
 
 
-def board(connection: Connection, since: Revision | None, at: datetime, mode: Mode) -> Board:
+def board(
+    connection: Connection,
+    since: Revision | None,
+    at: datetime,
+    mode: Mode,
+    kept: Kept[BoardIncident] | None = None,
+) -> Board:
     """The public record with everything that changed after `since`; see `Board`.
 
     Give it a connection on which nothing was read yet: it reads one state, whatever is released meanwhile.
@@ -54,13 +71,14 @@ def board(connection: Connection, since: Revision | None, at: datetime, mode: Mo
         since: the revision a board shows. None, or one of another epoch: everything, and `Board.since` is None.
         at: now.
         mode: the mode of the configuration; each incident keeps the one it was opened in.
+        kept: incidents of boards that were read of this store before; those that did not change are not read anew.
     """
     if connection.dialect.name == "postgresql":
         connection.execution_options(isolation_level="REPEATABLE READ")
     newest = newest_revision(connection)
     if since is not None and since.epoch != newest.epoch:
         since = None
-    record = _Record(connection)
+    record = _Record(connection, kept if kept is not None else Kept(0))
     changed = _newest_first(record.incidents(_incident_ids(connection, _after(since))))
     pages = _archive_pages(connection, since)
     return Board(
@@ -84,16 +102,28 @@ def board(connection: Connection, since: Revision | None, at: datetime, mode: Mo
 class _Record:
     """The incidents read for one board, each once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept: Kept[BoardIncident]) -> None:
         self._connection = connection
+        self._kept = kept
         self._told: dict[int, BoardIncident] = {}
 
     def incidents(self, ids: Sequence[int]) -> tuple[BoardIncident, ...]:
         missing = [key for key in dict.fromkeys(ids) if key not in self._told]
         for start in range(0, len(missing), _CHUNK):
-            for record in load_many(self._connection, missing[start : start + _CHUNK]):
-                self._told[record.id] = _incident(record)
+            self._told.update(self._tell(missing[start : start + _CHUNK]))
         return tuple(self._told[key] for key in ids)
+
+    def _tell(self, ids: Sequence[int]) -> Iterator[tuple[int, BoardIncident]]:
+        marks = {row.id: tuple(row) for row in self._connection.execute(_MARKS, {"ids": ids})}
+        changed = []
+        for key, mark in marks.items():
+            told = self._kept.look(key, mark)
+            if told is None:
+                changed.append(key)
+            else:
+                yield key, told
+        for record in load_many(self._connection, changed):
+            yield record.id, self._kept.keep(record.id, marks[record.id], _incident(record))
 
 
 # --------------------------------------------------------------------------------------------------- what is looked up

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from broadcaster.daemon import starting
 from broadcaster.domain.delivery import Shape
+from broadcaster.domain.kept import Kept
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.due import Act
@@ -35,7 +36,7 @@ from broadcaster.service import follow_up
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings.model import Settings
-from broadcaster.store import Rank, Store, StoreError, database, deliveries, nodes
+from broadcaster.store import Rank, Store, StoreError, boards, database, deliveries, nodes
 from broadcaster.store.writer import SqliteWriter, Work
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY, subscribe
@@ -215,7 +216,7 @@ class Bench:
     def _lane(self, name: str, adapter: Any, around: Surroundings) -> Lane:
         lane: Lane
         if adapter.shape is Shape.BOARD:
-            lane = BoardLane(name, adapter, around, configured().settings.mode)
+            lane = BoardLane(name, adapter, around, configured().settings.mode, Kept(boards.ROOM))
         elif adapter.shape is Shape.POST:
             lane = PostLane(name, adapter, around)
         else:

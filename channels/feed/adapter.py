@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from broadcaster.bundle import File
 from broadcaster.bundle.board import BundleBoard
-from broadcaster.channel import Board
-from channels.feed.site import feeds
+from broadcaster.channel import Board, ChannelContext
+from channels.feed.site import Memory, feeds
 
 
 class FeedAdapter(BundleBoard):
@@ -17,5 +18,9 @@ class FeedAdapter(BundleBoard):
     seen_at = "feed.json"
     mark = re.compile(rb'"revision": "([0-9]+\.[0-9]+)"')
 
+    def __init__(self, settings: Any, context: ChannelContext) -> None:
+        super().__init__(settings, context)
+        self._memory = Memory()
+
     def files(self, board: Board) -> Iterator[File]:
-        return feeds(board, self.context)
+        return feeds(board, self.context, self._memory)

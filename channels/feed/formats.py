@@ -1,15 +1,20 @@
-"""The three forms of a feed: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1, as bytes."""
+"""The three forms of a feed: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1, as bytes.
+
+An item is written once for all feeds of its language that hold it, and kept until it changes.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from lxml import etree
 
+from broadcaster.domain.kept import Kept
 from broadcaster.domain.markup import legible
 from channels.feed.items import Channel, Item
 
@@ -20,9 +25,32 @@ _ATOM_FIRST: Any = {None: _ATOM}  # the stubs know no default namespace
 _TTL = 5  # minutes between two looks, as RSS 2.0 counts them
 
 
-def rss(channel: Channel) -> bytes:
-    """Write RSS 2.0 with the self link and the time of change borrowed from Atom."""
-    root = etree.Element("rss", {"version": "2.0"}, nsmap={"atom": _ATOM, "dc": _DC})
+class Form(NamedTuple):
+    """One form: its media type, what writes a feed without its items, an item alone, and both together."""
+
+    media_type: str
+    frame: Callable[[Channel], bytes]
+    item: Callable[[Channel, Item], bytes]
+    together: Callable[[bytes, Sequence[bytes]], bytes]
+
+
+def written(channel: Channel, name: str, kept: Kept[bytes]) -> bytes:
+    """Write the feed of the form that has the file name `name`; `kept` are items written for feeds before."""
+    form = FORMS[name]
+    items = [
+        kept.of((name, item.id), item, partial(form.item, channel, item)) for item in channel.items
+    ]
+    return form.together(form.frame(channel), items)
+
+
+# ---------------------------------------------------------------------------------------------------------------- RSS
+def _rss() -> etree._Element:
+    return etree.Element("rss", {"version": "2.0"}, nsmap={"atom": _ATOM, "dc": _DC})
+
+
+def _rss_frame(channel: Channel) -> bytes:
+    """RSS 2.0 with the self link and the time of change borrowed from Atom."""
+    root = _rss()
     top = _add(root, "channel")
     _add(top, "title", channel.title)
     _add(top, "link", channel.home)
@@ -31,25 +59,36 @@ def rss(channel: Channel) -> bytes:
     _add(top, "lastBuildDate", format_datetime(channel.updated))
     _add(top, "ttl", str(_TTL))
     _add(top, f"{{{_ATOM}}}link", **_self_link(channel, "feed.rss", "application/rss+xml"))
-    for item in channel.items:
-        node = _add(top, "item")
-        _add(node, "title", item.title)
-        _add(node, "link", item.id)
-        _add(node, "guid", item.id, isPermaLink="true")
-        _add(node, "pubDate", format_datetime(item.published))
-        _add(node, f"{{{_ATOM}}}updated", _time(item.updated))
-        _add(node, f"{{{_DC}}}creator", channel.author)
-        for scheme, term, _label in _categories(channel, item):
-            _add(node, "category", term, domain=scheme)
-        _add(node, "description", item.html)
     return _xml(root)
 
 
-def atom(channel: Channel) -> bytes:
-    """Write Atom."""
-    root = etree.Element(
-        f"{{{_ATOM}}}feed", {f"{{{_XML}}}lang": channel.language}, nsmap=_ATOM_FIRST
-    )
+def _rss_item(channel: Channel, item: Item) -> bytes:
+    root = _rss()
+    node = _add(root, "item")
+    _add(node, "title", item.title)
+    _add(node, "link", item.id)
+    _add(node, "guid", item.id, isPermaLink="true")
+    _add(node, "pubDate", format_datetime(item.published))
+    _add(node, f"{{{_ATOM}}}updated", _time(item.updated))
+    _add(node, f"{{{_DC}}}creator", channel.author)
+    for scheme, term, _label in _categories(channel, item):
+        _add(node, "category", term, domain=scheme)
+    _add(node, "description", item.html)
+    return _inner(root)
+
+
+def _rss_together(frame: bytes, items: Sequence[bytes]) -> bytes:
+    end = b"</channel></rss>"
+    return b"".join((frame.removesuffix(end), *items, end))
+
+
+# --------------------------------------------------------------------------------------------------------------- Atom
+def _feed(attributes: dict[str, str] | None = None) -> etree._Element:
+    return etree.Element(f"{{{_ATOM}}}feed", attributes, nsmap=_ATOM_FIRST)
+
+
+def _atom_frame(channel: Channel) -> bytes:
+    root = _feed({f"{{{_XML}}}lang": channel.language})
     _add(root, "id", channel.address("feed.atom"))
     _add(root, "title", channel.title)
     _add(root, "subtitle", channel.description)
@@ -57,21 +96,31 @@ def atom(channel: Channel) -> bytes:
     _add(_add(root, "author"), "name", channel.author)
     _add(root, "link", **_self_link(channel, "feed.atom", "application/atom+xml"))
     _add(root, "link", rel="alternate", type="text/html", href=channel.home)
-    for item in channel.items:
-        node = _add(root, "entry")
-        _add(node, "id", item.id)
-        _add(node, "title", item.title)
-        _add(node, "published", _time(item.published))
-        _add(node, "updated", _time(item.updated))
-        _add(node, "link", rel="alternate", type="text/html", href=item.id)
-        for scheme, term, label in _categories(channel, item):
-            _add(node, "category", scheme=scheme, term=term, label=label)
-        _add(node, "content", item.html, type="html")
     return _xml(root)
 
 
-def json_feed(channel: Channel) -> bytes:
-    """Write JSON Feed 1.1; machines find the facts under `_broadcaster`."""
+def _atom_entry(channel: Channel, item: Item) -> bytes:
+    root = _feed()
+    node = _add(root, "entry")
+    _add(node, "id", item.id)
+    _add(node, "title", item.title)
+    _add(node, "published", _time(item.published))
+    _add(node, "updated", _time(item.updated))
+    _add(node, "link", rel="alternate", type="text/html", href=item.id)
+    for scheme, term, label in _categories(channel, item):
+        _add(node, "category", scheme=scheme, term=term, label=label)
+    _add(node, "content", item.html, type="html")
+    return _inner(root)
+
+
+def _atom_together(frame: bytes, items: Sequence[bytes]) -> bytes:
+    end = b"</feed>"
+    return b"".join((frame.removesuffix(end), *items, end))
+
+
+# ---------------------------------------------------------------------------------------------------------- JSON Feed
+def _json_frame(channel: Channel) -> bytes:
+    """JSON Feed 1.1; machines find the facts under `_broadcaster`."""
     content = {
         "version": "https://jsonfeed.org/version/1.1",
         "_broadcaster": {"revision": channel.revision},
@@ -81,21 +130,13 @@ def json_feed(channel: Channel) -> bytes:
         "feed_url": channel.address("feed.json"),
         "language": channel.language,
         "authors": [{"name": channel.author}],
-        "items": [_json_item(item) for item in channel.items],
+        "items": [],
     }
-    return legible(json.dumps(content, ensure_ascii=False, indent=1)).encode()
+    return _json(content)
 
 
-FORMATS: Mapping[str, tuple[str, Callable[[Channel], bytes]]] = {
-    "feed.rss": ("application/rss+xml; charset=utf-8", rss),
-    "feed.atom": ("application/atom+xml; charset=utf-8", atom),
-    "feed.json": ("application/feed+json; charset=utf-8", json_feed),
-}
-"""By file name: the media type and what writes it."""
-
-
-def _json_item(item: Item) -> dict[str, Any]:
-    return {
+def _json_item(_channel: Channel, item: Item) -> bytes:
+    content = {
         "id": item.id,
         "url": item.id,
         "title": item.title,
@@ -113,8 +154,32 @@ def _json_item(item: Item) -> dict[str, Any]:
             "struck": item.struck,
         },
     }
+    return _json(content).replace(b"\n", b"\n  ")  # as deep as it stands in the feed
 
 
+def _json_together(frame: bytes, items: Sequence[bytes]) -> bytes:
+    if not items:
+        return frame
+    return b"".join((frame.removesuffix(b"]\n}"), b"\n  ", b",\n  ".join(items), b"\n ]\n}"))
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return legible(json.dumps(content, ensure_ascii=False, indent=1)).encode()
+
+
+FORMS: Mapping[str, Form] = {
+    "feed.rss": Form("application/rss+xml; charset=utf-8", _rss_frame, _rss_item, _rss_together),
+    "feed.atom": Form(
+        "application/atom+xml; charset=utf-8", _atom_frame, _atom_entry, _atom_together
+    ),
+    "feed.json": Form(
+        "application/feed+json; charset=utf-8", _json_frame, _json_item, _json_together
+    ),
+}
+"""By file name."""
+
+
+# --------------------------------------------------------------------------------------------------------- in common
 def _categories(channel: Channel, item: Item) -> list[tuple[str, str, str]]:
     """Return (scheme, term, label) of what a reader may sort by."""
     root = channel.public_url
@@ -140,6 +205,12 @@ def _add(parent: etree._Element, tag: str, text: str = "", **attributes: str) ->
 
 def _time(when: datetime) -> str:
     return when.isoformat(timespec="seconds")
+
+
+def _inner(root: etree._Element) -> bytes:
+    """Write what is in `root`, as it stands there in a longer document: its names are the root's to explain."""
+    whole = etree.tostring(root, encoding="utf-8")
+    return whole[whole.index(b">") + 1 : whole.rindex(b"</")]
 
 
 def _xml(root: etree._Element) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import incident_path, language_folder, update_anchor
 from broadcaster.domain.board import Board, BoardUpdate, Entry, IncidentLine
+from broadcaster.domain.kept import Kept
 from broadcaster.domain.markup import legible
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 
@@ -31,29 +33,24 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One update. `id` is the address of its place on its incident's page and never changes."""
+    """One update. `id` is the address of its place on its incident's page and never changes.
+
+    `html` is the whole text as HTML in which an operator's words are inert, `text` the same, plain.
+    """
 
     id: str
     incident: str
     number: int
     title: str
     paragraphs: tuple[Paragraph, ...]
+    html: str
+    text: str
     published: datetime
     updated: datetime
     areas: tuple[tuple[str, str], ...]
     kind: str
     severity: str
     struck: bool
-
-    @property
-    def html(self) -> str:
-        """The whole text as HTML in which an operator's words are inert."""
-        return str(Markup("\n").join(_html(paragraph) for paragraph in self.paragraphs))
-
-    @property
-    def text(self) -> str:
-        """The whole text, plain."""
-        return "\n\n".join(paragraph.text for paragraph in self.paragraphs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +74,16 @@ class Channel:
 
 
 class Teller:
-    """Tells a board's entries in one `language`."""
+    """Tells a board's entries in one `language`; `kept` are those told of boards before, in the same `context`."""
 
-    def __init__(self, board: Board, context: ChannelContext, language: str) -> None:
+    def __init__(
+        self,
+        board: Board,
+        context: ChannelContext,
+        language: str,
+        kept: Kept[Item] | None = None,
+    ) -> None:
+        self._kept: Kept[Item] = kept if kept is not None else Kept(0)
         self._board = board
         self._language = language
         self._organisation = context.organisation
@@ -95,7 +99,9 @@ class Teller:
         words = self._wording(self._board.at)
         _ = words.say
         entries = self._board.feeds.get(key, ())
-        items = tuple(self.item(entry) for entry in entries)
+        items = tuple(
+            self._kept.of(self._name(entry), entry, partial(self.item, entry)) for entry in entries
+        )
         mode = words.mode_label(self._board.mode)
         about = self._areas[key] if key else _("All areas")
         title = f"{self._organisation.name}: {about}"
@@ -117,13 +123,16 @@ class Teller:
         incident, update = entry.incident, entry.update
         words = self._wording(update.at)
         said = self._struck(words, entry) if update.struck else self._said(words, entry)
+        paragraphs = tuple(replace(p, text=legible(p.text)) for p in said if p.text)
         keys = _concerned(update) or incident.areas_ever
         return Item(
             id=self._address(incident, update.number),
             incident=incident.id,
             number=update.number,
             title=legible(self._title(words, incident, update, self._names(keys))),
-            paragraphs=tuple(replace(p, text=legible(p.text)) for p in said if p.text),
+            paragraphs=paragraphs,
+            html=Markup("\n").join(map(_html, paragraphs)),
+            text="\n\n".join(paragraph.text for paragraph in paragraphs),
             published=update.at,
             updated=max(update.at, update.changed_at),
             areas=tuple((key, self._areas.get(key, key)) for key in keys),
@@ -131,6 +140,9 @@ class Teller:
             severity=incident.severity.value,
             struck=update.struck is not None,
         )
+
+    def _name(self, entry: Entry) -> tuple[str, str, int]:
+        return self._language, entry.incident.id, entry.update.number
 
     # ------------------------------------------------------------------------------------------------------ in words
     def _wording(self, near: datetime) -> Wording:

@@ -1,27 +1,21 @@
-"""What every page has around it: head, banner of drill and demo, languages, feeds, footer; and the template engine."""
+"""What every page has around it: head, banner of drill and demo, languages, feeds, footer."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from babel import Locale
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-from markupsafe import Markup, escape
 
 from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.markup import legible
+from channels.page.pieces import Piece, each
 from channels.page.settings import PageSettings
+from channels.page.templating import environment, saying
 from channels.page.view import IncidentView, Teller
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 _FEEDS = {
     "RSS": ("feed.rss", "application/rss+xml"),
@@ -57,29 +51,6 @@ class Feed:
     media_type: str
 
 
-@cache
-def _environment() -> SandboxedEnvironment:
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["tel"] = _tel
-    return environment
-
-
-def _tel(phone: str) -> str:
-    """Return the digits of a phone number as RFC 3966 wants them."""
-    return re.sub(r"(?!^\+)[^0-9]", "", phone.strip())
-
-
-def _say(phrases: Mapping[str, str], sentence: str, **values: object) -> Markup:
-    """Say a sentence of ours with values that are escaped, unless they are markup of our own."""
-    return escape(phrases.get(sentence, sentence)).format(**values)
-
-
 class Frame:
     """Renders templates for one board, configuration and language."""
 
@@ -94,7 +65,7 @@ class Frame:
         self._words = teller.wording(board.at)
         mode = self._words.mode_label(board.mode)
         self._same: dict[str, Any] = {
-            "_": partial(_say, teller.phrases),
+            "_": saying(teller.phrases),
             "address": self._address,
             "advice": settings.advice.get(teller.language, ""),
             "here": self._folder,
@@ -113,19 +84,24 @@ class Frame:
         self,
         template: str,
         path: str,
-        incidents: list[IncidentView],
+        incidents: list[Piece],
         *,
         area: BoardArea | None = None,
         last_written: str = "",
         **values: Any,
     ) -> bytes:
         """Render a page about `incidents`: its title and description say how many and which."""
+        views = [piece.view for piece in incidents]
         return self.page(
             template,
             path,
-            title=self._title(incidents, area),
-            description=self._description(incidents, last_written),
-            incidents=incidents,
+            title=self._title(views, area),
+            description=self._description(views, last_written),
+            incidents=views,
+            told=each(incidents, lambda piece: piece.told),
+            late=each(incidents, lambda piece: piece.late),
+            jumps=each(incidents, lambda piece: piece.jump),
+            feet=each(incidents, lambda piece: piece.foot),
             area=area,
             last_written=last_written,
             feeds=self._feeds(area),
@@ -138,15 +114,20 @@ class Frame:
             "canonical": path,
             "description": title,
             "feeds": self._feeds(None),
-            "incidents": [],
+            "feet": "",
+            "late": "",
             "newer": "",
             "older": "",
             "path": path,
-            "root": "../" * (self._folder + path).count("/") or "./",
+            "root": self.root(path),
             "title": title,
         }
-        html = _environment().get_template(template).render(self._same | defaults | values)
+        html = environment().get_template(template).render(self._same | defaults | values)
         return legible(html).encode()
+
+    def root(self, path: str) -> str:
+        """Return what leads from the page at `path` up to the very first."""
+        return "../" * (self._folder + path).count("/") or "./"
 
     def _address(self, path: str, language: str | None = None) -> str:
         tag = self._language if language is None else language

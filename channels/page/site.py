@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import groupby
 from typing import Any
+
+from markupsafe import Markup
 
 from broadcaster.bundle import File, Overdue
 from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths, incident_path, language_folder
-from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident
+from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident, IncidentLine
 from channels.page.frame import Frame
+from channels.page.pieces import Memory, Pieces, joined
 from channels.page.settings import PageSettings
-from channels.page.view import IncidentView, LineView, Teller
+from channels.page.view import Teller
 
 
-def pages(board: Board, context: ChannelContext, settings: PageSettings) -> Iterator[File]:
+def pages(
+    board: Board, context: ChannelContext, settings: PageSettings, memory: Memory | None = None
+) -> Iterator[File]:
     """Render every page that `board` changes, in every language; all of them when `board.since` is None.
 
     Yields complete files with paths such as "en/incidents/a7/index.html". Reads nothing but its arguments and the
-    templates beside it.
+    templates beside it. `memory` is what calls with the same `context` and `settings` share: it makes them quicker.
     """
+    memory = memory or Memory()
     for language in context.organisation.languages:
-        yield from _Site(board, context, settings, language).files()
+        yield from _Site(board, context, settings, language, memory).files()
 
 
 class _Site:
     """The pages in one language."""
 
     def __init__(
-        self, board: Board, context: ChannelContext, settings: PageSettings, language: str
+        self,
+        board: Board,
+        context: ChannelContext,
+        settings: PageSettings,
+        language: str,
+        memory: Memory,
     ) -> None:
         self._board = board
         self._configured = context.areas
@@ -37,6 +49,7 @@ class _Site:
         self._say = self._teller.wording(board.at).say
         self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
+        self._pieces = Pieces(context, settings, self._teller, memory)
         self._open = sorted(board.open, key=self._urgency, reverse=True)
 
     def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:
@@ -59,7 +72,7 @@ class _Site:
 
     # ---------------------------------------------------------------------------------------------------- each page
     def _index(self) -> File:
-        recent = self._lines_beside(self._open)
+        recent = self._lines_beside("", self._open)
         newest = self._last_written("")
         return self._current(
             "index.html.j2", "", self._open, recent=recent, area=None, last_written=newest
@@ -67,10 +80,12 @@ class _Site:
 
     def _areas(self) -> File:
         _ = self._say
-        rows = [
-            (area, self._told([i for i in self._open if area.key in i.areas]))
-            for area in self._configured
-        ]
+        pieces = zip(self._open, self._pieces.of(self._open, at=self._board.at), strict=True)
+        here_now: dict[str, list[Markup]] = {area.key: [] for area in self._configured}
+        for incident, piece in pieces:
+            for key in incident.areas:
+                here_now.get(key, []).append(piece.in_area)
+        rows = [(area, joined(here_now[area.key])) for area in self._configured]
         return self._page("areas.html.j2", "areas/", title=_("All areas"), rows=rows)
 
     def _changed_areas(self) -> Iterable[BoardArea]:
@@ -86,7 +101,7 @@ class _Site:
         paths = area_paths(area, self._configured)
         values: dict[str, Any] = {
             "canonical": paths[0],
-            "recent": [*self._left(area.key), *self._lines_beside(here, area.key)],
+            "recent": self._left(area.key, paths[0]) + self._lines_beside(paths[0], here, area.key),
             "area": area,
             "last_written": self._last_written(area.key),
         }
@@ -103,30 +118,41 @@ class _Site:
         path = f"archive/{page.number}/"
         values: dict[str, Any] = {
             "title": self._archive_title(page.number),
-            "months": self._months(page),
             "canonical": path,
             "older": f"archive/{page.number - 1}/" if page.number > 1 else "",
         }
         newer = "" if not page.full else "archive/" if newest else f"archive/{page.number + 1}/"
         final = page.full and all(line.closed_at or line.retracted for line in page.lines)
-        yield self._page("archive.html.j2", path, immutable=final, newer=newer, **values)
+        yield self._page(
+            "archive.html.j2",
+            path,
+            immutable=final,
+            newer=newer,
+            months=self._months(path, page),
+            **values,
+        )
         if newest:
-            yield self._page("archive.html.j2", "archive/", newer="", **values)
+            months = self._months("archive/", page)
+            yield self._page("archive.html.j2", "archive/", newer="", months=months, **values)
 
     # ----------------------------------------------------------------------------------------------- what they hold
-    def _lines_beside(self, shown: list[BoardIncident], area: str | None = None) -> list[LineView]:
+    def _lines_beside(
+        self, path: str, shown: list[BoardIncident], area: str | None = None
+    ) -> Markup:
         known = {incident.id for incident in shown}
-        return [
-            self._teller.line(line, at=self._board.at)
+        lines = (
+            line
             for line in self._board.recent
             if line.id not in known and (area is None or area in line.areas_ever)
-        ]
+        )
+        return self._pieces.rows(lines, self._frame.root(path), at=self._board.at)
 
-    def _left(self, area: str) -> list[LineView]:
+    def _left(self, area: str, path: str) -> Markup:
         """Tell what is over in an area and goes on elsewhere, newest first."""
         newest = sorted(self._open, key=lambda each: each.updates[0].at, reverse=True)
         told = (self._teller.line_of_left(incident, area) for incident in newest)
-        return [line for line in told if line is not None]
+        root = self._frame.root(path)
+        return joined(self._pieces.row(line, root) for line in told if line is not None)
 
     def _last_written(self, feed: str) -> str:
         """Say when the newest update was written, "" when there is none."""
@@ -137,15 +163,17 @@ class _Site:
         _ = self._say
         return _("Archive, page {number}", number=number) if number else _("Archive")
 
-    def _months(self, page: ArchivePage) -> dict[str, list[LineView]]:
-        months: dict[str, list[LineView]] = {}
-        for line in sorted(page.lines, key=lambda line: line.opened_at, reverse=True):
-            month = self._teller.wording(line.opened_at).month(line.opened_at)
-            months.setdefault(month, []).append(self._teller.line(line, at=self._board.at))
-        return months
+    def _months(self, path: str, page: ArchivePage) -> dict[str, Markup]:
+        """Tell a page's lines by month, newest first."""
+        newest = sorted(page.lines, key=lambda line: line.opened_at, reverse=True)
+        root = self._frame.root(path)
+        return {
+            month: self._pieces.rows(lines, root, at=self._board.at)
+            for month, lines in groupby(newest, self._month)
+        }
 
-    def _told(self, incidents: Iterable[BoardIncident]) -> list[IncidentView]:
-        return [self._teller.incident(incident, at=self._board.at) for incident in incidents]
+    def _month(self, line: IncidentLine) -> str:
+        return self._teller.wording(line.opened_at).month(line.opened_at)
 
     # --------------------------------------------------------------------------------------------------- one file
     def _current(
@@ -156,9 +184,10 @@ class _Site:
         due = [i.promise for i in incidents if i.is_open and i.promise and i.promise > at]
         overdue = None
         if due:
-            late = [self._teller.incident(incident, at=min(due)) for incident in incidents]
+            late = self._pieces.of(incidents, at=min(due))
             overdue = Overdue(min(due), self._frame.current(template, path, late, **values))
-        body = self._frame.current(template, path, self._told(incidents), **values)
+        shown = self._pieces.of(incidents, at=at)
+        body = self._frame.current(template, path, shown, **values)
         return self._file(path, body, overdue=overdue)
 
     def _page(self, template: str, path: str, *, immutable: bool = False, **values: Any) -> File:

@@ -13,7 +13,9 @@ from typing import Any
 
 from broadcaster.channel import Attempt
 from broadcaster.daemon import starting
+from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.incident import Kind, Mode, Severity
+from broadcaster.domain.kept import Kept
 from broadcaster.service.commands import Command
 from broadcaster.service.desk import Desk
 from broadcaster.service.saying import say
@@ -36,6 +38,7 @@ class Bench:
     def __init__(self, subject: Subject) -> None:
         _, self._configured = starting.configure(subject.config)
         self.store = Store(subject.url, KEY)
+        self._kept: Kept[BoardIncident] = Kept(boards.ROOM)
         self._desk = Desk(store=self.store, clock=starting.now, configuration=self._configured)
         self._said = itertools.count(1)
 
@@ -73,7 +76,9 @@ class Bench:
         now = datetime.now(UTC)
         begun = time.perf_counter()
         since = adapter.standing()
-        told = self.store.read(partial(boards.board, since=since, at=now, mode=Mode.DEMO))
+        told = self.store.read(
+            partial(boards.board, since=since, at=now, mode=Mode.DEMO, kept=self._kept)
+        )
         adapter.show(told, Attempt(number=1, at=now, not_after=now + timedelta(1), deadline=600))
         return (time.perf_counter() - begun) * 1000
 

@@ -22,6 +22,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
+from broadcaster.domain.kept import Kept
 from broadcaster.store import Store, accepting, boards, releasing, tables as t
 from broadcaster.testing.builders import an_acceptance, an_update, tell
 from broadcaster.testing.clock import NOON
@@ -34,8 +35,10 @@ def minutes(count: int) -> datetime:
     return NOON + timedelta(minutes=count)
 
 
-def board_of(store: Store, since: Revision | None = None) -> Board:
-    return store.read(lambda connection: boards.board(connection, since, NOON, Mode.LIVE))
+def board_of(
+    store: Store, since: Revision | None = None, kept: Kept[BoardIncident] | None = None
+) -> Board:
+    return store.read(lambda connection: boards.board(connection, since, NOON, Mode.LIVE, kept))
 
 
 def only(store: Store) -> BoardIncident:
@@ -123,8 +126,13 @@ class Memory:
             Entry(_line(incident), update) for incident in incidents for update in incident.updates
         ]
         entries.sort(key=lambda entry: entry.update.revision, reverse=True)
+        # An entry keeps its place, also where it no longer names an area that it took over from a retracted word.
+        places = {
+            (each.update.incident, each.update.number): (*each.update.areas, *each.update.ended)
+            for each in public
+        }
         here = {
-            area: tuple(e for e in entries if area in (*e.update.areas, *e.update.ended))[:FEED]
+            area: tuple(e for e in entries if area in places[e.incident.id, e.update.number])[:FEED]
             for area in AREAS
         }
         closed = [incident for incident in incidents if incident.closed_at]
@@ -492,6 +500,7 @@ def test_whatever_is_said_a_board_kept_up_to_date_is_the_plain_reading_of_it_all
 ) -> None:
     store.write(forget).result()
     memory, shown = Memory(), Shown()
+    kept: Kept[BoardIncident] = Kept(boards.ROOM)
     since: Revision | None = None
     for part in parts:
 
@@ -501,7 +510,8 @@ def test_whatever_is_said_a_board_kept_up_to_date_is_the_plain_reading_of_it_all
                 script.play(act)
 
         store.write(play).result()
-        whole, newer = board_of(store), board_of(store, since)
+        whole, newer = board_of(store), board_of(store, since, kept)
+        assert board_of(store, None, kept) == whole
         assert whole == memory.board(whole.revision)
         shown = shown.show(newer)
         assert shown == Shown().show(whole)
@@ -722,3 +732,14 @@ def test_what_was_closed_last_is_the_first_of_the_recent(store: Store) -> None:
     for place, each in enumerate(reversed(told)):
         tell(store, after=each, now=minutes(60 + place), **end)
     assert [line.id for line in board_of(store).recent] == [f"A{count}" for count in range(1, 11)]
+
+
+def test_an_incident_that_did_not_change_is_not_read_anew(store: Store) -> None:
+    first = tell(store)
+    tell(store)
+    kept: Kept[BoardIncident] = Kept(boards.ROOM)
+    before = {told.id: told for told in board_of(store, None, kept).open}
+    tell(store, after=first, now=minutes(5), cause="Kabelfel.")
+    after = {told.id: told for told in board_of(store, None, kept).open}
+    assert after["A2"] is before["A2"]
+    assert after["A1"].cause == "Kabelfel."

@@ -38,7 +38,7 @@ from broadcaster.testing.boards import (
     update,
     water_leak,
 )
-from channels.feed.site import feeds
+from channels.feed.site import Memory, feeds
 
 FORMS = ("feed.rss", "feed.atom", "feed.json")
 A7 = "https://drift.ekbyn.example/incidents/a7/#a7-"
@@ -390,3 +390,20 @@ def test_who_sorts_by_area_finds_the_end_only_where_it_is_over() -> None:
 def test_a_leak_is_told_by_its_headline() -> None:
     (entry,) = entries(board(water_leak()), "feed.atom")
     assert entry["title"] == "Vattenläcka på Storgatan · Centrum"
+
+
+# ------------------------------------------------------------------------------------- what is kept from board to board
+def test_a_feed_reads_the_same_whatever_was_written_before() -> None:
+    memory = Memory()
+    for shown in (*states().values(), *reversed([*states().values()])):
+        kept = list(feeds(shown, context(), memory))
+        assert kept == list(feeds(shown, context()))
+
+
+def test_an_entry_is_written_once_for_all_feeds_that_hold_it() -> None:
+    memory = Memory()
+    list(feeds(board(power_cut()), context(), memory))
+    assert (
+        len(memory.items) == 3 * 2
+    )  # updates, languages; and each feed of the area holds all three
+    assert len(memory.forms) == 3 * 2 * len(FORMS)

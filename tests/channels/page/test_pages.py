@@ -17,8 +17,10 @@ from broadcaster.channel import Board, Kind, Mode, Revision, Severity
 from broadcaster.domain.board import ArchivePage, BoardArea, EtrChange
 from broadcaster.testing import boards
 from broadcaster.testing.boards import NOW, board, context, minutes, power_cut, states, update
+from channels.page.pieces import Memory, Pieces
 from channels.page.settings import PageSettings, Way
 from channels.page.site import pages
+from channels.page.view import Teller
 
 SETTINGS = PageSettings(kind="page")
 
@@ -473,3 +475,30 @@ def test_configured_advice_and_ways_to_follow_are_shown_and_feeds_can_be_left_ou
 def test_severity_orders_but_a_mild_incident_is_never_left_out() -> None:
     mild = replace(boards.water_leak(), severity=Severity.MINOR)
     assert "Vattenläcka på Storgatan" in front(board(mild, power_cut()))
+
+
+# ------------------------------------------------------------------------------------- what is kept from board to board
+def test_a_page_reads_the_same_whatever_was_rendered_before() -> None:
+    memory = Memory()
+    shown = [*states().values(), *reversed([*states().values()])]
+    shown += [board(boards.planned_cut(), at=minutes(count)) for count in (0, 480)]
+    for each in shown:
+        kept = list(pages(each, context(), SETTINGS, memory))
+        assert kept == list(pages(each, context(), SETTINGS))
+
+
+def test_of_many_incidents_only_the_one_that_changed_is_rendered_anew() -> None:
+    pieces = Pieces(context(), SETTINGS, Teller(context(), "sv"), Memory())
+    cut, leak = power_cut(), boards.water_leak()
+    before = pieces.of([cut, leak], at=NOW)
+    after = pieces.of([replace(cut, affected=12), replace(leak)], at=minutes(1))
+    assert after[0].told != before[0].told
+    assert after[1] is before[1]
+
+
+def test_an_incident_is_rendered_anew_when_its_promise_passes() -> None:
+    pieces = Pieces(context(), SETTINGS, Teller(context(), "sv"), Memory())
+    (kept,) = pieces.of([power_cut()], at=minutes(44))
+    (late,) = pieces.of([power_cut()], at=minutes(45))
+    assert not kept.late
+    assert "Beskedet vi lovade har inte kommit" in late.late

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 AGAIN = 0.1
 RENEW = 1.0  # and so long after a retraction no call of the wrong text begins any more
+CORRECTION_PAUSE = timedelta(seconds=5)  # between two tries of what a correction waits behind
 LOOK_AGAIN = 1.0  # between two looks for a post the words that wait for one look go
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
@@ -61,8 +62,10 @@ class PostLane(Lane):
             free = min(free, 1)
         if not free:
             return False
-        now, node = self.around.clock(), self.around.node
-        taken = await self.write(steps.Taking(self.name, node, now, free, urgent_only=urgent_only))
+        node, clock = self.around.node, self.around.clock
+        taken = await self.write(
+            steps.Taking(self.name, node, clock, free, urgent_only=urgent_only)
+        )
         for claim, begun in taken:
             self.spawn(self._carry(claim, begun))
         return bool(taken)
@@ -246,7 +249,10 @@ class PostLane(Lane):
             deliveries.end_step(connection, step.id, "failed")
             moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
         else:
-            deliveries.put_back(connection, claim, now, again, failure.sentence)
+            wished = failure.retry_after is not None
+            if not wished and deliveries.correction_waits_behind(connection, claim):
+                again = min(again, now + CORRECTION_PAUSE)
+            deliveries.put_back(connection, claim, now, again, failure.sentence, wished=wished)
 
     def _settle_uncertain(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,9 +25,15 @@ class Taking:
     """A write that claims heads of an open channel and begins what goes out at once: its call waits for no other write."""
 
     def __init__(
-        self, channel: str, node: str, now: datetime, most: int, *, urgent_only: bool
+        self,
+        channel: str,
+        node: str,
+        clock: Callable[[], datetime],
+        most: int,
+        *,
+        urgent_only: bool,
     ) -> None:
-        self._channel, self._node, self._now = channel, node, now
+        self._channel, self._node, self._clock, self._now = channel, node, clock, clock()
         self._most, self._urgent_only = most, urgent_only
         self._taken: list[tuple[Claim, Begun | None]] = []
 
@@ -36,6 +43,8 @@ class Taking:
         for claim, begun in self._taken:
             _let_go(connection, claim, begun, self._now)
         self._taken = []
+        if self._clock() < self._now:
+            return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
         if channels.state(connection, self._channel).open:
             claims = claiming.claim(
                 connection, self._channel, self._node, self._now, self._most, self._urgent_only

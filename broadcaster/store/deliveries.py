@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     or_,
@@ -41,6 +42,18 @@ _PUT_BACK = sql_update(t.delivery).where(
     _THIS_DELIVERY, _HELD, t.delivery.c.state == bindparam("claimed")
 )
 _STOPPED = select(t.delivery.c.stopped).where(_THIS_DELIVERY)
+_BEHIND = t.delivery.alias("behind")
+_CORRECTION_BEHIND = select(
+    exists().where(
+        _THIS_DELIVERY,
+        _BEHIND.c.channel == t.delivery.c.channel,
+        _BEHIND.c.incident_id == t.delivery.c.incident_id,
+        _BEHIND.c.number > t.delivery.c.number,
+        _BEHIND.c.priority == 0,
+        _BEHIND.c.state == State.WAITING,
+        _BEHIND.c.released,
+    )
+)
 _NEXT_DUE = select(func.min(t.delivery.c.due_at)).where(
     t.delivery.c.channel == bindparam("channel"),
     t.delivery.c.released,
@@ -121,6 +134,11 @@ def reopen_step(connection: Connection, step_id: int) -> None:
     connection.execute(_THIS_STEP, {"this": step_id, "outcome": None})
 
 
+def correction_waits_behind(connection: Connection, claim: Claim) -> bool:
+    """Whether a correction or retraction may go out only after this one."""
+    return bool(connection.scalar(_CORRECTION_BEHIND, {"this": claim.id}))
+
+
 def put_back(
     connection: Connection,
     claim: Claim,
@@ -128,10 +146,16 @@ def put_back(
     due_at: datetime,
     detail: str,
     state: State = State.WAITING,
+    *,
+    wished: bool = False,
 ) -> bool:
-    """Let a claimed delivery wait for another try (or, `uncertain`, for another look) at `due_at`."""
+    """Let a claimed delivery wait for another try (or, `uncertain`, for another look) at `due_at`.
+
+    `wished` says that the far side asked for nothing before: then no correction that comes behind it makes it try sooner.
+    """
     values: dict[str, Any] = {
         "due_at": due_at,
+        "wished": wished,
         "detail": detail,
         "lease_until": None,
         "lease_token": None,

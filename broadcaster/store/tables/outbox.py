@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     text,
@@ -172,6 +173,8 @@ delivery = Table(
     Column("failed", Integer, nullable=False),
     Column("uncertain", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
+    # The far side asked for nothing before `due_at`.
+    Column("wished", Boolean, nullable=False, server_default=false()),
     Index("ix_delivery_update", "update_id"),
     Index("ix_delivery_incident", "channel", "incident_id", "number"),
     Index("ix_delivery_number", "incident_id", "number"),

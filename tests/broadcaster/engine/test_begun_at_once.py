@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +86,18 @@ def test_a_claim_of_which_nobody_knows_whether_it_was_kept_is_let_go_and_taken_a
             ["transient", "accepted"],
             1,
         )
+
+
+def test_nothing_is_claimed_by_a_time_that_has_gone_back_since_it_was_read(tmp_path: Path) -> None:
+    with WebhookReceiver() as far:
+        still = Rig(tmp_path, {"hook": webhook(far)})  # no engine runs
+        try:
+            still.say("Strömmen är borta.")
+            now = still.clock() + timedelta(seconds=1)
+            times = iter([now, now - timedelta(hours=1)])
+            by_old_time = Taking("hook", "n1", lambda: next(times), 4, urgent_only=False)
+            assert still.store.write(by_old_time).result(10) == []
+            by_true_time = Taking("hook", "n1", lambda: now, 4, urgent_only=False)
+            assert len(still.store.write(by_true_time).result(10)) == 1
+        finally:
+            still.stop()

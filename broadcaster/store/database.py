@@ -84,7 +84,7 @@ class Store:
             self._read_engine = write_engine
         self._engines = [self._read_engine, write_engine]
         try:
-            schema.bring_up_to_date(write_engine)
+            revision = schema.bring_up_to_date(write_engine)
         except DBAPIError as error:
             raise explain(error) or StoreError(
                 f"The database refused the schema: {error.orig}"
@@ -92,7 +92,7 @@ class Store:
         self._writer: Writer = (
             SqliteWriter(write_engine, self._wake, _BUSY_MS / 1000)
             if self.is_sqlite
-            else PostgresWriter(write_engine, _BUSY_MS / 1000)
+            else PostgresWriter(write_engine, _BUSY_MS / 1000, revision)
         )
         try:
             self.write(self._check_key, Rank.ACCEPT).result()

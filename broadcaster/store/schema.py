@@ -16,8 +16,8 @@ from broadcaster.store.errors import StoreError, StoreTooNew
 _ADVISORY_LOCK = 0x62726F61  # two nodes that start together must not migrate together
 
 
-def bring_up_to_date(engine: Engine) -> None:
-    """Create or migrate the tables.
+def bring_up_to_date(engine: Engine) -> str:
+    """Create or migrate the tables; returns the revision that they have now.
 
     Raises:
         StoreTooNew: the database holds a revision this program has never heard of; nothing is changed.
@@ -33,6 +33,7 @@ def bring_up_to_date(engine: Engine) -> None:
             _refuse_unknown(ScriptDirectory.from_config(config), current)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def refuse_other_version(connection: Connection) -> None:
@@ -51,6 +52,14 @@ def refuse_other_version(connection: Connection) -> None:
     raise StoreError(
         f"This store was written by an older version of the program (schema {current or 'none'}). Nothing was "
         "changed. Start the daemon, which brings it up to date, or use the program that wrote it."
+    )
+
+
+def overtaken(current: str | None) -> StoreTooNew:
+    """What to say where another machine has migrated the tables under a program that runs."""
+    return StoreTooNew(
+        f"Another machine has brought the database to another version of the program (schema {current}). Nothing was "
+        "stored, and nothing more is sent from here. Upgrade this machine too, then restart it."
     )
 
 

@@ -179,7 +179,7 @@ class Hoards(Tame):
     """Takes no for an answer, and asks again; leaves a trace of the most it had, in bytes."""
 
     def misbehave(self) -> None:
-        hoard = []
+        hoard: list[bytearray] = []
         while len(hoard) < HOARD // PIECE:
             try:
                 hoard.append(bytearray(b"x" * PIECE))

@@ -91,7 +91,7 @@ class Store:
             self._read_engine = write_engine
         self._engines = [self._read_engine, write_engine]
         try:
-            schema.bring_up_to_date(write_engine)
+            revision = schema.bring_up_to_date(write_engine)
         except DBAPIError as error:
             raise explain(error) or StoreError(
                 f"The database refused the schema: {error.orig}"
@@ -99,7 +99,7 @@ class Store:
         self._writer: Writer = (
             SqliteWriter(write_engine, self._wake, _BUSY_MS / 1000, room)
             if self.is_sqlite
-            else PostgresWriter(write_engine, _BUSY_MS / 1000)
+            else PostgresWriter(write_engine, _BUSY_MS / 1000, revision)
         )
         try:
             # Also where only a retraction has room.

@@ -12,8 +12,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x62726F61  # two nodes that start together must not migrate together
 
 
-def bring_up_to_date(engine: Engine) -> None:
-    """Create or migrate the tables.
+def bring_up_to_date(engine: Engine) -> str:
+    """Create or migrate the tables; returns the revision that they have now.
 
     Raises:
         StoreTooNew: the database holds a revision this program has never heard of; nothing is changed.
@@ -23,11 +23,11 @@ def bring_up_to_date(engine: Engine) -> None:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
             )
-        current = current_revision(connection)
-        if current == revisions()[-1]:
-            return
-        _refuse_unknown(current)
-        _upgrade(connection)
+        current, newest = current_revision(connection), revisions()[-1]
+        if current != newest:
+            _refuse_unknown(current)
+            _upgrade(connection)
+        return newest
 
 
 def refuse_other_version(connection: Connection) -> None:
@@ -58,6 +58,14 @@ def current_revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
+
+
+def overtaken(current: str | None) -> StoreTooNew:
+    """What to say where another machine has migrated the tables under a program that runs."""
+    return StoreTooNew(
+        f"Another machine has brought the database to another version of the program (schema {current}). Nothing was "
+        "stored, and nothing more is sent from here. Upgrade this machine too, then restart it."
+    )
 
 
 def _upgrade(connection: Connection) -> None:

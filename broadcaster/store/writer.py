@@ -31,6 +31,7 @@ from broadcaster.store.errors import (
     is_conflict,
 )
 from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
+from broadcaster.store.schema import overtaken
 
 __all__ = [
     "WAKE_CHANNEL",
@@ -281,9 +282,11 @@ class PostgresWriter(Writer):
     What somebody waits for has threads of its own: none of it queues behind outcomes that wait for a lock.
     """
 
-    def __init__(self, engine: Engine, patience: float, threads: int = 8, urgent: int = 4) -> None:
+    def __init__(
+        self, engine: Engine, patience: float, revision: str, threads: int = 8, urgent: int = 4
+    ) -> None:
         super().__init__(patience)
-        self._engine = engine
+        self._engine, self._revision = engine, revision
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-writer")
         self._urgent = ThreadPoolExecutor(urgent, thread_name_prefix="store-urgent")
 
@@ -344,12 +347,21 @@ class PostgresWriter(Writer):
             ) from error
 
     def _bound(self, connection: Connection, deadline: float) -> None:
-        """No statement waits for another's lock longer than its caller does."""
+        """No statement waits for another's lock longer than its caller does, and none meets tables it does not know.
+
+        Another machine may have migrated them since this one was started; both are asked in one round trip.
+        """
         left = min(self._patience, deadline - time.monotonic())
-        connection.execute(
-            text("SELECT set_config('lock_timeout', :wait, true)"),
+        found = connection.execute(
+            text(
+                "SELECT set_config('lock_timeout', :wait, true), version_num FROM alembic_version"
+            ),
             {"wait": str(max(1, int(left * 1000)))},
-        )
+        ).one()
+        if found.version_num != self._revision:
+            self.broken = overtaken(found.version_num)
+            self._note(self.broken)
+            raise self.broken
 
     @staticmethod
     def _has_written(connection: Connection) -> bool:

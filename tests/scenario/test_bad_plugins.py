@@ -28,6 +28,7 @@ from broadcaster.testing.zoo import installed
 from broadcaster.testing.zoo.beasts import Kennel, let_go
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(240)]
+MEMORY = 300  # MiB
 BOTH = ("failed", "uncertain")
 OWN: dict[str, tuple[str, ...]] = {
     "tame": ("accepted",),
@@ -41,6 +42,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "busyloops": ("uncertain",),
     "holdsthelock": ("uncertain",),
     "leaks": BOTH,
+    "hoards": ("uncertain",),
     "forks": ("accepted",),
     "prints": ("accepted",),
     "nonsense": ("uncertain",),
@@ -87,7 +89,7 @@ def good() -> Iterator[WebhookReceiver]:
 
 def beast(kind: str, kennel: Kennel, folder: Path, **more: Any) -> dict[str, Any]:
     block = {"kind": kind, "url": kennel.url, "folder": str(folder), "deadline": "6s"}
-    return block | {"memory": 300, "own_process": True} | more
+    return block | {"memory": MEMORY, "own_process": True} | more
 
 
 def alive(pid: int) -> bool:
@@ -123,9 +125,11 @@ def test_a_whole_zoo_in_processes_of_their_own_leaves_the_good_channel_alone(
         evening(rig, OWN)
         seen = json.loads((tmp_path / "seen").read_text())
         children = json.loads((tmp_path / "children").read_text())
+        hoard = json.loads((tmp_path / "hoard").read_text())
         began = time.monotonic()
     print(f"stopped in {time.monotonic() - began:.1f} s")
     assert time.monotonic() - began < 10
+    assert 0 < hoard < MEMORY * 2**20
     assert "SOMEBODYS_PASSWORD" not in seen["environ"]
     assert not [name for name in seen["files"] if "broadcaster.db" in name]
     assert not [word for word in seen["arguments"] if kennel.url in word]

@@ -35,6 +35,7 @@ from broadcaster.httpclient import Caller, Deadline, WebAddress
 from broadcaster.testing.servers import FarEnd, Reply, Request
 from broadcaster.testing.servers.exchange import json_reply
 
+PIECE, HOARD = 2**22, 2**30  # bytes; whoever gets all of it, no limit held
 _FOREVER = threading.Event()
 
 
@@ -174,6 +175,20 @@ class Leaks(Tame):
             hoard.append(bytearray(b"x" * 2**24))
 
 
+class Hoards(Tame):
+    """Takes no for an answer, and asks again; leaves a trace of the most it had, in bytes."""
+
+    def misbehave(self) -> None:
+        hoard: list[bytearray] = []
+        while len(hoard) < HOARD // PIECE:
+            try:
+                hoard.append(bytearray(b"x" * PIECE))
+            except MemoryError:
+                self.leave("hoard", len(hoard) * PIECE)
+                _FOREVER.wait(0.1)
+        self.leave("hoard", HOARD)
+
+
 class Forks(Tame):
     """Its children hold what it held, and sleep."""
 
@@ -303,7 +318,17 @@ BEASTS = {
     beast.__name__.lower(): beast
     for beast in (
         *(Tame, Raises, RaisesBase, Exits, ExitsAsync, ExitsHard, Segfaults, Hangs, BusyLoops),
-        *(HoldsTheLock, Leaks, Forks, Prints, Nonsense, ClosesFiles, SpawnsThreads, EatsFiles),
+        *(
+            HoldsTheLock,
+            Leaks,
+            Hoards,
+            Forks,
+            Prints,
+            Nonsense,
+            ClosesFiles,
+            SpawnsThreads,
+            EatsFiles,
+        ),
         *(Breeds, CannotRender, HangsInRender, HangsInVerify, Tells, DiesMidway),
     )
 }

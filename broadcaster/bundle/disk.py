@@ -18,58 +18,66 @@ from broadcaster.bundle.paths import UnsafePath, staged_name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_HELD = 64  # folders open at a time: those of an update, not those of a long history written anew
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Tree:
-    """File operations below one root; names are relative and already checked."""
+    """File operations below one root, by whoever holds the lock; names are relative and already checked."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders = _Folders(root)  # touched by the holder of the lock alone
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the only writer's place: two lanes of one channel overlap during a reload."""
-        with self._folder(name, make=True) as (folder, last):
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = self._open(last, flags, folder)
+        folder_name, _, last = name.rpartition("/")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        folders = _Folders(self._root)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            descriptor = folders.open(last, flags, folders.at(folder_name, make=True))
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._folders = folders
+                yield
+            finally:
+                os.close(descriptor)
         finally:
-            os.close(descriptor)
+            folders.close()
 
     def stage(self, name: str, body: bytes, *, durable: bool = False) -> None:
         """Write `body` under the staged name of `name`; `durable` waits until it is on disk."""
-        with self._folder(name, make=True) as (folder, last):
-            _refuse_odd(folder, last)
-            staged = staged_name(last)
-            if _refuse_odd(folder, staged):
-                os.unlink(staged, dir_fd=folder)
-            with os.fdopen(self._open(staged, _WRITE, folder), "wb") as file:
-                os.fchmod(file.fileno(), 0o644)
-                file.write(body)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
+        folder, last = self._place(name, make=True)
+        _refuse_odd(folder, last)
+        staged = staged_name(last)
+        if _refuse_odd(folder, staged):
+            os.unlink(staged, dir_fd=folder)
+        with os.fdopen(self._folders.open(staged, _WRITE, folder), "wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(body)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
 
     def settle(self, name: str, *, durable: bool = False) -> None:
         """Give the staged body of `name` its own name."""
-        with self._folder(name) as (folder, last):
-            os.rename(staged_name(last), last, src_dir_fd=folder, dst_dir_fd=folder)
-            if durable:
-                os.fsync(folder)
+        folder, last = self._place(name)
+        os.rename(staged_name(last), last, src_dir_fd=folder, dst_dir_fd=folder)
+        if durable:
+            os.fsync(folder)
 
     def drop(self, name: str) -> None:
         """Remove `name`, if it is there."""
-        with suppress(FileNotFoundError), self._folder(name) as (folder, last):
+        with suppress(FileNotFoundError):
+            folder, last = self._place(name)
             os.unlink(last, dir_fd=folder)
 
     def read(self, name: str) -> bytes | None:
         """Return the body of `name`, or None when there is none."""
         try:
-            with self._folder(name) as (folder, last):
-                descriptor = self._open(last, _READ, folder)
+            folder, last = self._place(name)
+            descriptor = self._folders.open(last, _READ, folder)
         except FileNotFoundError:
             return None
         with os.fdopen(descriptor, "rb") as file:
@@ -78,8 +86,8 @@ class Tree:
     def digest(self, name: str) -> str | None:
         """Return the SHA-256 (hex) of `name`; None when absent or not a plain file."""
         try:
-            with self._folder(name) as (folder, last):
-                descriptor = self._open(last, _READ, folder)
+            folder, last = self._place(name)
+            descriptor = self._folders.open(last, _READ, folder)
         except (FileNotFoundError, UnsafePath):
             return None
         with os.fdopen(descriptor, "rb") as file:
@@ -90,39 +98,61 @@ class Tree:
     def names(self, folder_name: str) -> list[str]:
         """Return the names in a folder, none when it does not exist."""
         try:
-            with self._folder(f"{folder_name}/.") as (folder, _):
-                return os.listdir(folder)  # noqa: PTH208 - by descriptor
+            folder, _ = self._place(f"{folder_name}/.")
+            return os.listdir(folder)  # noqa: PTH208 - by descriptor
         except FileNotFoundError:
             return []
 
-    @contextmanager
-    def _folder(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Walk to the folder of `name`; give its descriptor and the last part of the name."""
-        *folders, last = name.split("/")
-        if make:
-            self._root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = self._open(os.fspath(self._root), _FOLDER, None)
-        try:
-            for folder in folders:
-                deeper = self._step(folder, descriptor, make)
-                os.close(descriptor)
-                descriptor = deeper
-            yield descriptor, last
-        finally:
-            os.close(descriptor)
+    def _place(self, name: str, *, make: bool = False) -> tuple[int, str]:
+        """Return the descriptor of the folder of `name`, good until the next call, and the last part of the name."""
+        folder_name, _, last = name.rpartition("/")
+        return self._folders.at(folder_name, make=make), last
 
-    def _step(self, folder: str, parent: int, make: bool) -> int:
+
+class _Folders:
+    """Descriptors of the folders below `root` that were walked to, each opened once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._held: dict[str, int] = {}
+
+    def at(self, folder_name: str, *, make: bool = False) -> int:
+        """Return the descriptor of a folder; `make` makes what is missing. Raises FileNotFoundError, UnsafePath."""
+        if folder_name not in self._held and len(self._held) >= _HELD:
+            self.close()
+        return self._walk(folder_name, make=make)
+
+    def _walk(self, folder_name: str, *, make: bool) -> int:
+        if folder_name not in self._held:
+            self._held[folder_name] = self._enter(folder_name, make=make)
+        return self._held[folder_name]
+
+    def _enter(self, folder_name: str, *, make: bool) -> int:
+        if not folder_name:
+            if make:
+                self._root.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return self.open(os.fspath(self._root), _FOLDER, None)
+        above, _, last = folder_name.rpartition("/")
+        parent = self._walk(above, make=make)
+        try:
+            return self.open(last, _FOLDER, parent)
+        except FileNotFoundError:
+            if not make:
+                raise
+        return self._made(last, parent)
+
+    def _made(self, name: str, parent: int) -> int:
         made = False
-        if make:
-            with suppress(FileExistsError):
-                os.mkdir(folder, 0o755, dir_fd=parent)
-                made = True
-        descriptor = self._open(folder, _FOLDER, parent)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=parent)
+            made = True
+        descriptor = self.open(name, _FOLDER, parent)
         if made:
             os.fchmod(descriptor, 0o755)
         return descriptor
 
-    def _open(self, name: str, flags: int, folder: int | None) -> int:
+    def open(self, name: str, flags: int, folder: int | None) -> int:
+        """Open `name` in a folder, following no symbolic link. Raises OSError, `UnsafePath`."""
         try:
             return os.open(name, flags, 0o644, dir_fd=folder)
         except OSError as error:
@@ -132,6 +162,11 @@ class Tree:
                     "remove it, the public directory holds plain files only"
                 ) from error
             raise
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        while self._held:
+            os.close(self._held.popitem()[1])
 
 
 def _refuse_odd(folder: int, name: str) -> bool:

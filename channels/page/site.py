@@ -51,6 +51,7 @@ class _Site:
         self._frame = Frame(board, context, settings, self._teller)
         self._pieces = Pieces(context, settings, self._teller, memory)
         self._open = sorted(board.open, key=self._urgency, reverse=True)
+        self._newest = sorted(self._open, key=lambda told: told.updates[0].at, reverse=True)
 
     def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:
         """What goes on before what is planned, then the severest, then the newest."""
@@ -149,8 +150,7 @@ class _Site:
 
     def _left(self, area: str, path: str) -> Markup:
         """Tell what is over in an area and goes on elsewhere, newest first."""
-        newest = sorted(self._open, key=lambda each: each.updates[0].at, reverse=True)
-        told = (self._teller.line_of_left(incident, area) for incident in newest)
+        told = (self._teller.line_of_left(incident, area) for incident in self._newest)
         root = self._frame.root(path)
         return joined(self._pieces.row(line, root) for line in told if line is not None)
 

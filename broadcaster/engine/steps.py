@@ -8,7 +8,7 @@ from datetime import datetime
 
 from broadcaster.channel import Receipt
 from broadcaster.domain.delivery import Outcome, State, StepKind
-from broadcaster.store import Connection, channels, claiming, deliveries, moving, sent, withdrawing
+from broadcaster.store import Connection, claiming, deliveries, moving, sent, withdrawing
 from broadcaster.store.claiming import Claim, Step
 
 
@@ -21,7 +21,7 @@ class Begun:
 
 
 class Taking:
-    """A write that claims heads of an open channel and begins what goes out at once: its call waits for no other write."""
+    """A write that claims heads of a channel and begins what goes out at once: its call waits for no other write."""
 
     def __init__(
         self, channel: str, node: str, now: datetime, most: int, *, urgent_only: bool
@@ -35,14 +35,12 @@ class Taking:
         # It is run again when nobody knows whether the last time was kept: nothing of that was called, nor will be.
         for claim, begun in self._taken:
             _let_go(connection, claim, begun, self._now)
-        self._taken = []
-        if channels.state(connection, self._channel).open:
-            claims = claiming.claim(
-                connection, self._channel, self._node, self._now, self._most, self._urgent_only
-            )
-            self._taken = [
-                (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
-            ]
+        claims = claiming.claim(
+            connection, self._channel, self._node, self._now, self._most, self._urgent_only
+        )
+        self._taken = [
+            (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
+        ]
         return self._taken
 
 

@@ -61,8 +61,10 @@ class PostLane(Lane):
             free = min(free, 1)
         if not free:
             return False
-        now, node = self.around.clock(), self.around.node
-        taken = await self.write(steps.Taking(self.name, node, now, free, urgent_only=urgent_only))
+        taking = steps.Taking(
+            self.name, self.around.node, self.around.clock, free, urgent_only=urgent_only
+        )
+        taken = await self.write(taking)
         for claim, begun in taken:
             self.spawn(self._carry(claim, begun))
         return bool(taken)
@@ -161,6 +163,7 @@ class PostLane(Lane):
         except Failure as failure:
             await self._failed(claim, step, begun.attempt_id, failure)
             return None
+        self.count(Outcome.ACCEPTED)
         detail = detail or receipt.detail
         await self._done(claim, step, begun, receipt, detail)
         return detail
@@ -173,8 +176,6 @@ class PostLane(Lane):
             claim,
             lambda connection: steps.done(connection, claim, step, begun, receipt, now, detail),
         )
-        if begun is not None:
-            self.count(Outcome.ACCEPTED)
         if shown is not None:
             self._went_out(claim, shown)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,22 +25,31 @@ class Taking:
     """A write that claims heads of a channel and begins what goes out at once: its call waits for no other write."""
 
     def __init__(
-        self, channel: str, node: str, now: datetime, most: int, *, urgent_only: bool
+        self,
+        channel: str,
+        node: str,
+        clock: Callable[[], datetime],
+        most: int,
+        *,
+        urgent_only: bool,
     ) -> None:
-        self._channel, self._node, self._now = channel, node, now
+        # The time is read within the write: one that was read before may have gone back when its turn comes, and then
+        # what pauses would be taken for due.
+        self._channel, self._node, self._clock = channel, node, clock
         self._most, self._urgent_only = most, urgent_only
         self._taken: list[tuple[Claim, Begun | None]] = []
 
     def __call__(self, connection: Connection) -> list[tuple[Claim, Begun | None]]:
         """Claims, each with the attempt of its first step where that is begun."""
         # It is run again when nobody knows whether the last time was kept: nothing of that was called, nor will be.
+        now = self._clock()
         for claim, begun in self._taken:
-            _let_go(connection, claim, begun, self._now)
+            _let_go(connection, claim, begun, now)
         claims = claiming.claim(
-            connection, self._channel, self._node, self._now, self._most, self._urgent_only
+            connection, self._channel, self._node, now, self._most, self._urgent_only
         )
         self._taken = [
-            (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
+            (claim, _begin_first(connection, claim, self._node, now)) for claim in claims
         ]
         return self._taken
 

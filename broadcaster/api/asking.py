@@ -29,6 +29,9 @@ class Control(Protocol):
         """`{"ready": bool, "degraded": [{what, where, sentence}]}`."""
 
 
+# Dependencies are coroutines, though they await nothing: for a plain function FastAPI takes a thread.
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One request's circumstances."""
@@ -39,7 +42,7 @@ class Asked:
     language: str
 
 
-def asked(request: Request) -> Asked:
+async def asked(request: Request) -> Asked:
     """The circumstances of a request; the guard has let it in."""
     desk: Desk = request.app.state.desk
     return Asked(desk, request.app.state.control, request.state.operator, spoken(request, desk))
@@ -72,7 +75,7 @@ async def once(
     )
 
 
-def expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
+async def expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
     """The number of the update last seen (If-Match, RFC 9110 §13.1.1); None when any will do."""
     if if_match is None or if_match.strip() == "*":
         return None

@@ -41,7 +41,10 @@ class Guard:
         try:
             if scope["path"] not in OPEN:
                 authorization = request.headers.get("authorization", "")
-                operator = await run_in_threadpool(self._doorkeeper.admit, authorization)
+                keeper = self._doorkeeper
+                operator = keeper.remembered(authorization)
+                if operator is None:
+                    operator = await run_in_threadpool(keeper.admit, authorization)
                 scope["state"]["operator"] = operator
             await self._app(scope, receive, noted)
         except Unauthorized as error:

@@ -30,28 +30,29 @@ class Doorkeeper:
     _noted: dict[int, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def remembered(self, authorization: str) -> Operator | None:
+        """The operator, if the token was found good a moment ago; needs no thread.
+
+        Raises:
+            Unauthorized: there is no token.
+        """
+        with self._lock:
+            until, operator = self._known.get(_digest(_secret(authorization)), (0.0, None))
+        return operator if time.monotonic() < until else None
+
     def admit(self, authorization: str) -> Operator:
-        """The operator; runs in a thread.
+        """The operator, looked up; runs in a thread.
 
         Raises:
             Unauthorized: there is no good token.
             StoreError: nobody can be looked up now.
         """
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthorized("No token came with the request. Sign in: broadcaster login")
-        secret = secret.strip()
-        digest = hashlib.sha256(secret.encode()).digest()
-        now = time.monotonic()
-        with self._lock:
-            until, operator = self._known.get(digest, (0.0, None))
-        if operator is not None and now < until:
-            return operator
+        secret, now = _secret(authorization), time.monotonic()
         operator = self._find(secret)
         with self._lock:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            self._known[digest] = now + REMEMBERED, operator
+            self._known[_digest(secret)] = now + REMEMBERED, operator
         self._note_used(operator, now)
         return operator
 
@@ -86,3 +87,14 @@ class Doorkeeper:
         self.desk.store.write(
             lambda connection: tokens.touch_used(connection, operator.token_id, at), Rank.OUTCOME
         )
+
+
+def _secret(authorization: str) -> str:
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorized("No token came with the request. Sign in: broadcaster login")
+    return secret.strip()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -164,6 +164,7 @@ class PostLane(Lane):
         except Failure as failure:
             await self._failed(claim, step, begun.attempt_id, failure)
             return None
+        self.count(Outcome.ACCEPTED)
         detail = detail or receipt.detail
         await self._done(claim, step, begun, receipt, detail)
         return detail
@@ -176,8 +177,6 @@ class PostLane(Lane):
             claim,
             lambda connection: steps.done(connection, claim, step, begun, receipt, now, detail),
         )
-        if begun is not None:
-            self.count(Outcome.ACCEPTED)
         if shown is not None:
             self._went_out(claim, shown)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from broadcaster.channel import Receipt
 from broadcaster.domain.delivery import Outcome, State, StepKind
-from broadcaster.store import Connection, channels, claiming, deliveries, moving, sent, withdrawing
+from broadcaster.store import Connection, claiming, deliveries, moving, sent, withdrawing
 from broadcaster.store.claiming import Claim, Step
 
 
@@ -22,7 +22,7 @@ class Begun:
 
 
 class Taking:
-    """A write that claims heads of an open channel and begins what goes out at once: its call waits for no other write."""
+    """A write that claims heads of a channel and begins what goes out at once: its call waits for no other write."""
 
     def __init__(
         self,
@@ -45,13 +45,12 @@ class Taking:
         self._taken = []
         if self._clock() < self._now:
             return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
-        if channels.state(connection, self._channel).open:
-            claims = claiming.claim(
-                connection, self._channel, self._node, self._now, self._most, self._urgent_only
-            )
-            self._taken = [
-                (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
-            ]
+        claims = claiming.claim(
+            connection, self._channel, self._node, self._now, self._most, self._urgent_only
+        )
+        self._taken = [
+            (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
+        ]
         return self._taken
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.standing import estimate_of, tells_of_an_end, what_stands
+from broadcaster.service import answering
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.consequences import already_open, consequences
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
@@ -16,7 +17,6 @@ from broadcaster.service.finding import load_named
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import Plan, plan
 from broadcaster.service.preceding import CORRECTING, Preceding, preceding_of
-from broadcaster.service.status import update_answer
 from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once
 from broadcaster.store.accepting import incident_name, next_incident_id
 from broadcaster.store.incidents import IncidentRecord
@@ -67,8 +67,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
         if not last and prepared.preceding != preceding:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
-        kept = update_answer(connection, accepted.incident_id, accepted.update_id, languages[0])
-        answer = kept | told
+        answer = answering.answer(acceptance, accepted, now) | told
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True

@@ -17,42 +17,11 @@ from broadcaster.service.notices import iso
 from broadcaster.store import Connection, channels, incidents, outcomes
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
-
-def update_answer(
-    connection: Connection, incident_id: int, update_id: int, language: str
-) -> dict[str, Any]:
-    """The answer to an accepted command: the update and its deliveries as they stand, told in `language`."""
-    record = incidents.load(connection, incident_id)
-    assert record is not None  # noqa: S101 - it was written a moment ago
-    update = next(found for found in record.updates if found.id == update_id)
-    said = update.said
-    return {
-        "mode": str(said.mode),
-        "incident": record.name,
-        "update": said.number,
-        "kind": str(said.kind),
-        "audience": str(said.audience),
-        "corrects": said.corrects,
-        "revision": str(said.revision or ""),
-        "accepted_at": iso(said.accepted_at),
-        "released_at": iso(said.released_at),
-        "held": update.hold,
-        "release_at": iso(update.release_at),
-        "headline": said.headline,
-        "areas": list(said.areas),
-        "ended": list(said.ended),
-        "promise": iso(said.promise),
-        "etr": iso(estimate_of(said)),
-        "planned": span(said),
-        "deliveries": [
-            delivery_answer(row, language) for row in outcomes.of_update(connection, update_id)
-        ],
-    }
+COUNTS = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
 
 
 def delivery_answer(row: Any, language: str) -> dict[str, Any]:
     """One delivery, its `detail` in `language`; `counts` is null for boards and posts."""
-    counts = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
     return {
         "id": row.id,
         "update": row.number,
@@ -67,7 +36,7 @@ def delivery_answer(row: Any, language: str) -> dict[str, Any]:
         "started_at": iso(row.started_at),
         "accepted_at": iso(row.accepted_at),
         "ended_at": iso(row.ended_at),
-        "counts": {name: getattr(row, name) for name in counts}
+        "counts": {name: getattr(row, name) for name in COUNTS}
         if row.shape == Shape.LETTER
         else None,
     }

@@ -55,7 +55,7 @@ def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Acc
     incident_id = _incident(connection, acceptance, now)
     update_id = _update(connection, incident_id, acceptance)
     message_ids = _messages(connection, update_id, acceptance.messages)
-    _deliveries(connection, incident_id, update_id, acceptance, message_ids)
+    delivery_ids = _deliveries(connection, incident_id, update_id, acceptance, message_ids)
     update = acceptance.update
     audit.note(
         connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold
@@ -75,6 +75,7 @@ def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Acc
         name=update.name,
         number=update.number,
         revision=revision,
+        delivery_ids=delivery_ids,
     )
 
 
@@ -188,7 +189,7 @@ def _deliveries(
     update_id: int,
     acceptance: Acceptance,
     message_ids: dict[Place, int],
-) -> None:
+) -> tuple[int, ...]:
     planned, said = acceptance.deliveries, acceptance.update
     ids = _insert_all(
         connection,
@@ -213,6 +214,7 @@ def _deliveries(
     audiences = [row for delivery_id, new in by_id for row in _audience_rows(delivery_id, new)]
     if audiences:
         connection.execute(_NEW[t.audience], audiences)
+    return tuple(ids)
 
 
 def _insert_all(

@@ -88,7 +88,7 @@ def database_now(connection: Connection, now: datetime) -> datetime:
 
 @functools.cache
 def _heads(urgent_only: bool) -> Select[Any]:
-    """Deliveries of :channel that may be claimed: due, released, and no earlier one of their incident is open.
+    """Deliveries of :channel that may be claimed: due, released, it is open, and no earlier one of their incident is.
 
     Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` so much before it.
     """
@@ -141,12 +141,17 @@ def _heads(urgent_only: bool) -> Select[Any]:
         earlier.c.state == State.SENDING,
         t.is_open(earlier),
     )
+    closed = exists().where(
+        t.channel_state.c.channel == channel,
+        or_(t.channel_state.c.parked_at.is_not(None), t.channel_state.c.paused_at.is_not(None)),
+    )
     query = (
         select(mine, t.update.c.kind, t.update.c.severity, t.incident.c.staff)
         .join(t.update, t.update.c.id == mine.c.update_id)
         .join(t.incident, t.incident.c.id == mine.c.incident_id)
         .where(
             mine.c.channel == channel,
+            ~closed,
             mine.c.released,
             mine.c.state.in_([State.WAITING, State.UNCERTAIN]),
             t.is_open(mine),

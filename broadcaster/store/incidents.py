@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, desc, exists, or_, select
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    desc,
+    exists,
+    false,
+    or_,
+    select,
+)
 
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
 from broadcaster.store import tables as t
@@ -213,8 +226,21 @@ def page(
 
 def open_in(connection: Connection, areas: Sequence[str], limit: int) -> list[IncidentRecord]:
     """Open public incidents of which some word named one of these areas, newest first."""
-    named = or_(*(cast(t.update.c.areas, Text).contains(f'"{area}"') for area in areas))
-    query = (
+    asked = {f"area_{place}": f'"{area}"' for place, area in enumerate(areas)}
+    query = _open_in(len(areas))
+    return (
+        load_many(connection, list(connection.scalars(query, asked | {"most": limit})))
+        if areas
+        else []
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _open_in(areas: int) -> Select[Any]:
+    """Made once for so many areas: every report asks it, and to put it together costs more than to run it."""
+    places = [bindparam(f"area_{place}", type_=Text) for place in range(areas)]
+    named = or_(false(), *(cast(t.update.c.areas, Text).contains(place) for place in places))
+    return (
         select(t.incident.c.id)
         .where(
             ~t.incident.c.staff,
@@ -222,9 +248,8 @@ def open_in(connection: Connection, areas: Sequence[str], limit: int) -> list[In
             exists().where(t.update.c.incident_id == t.incident.c.id, named),
         )
         .order_by(desc(t.incident.c.id))
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    return load_many(connection, list(connection.scalars(query))) if areas else []
 
 
 def scheduled(connection: Connection) -> list[tuple[IncidentRecord, UpdateRecord]]:

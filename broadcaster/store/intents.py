@@ -98,10 +98,11 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What was written."""
+    """What was written; `delivery_ids` stand in the order in which the deliveries were planned."""
 
     update_id: int
     incident_id: int
     name: str
     number: int
     revision: str
+    delivery_ids: tuple[int, ...] = ()

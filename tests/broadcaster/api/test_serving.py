@@ -74,6 +74,13 @@ def answers(client: socket.socket) -> bytes:
     return read
 
 
+def test_what_is_answered_is_sent_at_once(client: socket.socket, idle_desk: Daemonless) -> None:
+    """Or a connection that is kept waits 40 ms for the body of every answer but the first few."""
+    healthy(client)
+    ours = connections(idle_desk)[0].transport.get_extra_info("socket")
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def trickle(client: socket.socket, piece: bytes, seconds: float = 20.0) -> bytes:
     """Send a byte at a time until the server cuts the connection; what it said by then."""
     until = time.monotonic() + seconds

@@ -109,6 +109,9 @@ _CLAIM = _MINE.values(
     lease_until=bindparam("until"),
 )
 _RENEW = _HELD.values(lease_until=bindparam("until"))
+_FREE = {"lease_node": None, "lease_token": None, "lease_until": None}
+_END = _HELD.values(state="done", **_FREE)
+_LET_GO = _HELD.values(state="waiting", due_at=bindparam("due"), watermark=0, **_FREE)
 _ADVANCE = _MINE.values(watermark=bindparam("upto"))
 _STOPPED = select(t.delivery.c.stopped).where(t.delivery.c.id == bindparam("delivery"))
 _CERTAIN = select(t.letter.c.position).where(
@@ -125,12 +128,20 @@ _TEXTS = select(t.message.c.language, t.message.c.subject, t.message.c.body).whe
 
 
 def claim_job(
-    connection: Connection, channel: str, node: str, now: datetime, supplier: str
+    connection: Connection,
+    channel: str,
+    node: str,
+    now: datetime,
+    supplier: str,
+    after: Job | None = None,
 ) -> Job | None:
-    """Claim the next job of a channel's delivery that is being sent, or None. Writes what a crash left open."""
+    """Claim the next job of a channel's delivery that is being sent, or None. Writes what a crash left open.
+
+    `after`: only one that goes on with what that job does: of the same delivery, at the same attempt, not yet begun.
+    """
     at = database_now(connection, now)
     row = connection.execute(_next_job(), {"channel": channel, "at": at, "now": now}).first()
-    if row is None:
+    if row is None or (after is not None and not _goes_on(row, after)):
         return None
     _settle_crash(connection, row, now)
     token = secrets.token_hex(8)
@@ -139,6 +150,11 @@ def claim_job(
         {"job": row.id, "by": supplier, "node": node, "token": token, "until": at + LEASE},
     )
     return _job(connection, row, channel, token)
+
+
+def _goes_on(row: Any, job: Job) -> bool:
+    same = (row.delivery_id, row.attempts + 1) == (job.delivery_id, job.attempts)
+    return same and row.state == "waiting"
 
 
 def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
@@ -252,26 +268,25 @@ def abandon_job(connection: Connection, job: Job) -> None:
     )
 
 
-def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: datetime) -> bool:
+def end_job(
+    connection: Connection,
+    job: Job,
+    retry_at: datetime | None,
+    now: datetime,
+    *,
+    through: bool = False,
+) -> bool:
     """Let go of a job: waiting for its letters without a final outcome, or done. False: lease lost.
 
     Done (without `retry_at`), what has no final outcome by now has failed, or is uncertain if it may have gone: no letter
-    ends without being counted.
+    ends without being counted. `through`: it is known that each has one, so none is looked for.
     """
-    values: dict[str, Any] = {
-        "lease_node": None,
-        "lease_token": None,
-        "lease_until": None,
-        "state": "done",
-    }
-    if retry_at is not None:
-        values |= {"state": "waiting", "due_at": retry_at, "watermark": 0}
-    held = connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
-        .values(**values)
-    )
-    if held.rowcount == 1 and retry_at is None:
+    mine = {"job": job.id, "token": job.lease_token}
+    if retry_at is None:
+        held = connection.execute(_END, mine)
+    else:
+        held = connection.execute(_LET_GO, mine | {"due": retry_at})
+    if held.rowcount == 1 and retry_at is None and not through:
         _fail_rest(connection, job, now)
     return held.rowcount == 1
 

@@ -280,14 +280,14 @@ class Blast:
         if not self._rows and make is None:
             return
         rows, self._rows = self._rows, []
-        jobs = sorted((begun.job for begun in self._begun), key=lambda job: job.id)
+        jobs = [begun.job for begun in self._begun]
         through = [begun.job for begun in self._begun if begun.through]
         self._begun = [begun for begun in self._begun if not begun.through]
         supplier = self._attempt.supplier
 
         def work(connection: Any) -> Written:
             asked_at = time.monotonic()
-            holds = {job.id: letters.hold(connection, job, now) for job in jobs}
+            holds = letters.hold_all(connection, jobs, now)
             lost = {job_id for job_id, hold in holds.items() if hold is Hold.LOST}
             ours = [row for row in rows if row.job_id not in lost]
             tallying.flush_rows(connection, ours, supplier, now)
@@ -330,9 +330,9 @@ Found = tuple[bool, Block | None]
 
 
 def _raise(connection: Any, begun: Begun, positions: tuple[int, ...], now: datetime) -> Found:
-    """Move the watermark beyond these letters, and look up who they go to."""
+    """Move the watermark of a job that is held beyond these letters, and look up who they go to."""
     job = begun.job
-    if positions and not letters.advance(connection, job, positions[-1] + 1, now):
+    if positions and not letters.advance(connection, job, positions[-1] + 1, now, held=True):
         return False, None
     ids = [job.subscribers[position] for position in positions]
     return True, Block(begun, positions, letters.addresses(connection, ids))

@@ -205,9 +205,8 @@ class LetterLane(Lane):
     def _hold(begun: Sequence[Begun], now: datetime, connection: Any) -> tuple[float, bool]:
         """Whether the jobs are ours and to be sent, and when that was asked by our own clock."""
         asked_at = time.monotonic()
-        jobs = sorted((each.job for each in begun), key=lambda job: job.id)
-        holds = [letters.hold(connection, job, now) for job in jobs]
-        return asked_at, all(hold is Hold.HELD for hold in holds)
+        holds = letters.hold_all(connection, [each.job for each in begun], now)
+        return asked_at, all(hold is Hold.HELD for hold in holds.values())
 
     @staticmethod
     def _abandon(begun: Sequence[Begun], connection: Any) -> None:

@@ -11,20 +11,26 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
     Connection,
     Select,
     String,
+    Update,
     and_,
     bindparam,
+    cast,
     delete,
+    extract,
     func,
     or_,
     select,
+    type_coerce,
     update as sql_update,
 )
 
@@ -108,7 +114,19 @@ _CLAIM = _MINE.values(
     lease_token=bindparam("token"),
     lease_until=bindparam("until"),
 )
-_RENEW = _HELD.values(lease_until=bindparam("until"))
+_LEASE = LEASE // timedelta(microseconds=1)
+
+
+@functools.cache
+def _renew(database: str) -> Update:
+    """Renew a lease by the clock that leases go by (see `database_now`), without asking for the time beforehand."""
+    if database == "sqlite":
+        at: ColumnElement[int] = bindparam("now", type_=BigInteger)
+    else:
+        at = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return _HELD.values(lease_until=type_coerce(at + _LEASE, t.UtcTime))
+
+
 _FREE = {"lease_node": None, "lease_token": None, "lease_until": None}
 _END = _HELD.values(state="done", **_FREE)
 _LET_GO = _HELD.values(state="waiting", due_at=bindparam("due"), watermark=0, **_FREE)
@@ -233,9 +251,14 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
     return {row[0]: Sealed(*row) for row in rows.fetchall()}
 
 
-def advance(connection: Connection, job: Job, watermark: int, now: datetime) -> bool:
-    """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped."""
-    if hold(connection, job, now) is not Hold.HELD:
+def advance(
+    connection: Connection, job: Job, watermark: int, now: datetime, *, held: bool = False
+) -> bool:
+    """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped.
+
+    `held`: that was found out before, in the same write.
+    """
+    if not held and hold(connection, job, now) is not Hold.HELD:
         return False
     connection.execute(_ADVANCE, {"job": job.id, "upto": watermark})
     return True
@@ -251,12 +274,22 @@ class Hold(Enum):
 
 def hold(connection: Connection, job: Job, now: datetime) -> Hold:
     """Keep the lease of a job while its letters go out."""
-    at = database_now(connection, now)
-    mine = {"job": job.id, "token": job.lease_token, "until": at + LEASE}
-    if connection.execute(_RENEW, mine).rowcount != 1:
-        return Hold.LOST
-    stopped = connection.scalar(_STOPPED, {"delivery": job.delivery_id})
-    return Hold.STOPPED if stopped else Hold.HELD
+    return hold_all(connection, (job,), now)[job.id]
+
+
+def hold_all(connection: Connection, jobs: Sequence[Job], now: datetime) -> Mapping[int, Hold]:
+    """Keep the leases of some jobs of one delivery while their letters go out; gives how each stands, by its id."""
+    if not jobs:
+        return {}
+    renew = _renew(connection.dialect.name)
+    holds: dict[int, Hold] = {}
+    for job in sorted(jobs, key=lambda each: each.id):  # as in rowlocks
+        mine = {"job": job.id, "token": job.lease_token, "now": t.microseconds(now)}
+        ours = connection.execute(renew, mine).rowcount == 1
+        holds[job.id] = Hold.HELD if ours else Hold.LOST
+    if connection.scalar(_STOPPED, {"delivery": jobs[0].delivery_id}):
+        holds |= {each: Hold.STOPPED for each, how in holds.items() if how is Hold.HELD}
+    return holds
 
 
 def abandon_job(connection: Connection, job: Job) -> None:

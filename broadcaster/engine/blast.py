@@ -290,7 +290,8 @@ class Blast:
             holds = letters.hold_all(connection, jobs, now)
             lost = {job_id for job_id, hold in holds.items() if hold is Hold.LOST}
             ours = [row for row in rows if row.job_id not in lost]
-            tallying.flush_rows(connection, ours, supplier, now)
+            if ours:
+                tallying.flush_rows(connection, ours, supplier, now)
             for job in through:
                 letters.end_job(connection, job, None, now, through=True)
             held, block = all(hold is Hold.HELD for hold in holds.values()), None

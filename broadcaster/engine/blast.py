@@ -1,6 +1,8 @@
 """One run of letters through one supplier: pulled by the adapter in a thread, written down as outcomes come.
 
 The rule that makes a crash harmless: a letter is given to the adapter only after a watermark beyond it is durable.
+The calls never wait for it: while one block of letters is pulled the next is made ready, in the write that takes the
+outcomes until then; behind a job's last block comes the first of the delivery's next job.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
+from broadcaster.engine.begun import AGAIN, Begun, Block, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, letters, tallying
 from broadcaster.store.letters import Hold, Job
 from broadcaster.store.tallying import LetterRow
 
 log = structlog.get_logger()
-AHEAD = 200
+AHEAD = 200  # how far a watermark is beyond what was pulled, at most
+MOST_BEGUN = (
+    4  # jobs under way at once: of one before, the last letters may still be without an answer
+)
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
-AGAIN = ("transient", "doubtful")  # the outcomes of a letter that is tried again
 LEASE_SECONDS = 12.0  # by our own monotonic clock, shorter than the lease in the store: stop before others start
 
 
@@ -43,6 +48,7 @@ class Run:
 
     pulled: int = 0
     accepted: int = 0
+    told: int = 0  # of these, to who counts them
     transient: int = 0
     stopped: bool = False
     hung: bool = False
@@ -52,11 +58,12 @@ class Run:
 
 
 class Blast:
-    """Sends one job. All of it runs in one thread of the channel's own.
+    """Sends a job and, as long as all goes well, those that follow it. All of it runs in one thread of the channel's own.
 
     Args:
         store: where watermark and outcomes go.
         adapter: the letter adapter; `attempt.supplier` says which gateway it shall use.
+        more: claims the job after the one it is given, in a write; None: there is none, or not for this run.
         channel: the name of the letter channel.
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
@@ -69,22 +76,32 @@ class Blast:
         adapter: LetterAdapter,
         job: Job,
         attempt: Attempt,
+        more: Callable[[Any, Job], Job | None],
         channel: str,
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
     ) -> None:
-        self._store, self._adapter, self._job, self._attempt = store, adapter, job, attempt
+        self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
         self._clock, self._halted = clock, halted
+        self._not_after = job.not_after
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
+        self._begun = [Begun(job)]
+        self._last = self._begun[0]
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
-        self._pending: tuple[Any, Future[tuple[float, Hold]]] | None = None
-        self._open: dict[str, int] = {}
+        self._pending: tuple[Any, Future[Written]] | None = None
+        self._ready: Block | None = None
+        self._open: dict[str, tuple[Begun, int]] = {}
         self._all_offered = self._off = False
         self.run = Run()
+
+    @property
+    def begun(self) -> tuple[Begun, ...]:
+        """The jobs that are under way, or that this run could not bring to their end."""
+        return tuple(self._begun)
 
     def send(self) -> Run:
         """Run the job as far as it goes, and write everything down."""
@@ -104,8 +121,6 @@ class Blast:
                 scope=Scope.CHANNEL,
                 reply=repr(error)[:500],
             )
-        self._flush()
-        self._await_flush()
         self._close_open()
         return self.run
 
@@ -132,31 +147,40 @@ class Blast:
 
     def _called_off(self) -> bool:
         """Whether what has been pulled and waits for a connection may not leave any more."""
-        return self._off or self._clock() >= self._job.not_after
+        return self._off or self._clock() >= self._not_after
 
     # ------------------------------------------------------------------------------------------------- what is pulled
     def _letters(self) -> Iterator[Letter]:
-        todo = self._job.todo
-        for start in range(0, len(todo), AHEAD):
-            block = todo[start : start + AHEAD]
-            if not self._may_go_on():
-                self.run.stopped = True
-                return
-            if not self._advance(block[-1] + 1):
-                self.stop()
-                return
+        self._flush(ahead=True)
+        while True:
+            self._await_flush()
+            block, self._ready = self._ready, None
+            if self.run.stopped or block is None:
+                break
+            self._flush(ahead=True)
             yield from self._block(block)
-        self._all_offered = True
+        self._all_offered = not self.run.stopped
 
-    def _advance(self, watermark: int) -> bool:
-        now = self._clock()
+    def _ahead(self, now: datetime) -> Callable[[Any], Found] | None:
+        """What makes the next block ready, in a write; None: there is none."""
+        if not self._may_go_on():
+            self.run.stopped = True
+            return None
+        last, most = self._last, max(1, AHEAD // 2)
+        if last.left:
+            block = last.take(most)
+            return lambda connection: _raise(connection, last, block, now)
+        if len(self._begun) >= MOST_BEGUN or self.run.transient or self.run.failures:
+            return None
 
-        def work(connection: Any) -> tuple[float, bool]:
-            return time.monotonic(), letters.advance(connection, self._job, watermark, now)
+        def claim(connection: Any) -> Found:
+            job = self._more(connection, last.job)
+            if job is None:
+                return True, None
+            begun = Begun(job)
+            return _raise(connection, begun, begun.take(most), now)
 
-        asked_at, held = self._settled(work)
-        self.extend(asked_at)
-        return bool(held)
+        return claim
 
     def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
         """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
@@ -173,51 +197,39 @@ class Blast:
             wait = min(wait * 2, 5.0)
 
     def _may_go_on(self) -> bool:
-        return not self.run.stopped and not self._halted() and self._clock() < self._job.not_after
+        return not self.run.stopped and not self._halted() and self._clock() < self._not_after
 
-    def _block(self, block: tuple[int, ...]) -> Iterator[Letter]:
-        ids = [self._job.subscribers[position] for position in block]
-        known = self._known(ids)
-        for position, subscriber_id in zip(block, ids, strict=True):
-            sealed = known.get(subscriber_id)
+    def _block(self, block: Block) -> Iterator[Letter]:
+        begun, known = block.begun, block.known
+        for position in block.positions:
+            sealed = known.get(begun.job.subscribers[position])
             if sealed is None:
-                self._row(position, "skipped", "", "no longer a subscriber")
+                self._row(begun, position, "skipped", "", "no longer a subscriber")
                 continue
-            letter = self._letter(position, sealed)
+            letter = self._letter(begun, position, sealed)
             if letter is None:
                 continue
             if time.monotonic() > self._lease_until or not self._may_go_on():
                 self.run.stopped = True
                 return
-            self._open[letter.key] = position
+            self._open[letter.key] = begun, position
             self.run.pulled += 1
             yield letter
 
-    def _known(self, ids: list[int]) -> dict[int, letters.Sealed]:
-        while True:
-            try:
-                return self._store.read(lambda connection: letters.addresses(connection, ids))
-            except StoreError as error:
-                if self._store.broken is not None or not self._may_go_on():
-                    self.run.stopped = True
-                    raise
-                log.warning("addresses cannot be read, trying again", reason=str(error))
-                time.sleep(0.5)
-
-    def _letter(self, position: int, sealed: letters.Sealed) -> Letter | None:
+    def _letter(self, begun: Begun, position: int, sealed: letters.Sealed) -> Letter | None:
         """The letter in the subscriber's language, or None when it cannot be written (noted as failed)."""
         try:
             address = self._address(sealed)
         except ValueError as error:
-            self._row(position, "failed", "", str(error))
+            self._row(begun, position, "failed", "", str(error))
             return None
-        texts = self._job.texts
+        texts = begun.job.texts
         language = sealed.language if sealed.language in texts else next(iter(texts), "")
         if not language:
-            self._row(position, "failed", "", "there is no text for this channel")
+            self._row(begun, position, "failed", "", "there is no text for this channel")
             return None
         subject, body = texts[language]
-        key = f"{self._prefix}.{self._job.id}.{position}"
+        key = f"{self._prefix}.{begun.job.id}.{position}"
         return Letter(key=key, address=address, subject=subject, body=body, language=language)
 
     def _address(self, sealed: letters.Sealed) -> str:
@@ -227,10 +239,10 @@ class Blast:
 
     # ------------------------------------------------------------------------------------------------- what came of it
     def _note(self, letter: Letter, outcome: LetterOutcome) -> None:
-        position = self._open.pop(letter.key)
+        begun, position = self._open.pop(letter.key)
         if outcome.receipt is not None:
             self.run.accepted += 1
-            self._row(position, "accepted", outcome.receipt.handle, "")
+            self._row(begun, position, "accepted", outcome.receipt.handle, "")
             return
         failure = outcome.failure
         assert failure is not None  # noqa: S101 - the adapter contract: exactly one of the two is set
@@ -240,7 +252,7 @@ class Blast:
             )
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
-        self._row(position, self._outcome(failure), "", failure.sentence)
+        self._row(begun, position, self._outcome(failure), "", failure.sentence)
 
     def _outcome(self, failure: Failure) -> str:
         if failure.outcome is Outcome.UNCERTAIN:
@@ -250,53 +262,78 @@ class Blast:
         # The far side refused the supplier, not the address: another supplier may take it.
         return "transient" if failure.scope is Scope.CHANNEL else "failed"
 
-    def _row(self, position: int, outcome: str, handle: str, detail: str) -> None:
-        job = self._job
+    def _row(self, begun: Begun, position: int, outcome: str, handle: str, detail: str) -> None:
         self.run.transient += outcome in AGAIN
-        self._rows.append(
-            LetterRow(
-                job.id,
-                position,
-                job.delivery_id,
-                job.subscribers[position],
-                outcome,
-                handle,
-                detail[:200],
-            )
-        )
+        self._rows.append(begun.note(position, outcome, handle, detail[:200]))
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 
-    def _flush(self) -> None:
-        """Hand the outcomes to the writer; wait only for the flush before this one."""
+    def _flush(self, *, ahead: bool = False) -> None:
+        """Hand the outcomes to the writer, and end the jobs that are through; wait only for the flush before this one.
+
+        `ahead`: the same write makes the next block ready.
+        """
         self._await_flush()
         self._flushed_at = time.monotonic()
-        if not self._rows:
+        now = self._clock()
+        make = self._ahead(now) if ahead else None
+        if not self._rows and make is None:
             return
         rows, self._rows = self._rows, []
-        now, supplier, job = self._clock(), self._attempt.supplier, self._job
+        jobs = [begun.job for begun in self._begun]
+        through = [begun.job for begun in self._begun if begun.through]
+        self._begun = [begun for begun in self._begun if not begun.through]
+        supplier = self._attempt.supplier
 
-        def work(connection: Any) -> tuple[float, Hold]:
-            asked_at, hold = time.monotonic(), letters.hold(connection, job, now)
-            if hold is not Hold.LOST:
-                tallying.flush_rows(connection, rows, supplier, now)
-            return asked_at, hold
+        def work(connection: Any) -> Written:
+            asked_at = time.monotonic()
+            holds = letters.hold_all(connection, jobs, now)
+            lost = {job_id for job_id, hold in holds.items() if hold is Hold.LOST}
+            ours = [row for row in rows if row.job_id not in lost]
+            if ours:
+                tallying.flush_rows(connection, ours, supplier, now)
+            for job in through:
+                letters.end_job(connection, job, None, now, through=True)
+            held, block = all(hold is Hold.HELD for hold in holds.values()), None
+            if held and make is not None:
+                held, block = make(connection)
+            return Written(asked_at, held, block)
 
         self._pending = (work, self._store.write(work))
 
     def _await_flush(self) -> None:
-        if self._pending is not None:
-            (work, pending), self._pending = self._pending, None
-            asked_at, hold = self._settled(work, pending)
-            if hold is Hold.HELD:
-                self.extend(asked_at)
-            else:
-                self.stop()
+        if self._pending is None:
+            return
+        (work, pending), self._pending = self._pending, None
+        written = self._settled(work, pending)
+        if not written.held:
+            self.stop()
+            return
+        self.extend(written.asked_at)
+        if written.block is not None:
+            self._ready = written.block
+            if written.block.begun is not self._last:
+                self._last = written.block.begun
+                self._begun.append(self._last)
 
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
-        for position in self._open.values():
-            self._row(position, self._in_doubt, "", "no answer")
+        self._flush()
+        for begun, position in self._open.values():
+            self._row(begun, position, self._in_doubt, "", "no answer")
         self._open.clear()
         self._flush()
         self._await_flush()
+
+
+Found = tuple[bool, Block | None]
+"""Whether its job is held, and the block that may be pulled now, if there is one."""
+
+
+def _raise(connection: Any, begun: Begun, positions: tuple[int, ...], now: datetime) -> Found:
+    """Move the watermark of a job that is held beyond these letters, and look up who they go to."""
+    job = begun.job
+    if positions and not letters.advance(connection, job, positions[-1] + 1, now, held=True):
+        return False, None
+    ids = [job.subscribers[position] for position in positions]
+    return True, Block(begun, positions, letters.addresses(connection, ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -12,11 +13,12 @@ import structlog
 
 from broadcaster.channel import Failure, Transient
 from broadcaster.domain.delivery import Outcome, State
+from broadcaster.engine.begun import Begun
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
-from broadcaster.store import claiming, deliveries, expanding, finishing, letters
+from broadcaster.store import channels, claiming, deliveries, expanding, finishing, letters
 from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job
 
@@ -69,10 +71,13 @@ class LetterLane(Lane):
     async def _next(self, now: datetime, ended: bool) -> datetime | None:
         if ended:
             return now
-        due = [
-            await self.read(lambda connection: deliveries.next_due_at(connection, self.name)),
-            await self.read(lambda connection: letters.next_job_due(connection, self.name)),
-        ]
+        sending = self._sending  # then no other job can begin, and its end wakes us
+
+        def look(connection: Any) -> tuple[datetime | None, datetime | None]:
+            job_due = None if sending else letters.next_job_due(connection, self.name)
+            return deliveries.next_due_at(connection, self.name), job_due
+
+        due = await self.read(look)
         known = [at for at in due if at is not None]
         return (
             max(now + timedelta(milliseconds=50), min(known))
@@ -137,21 +142,29 @@ class LetterLane(Lane):
                 self.adapter,
                 job,
                 attempt,
+                partial(self._claim_more, supplier),
                 self.name,
                 self._prefix,
                 self.around.clock,
                 lambda: self._halted,
             )
-            run = await self._watched(job, blast)
+            run = await self._watched(job.not_after, blast)
             if run is None:
                 self._suppliers[supplier].trip(self.around.clock())
             else:
-                await self._sent(job, supplier, run)
+                await self._sent(blast.begun, supplier, run)
         finally:
             self._sending = False
 
-    async def _watched(self, job: Job, blast: Blast) -> Run | None:
-        """Await a run while its lease is renewed. A job has no deadline of its own, each call in it has one.
+    def _claim_more(self, supplier: str, connection: Any, job: Job) -> Job | None:
+        """The job after this one, in a write of the run that sends it: None once a turn has to decide what is next."""
+        if self._supplier() != supplier or not channels.state(connection, self.name).open:
+            return None
+        now, node = self.around.clock(), self.around.node
+        return letters.claim_job(connection, self.name, node, now, supplier, after=job)
+
+    async def _watched(self, not_after: datetime, blast: Blast) -> Run | None:
+        """Await a run while its leases are renewed. A job has no deadline of its own, each call in it has one.
 
         Calls that hang when its text was stopped, its time is over or its lease lost are given up. None: the adapter does
         not even come back from that.
@@ -160,14 +173,17 @@ class LetterLane(Lane):
         task.add_done_callback(see)
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
+            self._tell(blast.run)
             if done:
                 return cast("Run", task.result())
-            now = self.around.clock()
-            if now < job.not_after:
-                asked_at, hold = await self.write(partial(self._hold, job, now))
-                if hold is Hold.HELD:
+            now, begun = self.around.clock(), blast.begun
+            if now < not_after:
+                asked_at, held = await self.write(partial(self._hold, begun, now))
+                if held:
                     blast.extend(asked_at)
                     continue
+                if begun != blast.begun:
+                    continue  # it has just ended one of them itself; it finds out what is lost
             blast.stop()
             done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
             if not done:
@@ -175,18 +191,36 @@ class LetterLane(Lane):
                 done, _ = await asyncio.wait({task}, timeout=GIVE_UP_PATIENCE)
             if done:
                 return cast("Run", task.result())
-            await self.write(lambda connection: letters.abandon_job(connection, job))
+            await self.write(partial(self._abandon, blast.begun))
             return None
 
-    @staticmethod
-    def _hold(job: Job, now: datetime, connection: Any) -> tuple[float, Hold]:
-        """How the job stands with us, and when that was asked by our own clock."""
-        return time.monotonic(), letters.hold(connection, job, now)
+    def _tell(self, run: Run) -> None:
+        """Count what was accepted since it was last told."""
+        accepted, told = run.accepted, run.told
+        if accepted > told:
+            self.around.observe("letters", self.name, accepted=accepted - told)
+            run.told = accepted
 
-    async def _sent(self, job: Job, supplier: str, run: Run) -> None:
+    @staticmethod
+    def _hold(begun: Sequence[Begun], now: datetime, connection: Any) -> tuple[float, bool]:
+        """Whether the jobs are ours and to be sent, and when that was asked by our own clock."""
+        asked_at = time.monotonic()
+        holds = letters.hold_all(connection, [each.job for each in begun], now)
+        return asked_at, all(hold is Hold.HELD for hold in holds.values())
+
+    @staticmethod
+    def _abandon(begun: Sequence[Begun], connection: Any) -> None:
+        for each in begun:
+            letters.abandon_job(connection, each.job)
+
+    async def _sent(self, left: Sequence[Begun], supplier: str, run: Run) -> None:
+        self._tell(run)
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure)
-        failed = bool(run.transient or failure)
+        for begun in left:
+            await self._let_go(begun.job, supplier, run, bool(begun.again or failure))
+
+    async def _let_go(self, job: Job, supplier: str, run: Run, failed: bool) -> None:
         again = None
         if failed and job.attempts < self.adapter.settings.attempts:
             other = self._supplier() not in (supplier, None)
@@ -198,7 +232,6 @@ class LetterLane(Lane):
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
-        self.around.observe("letters", self.name, accepted=run.accepted, pulled=run.pulled)
 
     async def _judge(self, supplier: str, run: Run, failure: Failure | None) -> None:
         breaker = self._suppliers[supplier]

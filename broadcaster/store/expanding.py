@@ -8,7 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, literal, select, update as sql_update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    select,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import Shape
 from broadcaster.store import tables as t
@@ -55,41 +64,45 @@ def release_lease(connection: Connection, delivery_id: int, lease_token: str) ->
 def _expand_one(
     connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int
 ) -> int:
-    cursor = audience.cursor
-    while chunks:
-        ids = list(connection.scalars(members(delivery, audience, cursor).limit(CHUNK)))
+    cursor, done, jobs = audience.cursor, False, []
+    # Made once for all chunks: to put it together costs more than to run it.
+    query = members(delivery, audience, bindparam("cursor", type_=t.Id)).limit(CHUNK)
+    while chunks and not done:
+        ids = list(connection.scalars(query, {"cursor": cursor}))
         if ids:
             cursor = ids[-1]
-            connection.execute(
-                insert(t.job).values(
-                    delivery_id=delivery.id,
-                    variant=audience.variant,
-                    subscribers=ids,
-                    watermark=0,
-                    state="waiting",
-                    due_at=now,
-                    attempts=0,
-                    supplier="",
-                )
-            )
-            connection.execute(
-                sql_update(t.delivery)
-                .where(t.delivery.c.id == delivery.id)
-                .values(total=t.delivery.c.total + len(ids))
-            )
+            jobs.append(_job(delivery, audience, ids, now))
         done = len(ids) < CHUNK
-        connection.execute(
-            sql_update(t.audience)
-            .where(t.audience.c.id == audience.id)
-            .values(cursor=cursor, done=done)
-        )
         chunks -= 1
-        if done:
-            break
+    if jobs:
+        connection.execute(insert(t.job), jobs)
+        connection.execute(
+            sql_update(t.delivery)
+            .where(t.delivery.c.id == delivery.id)
+            .values(total=t.delivery.c.total + sum(len(job["subscribers"]) for job in jobs))
+        )
+    connection.execute(
+        sql_update(t.audience)
+        .where(t.audience.c.id == audience.id)
+        .values(cursor=cursor, done=done)
+    )
     return chunks
 
 
-def members(delivery: Any, audience: Any, cursor: int) -> Any:
+def _job(delivery: Any, audience: Any, ids: list[int], now: datetime) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery.id,
+        "variant": audience.variant,
+        "subscribers": ids,
+        "watermark": 0,
+        "state": "waiting",
+        "due_at": now,
+        "attempts": 0,
+        "supplier": "",
+    }
+
+
+def members(delivery: Any, audience: Any, cursor: int | BindParameter[int]) -> Any:
     """Subscriber ids after `cursor`, in order. Each filter is one index range."""
     member = t.subscription
     query = (

@@ -23,9 +23,8 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     """
     at = database_now(connection, now)
     ids = [row.id for row in _through(connection, now, at, t.delivery.c.channel == channel)]
-    ids = hold_free_jobs(
-        connection, ids
-    )  # of two nodes that end it one does, and the other waits for nobody
+    # Of two nodes that end it one does, and the other waits for nobody.
+    ids = hold_free_jobs(connection, ids) if ids else []
     if not ids:
         return []
     hold_deliveries(connection, t.delivery.c.id.in_(ids))

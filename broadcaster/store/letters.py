@@ -6,14 +6,33 @@ below it without an outcome is uncertain: nobody is lost, and nobody gets a text
 
 from __future__ import annotations
 
+import functools
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update as sql_update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    extract,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
@@ -49,12 +68,12 @@ class Sealed:
     language: str
 
 
-def claim_job(
-    connection: Connection, channel: str, node: str, now: datetime, supplier: str
-) -> Job | None:
-    """Claim the next job of a channel's delivery that is being sent, or None. Writes what a crash left open."""
-    at = database_now(connection, now)
-    row = connection.execute(
+# Statements of a blast are made once: to put one together costs more than to run it.
+@functools.cache
+def _next_job() -> Select[Any]:
+    """The next job of :channel that may be claimed :at this time of the database, :now by our own."""
+    at, now = bindparam("at", type_=t.UtcTime), bindparam("now", type_=t.UtcTime)
+    return (
         select(
             t.job,
             t.delivery.c.life_safety,
@@ -65,7 +84,7 @@ def claim_job(
         )
         .join(t.delivery, t.delivery.c.id == t.job.c.delivery_id)
         .where(
-            t.delivery.c.channel == channel,
+            t.delivery.c.channel == bindparam("channel", type_=String),
             t.delivery.c.shape == Shape.LETTER,
             t.delivery.c.state == State.SENDING,
             t.is_open(),
@@ -81,25 +100,79 @@ def claim_job(
         .order_by(t.delivery.c.priority, t.job.c.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=t.job)
-    ).first()
-    if row is None:
+    )
+
+
+_MINE = sql_update(t.job).where(t.job.c.id == bindparam("job"))
+_HELD = _MINE.where(t.job.c.lease_token == bindparam("token"))
+_CLAIM = _MINE.values(
+    state="sending",
+    watermark=0,
+    attempts=t.job.c.attempts + 1,
+    supplier=bindparam("by"),
+    lease_node=bindparam("node"),
+    lease_token=bindparam("token"),
+    lease_until=bindparam("until"),
+)
+_LEASE = LEASE // timedelta(microseconds=1)
+
+
+@functools.cache
+def _renew(database: str) -> Update:
+    """Renew a lease by the clock that leases go by (see `database_now`), without asking for the time beforehand."""
+    if database == "sqlite":
+        at: ColumnElement[int] = bindparam("now", type_=BigInteger)
+    else:
+        at = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+    return _HELD.values(lease_until=type_coerce(at + _LEASE, t.UtcTime))
+
+
+_FREE = {"lease_node": None, "lease_token": None, "lease_until": None}
+_END = _HELD.values(state="done", **_FREE)
+_LET_GO = _HELD.values(state="waiting", due_at=bindparam("due"), watermark=0, **_FREE)
+_ADVANCE = _MINE.values(watermark=bindparam("upto"))
+_STOPPED = select(t.delivery.c.stopped).where(t.delivery.c.id == bindparam("delivery"))
+_CERTAIN = select(t.letter.c.position).where(
+    t.letter.c.job_id == bindparam("job"), t.letter.c.outcome != "doubtful"
+)
+_DROP_TRANSIENT = delete(t.letter).where(
+    t.letter.c.job_id == bindparam("job"), t.letter.c.outcome == "transient"
+)
+_TEXTS = select(t.message.c.language, t.message.c.subject, t.message.c.body).where(
+    t.message.c.update_id == bindparam("update"),
+    t.message.c.channel == bindparam("channel"),
+    t.message.c.variant == bindparam("variant"),
+)
+
+
+def claim_job(
+    connection: Connection,
+    channel: str,
+    node: str,
+    now: datetime,
+    supplier: str,
+    after: Job | None = None,
+) -> Job | None:
+    """Claim the next job of a channel's delivery that is being sent, or None. Writes what a crash left open.
+
+    `after`: only one that goes on with what that job does: of the same delivery, at the same attempt, not yet begun.
+    """
+    at = database_now(connection, now)
+    row = connection.execute(_next_job(), {"channel": channel, "at": at, "now": now}).first()
+    if row is None or (after is not None and not _goes_on(row, after)):
         return None
     _settle_crash(connection, row, now)
     token = secrets.token_hex(8)
     connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.id == row.id)
-        .values(
-            state="sending",
-            watermark=0,
-            attempts=row.attempts + 1,
-            supplier=supplier,
-            lease_node=node,
-            lease_token=token,
-            lease_until=at + LEASE,
-        )
+        _CLAIM,
+        {"job": row.id, "by": supplier, "node": node, "token": token, "until": at + LEASE},
     )
     return _job(connection, row, channel, token)
+
+
+def _goes_on(row: Any, job: Job) -> bool:
+    same = (row.delivery_id, row.attempts + 1) == (job.delivery_id, job.attempts)
+    return same and row.state == "waiting"
 
 
 def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
@@ -121,13 +194,7 @@ def _settle_crash(connection: Connection, row: Any, now: datetime) -> None:
 
 def unknown(connection: Connection, row: Any) -> list[int]:
     """Positions of a job nothing certain is known of: without a row, or doubtful."""
-    known = set(
-        connection.scalars(
-            select(t.letter.c.position).where(
-                t.letter.c.job_id == row.id, t.letter.c.outcome != "doubtful"
-            )
-        )
-    )
+    known = set(connection.scalars(_CERTAIN, {"job": row.id}))
     return [position for position in range(len(row.subscribers)) if position not in known]
 
 
@@ -144,21 +211,14 @@ def doubtful(connection: Connection, job_id: int) -> set[int]:
 
 def drop_transient(connection: Connection, job_id: int) -> int:
     """Forget the tries that certainly brought nothing out; gives how many letters that concerns."""
-    return connection.execute(
-        delete(t.letter).where(t.letter.c.job_id == job_id, t.letter.c.outcome == "transient")
-    ).rowcount
+    return connection.execute(_DROP_TRANSIENT, {"job": job_id}).rowcount
 
 
 def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
+    asked = {"update": row.update_id, "channel": channel, "variant": row.variant}
     texts = {
         found.language: (found.subject, found.body)
-        for found in connection.execute(
-            select(t.message).where(
-                t.message.c.update_id == row.update_id,
-                t.message.c.channel == channel,
-                t.message.c.variant == row.variant,
-            )
-        ).all()
+        for found in connection.execute(_TEXTS, asked).all()
     }
     return Job(
         id=row.id,
@@ -178,26 +238,29 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
 
 def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int, Sealed]:
     """The addresses of those who still subscribe to anything: read just before sending, who is gone is skipped."""
-    still = select(t.subscription.c.subscriber_id)
-    rows = connection.execute(
-        select(
-            t.subscriber.c.id,
-            t.subscriber.c.channel,
-            t.subscriber.c.address,
-            t.subscriber.c.language,
-        ).where(
-            t.subscriber.c.id.in_(subscriber_ids),
-            t.subscriber.c.id.in_(still.where(t.subscription.c.subscriber_id.in_(subscriber_ids))),
-        )
-    ).all()
-    return {row.id: Sealed(row.id, row.channel, row.address, row.language) for row in rows}
+    sqlite = connection.dialect.name == "sqlite"
+    asked = "SELECT value FROM json_each(?)" if sqlite else "SELECT unnest(%s::bigint[])"
+    ids = list(subscriber_ids)
+    # The driver's own statement: one value for all ids, where SQLAlchemy writes each into the statement anew.
+    rows = connection.exec_driver_sql(
+        "SELECT id, channel, address, language FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
+        f" WHERE id IN ({asked}) AND EXISTS"
+        " (SELECT 1 FROM subscription WHERE subscription.subscriber_id = subscriber.id)",
+        (json.dumps(ids) if sqlite else ids,),
+    )
+    return {row[0]: Sealed(*row) for row in rows.fetchall()}
 
 
-def advance(connection: Connection, job: Job, watermark: int, now: datetime) -> bool:
-    """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped."""
-    if hold(connection, job, now) is not Hold.HELD:
+def advance(
+    connection: Connection, job: Job, watermark: int, now: datetime, *, held: bool = False
+) -> bool:
+    """Commit that letters up to `watermark` (a position, exclusive) may be pulled. False: lease lost or stopped.
+
+    `held`: that was found out before, in the same write.
+    """
+    if not held and hold(connection, job, now) is not Hold.HELD:
         return False
-    connection.execute(sql_update(t.job).where(t.job.c.id == job.id).values(watermark=watermark))
+    connection.execute(_ADVANCE, {"job": job.id, "upto": watermark})
     return True
 
 
@@ -211,18 +274,22 @@ class Hold(Enum):
 
 def hold(connection: Connection, job: Job, now: datetime) -> Hold:
     """Keep the lease of a job while its letters go out."""
-    at = database_now(connection, now)
-    held = connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
-        .values(lease_until=at + LEASE)
-    )
-    if held.rowcount != 1:
-        return Hold.LOST
-    stopped = connection.scalar(
-        select(t.delivery.c.stopped).where(t.delivery.c.id == job.delivery_id)
-    )
-    return Hold.STOPPED if stopped else Hold.HELD
+    return hold_all(connection, (job,), now)[job.id]
+
+
+def hold_all(connection: Connection, jobs: Sequence[Job], now: datetime) -> Mapping[int, Hold]:
+    """Keep the leases of some jobs of one delivery while their letters go out; gives how each stands, by its id."""
+    if not jobs:
+        return {}
+    renew = _renew(connection.dialect.name)
+    holds: dict[int, Hold] = {}
+    for job in sorted(jobs, key=lambda each: each.id):  # as in rowlocks
+        mine = {"job": job.id, "token": job.lease_token, "now": t.microseconds(now)}
+        ours = connection.execute(renew, mine).rowcount == 1
+        holds[job.id] = Hold.HELD if ours else Hold.LOST
+    if connection.scalar(_STOPPED, {"delivery": jobs[0].delivery_id}):
+        holds |= {each: Hold.STOPPED for each, how in holds.items() if how is Hold.HELD}
+    return holds
 
 
 def abandon_job(connection: Connection, job: Job) -> None:
@@ -234,26 +301,25 @@ def abandon_job(connection: Connection, job: Job) -> None:
     )
 
 
-def end_job(connection: Connection, job: Job, retry_at: datetime | None, now: datetime) -> bool:
+def end_job(
+    connection: Connection,
+    job: Job,
+    retry_at: datetime | None,
+    now: datetime,
+    *,
+    through: bool = False,
+) -> bool:
     """Let go of a job: waiting for its letters without a final outcome, or done. False: lease lost.
 
     Done (without `retry_at`), what has no final outcome by now has failed, or is uncertain if it may have gone: no letter
-    ends without being counted.
+    ends without being counted. `through`: it is known that each has one, so none is looked for.
     """
-    values: dict[str, Any] = {
-        "lease_node": None,
-        "lease_token": None,
-        "lease_until": None,
-        "state": "done",
-    }
-    if retry_at is not None:
-        values |= {"state": "waiting", "due_at": retry_at, "watermark": 0}
-    held = connection.execute(
-        sql_update(t.job)
-        .where(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
-        .values(**values)
-    )
-    if held.rowcount == 1 and retry_at is None:
+    mine = {"job": job.id, "token": job.lease_token}
+    if retry_at is None:
+        held = connection.execute(_END, mine)
+    else:
+        held = connection.execute(_LET_GO, mine | {"due": retry_at})
+    if held.rowcount == 1 and retry_at is None and not through:
         _fail_rest(connection, job, now)
     return held.rowcount == 1
 

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, update as sql_update
+from sqlalchemy import Connection, Integer, bindparam, select, update as sql_update
 
 from broadcaster.store import tables as t
 
@@ -60,20 +61,43 @@ def flush_rows(
         )
         for row, _ in new
     ]
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    # The driver's own statement: SQLAlchemy's costs up to twice as much, and this is the hot path of a blast.
-    connection.exec_driver_sql(
-        "INSERT INTO letter (job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at)"  # noqa: S608 - only the driver's placeholder sign is put in
-        f" VALUES ({', '.join([mark] * 9)}) ON CONFLICT (job_id, position) DO UPDATE SET"
-        " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
-        " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'",
-        values,
-    )
+    _insert(connection, values)
     for delivery_id, counts in _sums(new).items():
-        connection.execute(
-            sql_update(t.delivery)
-            .where(t.delivery.c.id == delivery_id)
-            .values({name: t.delivery.c[name] + number for name, number in counts.items()})
+        connection.execute(_COUNT, {"delivery": delivery_id, **dict.fromkeys(FINAL, 0), **counts})
+
+
+_COLUMNS = "job_id, position, delivery_id, subscriber_id, outcome, supplier, handle, detail, at"
+_TYPES = ("bigint", "int", "bigint", "bigint", "text", "text", "text", "text", "bigint")
+_AGAIN = (
+    " ON CONFLICT (job_id, position) DO UPDATE SET"
+    " outcome = excluded.outcome, supplier = excluded.supplier, handle = excluded.handle,"
+    " detail = excluded.detail, at = excluded.at WHERE letter.outcome = 'doubtful'"
+)
+_ROW = ", ".join("?" * len(_TYPES))
+_BY_ROW = f"INSERT INTO letter ({_COLUMNS}) VALUES ({_ROW}){_AGAIN}"  # noqa: S608 - all of it is written here
+_LISTS = ", ".join(f"%s::{kind}[]" for kind in _TYPES)
+_BY_COLUMN = f"INSERT INTO letter ({_COLUMNS}) SELECT * FROM unnest({_LISTS}){_AGAIN}"  # noqa: S608 - as above
+# Made once: to put it together costs more than to run it.
+_COUNT = (
+    sql_update(t.delivery)
+    .where(t.delivery.c.id == bindparam("delivery"))
+    .values({name: t.delivery.c[name] + bindparam(name, type_=Integer) for name in FINAL})
+)
+
+
+_BETWEEN = select(t.letter.c.position, t.letter.c.outcome).where(
+    t.letter.c.job_id == bindparam("job"),
+    t.letter.c.position.between(bindparam("first"), bindparam("last")),
+)
+
+
+def _insert(connection: Connection, values: list[tuple[Any, ...]]) -> None:
+    """The driver's own statement: SQLAlchemy's costs up to twice as much, and this is the hot path of a blast."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_BY_ROW, values)
+    else:  # a list a column: one statement, where each row would be one of its own
+        connection.exec_driver_sql(
+            _BY_COLUMN, tuple(list(each) for each in zip(*values, strict=True))
         )
 
 
@@ -85,12 +109,7 @@ def _new(connection: Connection, rows: Sequence[LetterRow]) -> _New:
 
     It is the first outcome of each letter that counts: an adapter may yield one twice.
     """
-    jobs = {row.job_id for row in rows}
-    if not jobs:
-        return []
-    mine = t.letter.c.job_id.in_(jobs)
-    query = select(t.letter.c.job_id, t.letter.c.position, t.letter.c.outcome).where(mine)
-    known = {(found.job_id, found.position): found.outcome for found in connection.execute(query)}
+    known = _known(connection, rows)
     new: dict[tuple[int, int], tuple[LetterRow, bool]] = {}
     for row in rows:
         place = row.job_id, row.position
@@ -100,6 +119,19 @@ def _new(connection: Connection, rows: Sequence[LetterRow]) -> _New:
         elif written == "doubtful" and row.outcome in FINAL:
             new.setdefault(place, (row if row.outcome == "accepted" else _in_doubt(row), True))
     return list(new.values())
+
+
+def _known(connection: Connection, rows: Sequence[LetterRow]) -> dict[tuple[int, int], str]:
+    """What is written at the places of these rows, and between them."""
+    places: dict[int, list[int]] = {}
+    for row in rows:
+        places.setdefault(row.job_id, []).append(row.position)
+    known = {}
+    for job_id, positions in places.items():
+        between = {"job": job_id, "first": min(positions), "last": max(positions)}
+        for position, outcome in connection.execute(_BETWEEN, between).all():
+            known[job_id, position] = outcome
+    return known
 
 
 def _in_doubt(row: LetterRow) -> LetterRow:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from broadcaster.bulkhttp import Answer, Request
 from broadcaster.channel import Failure, Letter, Receipt
@@ -17,17 +18,49 @@ from channels.sms_http.preset import FORM, JSON, Build, Verdict
 
 _PLACE = re.compile(r"\{(to|text|key|sender|password|callback|validity)\}")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[([0-9]+)\]")
+# Stands around a placeholder while a body is put together: no text of a configuration holds it.
+_MARK = "\N{NULL}"
 
 
-def _filled(template: Any, values: Mapping[str, str]) -> Any:
-    """Fill placeholders in every string, in one pass: a text that holds "{to}" stays as it is."""
+def _marked(template: Any) -> Any:
+    """The same with every placeholder in a value between marks; one in a key is none."""
     if isinstance(template, str):
-        return _PLACE.sub(lambda found: values[found[1]], template)
+        return _PLACE.sub(lambda found: f"{_MARK}{found[1]}{_MARK}", template)
     if isinstance(template, Mapping):
-        return {key: _filled(value, values) for key, value in template.items()}
+        return {key: _marked(value) for key, value in template.items()}
     if isinstance(template, list | tuple):
-        return [_filled(value, values) for value in template]
+        return [_marked(value) for value in template]
     return template
+
+
+class _Body:
+    """A body whose placeholders are filled letter by letter, in one pass: a text that holds "{to}" stays as it is.
+
+    `written` is the body with marks, already in its format; `escape` puts a value into that format.
+    """
+
+    def __init__(self, written: str, mark: str, escape: Callable[[str], str]) -> None:
+        self.pieces = written.split(mark)
+        self.names = self.pieces[1::2]
+        self.escape = escape
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        pieces = self.pieces.copy()
+        pieces[1::2] = [self.escape(values[name]) for name in self.names]
+        return "".join(pieces)
+
+
+def _json_escaped(value: str) -> str:
+    return json.dumps(value)[1:-1]
+
+
+def _body(supplier: Any) -> _Body:
+    # A text goes to many: it is written in the body's format once.
+    if supplier.form is None:
+        written, mark = json.dumps(_marked(supplier.json_body)), _json_escaped(_MARK)
+        return _Body(written, mark, lru_cache(maxsize=128)(_json_escaped))
+    written, mark = urlencode(_marked(supplier.form)), quote_plus(_MARK)
+    return _Body(written, mark, lru_cache(maxsize=128)(quote_plus))
 
 
 def build(supplier: Any, callbacks: Callbacks) -> Build:
@@ -37,24 +70,24 @@ def build(supplier: Any, callbacks: Callbacks) -> Build:
     headers = (*given,) if supplier.method == "GET" else (kind, *given)
     secret = supplier.password.get_secret_value()
     joint = "&" if urlsplit(supplier.url).query else "?"
+    body = _body(supplier)
+    reported = "callback" in body.names
 
     def make(letter: Letter, seconds: int) -> Request[Letter]:
-        values = {
-            "to": letter.address,
-            "text": letter.body,
-            "key": letter.key,
-            "sender": supplier.sender,
-            "password": secret,
-            "callback": callbacks.url(letter.key),
-            "validity": str(max(1, seconds)),
-        }
-        if supplier.form is None:
-            body = json.dumps(_filled(supplier.json_body, values)).encode()
-            return Request(supplier.url, body, headers, letter)
-        form = urlencode(_filled(supplier.form, values))
+        written = body.fill(
+            {
+                "to": letter.address,
+                "text": letter.body,
+                "key": letter.key,
+                "sender": supplier.sender,
+                "password": secret,
+                "callback": callbacks.url(letter.key) if reported else "",
+                "validity": str(max(1, seconds)),
+            }
+        )
         if supplier.method == "GET":
-            return Request(f"{supplier.url}{joint}{form}", None, headers, letter)
-        return Request(supplier.url, form.encode(), headers, letter)
+            return Request(f"{supplier.url}{joint}{written}", None, headers, letter)
+        return Request(supplier.url, written.encode(), headers, letter)
 
     return make
 

@@ -449,6 +449,38 @@ def test_a_crash_before_the_first_watermark_leaves_everybody_waiting(store: Stor
     assert taken(store).todo == (0, 1, 2)
 
 
+def test_a_run_goes_on_with_the_next_job_of_its_own_delivery_only(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    subscribe(store, "sms", numbers(4))
+    blast(store)
+    blast(store)
+    first = taken(store)
+    more = partial(letters.claim_job, channel="sms", node="norr", now=NOW, supplier="first")
+    second = store.write(partial(more, after=first)).result()
+    assert second is not None
+    assert (second.delivery_id, second.id) == (first.delivery_id, first.id + 1)
+    assert store.write(partial(more, after=second)).result() is None  # another delivery's is next
+    end_job(store, first, retry_at=NOW)
+    assert store.write(partial(more, after=second)).result() is None  # it was tried before
+    assert taken(store).id == first.id
+
+
+def test_of_the_jobs_of_a_run_it_is_known_which_is_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    subscribe(store, "sms", numbers(4))
+    told = blast(store)
+    kept, lost = taken(store), taken(store)
+    store.write(partial(letters.abandon_job, job=lost)).result()
+    hold_both = partial(letters.hold_all, jobs=(lost, kept), now=NOW)
+    assert store.write(hold_both).result() == {kept.id: Hold.HELD, lost.id: Hold.LOST}
+    tell(store, after=told, kind=Kind.RETRACTION, corrects=1)
+    assert store.write(hold_both).result() == {kept.id: Hold.STOPPED, lost.id: Hold.LOST}
+
+
 def test_a_node_that_lost_its_lease_may_neither_pull_nor_end(store: Store) -> None:
     subscribe(store, "sms", numbers(3))
     blast(store)

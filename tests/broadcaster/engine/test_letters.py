@@ -58,6 +58,36 @@ def test_each_subscriber_gets_the_text_once(rig: MakeRig) -> None:
         }
 
 
+def test_a_letter_without_an_answer_holds_up_no_other_job(rig: MakeRig) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far)})
+        engine.subscribe("sms", numbers(1300))
+        far.next(hang(), path="sendsms")
+        engine.say("Strömmen är borta.")
+        far.wait_for(lambda far: len(far.effects) == 1299)
+        far.release()
+        engine.reached(State.ACCEPTED, channel="sms")
+        assert counts(engine)["accepted"] + counts(engine)["uncertain"] == 1300
+
+
+def test_a_channel_that_is_paused_in_the_middle_of_a_blast_begins_no_further_job(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        far.always(late(0.05), every=4)
+        engine: Rig = rig({"sms": sms(far)})
+        engine.subscribe("sms", numbers(3000))
+        engine.say("Strömmen är borta.")
+        far.wait_for(lambda far: len(far.effects) > 100)
+        engine.pause("sms")
+        engine.until(lambda: not engine.lane("sms").busy)
+        sent = len(far.effects)
+        assert sent <= 1500  # the one that was sent, and one that was made ready behind it
+        engine.resume("sms")
+        engine.accepted("sms")
+        assert sorted(effect.to for effect in far.effects) == sorted(numbers(3000))
+
+
 def test_a_retraction_in_the_middle_of_a_blast_stops_it_and_goes_to_those_who_had_it(
     rig: MakeRig,
 ) -> None:

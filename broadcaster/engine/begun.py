@@ -1,0 +1,66 @@
+"""What a run of letters knows of each job that is under way in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from broadcaster.store.letters import Job, Sealed
+from broadcaster.store.tallying import LetterRow
+
+AGAIN = ("transient", "doubtful")  # the outcomes of a letter that is tried again
+
+
+@dataclass(slots=True, eq=False)
+class Begun:
+    """A job of which letters are on their way."""
+
+    job: Job
+    taken: int = 0
+    """How many of its letters were made ready to be pulled."""
+    noted: int = 0
+    """How many have an outcome, written or about to be."""
+    again: int = field(default=0)
+    """How many of these are to be tried again."""
+
+    @property
+    def left(self) -> bool:
+        """Whether there are letters still to be made ready."""
+        return self.taken < len(self.job.todo)
+
+    @property
+    def through(self) -> bool:
+        """Whether every letter has its final outcome."""
+        return self.noted == len(self.job.todo) and not self.again
+
+    def take(self, most: int) -> tuple[int, ...]:
+        """The positions to make ready next."""
+        begin = self.taken
+        self.taken = min(begin + most, len(self.job.todo))
+        return self.job.todo[begin : self.taken]
+
+    def note(self, position: int, outcome: str, handle: str, detail: str) -> LetterRow:
+        """One outcome, as it is written down."""
+        job = self.job
+        self.noted += 1
+        self.again += outcome in AGAIN
+        who = job.subscribers[position]
+        return LetterRow(job.id, position, job.delivery_id, who, outcome, handle, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Letters that may be pulled: their watermark is durable, `known` are the addresses of those who still subscribe."""
+
+    begun: Begun
+    positions: tuple[int, ...]
+    known: Mapping[int, Sealed]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write of a run found: when it was asked, whether every job is still ours and to be sent, what is ready."""
+
+    asked_at: float
+    held: bool
+    block: Block | None

@@ -34,7 +34,7 @@ from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.once_only import say_once
 from broadcaster.settings import Loaded
-from broadcaster.store import StoreError, deliveries, dues, inbox
+from broadcaster.store import StoreError, deliveries, dues, expanding, inbox
 from broadcaster.store.intents import Once
 from broadcaster.testing import boards, sabotage
 from broadcaster.testing.crashpoints import install, replace
@@ -43,6 +43,8 @@ from broadcaster.testing.history import Told
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
 AHEAD = 8
 """How far a watermark goes in these lives: small, so that a handful of letters has many of them."""
+JOB = 10
+"""How many people a job of letters is about: a word to a few dozen has several, one behind the other."""
 FLUSH = 2
 """How many outcomes of letters are written down together."""
 WINDOW = 4
@@ -281,6 +283,7 @@ def _hurry() -> None:
 
     replace("engine.ticking", "Ticker.every", hurried)
     vars(blast).update(AHEAD=AHEAD, FLUSH_ROWS=FLUSH)
+    vars(expanding)["CHUNK"] = JOB
     Lane.chance = staticmethod(lambda: 0.05)  # type: ignore[method-assign]  # retries come soon
 
 

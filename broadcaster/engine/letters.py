@@ -196,10 +196,9 @@ class LetterLane(Lane):
 
     def _tell(self, run: Run) -> None:
         """Count what was accepted since it was last told."""
-        accepted, told = run.accepted, run.told
-        if accepted > told:
-            self.around.observe("letters", self.name, accepted=accepted - told)
-            run.told = accepted
+        accepted = run.accepted  # once: its thread goes on counting
+        self.around.observe("letters", self.name, accepted=accepted - run.told)
+        run.told = accepted
 
     @staticmethod
     def _hold(begun: Sequence[Begun], now: datetime, connection: Any) -> tuple[float, bool]:

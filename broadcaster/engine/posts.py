@@ -186,7 +186,11 @@ class PostLane(Lane):
         Those are for its answer: what has not begun to leave by then does not.
         """
         off = threading.Event()
-        with ask_before_sending(off.is_set):
+
+        def called_off() -> bool:
+            return off.is_set() or self.around.clock() >= claim.not_after
+
+        with ask_before_sending(called_off):
             task = asyncio.ensure_future(call)
         task.add_done_callback(see)
         while True:

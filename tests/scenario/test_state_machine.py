@@ -404,11 +404,14 @@ def ignore_areas(new: Reach, old: Reach, shape: Any) -> bool:
 
 
 def any_head(urgent_only: bool) -> Any:
-    mine = tables.delivery.c
+    mine, update, incident = tables.delivery.c, tables.update, tables.incident
     at = bindparam("at", type_=tables.UtcTime)
     here = mine.channel == bindparam("channel", type_=String)
-    return select(tables.delivery).where(
-        here, mine.released, mine.state == "waiting", mine.due_at <= at
+    return (
+        select(tables.delivery, update.c.kind, update.c.severity, incident.c.staff)
+        .join(update, update.c.id == mine.update_id)
+        .join(incident, incident.c.id == mine.incident_id)
+        .where(here, mine.released, mine.state == "waiting", mine.due_at <= at)
     )
 
 

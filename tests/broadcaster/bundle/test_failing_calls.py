@@ -108,4 +108,4 @@ def test_whatever_call_fails_one_whole_revision_stands_and_the_next_try_succeeds
         for file in files(number):
             assert (tmp_path / file.path).read_bytes() == file.body
     assert {*CALLS, "write"} == set(+met)
-    assert met.total() > 100
+    assert met.total() > 50

@@ -59,8 +59,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write of a run found: when it was asked, whether every job is still ours and to be sent, what is ready."""
+    """What a write of a run found: when it was asked, whether every job is still ours and to be sent, what is ready.
+
+    `following` is the job after the last, claimed; of its letters none may be pulled before it is known to be held.
+    """
 
     asked_at: float
     held: bool
     block: Block | None
+    following: Begun | None

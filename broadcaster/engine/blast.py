@@ -166,21 +166,26 @@ class Blast:
         if not self._may_go_on():
             self.run.stopped = True
             return None
-        last, most = self._last, max(1, AHEAD // 2)
-        if last.left:
-            block = last.take(most)
-            return lambda connection: _raise(connection, last, block, now)
-        if len(self._begun) >= MOST_BEGUN or self.run.transient or self.run.failures:
+        last = self._last
+        if not last.left:
             return None
+        block = last.take(max(1, AHEAD // 2))
+        was_the_last = last.taken == len(last.job.todo)
+        follows = was_the_last and self._may_take_more()
 
-        def claim(connection: Any) -> Found:
-            job = self._more(connection, last.job)
-            if job is None:
-                return True, None
-            begun = Begun(job)
-            return _raise(connection, begun, begun.take(most), now)
+        def make(connection: Any) -> Found:
+            if not letters.advance(connection, last.job, block[-1] + 1, now, held=True):
+                return False, None, None
+            # Under no watermark yet: should nobody hear of this claim, it costs a lease of time and nobody's letter.
+            job = self._more(connection, last.job) if follows else None
+            ids = [last.job.subscribers[position] for position in block]
+            known = letters.addresses(connection, ids)
+            return True, Block(last, block, known), Begun(job) if job is not None else None
 
-        return claim
+        return make
+
+    def _may_take_more(self) -> bool:
+        return len(self._begun) < MOST_BEGUN and not self.run.transient and not self.run.failures
 
     def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
         """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
@@ -294,10 +299,10 @@ class Blast:
                 tallying.flush_rows(connection, ours, supplier, now)
             for job in through:
                 letters.end_job(connection, job, None, now, through=True)
-            held, block = all(hold is Hold.HELD for hold in holds.values()), None
-            if held and make is not None:
-                held, block = make(connection)
-            return Written(asked_at, held, block)
+            held = all(hold is Hold.HELD for hold in holds.values())
+            if not held or make is None:
+                return Written(asked_at, held, None, None)
+            return Written(asked_at, *make(connection))
 
         self._pending = (work, self._store.write(work))
 
@@ -312,9 +317,9 @@ class Blast:
         self.extend(written.asked_at)
         if written.block is not None:
             self._ready = written.block
-            if written.block.begun is not self._last:
-                self._last = written.block.begun
-                self._begun.append(self._last)
+        if written.following is not None:
+            self._last = written.following
+            self._begun.append(self._last)
 
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
@@ -326,14 +331,5 @@ class Blast:
         self._await_flush()
 
 
-Found = tuple[bool, Block | None]
-"""Whether its job is held, and the block that may be pulled now, if there is one."""
-
-
-def _raise(connection: Any, begun: Begun, positions: tuple[int, ...], now: datetime) -> Found:
-    """Move the watermark of a job that is held beyond these letters, and look up who they go to."""
-    job = begun.job
-    if positions and not letters.advance(connection, job, positions[-1] + 1, now, held=True):
-        return False, None
-    ids = [job.subscribers[position] for position in positions]
-    return True, Block(begun, positions, letters.addresses(connection, ids))
+Found = tuple[bool, Block | None, Begun | None]
+"""Whether its job is held, the block that may be pulled now, and the job that follows, if there is one."""

@@ -245,17 +245,24 @@ class PostLane(Lane):
             deliveries.put_back(connection, claim, now, now, failure.sentence)
         elif failure.outcome is Outcome.UNCERTAIN:
             self._settle_uncertain(connection, claim, step, failure.sentence, now, again)
-        elif (
-            failure.outcome is Outcome.PERMANENT
-            or step.attempts + 1 >= self.adapter.settings.attempts
-        ):
-            deliveries.end_step(connection, step.id, "failed")
-            moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
+        elif failure.outcome is Outcome.PERMANENT:
+            self._give_up(connection, claim, step, failure, now)
         else:
             wished = failure.retry_after is not None
-            if not wished and deliveries.correction_waits_behind(connection, claim):
+            hurried = not wished and deliveries.correction_waits_behind(connection, claim)
+            if hurried:  # such tries are many, and of those that it has they use up none
                 again = min(again, now + CORRECTION_PAUSE)
+            elif step.attempts + 1 >= self.adapter.settings.attempts:
+                self._give_up(connection, claim, step, failure, now)
+                return
             deliveries.put_back(connection, claim, now, again, failure.sentence, wished=wished)
+
+    @staticmethod
+    def _give_up(
+        connection: Any, claim: Claim, step: Step, failure: Failure, now: datetime
+    ) -> None:
+        deliveries.end_step(connection, step.id, "failed")
+        moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
 
     def _settle_uncertain(
         self,

@@ -39,11 +39,13 @@ class Taking:
 
     def __call__(self, connection: Connection) -> list[tuple[Claim, Begun | None]]:
         """Claims, each with the attempt of its first step where that is begun."""
+        # It may have waited long for its turn: leases begin now.
+        before, self._now = self._now, self._clock()
         # It is run again when nobody knows whether the last time was kept: nothing of that was called, nor will be.
         for claim, begun in self._taken:
             _let_go(connection, claim, begun, self._now)
         self._taken = []
-        if self._clock() < self._now:
+        if self._now < before:
             return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
         claims = claiming.claim(
             connection, self._channel, self._node, self._now, self._most, self._urgent_only

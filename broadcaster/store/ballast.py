@@ -6,6 +6,8 @@ second one, which only a word that puts another right may use.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -15,11 +17,13 @@ PART = 2**20
 class Ballast:
     """Two parts of room beside the database, in a file that holds nothing: the first is given up before the second.
 
-    A disk without room for them has none, until `keep` finds some. One thread may use it at a time.
+    A disk without room for them has none, until `keep` finds some. Where no room can be kept for another reason, `usable`
+    is False. One thread may use it at a time.
     """
 
     def __init__(self, path: Path, part: int = PART) -> None:
         self._path, self._part = path, part
+        self.usable = True
         self.keep()
 
     @property
@@ -30,20 +34,31 @@ class Ballast:
     def keep(self) -> bool:
         """Take all the room (again). False: there is not so much, and what was held stays as it is."""
         before = self._size()
+        if before >= 2 * self._part:
+            return True
         try:
-            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
+            # Asked first, so that nobody else meets a disk that is full for the moment in which this finds out.
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < 2 * self._part - before:
+                return False
+            self._fill(before)
+        except OSError as error:
+            self.usable = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return False
+        return True
+
+    def _fill(self, before: int) -> None:
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(file, 0, 2 * self._part)
         except OSError:
-            os.truncate(
-                file, before
-            )  # what was found before the disk was full is not taken from others
-            return False
+            with contextlib.suppress(OSError):
+                os.truncate(
+                    file, before
+                )  # what was found before the disk was full is not taken from others
+            raise
         finally:
             os.close(file)
-        return True
 
     def give_up(self, *, everything: bool) -> bool:
         """Free the first part, or all that is left. Returns whether anything became free."""

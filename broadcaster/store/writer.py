@@ -81,8 +81,9 @@ class SqliteWriter(Writer):
         super().__init__(patience)
         self._engine = engine
         self._on_wake = on_wake
-        self._ballast = ballast
-        self._given_up = ballast is not None and not ballast.whole
+        self._ballast = ballast if ballast is not None and ballast.usable else None
+        self._given_up = self._ballast is not None and not self._ballast.whole
+        self._asked_at = 0.0
         self._order = itertools.count()
         self._queue: queue.PriorityQueue[tuple[Rank, int, Handed[Any]]] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -170,7 +171,7 @@ class SqliteWriter(Writer):
         except Exception as error:  # noqa: BLE001 - the one writer must live on, and every caller be answered
             return self._fail(error, begun)
         # A commit of nothing says nothing of the disk, and one on the ballast not that there is room.
-        if driver.total_changes > changes and not self._given_up:
+        if driver.total_changes > changes and self._regained():
             self.refusing = None
         if connection.info.pop("checkpoint", False):
             self._empty_log(connection)
@@ -196,6 +197,13 @@ class SqliteWriter(Writer):
                 self._run_one(connection, handed, answers)
             if time.monotonic() > until:
                 break
+
+    def _regained(self) -> bool:
+        """Whether the ballast is whole: looked at again once a second while it is not."""
+        if self._given_up and time.monotonic() - self._asked_at > 1.0:
+            self._asked_at = time.monotonic()
+            self._given_up = self._ballast is not None and not self._ballast.keep()
+        return not self._given_up
 
     def _has_room_for(self, rank: Rank, handed: Handed[Any]) -> bool:
         """Whether a write may begin: while the ballast is given up, what is new is refused until there is room for it."""

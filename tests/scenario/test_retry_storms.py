@@ -150,3 +150,23 @@ def test_a_correction_does_not_make_us_forget_that_the_far_side_asked_us_to_wait
         rig.pass_by(seconds=61)
         rig.accepted("hook", 3)
     assert ["länge" in text for text in far.texts("webhook")][1:] == [True, False]
+
+
+def test_a_word_outlasts_minutes_of_a_far_side_that_is_down_also_when_a_correction_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lane, "chance", staticmethod(lambda: 0.5))  # pauses as they are on average
+    with WebhookReceiver() as far, Rig(tmp_path, {"hook": webhook(far, attempts=9)}) as rig:
+        rig.say("Koka vattnet.")
+        rig.accepted("hook")
+        far.always(unavailable(), method="POST")
+        rig.say("Koka vattnet till torsdag.", Kind.UPDATE)
+        lane = rig.lane("hook")
+        rig.until(lambda: lane.breaker.opened_at is not None and not lane.busy)
+        rig.say("Ettan gällde fel by.", Kind.CORRECTION, number=1)
+        for _ in range(12):
+            tried = far.arrived
+            rig.pass_by(seconds=6)
+            far.wait_for(lambda far, tried=tried: far.arrived > tried)  # type: ignore[misc]  # bound now
+            rig.until(lambda: not lane.busy)
+        assert rig.state("hook", 2) == State.WAITING, rig.delivery("hook", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -121,3 +122,24 @@ def test_room_that_is_not_there_is_not_taken_and_what_was_held_stays(small_disk:
     filling.unlink()
     assert ballast.keep()
     assert ballast.whole
+
+
+def test_room_that_is_there_again_is_seen_without_a_new_word(small_disk: Path) -> None:
+    with closing(opened(small_disk)) as store:
+        filling = fill(small_disk)
+        assert refused(store, "a new word", Rank.ACCEPT)
+        assert not refused(store, "an outcome", Rank.OUTCOME)
+        filling.unlink()
+        until, number = time.monotonic() + 10, 0
+        while says_full(store) and time.monotonic() < until:
+            assert not refused(store, f"outcome {number}", Rank.OUTCOME, 10)
+            number += 1
+            time.sleep(0.1)  # it is looked at once a second: only time can pass
+        assert not says_full(store)
+        assert Ballast(small_disk / "broadcaster.db-ballast").whole
+
+
+def test_where_no_room_can_be_kept_at_all_words_are_accepted_without(tmp_path: Path) -> None:
+    (tmp_path / "broadcaster.db-ballast").mkdir()  # whatever the reason
+    with closing(opened(tmp_path)) as store:
+        assert not refused(store, "a new word", Rank.ACCEPT)

@@ -194,6 +194,12 @@ def take_back_own(connection: Connection, node: str, now: datetime) -> int:
         .where(mine, t.delivery.c.state == State.UNCERTAIN)
         .values(lease_until=None, lease_token=None)
     )
+    # A post in doubt holds up what comes behind it for the time of one look: that begins now, not when we died.
+    connection.execute(
+        sql_update(t.delivery)
+        .where(mine, t.delivery.c.state == State.UNCERTAIN, t.delivery.c.due_at < now)
+        .values(due_at=now)
+    )
     taken = connection.execute(
         sql_update(t.delivery)
         .where(mine, t.delivery.c.state == State.SENDING)

@@ -294,6 +294,21 @@ def test_there_is_nothing_to_withdraw_where_nothing_was_posted(store: Store) -> 
 
 
 # ------------------------------------------------------------------------------------------------ after a crash
+def test_after_a_start_a_post_in_doubt_is_looked_for_before_a_correction_goes_behind_it(
+    store: Store,
+) -> None:
+    first = tell(store, post("mastodon"))
+    (claimed,) = claim(store)
+    store.write(
+        lambda c: deliveries.put_back(c, claimed, NOW, NOW, "it may have gone", State.UNCERTAIN)
+    ).result()
+    tell(store, post("mastodon"), after=first)
+    long_ago = NOW - timedelta(minutes=1)  # the node was dead for so long
+    change(store, due_at=long_ago, priority=0)
+    store.write(partial(deliveries.take_back_own, node="norr", now=NOW)).result()
+    assert names(claim(store)) == ["A1-1"]
+
+
 def test_what_a_dead_node_was_doing_is_taken_up_again_and_known_to_be_uncertain(
     store: Store,
 ) -> None:

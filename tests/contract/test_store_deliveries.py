@@ -303,10 +303,10 @@ def test_after_a_start_a_post_in_doubt_is_looked_for_before_a_correction_goes_be
         lambda c: deliveries.put_back(c, claimed, NOW, NOW, "it may have gone", State.UNCERTAIN)
     ).result()
     tell(store, post("mastodon"), after=first)
-    long_ago = NOW - timedelta(minutes=1)  # the node was dead for so long
-    change(store, due_at=long_ago, priority=0)
-    store.write(partial(deliveries.take_back_own, node="norr", now=NOW)).result()
-    assert names(claim(store)) == ["A1-1"]
+    start = datetime.now(UTC)
+    change(store, due_at=start - timedelta(minutes=1), priority=0)  # it was dead for so long
+    store.write(partial(deliveries.take_back_own, node="norr", now=start)).result()
+    assert names(claim(store, now=start)) == ["A1-1"]
 
 
 def test_what_a_dead_node_was_doing_is_taken_up_again_and_known_to_be_uncertain(

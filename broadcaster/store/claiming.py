@@ -35,9 +35,6 @@ LEASE = timedelta(seconds=15)
 LOOK = timedelta(
     seconds=3
 )  # with the drain of what is stopped well under the ten in which a correction starts
-NEXT_LOOK = timedelta(
-    seconds=10
-)  # looks that fail are this near each other for about half a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +90,10 @@ def database_now(connection: Connection, now: datetime) -> datetime:
 def _heads(urgent_only: bool) -> Select[Any]:
     """Deliveries of :channel that may be claimed: due, released, it is open, and no earlier one of their incident is.
 
-    Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` so much before it, `:soon` after it.
+    Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` so much before it.
     """
     channel = bindparam("channel", type_=String)
-    times = ("at", "look", "soon", "now")
-    at, look, soon, now = (bindparam(name, type_=t.UtcTime) for name in times)
+    at, look, now = (bindparam(name, type_=t.UtcTime) for name in ("at", "look", "now"))
     mine, earlier = t.delivery, t.delivery.alias("earlier")
     blocked = exists().where(
         earlier.c.channel == channel,
@@ -116,16 +112,14 @@ def _heads(urgent_only: bool) -> Select[Any]:
                 earlier.c.state == State.SENDING,
             ),
             # A post that may have gone is looked for before the next goes, or it might be posted after it. It holds
-            # the next up while a look is near, and a correction or retraction for a few seconds of one look.
+            # the next up for that one look only, and a correction or retraction for a few seconds of it.
             and_(
                 earlier.c.number < mine.c.number,
                 earlier.c.state == State.UNCERTAIN,
                 earlier.c.shape == Shape.POST,
+                earlier.c.due_at <= at,
                 ~earlier.c.stopped,
-                or_(
-                    and_(mine.c.priority > 0, earlier.c.due_at <= soon),
-                    and_(earlier.c.due_at <= at, earlier.c.due_at > look),
-                ),
+                or_(mine.c.priority > 0, earlier.c.due_at > look),
             ),
         ),
     )
@@ -187,8 +181,7 @@ def claim(
     `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    around = {"at": at, "look": at - LOOK, "soon": at + NEXT_LOOK}
-    asked = {"channel": channel, **around, "now": now, "most": limit}
+    asked = {"channel": channel, "at": at, "look": at - LOOK, "now": now, "most": limit}
     claimed = []
     for row in connection.execute(_heads(urgent_only), asked).all():
         token = secrets.token_hex(8)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from broadcaster.store import backups, dues
+from broadcaster.store import StoreLocked, backups, dues
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.history import LABEL
 from broadcaster.testing.published import look
@@ -64,7 +65,14 @@ def test_nothing_that_was_sent_goes_out_again_after_yesterdays_backup_is_restore
                 for name in channels:
                     rig.accepted(name, incident=incident)
         before = look(public, "page")
-        backups.restore(store_url, backup, KEY, datetime.now(UTC), erasures, heads)
+        until = time.monotonic() + 20
+        while True:
+            try:
+                backups.restore(store_url, backup, KEY, datetime.now(UTC), erasures, heads)
+                break
+            except StoreLocked:  # PostgreSQL has not yet seen that the other connections are closed
+                assert time.monotonic() < until
+                time.sleep(0.1)
         with Rig(tmp_path, channels, url=store_url) as rig:
             told = rig.say("Läge i4u1.", next=rig.clock() + timedelta(hours=6))
             for name in channels:

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 AGAIN = 0.1
 RENEW = 1.0  # and so long after a retraction no call of the wrong text begins any more
 CORRECTION_PAUSE = timedelta(seconds=5)  # between two tries of what a correction waits behind
-LOOK_AGAIN = 1.0  # between two looks for a post the words that wait for one look go
+LOOK_AGAIN = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
 
@@ -313,17 +313,25 @@ class PostLane(Lane):
         except Failure as failure:
             now = self.around.clock()
             wait = pause(claim.attempts, self.chance(), failure.retry_after)
-            again = self.later(max(wait, LOOK_AGAIN))
             self.count(failure.outcome, failure)
-            sentence = failure.sentence
-            await self._record(
-                claim,
-                lambda connection: deliveries.put_back(
-                    connection, claim, now, again, sentence, State.UNCERTAIN
-                ),
+            again = self.later(max(wait, self._between_looks()))
+            later = partial(
+                deliveries.put_back,
+                claim=claim,
+                now=now,
+                due_at=again,
+                detail=failure.sentence,
+                state=State.UNCERTAIN,
+                wished=failure.retry_after is not None,
             )
+            await self._record(claim, later)
             return
         await self._resolved(claim, step, receipt)
+
+    def _between_looks(self) -> float:
+        """Seconds that go at least between two looks, in which what waited for the first has its turn."""
+        resting = self.breaker.opened_at is not None
+        return LOOK_AGAIN + (self.breaker.rest if resting else 0.0)
 
     def _leave_in_doubt(self, claim: Claim, step: Step, connection: Any) -> None:
         now = self.around.clock()

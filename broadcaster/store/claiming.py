@@ -32,9 +32,10 @@ from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
 
 LEASE = timedelta(seconds=15)
-LOOK = timedelta(
-    seconds=3
-)  # with the drain of what is stopped well under the ten in which a correction starts
+# With the drain of what is stopped well under the ten seconds in which a correction starts.
+LOOK = timedelta(seconds=3)
+# So long a word waits for what becomes of an earlier post in doubt, each time that it is due.
+DOUBT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +91,12 @@ def database_now(connection: Connection, now: datetime) -> datetime:
 def _heads(urgent_only: bool) -> Select[Any]:
     """Deliveries of :channel that may be claimed: due, released, it is open, and no earlier one of their incident is.
 
-    Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` so much before it.
+    Made once: to put it together costs more than to run it. `:at` is when it is asked, `:look` and `:doubt` so much
+    before it, `:soon` a while after.
     """
     channel = bindparam("channel", type_=String)
-    at, look, now = (bindparam(name, type_=t.UtcTime) for name in ("at", "look", "now"))
+    times = ("at", "look", "doubt", "soon", "now")
+    at, look, doubt, soon, now = (bindparam(name, type_=t.UtcTime) for name in times)
     mine, earlier = t.delivery, t.delivery.alias("earlier")
     blocked = exists().where(
         earlier.c.channel == channel,
@@ -112,14 +115,22 @@ def _heads(urgent_only: bool) -> Select[Any]:
                 earlier.c.state == State.SENDING,
             ),
             # A post that may have gone is looked for before the next goes, or it might be posted after it. It holds
-            # the next up for that one look only, and a correction or retraction for a few seconds of it.
+            # the next up for one look, and for more while that is but seconds due; and a correction or retraction for
+            # a few seconds of one look.
             and_(
                 earlier.c.number < mine.c.number,
                 earlier.c.state == State.UNCERTAIN,
                 earlier.c.shape == Shape.POST,
-                earlier.c.due_at <= at,
                 ~earlier.c.stopped,
-                or_(mine.c.priority > 0, earlier.c.due_at > look),
+                or_(
+                    and_(earlier.c.due_at <= at, or_(mine.c.priority > 0, earlier.c.due_at > look)),
+                    and_(
+                        mine.c.priority > 0,
+                        mine.c.state == State.WAITING,
+                        mine.c.due_at > doubt,
+                        earlier.c.due_at < soon,
+                    ),
+                ),
             ),
         ),
     )
@@ -181,7 +192,8 @@ def claim(
     `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    asked = {"channel": channel, "at": at, "look": at - LOOK, "now": now, "most": limit}
+    around = {"at": at, "look": at - LOOK, "doubt": at - DOUBT, "soon": at + DOUBT}
+    asked = {"channel": channel, **around, "now": now, "most": limit}
     claimed = []
     for row in connection.execute(_heads(urgent_only), asked).all():
         token = secrets.token_hex(8)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from broadcaster.domain.delivery import Outcome, Scope, State
 from broadcaster.domain.incident import Revision
-from broadcaster.store import tables as t
+from broadcaster.store import doubt, tables as t
 from broadcaster.store.claiming import LEASE, Claim, Step, database_now
 from broadcaster.store.moving import end, move, stop_begun
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
@@ -151,7 +151,7 @@ def put_back(
 ) -> bool:
     """Let a claimed delivery wait for another try (or, `uncertain`, for another look) at `due_at`.
 
-    `wished` says that the far side asked for nothing before: then no correction that comes behind it makes it try sooner.
+    `wished` says that the far side asked for nothing before: then no word that comes behind it makes it try sooner.
     """
     values: dict[str, Any] = {
         "due_at": due_at,
@@ -165,6 +165,8 @@ def put_back(
         changed = bool(connection.execute(_PUT_BACK, mine | values).rowcount)
     else:
         changed = move(connection, claim.id, state, claim.lease_token, **values)
+    if state is State.WAITING:
+        doubt.look_before(connection, claim.id, due_at)
     if state is State.WAITING and _stopped(connection, claim.id):
         return end(
             connection,

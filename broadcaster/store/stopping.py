@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update as sql_update
+from sqlalchemy import Connection, and_, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Severity
 from broadcaster.domain.plan import Reach, supersedes
-from broadcaster.store import tables as t
+from broadcaster.store import doubt, tables as t
 from broadcaster.store.moving import stop_begun
 
 
@@ -23,7 +23,7 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
     if row.number == 1:
         return  # nothing was said before it
     earlier = connection.execute(
-        select(t.delivery.c.id, t.delivery.c.shape, t.update)
+        select(t.delivery.c.id, t.delivery.c.shape, t.delivery.c.state, t.update)
         .join(t.update, t.update.c.id == t.delivery.c.update_id)
         .where(
             t.delivery.c.incident_id == row.incident_id,
@@ -55,6 +55,7 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         )
         _try_now(connection, [old.id for old in earlier if old.number < row.number], now)
         return
+    _try_now(connection, [old.id for old in earlier if old.state == State.UNCERTAIN], now)
     new = _reach(row)
     needless = [old.id for old in earlier if supersedes(new, _reach(old), Shape(old.shape))]
     if not needless:
@@ -63,16 +64,14 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
     _end_waiting(connection, needless, State.SUPERSEDED, now, f"update {row.number}")
 
 
-def _try_now(connection: Connection, ids: Iterable[int], now: datetime) -> None:
-    """What puts a word right goes out behind these: none of them rests for minutes between two tries of its own accord."""
+def _try_now(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Another word goes out behind these: none of them rests for minutes between two tries or looks of its own accord."""
+    if not ids:
+        return
+    resting = t.delivery.c.state == State.WAITING, t.delivery.c.due_at > now, ~t.delivery.c.wished
     connection.execute(
         sql_update(t.delivery)
-        .where(
-            t.delivery.c.id.in_(ids),
-            t.delivery.c.state == State.WAITING,
-            t.delivery.c.due_at > now,
-            ~t.delivery.c.wished,
-        )
+        .where(t.delivery.c.id.in_(ids), or_(and_(*resting), doubt.rests(now)))
         .values(due_at=now)
     )
 

@@ -170,6 +170,54 @@ def test_an_update_goes_out_only_when_none_before_it_is_under_way(
     assert names(claim(store)) == goes
 
 
+def one_in_doubt_before_another(store: Store, *, due_at: datetime, **more: Any) -> None:
+    first = tell(store, post("mastodon"), severity=Severity.SEVERE)
+    tell(store, post("mastodon"), after=first)
+    doubtful = sql_update(t.delivery).where(t.delivery.c.id == 1)
+    values = {"state": State.UNCERTAIN, "due_at": due_at} | more
+    store.write(lambda c: c.execute(doubtful.values(**values)).close()).result()
+
+
+def due(store: Store) -> list[datetime]:
+    return store.read(
+        lambda c: list(c.scalars(select(t.delivery.c.due_at).order_by(t.delivery.c.id)))
+    )
+
+
+@pytest.mark.parametrize(("wished", "moved"), [(False, True), (True, False)])
+def test_a_post_in_doubt_is_looked_for_before_a_later_word_is_tried_again(
+    store: Store, wished: bool, moved: bool
+) -> None:
+    far = NOW + timedelta(minutes=10)
+    one_in_doubt_before_another(store, due_at=far, wished=wished)
+    (second,) = claim(store)
+    back = partial(deliveries.put_back, claim=second, now=NOW, due_at=LATER, detail="503")
+    store.write(back).result()
+    assert due(store) == [LATER if moved else far, LATER]
+
+
+def test_what_no_look_can_settle_is_not_looked_for_when_a_later_word_is_tried_again(
+    store: Store,
+) -> None:
+    far = NOW + timedelta(minutes=10)
+    one_in_doubt_before_another(store, due_at=far, not_after=far)
+    (second,) = claim(store)
+    back = partial(deliveries.put_back, claim=second, now=NOW, due_at=LATER, detail="503")
+    store.write(back).result()
+    assert due(store) == [far, LATER]
+
+
+@pytest.mark.parametrize(("waited", "goes"), [(timedelta(), []), (2 * claiming.DOUBT, ["A1-2"])])
+def test_a_word_waits_seconds_and_no_longer_for_a_look_that_is_near(
+    store: Store, waited: timedelta, goes: list[str]
+) -> None:
+    now = datetime.now(UTC)
+    one_in_doubt_before_another(store, due_at=now + timedelta(seconds=5))
+    second = sql_update(t.delivery).where(t.delivery.c.id == 2).values(due_at=now - waited)
+    store.write(lambda c: c.execute(second).close()).result()
+    assert names(claim(store, now=now)) == goes
+
+
 @pytest.mark.parametrize(("looked_for", "goes"), [(timedelta(), []), (3 * claiming.LOOK, ["A1-2"])])
 def test_a_correction_waits_seconds_and_no_longer_for_a_look_at_what_may_have_gone(
     store: Store, looked_for: timedelta, goes: list[str]

@@ -1,13 +1,17 @@
-"""What may have gone is looked for: the next word waits for one look, a correction or retraction for none."""
+"""What may have gone is looked for: the next word waits seconds for that, a correction or retraction for no look that hangs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Severity
+from broadcaster.store import tables as t
 from broadcaster.testing.rig import Rig, mastodon
 from broadcaster.testing.servers import MastodonServer, answers, hang
 
@@ -53,6 +57,21 @@ def test_a_correction_or_retraction_waits_for_no_look(rig: MakeRig, kind: Kind) 
         engine.until(lambda: posts(far) >= 2 and engine.state("social", 2) != State.WAITING)
         far.heal()
         far.release()
+
+
+def test_however_late_the_next_look_would_be_it_comes_before_the_next_word(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = rig({"social": mastodon(far)})
+        far.next(answers(500, "oops"), method="POST")
+        engine.say("Läge 1.")
+        engine.reached(State.UNCERTAIN, channel="social")
+        late = sql_update(t.delivery).values(due_at=engine.clock() + timedelta(minutes=5))
+        engine.store.write(partial(Connection.execute, statement=late)).result()
+        engine.say("Läge 2.", Kind.UPDATE, severity=Severity.MINOR)
+        engine.accepted("social", 2)
+        first, second = far.texts("status")
+    assert "Läge 1." in first
+    assert "Läge 2." in second
 
 
 def test_nor_does_a_correction_of_another_update(rig: MakeRig) -> None:

@@ -107,6 +107,7 @@ def judge(
     in_flight: int = 0,
     crashes: Sequence[float] | None = None,
     ordered: Iterable[str] = (),
+    perhaps_taken_back: Iterable[str] = (),
     travel: float = TRAVEL_SECONDS,
 ) -> list[Problem]:
     """Every rule that a history breaks; none when it is as it should be.
@@ -120,13 +121,14 @@ def judge(
         in_flight: how many copies may be one too many: of each crash where ``crashes`` are given, else in all.
         crashes: when something crashed, in epoch seconds. A text then comes twice only with one of them in between.
         ordered: labels that a client asked for and may have got no answer to.
+        perhaps_taken_back: labels that were to be corrected or retracted by what got no answer: they may stay away.
         travel: seconds that the far end may note later what left in time.
     """
     came = sorted(arrived, key=lambda one: one.at)
     by_channel: defaultdict[str, list[Arrived]] = defaultdict(list)
     for one in came:
         by_channel[one.channel].append(one)
-    history = _History(told, flagged or {}, tuple(readers))
+    history = _History(told, flagged or {}, tuple(readers), frozenset(perhaps_taken_back))
     problems: list[Problem] = []
     for mine in list(by_channel.values()) or [[]]:
         problems += history.lost(mine)
@@ -141,9 +143,14 @@ class _History:
     """What was told, looked at from every side that the rules ask for."""
 
     def __init__(
-        self, told: Sequence[Told], flagged: Mapping[str, int], readers: tuple[str, ...]
+        self,
+        told: Sequence[Told],
+        flagged: Mapping[str, int],
+        readers: tuple[str, ...],
+        perhaps_taken_back: frozenset[str],
     ) -> None:
         self._told, self._flagged, self._readers = told, flagged, readers
+        self._perhaps_taken_back = perhaps_taken_back
         self._known = {one.label: one for one in told}
         self._taken_back = {later.corrects: later for later in told if later.corrects}
 
@@ -161,7 +168,7 @@ class _History:
 
     def _owed(self, word: Told, got: Mapping[str, set[str]]) -> Iterable[str]:
         had_the_wrong_one = got.get(word.corrects, set()) if word.corrects else set()
-        if word.label in self._taken_back:
+        if word.label in self._taken_back or word.label in self._perhaps_taken_back:
             return ()
         if word.kind == "retraction":
             return sorted(had_the_wrong_one)

@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,7 +62,7 @@ class Scene:
     ) -> None:
         self.config, self.log, self.disk = folder / "broadcaster.yaml", folder / "daemon.log", disk
         self.readers = numbers(readers)
-        self.asked, self.crashes = list[str](), list[float]()
+        self.asked, self.crashes = list[Order](), list[float]()
         self.social, self.hook, self.duty = MastodonServer(), WebhookReceiver(), WebhookReceiver()
         self.phones = SmsGateway(preset="kannel")
         self._nursery = Nursery(self.log, (module,), environment)
@@ -154,7 +155,7 @@ class Scene:
 
         def speak(orders: Iterable[Order]) -> None:
             for order in orders:
-                self.asked.append(order.label)
+                self.asked.append(order)
                 if over.is_set() or not self.client.say(order, over):
                     return
 
@@ -185,10 +186,15 @@ class Scene:
             list(self.hook.effects), "webhook", "hook"
         )
         letters = arrivals(list(self.phones.effects), "sms", "sms")
-        return judge(told, posts, ordered=self.asked) + judge(
+        answered = {one.label for one in told}
+        judged = partial(
+            judge,
             told,
+            ordered=[order.label for order in self.asked],
+            perhaps_taken_back=[one.corrects for one in self.asked if one.label not in answered],
+        )
+        return judged(posts) + judged(
             letters,
-            ordered=self.asked,
             readers=self.readers,
             flagged=flagged,
             in_flight=in_flight,

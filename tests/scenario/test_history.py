@@ -72,6 +72,11 @@ def test_what_was_taken_back_or_told_later_as_well_need_not_come() -> None:
     assert [found[:2] for found in rules(without(12, 13))] == [(Rule.LOST, "i2u2")]
 
 
+def test_a_text_may_stay_away_where_what_takes_it_back_was_asked_for_and_got_no_answer() -> None:
+    assert rules(without(0), perhaps_taken_back=["i1u1"]) == []
+    assert rules(without(0), perhaps_taken_back=["i2u2"]) == [(Rule.LOST, "i1u1", READERS[0])]
+
+
 def test_a_copy_is_excused_where_it_may_have_been_in_flight_and_nowhere_else() -> None:
     twice = sorted([*GOOD, replace(GOOD[0], at=105.0), replace(GOOD[1], at=106.0)], key=by_time)
     assert rules(twice, in_flight=2) == []

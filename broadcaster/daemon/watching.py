@@ -20,7 +20,7 @@ from broadcaster.service import room
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
-from broadcaster.telemetry import Metrics, log_fails
+from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
@@ -89,6 +89,7 @@ class Watch:
 
     def look(self) -> tuple[Degraded, ...]:
         """Look now; log, count and tell what is new. Runs in a thread."""
+        tell_what_is_over()
         now = self._desk.clock()
         found = tuple(self._find(now))
         self._metrics.degraded((state.what, state.where) for state in found)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broadcaster.credentials import held_secrets
-from broadcaster.registry import Adapter, build_sound
+from broadcaster.registry import Adapter, usable
 from broadcaster.service.desk import Configuration
-from broadcaster.settings import Loaded, Settings, load
+from broadcaster.settings import Loaded, Settings
 from broadcaster.store import Store, StoreCorrupt, audit, reading
 
 
@@ -27,8 +27,7 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
     Raises:
         ConfigErrors: with everything that is written wrongly.
     """
-    loaded = load(path, environ())
-    adapters, broken = build_sound(loaded)
+    loaded, adapters, broken = usable(path, environ())
     return loaded, Configuration(loaded.settings, adapters, loaded.digest, broken)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +24,6 @@ MEBIBYTE = 2**20
 HEALTH = {"ready": True, "degraded": ()}
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Makes a folder that is a disk of four mebibytes of its own."""
-    with ExitStack() as stack:
-
-        def make(name: str) -> Path:
-            folder = tmp_path / name
-            folder.mkdir()
-            mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-            subprocess.run(mount, check=True)
-            stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
-            return folder
-
-        yield make
-
-
 def watch_of(rig: Rig) -> Watch:
     return Watch(rig.desk, rig.engine, Metrics(), "n1", lambda _: 1, lambda: False)
 
@@ -58,37 +40,33 @@ PLACES: dict[str, tuple[str, Callable[[Path], Any]]] = {
 }
 
 
-@pytest.mark.real("loop device")
 @pytest.mark.parametrize("what", PLACES)
 def test_a_full_disk_is_named_wherever_it_is_written_to(
-    tmp_path: Path, small: Callable[[str], Path], what: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_disk: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "LEAST_DISK", 100 * MEBIBYTE)  # whatever this machine has left
-    folder = small("small")
     key, value = PLACES[what]
-    with Rig(tmp_path, {"page": {"kind": "page"}}, **{key: value(folder)}) as rig:
+    with Rig(tmp_path, {"page": {"kind": "page"}}, **{key: value(small_disk)}) as rig:
         full = [state for state in watch_of(rig).look() if state.what == "disk"]
         assert [state.where for state in full] == [what]
-        assert str(folder) in str(full[0].values["folders"])
+        assert str(small_disk) in str(full[0].values["folders"])
         found = doctor.examine(rig.desk, OPERATOR, HEALTH, {}, "sv")["items"]
         [said] = [item for item in found if item["what"] == "disk"]
         assert said["verdict"] == "mend"
-        assert str(folder) in said["sentence"]
+        assert str(small_disk) in said["sentence"]
         assert "Frigör utrymme" in said["sentence"]
 
 
-@pytest.mark.real("loop device")
 def test_the_disk_of_a_log_that_is_a_file_counts(
-    tmp_path: Path, small: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = small("logs")
     with (
         Rig(tmp_path, {"page": {"kind": "page"}}) as rig,
-        (folder / "daemon.log").open("w") as log,
+        (small_disk / "daemon.log").open("w") as log,
         monkeypatch.context() as patch,
     ):
         patch.setattr(sys, "stderr", log)
-        assert (("log",), (folder,)) in [(d.what, d.folders) for d in room.disks(rig.desk)]
+        assert (("log",), (small_disk,)) in [(d.what, d.folders) for d in room.disks(rig.desk)]
 
 
 def test_folders_on_one_disk_are_one_disk(tmp_path: Path) -> None:

@@ -167,7 +167,10 @@ class Repeats(logging.Filter):
         """Whether a line is written now; one that stands for others says for how many."""
         if record.levelno < logging.WARNING:
             return True
-        facts = _facts(record)
+        try:
+            facts = _facts(record)
+        except Exception:  # noqa: BLE001 - a library's arguments do not fit its text: whoever writes it says so
+            return True
         with self._using:
             times = self._count(repr(sorted(facts.items())), facts)
         if times > 1:
@@ -201,14 +204,14 @@ class Repeats(logging.Filter):
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     """What a line says, but for its time: ours, or a library's."""
-    if isinstance(record.msg, dict):
+    if isinstance(record.msg, dict) and hasattr(record, "_logger"):  # as structlog tells its own
         return {key: value for key, value in record.msg.items() if key != "timestamp"}
     error = {"exception": repr(record.exc_info[1])} if record.exc_info else {}
     return {"event": record.getMessage(), "logger": record.name} | error
 
 
 def _add_times(record: logging.LogRecord, times: int) -> None:
-    if isinstance(record.msg, dict):
+    if isinstance(record.msg, dict) and hasattr(record, "_logger"):
         record.msg = {**record.msg, "times": times}
     else:
         record.msg, record.args = f"{record.getMessage()} ({times} times)", ()

@@ -119,3 +119,13 @@ def test_no_stranger_makes_it_remember_without_end(
     assert len(logged.lines()) == 31  # written rather than kept
     refused(reason="3")
     assert logged.lines() == []
+
+
+@pytest.mark.parametrize("said", [("%d of them", "no number"), ({1: "a", "b": 2},)])
+def test_a_library_that_logs_what_is_no_text_is_not_hurt(
+    logged: Logged, said: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    for _ in range(3):
+        logging.getLogger("a.library").warning(*said)
+    assert len(logged.lines()) <= 1

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
@@ -27,6 +28,9 @@ _LINES = 10_000
 _STUCK_SECONDS = 5.0
 _LOST_SECONDS = 30.0
 _LAST_SECONDS = 1.0
+_AGAIN_SECONDS = 60.0
+_TROUBLES = 1_000
+_OF_ITS_TIME = ("event", "level", "exception", "logger")
 
 
 class Redaction:
@@ -135,6 +139,93 @@ class Outlet(logging.Handler):
                 self._cut = bool(line)
 
 
+@dataclass(slots=True)
+class _Trouble:
+    """A line of the log that may come again: when it was said and last met, how often since it was said, and in all."""
+
+    facts: Mapping[str, Any]
+    said_at: float
+    met_at: float
+    unsaid: int = 0
+    times: int = 1
+
+
+class Repeats(logging.Filter):
+    """The same warning or error is written when it begins, and once a minute with how many `times` it came since.
+
+    What tries again every second would fill a disk that is full with the news that it is. Lines are the same when
+    everything in them is, but the time. 1,000 are remembered; what comes beyond that is written each time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._known: dict[str, _Trouble] = {}
+        self._using = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is written now; one that stands for others says for how many."""
+        if record.levelno < logging.WARNING:
+            return True
+        try:
+            facts = _facts(record)
+        except Exception:  # noqa: BLE001 - a library's arguments do not fit its text: whoever writes it says so
+            return True
+        with self._using:
+            times = self._count(repr(sorted(facts.items())), facts)
+        if times > 1:
+            _add_times(record, times)
+        return times > 0
+
+    def _count(self, key: str, facts: Mapping[str, Any]) -> int:
+        """How many lines this one stands for: 0 when it is not written."""
+        now, trouble = self._clock(), self._known.get(key)
+        if trouble is None or now - trouble.met_at >= _AGAIN_SECONDS:
+            if trouble is not None or len(self._known) < _TROUBLES:
+                self._known[key] = _Trouble(facts, now, now)
+            return 1
+        trouble.met_at = now
+        trouble.times += 1
+        trouble.unsaid += 1
+        if now - trouble.said_at < _AGAIN_SECONDS:
+            return 0
+        times, trouble.unsaid, trouble.said_at = trouble.unsaid, 0, now
+        return times
+
+    def over(self) -> list[Mapping[str, Any]]:
+        """What came more than once, and has not for a minute: its facts, and how many `times` in all. Told once."""
+        with self._using:
+            until = self._clock() - _AGAIN_SECONDS
+            gone = {key: each for key, each in self._known.items() if each.met_at <= until}
+            for key in gone:
+                del self._known[key]
+        return [{**each.facts, "times": each.times} for each in gone.values() if each.times > 1]
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line says, but for its time: ours, or a library's."""
+    if isinstance(record.msg, dict) and hasattr(record, "_logger"):  # as structlog tells its own
+        return {key: value for key, value in record.msg.items() if key != "timestamp"}
+    error = {"exception": repr(record.exc_info[1])} if record.exc_info else {}
+    return {"event": record.getMessage(), "logger": record.name} | error
+
+
+def _add_times(record: logging.LogRecord, times: int) -> None:
+    if isinstance(record.msg, dict) and hasattr(record, "_logger"):
+        record.msg = {**record.msg, "times": times}
+    else:
+        record.msg, record.args = f"{record.getMessage()} ({times} times)", ()
+
+
+def tell_what_is_over() -> None:
+    """Write that a trouble which came again and again has not come for a minute."""
+    for outlet in logging.getLogger().handlers:
+        for repeats in outlet.filters:
+            for facts in repeats.over() if isinstance(repeats, Repeats) else ():
+                rest = {key: value for key, value in facts.items() if key not in _OF_ITS_TIME}
+                structlog.get_logger().info("no longer", trouble=facts["event"], **rest)
+
+
 def log_fails() -> bool:
     """Whether lines of the log are being lost, or wait long."""
     return any(isinstance(each, Outlet) and each.fails for each in logging.getLogger().handlers)
@@ -177,6 +268,7 @@ def begin_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
+    out.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -72,6 +73,8 @@ def _offer(talk: Talk, entry: Entry) -> None:
         note(_("Not sent, and too old to be sent now: {said} ({clock}). Say it anew.", **said))
         if can_ask():
             spool.forget(entry)
+        else:
+            _put_away(talk, entry)
         return
     note(_("Kept since {clock}, perhaps never sent: {said}", **said))
     if not can_ask():
@@ -82,6 +85,13 @@ def _offer(talk: Talk, entry: Entry) -> None:
         spool.forget(entry)
     elif answer in {"y", "yes", _("y"), _("yes")}:
         _send_kept(talk, entry)
+
+
+def _put_away(talk: Talk, entry: Entry) -> None:
+    """Nobody is asked here, and perhaps nobody reads: it is told once, and can be looked up."""
+    _ = talk.voice.say
+    with suppress(OSError):  # then it is told again
+        note(_("It is in {path} now.", path=spool.put_away(entry)))
 
 
 def _send_kept(talk: Talk, entry: Entry) -> None:

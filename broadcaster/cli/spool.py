@@ -67,6 +67,14 @@ def forget(entry: Entry) -> None:
     _path(entry).unlink(missing_ok=True)
 
 
+def put_away(entry: Entry) -> Path:
+    """Take an entry out of what is offered and keep it: nobody may have read that it is too old. Where it is now."""
+    path = _path(entry)
+    kept = path.parent / "expired" / path.name
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    return path.replace(kept)
+
+
 def entries(server: str) -> list[Entry]:
     """What is kept for one daemon, oldest first; a file that cannot be read is left where it is."""
     found = [entry for path in _directory().glob("*.json") if (entry := _read(path)) is not None]

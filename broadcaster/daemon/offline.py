@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from broadcaster.daemon import starting
+from broadcaster.daemon.ownership import refuse_root
 from broadcaster.domain.role import Role
 from broadcaster.registry import check_file, json_schema, kinds
 from broadcaster.service import token_acts
@@ -57,10 +58,12 @@ def add_token(
     Raises:
         StoreLocked: a daemon runs; nothing was changed.
         StoreError: the store cannot be opened.
+        OthersFiles: this is root, and the store is another user's.
         NoToken: there is no such area, or the end is in the past.
     """
     os.umask(0o077)
     loaded = load(config_path, starting.environ())
+    refuse_root(loaded.settings)
     reading.refuse_company(loaded.settings.store.url.get_secret_value())
     try:
         return _issue(loaded, "offline", name, role, areas, expires)
@@ -106,9 +109,11 @@ def restore(config_path: Path, backup: Path) -> tuple[str, ...]:
 
     Raises:
         StoreError: a daemon runs, or the backup is not one; nothing was changed.
+        OthersFiles: this is root, and the store is another user's.
     """
     os.umask(0o077)
     settings = load(config_path, starting.environ()).settings
+    refuse_root(settings)
     return backups.restore(
         settings.store.url.get_secret_value(),
         backup,

@@ -20,6 +20,7 @@ from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.loading import loading
+from broadcaster.daemon.ownership import OthersFiles, refuse_root
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.servertime import ServerTime
@@ -60,7 +61,8 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
         refuse_foreign_owners()
         with loading():  # of the adapters
             loaded, configuration = starting.configure(config_path)
-    except (ConfigErrors, ForeignOwnerError) as error:
+        refuse_root(loaded.settings)
+    except (ConfigErrors, ForeignOwnerError, OthersFiles) as error:
         refuse(language, error)
         return EXIT_CONFIGURATION
     redaction = Redaction()
@@ -76,7 +78,7 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
         asyncio.run(Daemon(loaded, configuration, store, redaction).run(signals))
     except AddressTaken as error:
         refuse(language, error)
-        return EXIT_CONFIGURATION
+        return EXIT_FAILED  # systemd tries again: whoever has the address may go
     except OSError as error:
         sentence = f"The daemon cannot listen: {error}. Is another one running there?"
         refuse(language, OSError(sentence))

@@ -9,11 +9,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from broadcaster.credentials import held_secrets
-from broadcaster.registry import Adapter, build_sound
+from broadcaster.daemon.ownership import name_of
+from broadcaster.registry import Adapter, usable
 from broadcaster.service.desk import Configuration
-from broadcaster.settings import Loaded, Settings, load
+from broadcaster.settings import Loaded, Settings
 from broadcaster.store import Store, StoreCorrupt, audit, reading
+
+log = structlog.get_logger()
 
 
 def now() -> datetime:
@@ -27,8 +32,7 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
     Raises:
         ConfigErrors: with everything that is written wrongly.
     """
-    loaded = load(path, environ())
-    adapters, broken = build_sound(loaded)
+    loaded, adapters, broken = usable(path, environ())
     return loaded, Configuration(loaded.settings, adapters, loaded.digest, broken)
 
 
@@ -51,7 +55,16 @@ def open_whole_store(settings: Settings) -> Store:
             "short, replaced or made anew. It was left as it is. Restore the latest backup: broadcaster backup restore "
             f"PATH --yes. To begin with nothing instead, move both it and {settings.audit_head} aside."
         )
-    return open_store(settings)
+    folder = reading.file_of(url).absolute().parent if url.startswith("sqlite:") else None
+    missing = folder is not None and not folder.exists()
+    store = open_store(settings)
+    if missing:  # a disk that is not mounted looks like this too
+        log.warning(
+            "the folder of the store was not there and was made",
+            folder=str(folder),
+            owner=name_of(os.geteuid()),
+        )
+    return store
 
 
 def store_key(settings: Settings) -> bytes:

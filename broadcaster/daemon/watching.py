@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,10 +16,11 @@ from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.locale.retelling import tell
+from broadcaster.service import room
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
-from broadcaster.telemetry import Metrics, log_fails
+from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
@@ -90,6 +89,7 @@ class Watch:
 
     def look(self) -> tuple[Degraded, ...]:
         """Look now; log, count and tell what is new. Runs in a thread."""
+        tell_what_is_over()
         now = self._desk.clock()
         found = tuple(self._find(now))
         self._metrics.degraded((state.what, state.where) for state in found)
@@ -250,14 +250,14 @@ class Watch:
                 )
 
     def _disk(self) -> Iterator[Degraded]:
-        settings = self._desk.configuration.settings
-        # Where the audit head is written the database is, if it is on a disk of ours.
-        for where, directory in (
-            ("page", settings.public.directory),
-            ("store", settings.audit_head.parent),
-        ):
-            if shutil.disk_usage(_there(directory)).free < LEAST_DISK:
-                yield Degraded("disk", where, "The disk is nearly full: less than 100 MB are free.")
+        for disk in room.disks(self._desk):
+            if disk.free < LEAST_DISK:
+                yield Degraded(
+                    "disk",
+                    disk.what[0],
+                    "The disk of {folders} is nearly full: less than 100 MB are free. Free some: old backups first, then logs.",
+                    {"folders": disk.named},
+                )
 
     def _tell(self, found: tuple[Degraded, ...]) -> None:
         """One notice for each state when it begins; promises have notices of their own at their own times."""
@@ -271,6 +271,8 @@ class Watch:
             try:
                 self._tell_one(state)
                 self._told.add(mark)
+            except StoreError as error:  # it says what is wrong: no traceback would say more
+                log.error("staff could not be told", reason=str(error))
             except Exception as error:
                 log.exception("staff could not be told", reason=str(error))
 
@@ -295,9 +297,3 @@ def _span(by: timedelta) -> str:
         return f"{seconds}s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours // 24}d {hours % 24}h" if hours >= 24 else f"{hours}h {minutes}m"
-
-
-def _there(directory: Path) -> Path:
-    """A directory that nothing was written to yet will be on the disk of the nearest one there is."""
-    places = (directory.absolute(), *directory.absolute().parents)
-    return next(place for place in places if place.exists())

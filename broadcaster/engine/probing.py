@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from broadcaster.channel import CanProbe, Failure, Probe
@@ -26,8 +28,13 @@ async def probe(lane: Lane) -> Probe | None:
     if lane.stopping:
         return said  # its connections may have been closed under it: that says nothing about the channel
     now = lane.around.clock()
+    # Tried once: whoever asked waits for what the far side said, and a store that takes nothing is told of as that.
     try:
-        await lane.write(lambda connection: channels.record_probe(connection, lane.name, now, said))
+        await asyncio.wrap_future(
+            lane.around.store.write(
+                lambda connection: channels.record_probe(connection, lane.name, now, said)
+            )
+        )
     except StoreError as error:
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))
     lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)

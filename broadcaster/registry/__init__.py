@@ -1,7 +1,7 @@
 """Which channels there are: installed kinds, configured instances, and the checks that need both."""
 
-from broadcaster.registry.building import build, build_sound, changed_channels
-from broadcaster.registry.checking import check, check_file
+from broadcaster.registry.building import build, changed_channels
+from broadcaster.registry.checking import check, check_file, usable
 from broadcaster.registry.kinds import (
     Adapter,
     AdapterClass,
@@ -16,11 +16,11 @@ __all__ = [
     "AdapterClass",
     "ForeignOwnerError",
     "build",
-    "build_sound",
     "changed_channels",
     "check",
     "check_file",
     "json_schema",
     "kinds",
     "refuse_foreign_owners",
+    "usable",
 ]

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from broadcaster.channel import Audience, CanReceive
-from broadcaster.registry.building import assemble, block_errors
+from broadcaster.registry.building import assemble, block_errors, build_sound
 from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.references import references
-from broadcaster.settings.errors import ConfigError
-from broadcaster.settings.loading import Loaded, loaded_from, validate
+from broadcaster.settings.errors import ConfigError, ConfigErrors
+from broadcaster.settings.loading import Loaded, load, loaded_from, validate
 from broadcaster.settings.source import Source, read
 
 
@@ -23,6 +23,31 @@ def check_file(path: Path, environ: Mapping[str, str]) -> list[ConfigError]:
     if settings is not None and not errors:
         return check(loaded_from(source, settings, environ))
     return sorted({*errors, *block_errors(source, environ), *references(source)})
+
+
+def usable(
+    path: Path, environ: Mapping[str, str]
+) -> tuple[Loaded, dict[str, Adapter], dict[str, str]]:
+    """A configuration, its channels that can be used, and of each other one the sentence that says why it cannot.
+
+    Folders that cannot be written are no reason to refuse: what can go out still goes.
+
+    Raises:
+        ConfigErrors: something is written wrongly; it holds all that `check_file` finds but the doubts.
+    """
+    try:
+        loaded = load(path, environ)
+        adapters, broken = build_sound(loaded)
+        _refuse_clashes(loaded)
+    except ConfigErrors as error:
+        found = [wrong for wrong in check_file(path, environ) if not wrong.warning]
+        raise ConfigErrors([*error.errors, *found]) from None
+    return loaded, adapters, broken
+
+
+def _refuse_clashes(loaded: Loaded) -> None:
+    if clashes := list(_listeners(loaded)):
+        raise ConfigErrors(clashes)
 
 
 def check(loaded: Loaded) -> list[ConfigError]:

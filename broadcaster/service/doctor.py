@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
 from broadcaster.locale.retelling import retell
-from broadcaster.service import token_acts
+from broadcaster.service import room, token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.looking import GONE
@@ -127,8 +126,10 @@ def _look(
 
 
 def _store(store: Store, now: datetime, words: Wording, language: str) -> Iterator[Finding]:
-    if store.broken is not None:
-        yield Finding("store", Verdict.MEND, "{reason}", {"reason": store.broken})
+    refusing = store.refusing
+    reason = store.broken or (refusing.reason if refusing is not None else None)
+    if reason is not None:
+        yield Finding("store", Verdict.MEND, "{reason}", {"reason": reason})
         return
     facts = store.read(upkeep.facts)
     values = {
@@ -183,13 +184,20 @@ def _backup(at: datetime | None, now: datetime, words: Wording) -> Finding:
 
 
 def _disk(desk: Desk, language: str) -> Iterator[Finding]:
-    settings = desk.configuration.settings
-    places = {settings.public.directory, settings.erasures.parent}
-    free = min(
-        (shutil.disk_usage(place).free for place in places if place.is_dir()), default=LEAST_DISK
-    )
-    verdict = Verdict.GOOD if free >= LEAST_DISK else Verdict.MEND
-    yield Finding("disk", verdict, "{free} GB are free", {"free": _decimal(free / 2**30, language)})
+    """Each disk that is short of room, or how much the one with the least has."""
+    found = room.disks(desk)
+    for disk in found:
+        if disk.free < LEAST_DISK:
+            yield Finding(
+                "disk",
+                Verdict.MEND,
+                "{free} GB are free on the disk of {folders}. Free some: old backups first, then logs.",
+                {"free": _decimal(disk.free / 2**30, language), "folders": disk.named},
+            )
+    least = min((disk.free for disk in found), default=0)
+    if least >= LEAST_DISK:
+        values = {"free": _decimal(least / 2**30, language)}
+        yield Finding("disk", Verdict.GOOD, "{free} GB are free", values)
 
 
 def _decimal(value: float, language: str) -> str:

@@ -187,6 +187,11 @@ def take_lock(database: Path) -> int:
         return take(database)
     except LockedError as error:
         raise StoreLocked(str(error)) from None
+    except OSError as error:
+        raise StoreError(
+            f"The folder {database.parent} cannot be made or written ({error.strerror}). Give it to the daemon's user, "
+            "or mend store.url. Nothing was changed."
+        ) from error
 
 
 def _refuse_damaged(database: Path) -> None:

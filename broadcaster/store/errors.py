@@ -142,3 +142,11 @@ def _explain_sqlite(code: int) -> StoreError | None:
 def is_conflict(error: SQLAlchemyError) -> bool:
     """Whether PostgreSQL asks for the same transaction again (serialization failure or deadlock)."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}
+
+
+def was_ended(error: SQLAlchemyError) -> bool:
+    """Whether PostgreSQL ended the transaction because it stood still for too long: nothing of it is stored.
+
+    Also where COMMIT is what met it: the server had hung up before it read that.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "25P03"

@@ -16,6 +16,9 @@ _DEADLINES = {
 }
 # The same the other way round: what a machine held that stopped or was cut off in the middle of a write is free for the
 # others after seconds, and the places of its connections after some more. By itself the server waits for two hours.
+# Five seconds in the middle of a write, not the fifteen of a lease: whoever wants the row that it holds (every release, so
+# every retraction, wants the same one) is refused until then. A machine so busy that it takes longer between two statements
+# loses nothing by it: the writer makes what was ended again.
 _SERVER_DEADLINES = {
     "idle_in_transaction_session_timeout": 5_000,
     "tcp_keepalives_idle": 5,

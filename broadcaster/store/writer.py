@@ -29,6 +29,7 @@ from broadcaster.store.errors import (
     explain,
     full,
     is_conflict,
+    was_ended,
 )
 from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
 from broadcaster.store.schema import overtaken
@@ -285,7 +286,7 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 class PostgresWriter(Writer):
-    """A few threads, each write in a transaction of its own, run again when PostgreSQL asks for it.
+    """A few threads, each write in a transaction of its own, run again when PostgreSQL asks for it, or ended it.
 
     What somebody waits for has threads of its own: none of it queues behind outcomes that wait for a lock.
     """
@@ -333,7 +334,8 @@ class PostgresWriter(Writer):
                     good = self.refusing is None or self._has_written(connection)
                     self._commit(transaction)
             except SQLAlchemyError as error:
-                if not (is_conflict(error) and tries_left):
+                late = was_ended(error) and time.monotonic() < handed.deadline
+                if not (tries_left and (late or is_conflict(error))):
                     raise
                 connection.rollback()  # what COMMIT itself refused is still open
             else:
@@ -347,7 +349,8 @@ class PostgresWriter(Writer):
         try:
             transaction.commit()
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) and not error.connection_invalidated:
+            answered = getattr(error.orig, "sqlstate", None) and not error.connection_invalidated
+            if answered or was_ended(error):
                 raise  # the server said no: nothing is stored
             raise StoreUnsure(
                 "The connection to PostgreSQL broke while this was being stored: it may have been. Look before "

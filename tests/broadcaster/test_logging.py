@@ -39,14 +39,14 @@ def logged() -> Iterator[io.StringIO]:
 
 def test_no_canary_reaches_the_log_by_any_way(logged: io.StringIO) -> None:
     log = structlog.get_logger("canaries")
-    for canary in CANARIES:
+    for number, canary in enumerate(CANARIES):
         event = f"said {canary}"
         log.info(event, reason=canary, parts=[{"deep": (canary,)}])
         logging.getLogger("a.library").warning("it says %s", canary)
         try:
             int(canary + "?")
         except ValueError:
-            log.exception("stumbled")
+            log.exception("stumbled", number=number)  # the same twice would be written once
     said = logged.getvalue()
     assert said.count("\n") == 3 * len(CANARIES)
     for secret in (*CANARIES, "kanariefågel"):

@@ -108,15 +108,37 @@ def test_off_a_terminal_it_is_told_and_left(daemon: Daemon, run: Run, spool: Pat
     assert len(kept(spool)) == 1
 
 
+def age(spool: Path, minutes: int) -> dict[str, Any]:
+    """The one that is kept, made so many minutes ago."""
+    [path] = spool.glob("*.json")
+    entry: dict[str, Any] = json.loads(path.read_text())
+    entry["made_at"] = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+    path.write_text(json.dumps(entry))
+    return entry
+
+
+def test_off_a_terminal_an_expired_one_is_told_once_and_put_away(
+    daemon: Daemon, run: Run, spool: Path
+) -> None:
+    report_into_silence(daemon, run)
+    entry = age(spool, 16)
+    ended = run("status")
+    assert "too old to be sent now" in ended.err
+    assert str(spool / "expired") in ended.err
+    assert run("status").err == ""
+    assert kept(spool) == []
+    assert kept(spool / "expired") == [entry]
+    [path] = (spool / "expired").glob("*.json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(daemon.bodies(REPORT)) == 1
+
+
 @pytest.mark.parametrize("minutes", [16, -16], ids=["old", "of a clock that was set back since"])
 def test_an_expired_one_is_shown_and_never_sent(
     daemon: Daemon, run: Run, at_terminal: Run, spool: Path, minutes: int
 ) -> None:
     report_into_silence(daemon, run)
-    [path] = spool.glob("*.json")
-    entry = json.loads(path.read_text())
-    entry["made_at"] = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
-    path.write_text(json.dumps(entry))
+    age(spool, minutes)
     ended = at_terminal("status", typed="y\n")
     assert "too old to be sent now" in ended.out
     assert len(daemon.bodies(REPORT)) == 1

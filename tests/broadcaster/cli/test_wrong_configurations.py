@@ -100,6 +100,38 @@ def test_a_start_that_is_refused_is_told_in_swedish(wrong: Path, run: Run) -> No
     assert TOLD in ended.err
 
 
+def test_a_start_is_refused_with_all_that_config_check_names(wrong: Path, run: Run) -> None:
+    checked = run("config", "check", str(wrong))
+    assert checked.out.count("site.yaml:") == 4
+    assert run("serve", "--config", str(wrong)).err == checked.out
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"organisation: {languages: [sv], name: V\xe4ttle}\n",
+        b"organisation:\n  languages :\n  - sv\n   name: E\n",
+    ],
+    ids=["not UTF-8", "a space before the colon"],
+)
+def test_a_broken_file_is_told_of_in_the_language_it_names(
+    wrong: Path, run: Run, broken: bytes
+) -> None:
+    wrong.write_bytes(broken)
+    assert "(hela filen)" in run("config", "check", str(wrong)).out
+    assert "(hela filen)" in run("serve", "--config", str(wrong)).err
+
+
+def test_a_file_that_names_no_language_is_told_of_in_the_machines(
+    wrong: Path, nowhere: dict[str, str], run: Run
+) -> None:
+    wrong.write_bytes(b"")
+    for tag, said in (("sv_SE.UTF-8", "är tom"), ("C", "is empty")):
+        nowhere["LC_ALL"] = tag
+        assert said in run("config", "check", str(wrong)).out
+        assert said in run("serve", "--config", str(wrong)).err
+
+
 @pytest.mark.parametrize("verb", [["status"], ["report", "x"]])
 def test_a_command_that_cannot_read_the_configuration_says_why_in_swedish(
     wrong: Path, run: Run, verb: list[str]

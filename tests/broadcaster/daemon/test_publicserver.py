@@ -103,7 +103,7 @@ def test_the_daemon_does_not_start_beside_another_web_server(
 ) -> None:
     with socket.create_server((listen.host, listen.port)):
         ended = serve(tmp_path, listen)
-    assert ended.returncode == 2
+    assert ended.returncode == 1  # systemd tries again: the other may go
     assert "daemon ready" not in ended.stderr, ended.stderr
     said = [line for line in ended.stderr.splitlines() if "publika servern" in line]
     assert len(said) == 1, ended.stderr

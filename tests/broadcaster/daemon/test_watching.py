@@ -201,7 +201,7 @@ STATES = {
     ("probe", "hook"): bad_probe,
     ("behind", "page"): behind,
     ("configuration", ""): two_configurations,
-    ("disk", "page"): full_disk,
+    ("disk", "store"): full_disk,
     ("public", "None"): dead_page,
 }
 
@@ -217,11 +217,7 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         assert state in watched.look()
         assert state in watched.look()
     said = [line for line in logs if line["event"] == "degraded" and line["what"] == what]
-    # A full disk is that of the page and of the store.
-    places = [where, "store"] if what == "disk" else [where]
-    assert [(line["where"], bool(line["reason"])) for line in said] == [
-        (place, True) for place in places
-    ]
+    assert [(line["where"], bool(line["reason"])) for line in said] == [(where, True)]
     assert watched.metric(*state) == 1
     notices = [line for line in logs if line["event"] == "notice to staff"]
     assert len([line for line in notices if line["channels"] == ("ops",)]) >= 1
@@ -269,9 +265,9 @@ def test_a_full_disk_is_seen_before_the_first_page_is_written(
     with ExitStack() as stack:
         watched = Watched(tmp_path, stack)
         assert not watched.rig.desk.configuration.settings.public.directory.exists()
-        assert ("disk", "page") not in watched.look()
+        assert ("disk", "store") not in watched.look()
         full_disk(watched, monkeypatch)
-        assert ("disk", "page") in watched.look()
+        assert ("disk", "store") in watched.look()
 
 
 def test_staff_are_told_once_and_past_a_store_that_takes_no_writes(

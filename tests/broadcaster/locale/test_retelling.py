@@ -116,6 +116,25 @@ def test_every_sentence_of_the_catalogue_finds_its_own_translation(sentence: str
     assert sv(sentence.format_map(values)) == said.format_map(values)
 
 
+@pytest.mark.parametrize("part", ["service", "notice"])
+def test_no_sentence_of_another_part_is_half_told(part: str) -> None:
+    """Probes and notices hold sentences from there: "It did not answer in time." is no host called It."""
+    values, half = Values(), []
+    for sentence, said in catalogue("sv", part).items():
+        if sentence.startswith(
+            "{"
+        ):  # then a name is what it begins with, and its end is said by us
+            continue
+        filled = sentence.format_map(values)
+        if sv(filled) not in (filled, said.format_map(values)):
+            half.append(f"{filled} -> {sv(filled)}")
+    assert half == []
+
+
+def test_what_a_channel_did_not_answer_in_time_is_told_whole() -> None:
+    assert sv("It did not answer in time.") == "Den svarade inte i tid."
+
+
 class Values(dict[str, str]):
     """Every blank is filled with its own name, marked so that it is like no other."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.registry import check_file
+from broadcaster.registry import Adapter, check_file, usable
 from broadcaster.settings import ConfigError, Loaded, load
 
 KINDS = """
@@ -125,3 +125,15 @@ def found(configured: Configured) -> Callable[..., list[ConfigError]]:
         return check_file(configured(**parts), ENVIRON)
 
     return check
+
+
+@pytest.fixture
+def started(
+    configured: Configured,
+) -> Callable[..., tuple[Loaded, dict[str, Adapter], dict[str, str]]]:
+    """What a daemon starts with, of a configuration with some parts replaced."""
+
+    def start(**parts: str) -> tuple[Loaded, dict[str, Adapter], dict[str, str]]:
+        return usable(configured(**parts), ENVIRON)
+
+    return start

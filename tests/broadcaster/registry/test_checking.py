@@ -1,10 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broadcaster.registry import check_file
-from broadcaster.settings import ConfigError
+from broadcaster.settings import ConfigError, ConfigErrors
 
 Found = Callable[..., list[ConfigError]]
 
@@ -129,3 +130,29 @@ def test_no_value_of_a_channel_is_repeated_where_a_secret_may_stand(found: Found
 def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path) -> None:
     (error,) = check_file(tmp_path / "none.yaml", {})
     assert "cannot be read" in error.sentence
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"mode": "life", "wire": "{kind: sample_wier}", "routes": "[{channels: [page, fone]}]"},
+        {"wire": "{kind: sample_wier}", "more": 'api: {listen: "127.0.0.1:8090"}'},
+        {"more": 'api: {listen: "127.0.0.1:8090"}'},
+    ],
+    ids=["nothing can be read of it", "a channel", "two listeners on one port"],
+)
+def test_a_start_is_refused_with_all_that_the_check_finds(
+    started: Callable[..., Any], found: Found, parts: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        started(**parts)
+    assert refused.value.errors == [error for error in found(**parts) if not error.warning]
+
+
+def test_a_folder_that_cannot_be_written_keeps_no_channel_from_speaking(
+    started: Callable[..., Any], found: Found
+) -> None:
+    parts = {"more": "erasures: broadcaster.yaml/erasures"}
+    assert [error.path for error in found(**parts)] == ["erasures"]
+    _, adapters, broken = started(**parts)
+    assert (list(adapters), broken) == (["page", "wire", "phone"], {})

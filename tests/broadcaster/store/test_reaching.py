@@ -64,14 +64,13 @@ def test_a_machine_that_stops_in_the_middle_of_a_write_holds_the_others_up_for_s
             except StoreBusy:
                 assert time.monotonic() - began < 30, "the other machine is held up for good"
         go_on.set()
-        with pytest.raises(StoreBusy):
-            broken_off.result()
+        broken_off.result(30)  # it was ended, and is made again now that its machine goes on
         value = other.read(
             lambda c: c.scalar(
                 t.meta.select().with_only_columns(t.meta.c.value).where(t.meta.c.name == "revision")
             )
         )
-        assert value == "01"
+        assert value == "011"  # each once
     finally:
         go_on.set()
         stopped.close()

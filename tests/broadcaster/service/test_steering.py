@@ -110,7 +110,7 @@ def in_doubt(desk: Daemonless, state: State = State.ACCEPTED, **values: Any) -> 
 def left_in_doubt(desk: Daemonless, **values: Any) -> str:
     """As above, with a letter in doubt that is one."""
     again = in_doubt(desk, **values)
-    letter = {"job_id": 1, "position": 0, "delivery_id": int(again.split("/")[4])}
+    letter: dict[str, Any] = {"job_id": 1, "position": 0, "delivery_id": int(again.split("/")[4])}
     letter |= {"subscriber_id": 1, "outcome": "uncertain", "at": desk.clock()}
     texts = dict.fromkeys(("supplier", "handle", "detail"), "")
     desk.store.write(lambda c: c.execute(insert(t.letter), letter | texts).close()).result()

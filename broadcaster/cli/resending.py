@@ -153,8 +153,10 @@ def _await(talk: Talk, incident: str, delivery: Delivery, seconds: float) -> Non
     else:
         if not drawn:
             show(view)
-        out(standing(view.deliveries, talk.voice))
-        for sentence in what_is_left(talk, incident, view.deliveries):
+        # The answer is about the update, also where another channel lacks it.
+        whole = every() or view
+        out(standing(whole.deliveries, talk.voice))
+        for sentence in what_is_left(talk, incident, whole.deliveries):
             out(sentence)
     if not through(view.deliveries):
         sentence = _(

@@ -11,7 +11,7 @@ from broadcaster.domain.plan import LIFE_PAST_PROMISE, lifetime
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.status import delivery_answer
-from broadcaster.store import Connection, incidents, outcomes, rowlocks, stopping
+from broadcaster.store import Connection, incidents, outcomes, stopping
 
 
 def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "") -> dict[str, Any]:
@@ -50,12 +50,10 @@ def resent_until(now: datetime, promise: datetime | None) -> datetime:
 
 
 def _held(connection: Connection, delivery_id: int) -> Any:
-    """The delivery, its incident held: a correction comes before this or after it, not in between."""
-    row = outcomes.one(connection, delivery_id)
+    row = outcomes.held(connection, delivery_id)
     if row is None:
         raise Refused("There is no delivery {id}.", Why.NOT_FOUND, id=delivery_id)
-    rowlocks.hold_incident(connection, row.incident_id)
-    return outcomes.one(connection, delivery_id)
+    return row
 
 
 def _still_said(connection: Connection, row: Any) -> Update:

@@ -23,7 +23,7 @@ from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
-from broadcaster.store.rowlocks import hold_jobs
+from broadcaster.store.rowlocks import hold_incident, hold_jobs
 from broadcaster.store.writer import wake
 
 _OF_UPDATE = (
@@ -53,6 +53,15 @@ def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
 def one(connection: Connection, delivery_id: int) -> Any:
     """One delivery, or None."""
     return connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).first()
+
+
+def held(connection: Connection, delivery_id: int) -> Any:
+    """One delivery, or None; its incident is held, so that a correction comes before this write or after it."""
+    row = one(connection, delivery_id)
+    if row is None:
+        return None
+    hold_incident(connection, row.incident_id)
+    return one(connection, delivery_id)
 
 
 def stand_in_under_way(connection: Connection, delivery_id: int) -> str | None:
@@ -101,7 +110,7 @@ def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bo
         or_(
             d.c.state.in_([State.FAILED, State.BOUNCED]),
             and_(d.c.state == State.UNCERTAIN, unclaimed),
-            and_(d.c.state == State.ACCEPTED, d.c.failed + d.c.uncertain > 0, d.c.not_after > now),
+            and_(d.c.state == State.ACCEPTED, d.c.not_after > now),
         ),
     )
     row = connection.execute(again.with_for_update()).first()

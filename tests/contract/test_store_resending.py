@@ -21,6 +21,7 @@ from broadcaster.store import (
     letters,
     moving,
     outcomes,
+    rowlocks,
     tables as t,
     tallying,
     withdrawing,
@@ -502,3 +503,16 @@ def test_letters_that_wait_to_go_again_do_not_go_once_their_text_is_corrected(st
     assert store.write(take).result() is None
     assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
     assert outcomes_of(store) == (State.ACCEPTED, Counts(total=2, accepted=1, uncertain=1))
+
+
+def test_what_is_to_go_again_is_looked_at_before_a_correction_of_it_or_after(store: Store) -> None:
+    accepted_but(store, "accepted", "uncertain")
+
+    def strike(connection: Connection) -> None:
+        rowlocks.hold_incident(connection, 1)
+        connection.execute(sql_update(t.delivery).values(stopped=True))
+
+    with under_way(store, strike):
+        looked_at = store.write(partial(outcomes.held, delivery_id=1))
+        wait_until_held_up(store, looked_at)
+    assert looked_at.result(10).stopped

@@ -162,6 +162,15 @@ def test_who_waits_is_told_when_all_of_it_is_through(daemon: Daemon, run: Run) -
     assert lines[2:] == ["Everything is out."]
 
 
+def test_who_waits_is_not_told_that_all_is_out_while_another_channel_lacks_it(
+    daemon: Daemon, run: Run
+) -> None:
+    go_out(daemon, letters())
+    daemon.deliveries[0] = delivery("page", "failed", id=10)
+    ended = run("resend", "A7-1", "--channel", "sms", "--yes", "--wait", "30")
+    assert (ended.code, ended.out.splitlines()[2:]) == (0, ["Everything is out but page."])
+
+
 def test_who_waits_is_told_what_is_still_in_doubt_and_what_to_type(
     daemon: Daemon, run: Run
 ) -> None:

@@ -1,4 +1,4 @@
-"""status, incidents list, resend: how it stands, and once more where it failed."""
+"""status, incidents list: how it stands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from typer import Argument, Option, Typer
 
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.opening import Talk, asking_of, now
-from broadcaster.cli.options import ListsItself, Reach, UpdateName, grouped
+from broadcaster.cli.opening import Talk, asking_of, named, now
+from broadcaster.cli.options import ListsItself, Reach, grouped
 from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
@@ -22,10 +22,9 @@ from broadcaster.cli.situation import (
     times,
     what,
 )
-from broadcaster.cli.table import AGAIN, Stop, at_rest, standing, state_word
+from broadcaster.cli.table import Stop, at_rest, standing
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
-from broadcaster.domain.incident import parse_name
 
 Incident = Mapping[str, Any]
 _SHOWN = 6
@@ -83,60 +82,6 @@ def list_incidents(
     _show_list(talk, found)
 
 
-@grouped
-def resend(
-    name: UpdateName,
-    reach: Reach,
-    channel: Annotated[str, Option("--channel", metavar="NAME", help="Where it failed.")],
-) -> None:
-    """Send an update once more by one channel, where it failed."""
-    talk = begin(reach)
-    _ = talk.voice.say
-    incident, number = _parsed(talk, name)
-    with asking_of(talk) as client:
-        found = client.get("incidents", incident, "deliveries")["items"]
-        mine = [
-            delivery
-            for delivery in found
-            if delivery["channel"] == channel and number in (None, delivery.get("update"))
-        ]
-        if not mine and number and number > client.get("incidents", incident)["update"]:
-            sentence = _(
-                "There is no update {incident}-{number}.", incident=incident, number=number
-            )
-            raise End(Code.REFUSED, sentence)
-        if not mine:
-            raise End(Code.REFUSED, _not_by(talk, name, channel))
-        chosen = max(mine, key=lambda delivery: delivery.get("update") or 0)
-        if chosen["state"] not in AGAIN:
-            raise End(Code.REFUSED, _not_failed(talk, chosen))
-        answer = client.post("deliveries", str(chosen["id"]), "resend")
-    said = f"{incident}-{chosen['update']}"
-    talk.answer(answer, _("{name} is sent once more by {channel}.", name=said, channel=channel))
-
-
-def _not_by(talk: Talk, name: str, channel: str) -> str:
-    """That it did not go out by this channel, or that there is no such channel."""
-    _ = talk.voice.say
-    known = [str(one["name"]) for one in talk.organisation.get("channels", ())]
-    if channel in known:
-        return _("{name} did not go out by {channel}.", name=name, channel=channel)
-    return _(
-        'There is no channel "{channel}". There are {channels}. Nothing was sent.',
-        channel=channel,
-        channels=", ".join(known),
-    )
-
-
-def _not_failed(talk: Talk, delivery: Mapping[str, Any]) -> str:
-    _ = talk.voice.say
-    return _(
-        "{channel} is {state}: only what failed or is uncertain can be sent again.",
-        channel=delivery["channel"],
-        state=state_word(talk.voice, str(delivery["state"])),
-    )
-
-
 def _open(talk: Talk) -> dict[str, Any]:
     with asking_of(talk) as client:
         found: dict[str, Any] = client.get("incidents", open=True, limit=50)
@@ -144,20 +89,11 @@ def _open(talk: Talk) -> dict[str, Any]:
 
 
 def _incident(talk: Talk, name: str) -> Incident:
-    incident, _number = _parsed(talk, name)
+    incident, _number = named(talk, name)
     with asking_of(talk) as client:
         found: Incident = client.get("incidents", incident)
     saw(talk.client.server, found)
     return found
-
-
-def _parsed(talk: Talk, name: str) -> tuple[str, int | None]:
-    try:
-        return parse_name(name)
-    except ValueError as error:
-        _ = talk.voice.say
-        sentence = _('"{name}" is no incident: write A7, or A7-2 for one update.', name=name[:40])
-        raise End(Code.USAGE, sentence) from error
 
 
 def _watch(talk: Talk, name: str, incident: Incident) -> None:
@@ -359,7 +295,6 @@ def _ended(voice: Voice, item: Incident) -> str:
 def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
     app.command()(status)
-    app.command()(resend)
     incidents = Commands(cls=ListsItself, help="Look at incidents.")
     incidents.command("list")(list_incidents)
     app.add_typer(incidents, name="incidents")

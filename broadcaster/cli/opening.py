@@ -17,6 +17,7 @@ from broadcaster.cli.failing import BadAddress, Problem, Unreachable
 from broadcaster.cli.finding import Found, find
 from broadcaster.cli.language import first_language, own_voice
 from broadcaster.cli.saying import Voice, note, out, out_json
+from broadcaster.domain.incident import parse_name
 
 ENDS_SOON = timedelta(days=14)
 """How long before the end of its token each command says so."""
@@ -57,6 +58,20 @@ class Talk:
         out(" · ".join((self.mode, *lines[:1])))
         for line in lines[1:]:
             out(line)
+
+
+def named(talk: Talk, name: str) -> tuple[str, int | None]:
+    """The incident that is meant, and which update of it, if one is said.
+
+    Raises:
+        End: it is no name (code 2).
+    """
+    try:
+        return parse_name(name)
+    except ValueError as error:
+        _ = talk.voice.say
+        sentence = _('"{name}" is no incident: write A7, or A7-2 for one update.', name=name[:40])
+        raise End(Code.USAGE, sentence) from error
 
 
 def now() -> datetime:

@@ -12,7 +12,7 @@ from broadcaster.cli.asking import ask_again, ask_four, can_ask
 from broadcaster.cli.besides import changes, wordless
 from broadcaster.cli.body import body_of
 from broadcaster.cli.ending import Code, End
-from broadcaster.cli.opening import Talk, asking_of, now
+from broadcaster.cli.opening import Talk, asking_of, named, now
 from broadcaster.cli.options import (
     IncidentName,
     Manner,
@@ -24,13 +24,13 @@ from broadcaster.cli.options import (
     grouped,
     grouped_without,
 )
+from broadcaster.cli.resending import what_is_left
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import Seen, last_seen, saw, spoke
 from broadcaster.cli.sending import begin, entry_of, submit
 from broadcaster.cli.situation import times, told
 from broadcaster.cli.table import everywhere, standing
 from broadcaster.cli.watching import looking_at, on_terminal, show, view_of, watch
-from broadcaster.domain.incident import parse_name
 
 TABLE = 10.0
 """Seconds the table stays open on a terminal without --wait."""
@@ -128,8 +128,8 @@ def preview(
     talk = begin(reach)
     body = _body(talk, said, text, without_area) | {"kind": kind}
     if incident:
-        named, number = _named(talk, incident)
-        body |= {"incident": named} | ({"corrects": number} if number else {})
+        whose, number = named(talk, incident)
+        body |= {"incident": whose} | ({"corrects": number} if number else {})
     with asking_of(talk) as client:
         answer = client.post("preview", body=body)
     if reach.as_json:
@@ -150,7 +150,7 @@ def _go_on(
     whole: bool = False,
 ) -> None:
     talk = begin(manner, keep=True)
-    incident, number = _named(talk, name)
+    incident, number = named(talk, name)
     body = _body(talk, said, text, without_area) | {"kind": kind}
     body |= {"all": True} if whole else {}
     body |= {"corrects": number} if number is not None else {}
@@ -192,15 +192,6 @@ def _asked(talk: Talk, said: Said, manner: Manner) -> str:
         _ = talk.voice.say
         raise End(Code.USAGE, _('Say what has happened: broadcaster report --area KEY "…"'))
     return ask_four(talk, said)
-
-
-def _named(talk: Talk, name: str) -> tuple[str, int | None]:
-    try:
-        return parse_name(name)
-    except ValueError as error:
-        _ = talk.voice.say
-        sentence = _('"{name}" is no incident: write A7, or A7-2 for one update.', name=name[:40])
-        raise End(Code.USAGE, sentence) from error
 
 
 def _last_number(talk: Talk, incident: str, manner: Manner) -> str:
@@ -303,6 +294,8 @@ def _close(talk: Talk, answer: Mapping[str, Any], deliveries: list[Mapping[str, 
     name = answer["incident"]
     out()
     out(standing(deliveries, talk.voice))
+    for sentence in what_is_left(talk, str(name), deliveries):
+        out(sentence)
     next_acts = [_("Watch: broadcaster status {name} --watch", name=name)]
     if not answer.get("nothing_stands"):
         next_acts.append(_('Put right: broadcaster correct {name} "…"', name=name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,6 @@ from broadcaster.cli.saying import Voice
 
 OUT = frozenset({"accepted", "confirmed"})
 AT_REST = OUT | {"bounced", "failed", "superseded", "expired", "withdrawn"}
-AGAIN = frozenset({"failed", "bounced", "uncertain"})
-"""What `resend` takes."""
 _SHORT_URL = 48
 """Characters of an address that a terminal of 80 columns shows whole, so that it can be clicked."""
 TOLERATED = 0.05
@@ -60,9 +58,24 @@ def everywhere(deliveries: Iterable[Delivery]) -> bool:
     return all(_reached(delivery) for delivery in deliveries)
 
 
+def through(deliveries: Iterable[Delivery]) -> bool:
+    """Whether every channel accepted, and no letter failed or is in doubt."""
+    return all(_through(delivery) for delivery in deliveries)
+
+
+def letters_left(delivery: Delivery) -> tuple[int, int]:
+    """How many letters failed and how many are in doubt; none of what has no letters."""
+    counts = delivery.get("counts") or {}
+    return counts.get("failed", 0), counts.get("uncertain", 0)
+
+
 def at_rest(deliveries: Iterable[Delivery]) -> bool:
-    """Whether nothing is on its way any more."""
-    return all(delivery["state"] in AT_REST for delivery in deliveries)
+    """Whether nothing is on its way any more. Letters in doubt are left so; a post is looked for."""
+    return all(
+        delivery["state"] in AT_REST
+        or (delivery["state"] == "uncertain" and delivery.get("counts"))
+        for delivery in deliveries
+    )
 
 
 def state_word(voice: Voice, state: str) -> str:
@@ -94,19 +107,37 @@ def standing(deliveries: Sequence[Delivery], voice: Voice) -> str:
     _ = voice.say
     if not deliveries:
         return _("No channel carries this update.")
-    there = [delivery for delivery in deliveries if _reached(delivery)]
-    if len(there) == len(deliveries):
+    if through(deliveries):
         return _("Everything is out.")
     if at_rest(deliveries):
-        lacking = [delivery["channel"] for delivery in deliveries if delivery not in there]
+        lacking = [_lacking(each, voice) for each in deliveries if not _through(each)]
         return _("Everything is out but {channels}.", channels=", ".join(lacking))
+    there = [delivery for delivery in deliveries if _reached(delivery)]
     return _("Going out: {some} of {all} channels so far.", some=len(there), all=len(deliveries))
 
 
 def _reached(delivery: Delivery) -> bool:
-    counts = delivery.get("counts") or {}
-    failed, total = counts.get("failed", 0), counts.get("total", 0)
+    total = (delivery.get("counts") or {}).get("total", 0)
+    failed, _uncertain = letters_left(delivery)
     return delivery["state"] in OUT and failed <= total * TOLERATED
+
+
+def _through(delivery: Delivery) -> bool:
+    return delivery["state"] in OUT and not any(letters_left(delivery))
+
+
+def _lacking(delivery: Delivery, voice: Voice) -> str:
+    """A channel that has not brought all of it out, and how many letters that concerns."""
+    left = ", ".join(_left(*letters_left(delivery), voice))
+    return f"{delivery['channel']} ({left})" if left else str(delivery["channel"])
+
+
+def _left(failed: int, uncertain: int, voice: Voice) -> Iterator[str]:
+    _ = voice.say
+    if failed:
+        yield _("{count} failed", count=voice.number(failed))
+    if uncertain:
+        yield _("{count} uncertain", count=voice.number(uncertain))
 
 
 def _row(
@@ -166,10 +197,7 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     parts = [_("{some} of {total} to the gateway", some=some, total=total)]
     if counts.get("confirmed"):
         parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
-    if counts.get("failed"):
-        parts.append(_("{count} failed", count=number(counts["failed"])))
-    if counts.get("uncertain"):
-        parts.append(_("{count} uncertain", count=number(counts["uncertain"])))
+    parts += _left(counts.get("failed", 0), counts.get("uncertain", 0), voice)
     if counts.get("skipped"):
         parts.append(_("{count} left out", count=number(counts["skipped"])))
     said = ", ".join(parts)

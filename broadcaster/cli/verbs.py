@@ -28,7 +28,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "restored": ("speaking", "Say that it is over, everywhere or in the areas named by --area."),
     "preview": ("speaking", "Show what every channel would say. Nothing is sent."),
     "status": ("looking", "Show how an incident stands; without ID, all that are open."),
-    "resend": ("looking", "Send an update once more by one channel, where it failed."),
+    "resend": (
+        "resending",
+        "Send an update once more by one channel, where it failed or is in doubt.",
+    ),
     "login": ("tokens", "Keep server and token for the commands that follow."),
     "doctor": ("keeping", "Look at all that a blast needs, and say what to mend."),
     "config": ("running", "Check the configuration."),

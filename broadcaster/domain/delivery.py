@@ -34,12 +34,13 @@ FINAL = frozenset(
     }
 )
 
-# `failed → waiting` is taken by `resend` alone, `accepted|confirmed → withdrawn` only after the far side withdrew it.
+# To waiting from failed, bounced or accepted goes `resend` alone (accepted: for the letters of it that failed or are in
+# doubt); `accepted|confirmed → withdrawn` only after the far side withdrew it.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.WAITING: frozenset({State.SENDING, State.SUPERSEDED, State.EXPIRED, State.WITHDRAWN}),
     State.SENDING: frozenset({State.WAITING, State.ACCEPTED, State.UNCERTAIN, State.FAILED}),
     State.UNCERTAIN: frozenset({State.ACCEPTED, State.WAITING, State.FAILED, State.EXPIRED}),
-    State.ACCEPTED: frozenset({State.CONFIRMED, State.BOUNCED, State.WITHDRAWN}),
+    State.ACCEPTED: frozenset({State.WAITING, State.CONFIRMED, State.BOUNCED, State.WITHDRAWN}),
     State.CONFIRMED: frozenset({State.WITHDRAWN}),
     # To accepted: a delivery report says that a letter arrived after all.
     State.FAILED: frozenset({State.WAITING, State.ACCEPTED}),
@@ -48,6 +49,14 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.EXPIRED: frozenset({State.ACCEPTED}),
     State.WITHDRAWN: frozenset(),
 }
+
+
+AGAIN = frozenset({State.FAILED, State.BOUNCED, State.UNCERTAIN})
+
+
+def may_go_again(state: str, failed: int, uncertain: int) -> bool:
+    """Whether `resend` takes a delivery: it failed or is in doubt, as a whole or in some of its letters."""
+    return state in AGAIN or (state == State.ACCEPTED and failed + uncertain > 0)
 
 
 def sources(target: State) -> frozenset[State]:

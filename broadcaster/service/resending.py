@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.delivery import Shape, State, may_go_again
 from broadcaster.domain.incident import Update
 from broadcaster.domain.plan import LIFE_PAST_PROMISE, lifetime
 from broadcaster.service.commands import Operator, Refused, Role, Why
@@ -13,11 +13,11 @@ from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.status import delivery_answer
 from broadcaster.store import Connection, incidents, outcomes, stopping
 
-AGAIN = frozenset({State.FAILED, State.BOUNCED, State.UNCERTAIN})
-
 
 def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "") -> dict[str, Any]:
     """Let a failed or uncertain delivery be tried again, as long as what it says still holds.
+
+    Of letters only those go again that failed or are in doubt, also where the delivery as a whole is accepted.
 
     Raises:
         Refused: there is nothing to send again, or it would be wrong by now.
@@ -26,12 +26,12 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
     now = desk.clock()
 
     def work(connection: Connection) -> dict[str, Any]:
-        row = outcomes.one(connection, delivery_id)
-        if row is None:
-            raise Refused("There is no delivery {id}.", Why.NOT_FOUND, id=delivery_id)
+        row = _held(connection, delivery_id)
         said = _still_said(connection, row)
         permit_areas(operator, (*said.areas, *said.ended))
         _refuse_underway(row, now)
+        _refuse_late_letters(row, said.incident, now)
+        _refuse_stood_in(connection, row)
         until = resent_until(now, said.promise)
         if not outcomes.resend(connection, delivery_id, now, until, operator.name):
             raise _not_failed(row)
@@ -47,6 +47,13 @@ def resent_until(now: datetime, promise: datetime | None) -> datetime:
     if promise is not None and promise <= now:
         return now + LIFE_PAST_PROMISE
     return lifetime(now, promise, None)
+
+
+def _held(connection: Connection, delivery_id: int) -> Any:
+    row = outcomes.held(connection, delivery_id)
+    if row is None:
+        raise Refused("There is no delivery {id}.", Why.NOT_FOUND, id=delivery_id)
+    return row
 
 
 def _still_said(connection: Connection, row: Any) -> Update:
@@ -78,8 +85,32 @@ def _still_said(connection: Connection, row: Any) -> Update:
 
 def _refuse_underway(row: Any, now: datetime) -> None:
     looked_up = row.lease_until is not None and row.lease_until > now
-    if State(row.state) not in AGAIN or (row.state == State.UNCERTAIN and looked_up):
+    again = may_go_again(row.state, row.failed, row.uncertain)
+    if not again or (row.state == State.UNCERTAIN and looked_up):
         raise _not_failed(row)
+
+
+def _refuse_late_letters(row: Any, incident: str, now: datetime) -> None:
+    """Most have had it for hours: what is to reach the rest now is how it stands now."""
+    if row.state == State.ACCEPTED and row.not_after <= now:
+        raise Refused(
+            "The time in which {incident}-{number} could go out is over: it is not sent again. "
+            'Say how it stands now: broadcaster update {incident} "…"',
+            Why.CONFLICT,
+            incident=incident,
+            number=row.number,
+        )
+
+
+def _refuse_stood_in(connection: Connection, row: Any) -> None:
+    other = outcomes.stand_in_under_way(connection, row.id)
+    if row.shape == Shape.LETTER and other is not None:
+        raise Refused(
+            "{other} is just standing in for {channel}: wait until it is through, then look again.",
+            Why.CONFLICT,
+            other=other,
+            channel=row.channel,
+        )
 
 
 def _not_failed(row: Any) -> Refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
 from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
+from broadcaster.service.advising import advice
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
@@ -66,7 +66,6 @@ def incident_answer(
     stands = _standing(record)
     shown = next(reversed(went_out(record.updates)), record.updates[-1])
     rows = outcomes.of_update(connection, shown.id)
-    deliveries = [delivery_answer(row, language) for row in rows]
     word = _newest_word(record)
     states = channels.states(connection)
     return line_answer(record, now) | {
@@ -77,8 +76,8 @@ def incident_answer(
         "cause": stands.cause if stands else "",
         "instruction": stands.instruction if stands else "",
         "updates": [update_line(update) for update in record.updates],
-        "deliveries": deliveries,
-        "advice": list(_advice(record.name, deliveries, states)),
+        "deliveries": [delivery_answer(row, language) for row in rows],
+        "advice": list(advice(record.name, rows, states, now)),
     }
 
 
@@ -182,33 +181,6 @@ def update_line(record: UpdateRecord) -> dict[str, Any]:
         "cancelled": record.cancelled_at is not None,
         "revision": str(said.revision or ""),
     }
-
-
-def _advice(
-    name: str, deliveries: list[dict[str, Any]], states: Mapping[str, channels.ChannelState]
-) -> Any:
-    """What somebody should do now: sentences with placeholders already filled, in English for the caller to translate."""
-    for delivery in deliveries:
-        state = states.get(delivery["channel"])
-        if state is not None and state.parked_at is not None and delivery["state"] == State.WAITING:
-            yield {
-                "sentence": "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
-                "values": {"channel": delivery["channel"], "because": state.parked_because},
-            }
-        elif delivery["state"] == State.FAILED:
-            yield {
-                "sentence": "{channel} failed: {because} Mend it, then: broadcaster resend {update} --channel {channel}",
-                "values": {
-                    "channel": delivery["channel"],
-                    "because": delivery["detail"],
-                    "update": f"{name}-{delivery['update']}",
-                },
-            }
-        elif delivery["state"] == State.UNCERTAIN:
-            yield {
-                "sentence": "{channel} may or may not have it: look there, then resend it or leave it.",
-                "values": {"channel": delivery["channel"]},
-            }
 
 
 def listing(

@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update as sql_update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
-from broadcaster.store.rowlocks import hold_jobs
+from broadcaster.store.rowlocks import hold_incident, hold_jobs
 from broadcaster.store.writer import wake
 
 _OF_UPDATE = (
@@ -44,14 +55,30 @@ def one(connection: Connection, delivery_id: int) -> Any:
     return connection.execute(select(t.delivery).where(t.delivery.c.id == delivery_id)).first()
 
 
+def held(connection: Connection, delivery_id: int) -> Any:
+    """One delivery, or None; its incident is held, so that a correction comes before this write or after it."""
+    row = one(connection, delivery_id)
+    if row is None:
+        return None
+    hold_incident(connection, row.incident_id)
+    return one(connection, delivery_id)
+
+
+def stand_in_under_way(connection: Connection, delivery_id: int) -> str | None:
+    """The channel that is just standing in for a delivery, or None."""
+    mine = t.delivery.c.fallback_for == delivery_id
+    name: str | None = connection.scalar(select(t.delivery.c.channel).where(mine, t.is_open()))
+    return name
+
+
 def resend(
     connection: Connection, delivery_id: int, now: datetime, not_after: datetime, actor: str
 ) -> bool:
-    """Let a failed or uncertain delivery be tried once more, until `not_after`.
+    """Let a failed or uncertain delivery be tried once more, until `not_after`; of letters those that are not through.
 
-    False when it is neither, or when it is just being looked for at the far side.
+    False when nothing of it failed or is uncertain, or when it is just being looked for at the far side.
     """
-    if not _may_go_again(connection, delivery_id, database_now(connection, now)) or not move(
+    if not _may_go_again(connection, delivery_id, now) or not move(
         connection,
         delivery_id,
         State.WAITING,
@@ -66,45 +93,70 @@ def resend(
         .where(t.step.c.delivery_id == delivery_id, t.step.c.outcome.in_(["failed", "uncertain"]))
         .values(outcome=None, attempts=0, first_tried_at=None, reply_to=None)
     )
-    _letters_again(connection, delivery_id, now)
-    audit.note(connection, now, actor, "resend", str(delivery_id))
+    letters = _letters_again(connection, delivery_id, now)
+    tried = {"letters": letters} if letters else {}
+    audit.note(connection, now, actor, "resend", str(delivery_id), **tried)
     wake(connection)
     return True
 
 
-def _may_go_again(connection: Connection, delivery_id: int, at: datetime) -> bool:
-    d = t.delivery
+def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bool:
+    d, at = t.delivery, database_now(connection, now)
     hold_jobs(connection, t.job.c.delivery_id == delivery_id)
     unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
-    again = select(d.c.id).where(
+    again = select(d).where(
         d.c.id == delivery_id,
         ~d.c.stopped,
         or_(
             d.c.state.in_([State.FAILED, State.BOUNCED]),
             and_(d.c.state == State.UNCERTAIN, unclaimed),
+            and_(d.c.state == State.ACCEPTED, d.c.not_after > now),
         ),
     )
-    return connection.scalar(again.with_for_update()) is not None
+    row = connection.execute(again.with_for_update()).first()
+    if row is None or row.state != State.ACCEPTED:
+        return row is not None
+    lacking = select(exists().where(t.letter.c.delivery_id == delivery_id, _lacks(row)))
+    return bool(connection.scalar(lacking))
 
 
-def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> None:
-    """Letters that failed, that nobody knows of, or that were never pulled are to be sent; the others are through."""
+def _lacks(delivery: Any) -> ColumnElement[bool]:
+    """Whether a letter is to go again: it failed or is in doubt, and its reader has none by a channel that stood in."""
+    other, theirs = t.delivery.alias("other"), t.letter.alias("theirs")
+    elsewhere = exists().where(
+        other.c.update_id == delivery.update_id,
+        other.c.id != delivery.id,
+        theirs.c.delivery_id == other.c.id,
+        theirs.c.subscriber_id == t.letter.c.subscriber_id,
+        theirs.c.outcome.in_(["accepted", "uncertain", "doubtful"]),
+    )
+    return and_(t.letter.c.outcome.in_(["failed", "uncertain"]), ~elsewhere)
+
+
+def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> int:
+    """Letters that failed, that nobody knows of, or that were never pulled are to be sent; the others are through.
+
+    Returns how many of them had been tried.
+    """
     mine = t.letter.c.delivery_id == delivery_id
-    connection.execute(delete(t.letter).where(mine, t.letter.c.outcome == "failed"))
-    connection.execute(
+    lacks = _lacks(one(connection, delivery_id))
+    doubted = connection.execute(
         sql_update(t.letter)
-        .where(mine, t.letter.c.outcome == "uncertain")
+        .where(mine, t.letter.c.outcome == "uncertain", lacks)
         .values(outcome="doubtful")
     )
+    dropped = connection.execute(
+        delete(t.letter).where(mine, t.letter.c.outcome == "failed", lacks)
+    )
     # Letters never pulled were counted as skipped when the delivery ended; a row has only who was left out on purpose.
-    skipped = connection.scalar(
-        select(func.count()).select_from(t.letter).where(mine, t.letter.c.outcome == "skipped")
-    )
-    connection.execute(
-        sql_update(t.delivery)
-        .where(t.delivery.c.id == delivery_id)
-        .values(failed=0, skipped=skipped)
-    )
+    left = {
+        name: select(func.count())
+        .select_from(t.letter)
+        .where(mine, t.letter.c.outcome == name)
+        .scalar_subquery()
+        for name in ("failed", "skipped")
+    }
+    connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(left))
     through = (
         select(func.count())
         .select_from(t.letter)
@@ -119,3 +171,4 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> N
         )
         .values(state="waiting", due_at=now, attempts=0, watermark=0)
     )
+    return doubted.rowcount + dropped.rowcount

@@ -125,7 +125,7 @@ class Play:
                 overtakes(later, word) and not (letters and later.kind is Kind.HOLDING)
                 for later in newer
             )
-            or row["state"] not in (State.FAILED, State.UNCERTAIN, State.BOUNCED)
+            or not self._left_over(row)
         )
         refused = self._refuses(lambda: resending.resend(self.bench.desk, EVA, row["id"]))
         assert refused == bool(wrong), f"sending again is refused: {refused}, of {row}"
@@ -133,6 +133,13 @@ class Play:
             key = (row["channel"], f"{incident.name}-{word.number}")
             self.known.resent[key] = self.known.resent.get(key, 0) + 1
         self.settle()
+
+    def _left_over(self, row: dict[str, Any]) -> bool:
+        """Whether it failed or is in doubt: all of it, or letters of it while it may still go."""
+        if row["state"] == State.ACCEPTED and row["counts"]:
+            some = row["counts"]["failed"] + row["counts"]["uncertain"] > 0
+            return some and datetime.fromisoformat(row["not_after"]) > self.now
+        return row["state"] in (State.FAILED, State.UNCERTAIN, State.BOUNCED)
 
     @staticmethod
     def _refuses(act: Callable[[], object]) -> bool:

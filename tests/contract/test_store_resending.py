@@ -21,6 +21,7 @@ from broadcaster.store import (
     letters,
     moving,
     outcomes,
+    rowlocks,
     tables as t,
     tallying,
     withdrawing,
@@ -406,3 +407,112 @@ def test_of_two_nodes_that_end_a_stopped_blast_one_counts_what_is_left(store: St
         assert store.write(ending).result(10) == []  # waits for nobody
     assert mine.result(10) == [1]
     assert counts(store) == Counts(total=4, uncertain=1, skipped=3)
+
+
+# --------------------------------------------------------------------------- letters of a delivery that is accepted
+def accepted_but(store: Store, *came_to: str) -> Job:
+    """A blast that is accepted as a whole, whatever came of each letter."""
+    job = blast(store, len(came_to))
+    flush(store, job, *came_to)
+    finish(store, job)
+    assert outcomes_of(store)[0] == State.ACCEPTED
+    return job
+
+
+def test_of_an_accepted_blast_the_letters_in_doubt_or_refused_go_again_and_no_others(
+    store: Store,
+) -> None:
+    accepted_but(store, "accepted", "uncertain", "failed", "skipped", "accepted")
+    assert resend(store)
+    row = store.read(partial(outcomes.one, delivery_id=1))
+    assert (row.state, row.not_after, row.ended_at) == (State.WAITING, LATER, None)
+    assert counts(store) == Counts(total=5, accepted=2, uncertain=1, skipped=1)
+    claim(store, "sms")
+    again = advanced(store)
+    assert again.todo == (1, 2)
+    flush_these(store, again, {1: "accepted", 2: "failed"})
+    finish(store, again)
+    assert outcomes_of(store) == (
+        *(State.ACCEPTED, Counts(total=5, accepted=3, failed=1, skipped=1)),
+    )
+
+
+def test_how_many_letters_were_to_go_again_is_in_the_audit(store: Store) -> None:
+    accepted_but(store, "accepted", "uncertain", "failed", "uncertain")
+    assert resend(store)
+    last = store.read(audit.listing)[-1]
+    assert (last.actor, last.act, last.subject, last.detail) == (
+        "Kim",
+        "resend",
+        "1",
+        {"letters": 3},
+    )
+
+
+def test_a_letter_in_doubt_that_is_refused_the_second_time_stays_in_doubt(store: Store) -> None:
+    accepted_but(store, "accepted", "uncertain", "accepted")
+    assert resend(store)
+    claim(store, "sms")
+    again = advanced(store)
+    flush_these(store, again, {1: "failed"})
+    finish(store, again)
+    assert outcomes_of(store) == (State.ACCEPTED, Counts(total=3, accepted=2, uncertain=1))
+
+
+def test_an_accepted_blast_of_which_every_letter_is_through_is_not_sent_again(store: Store) -> None:
+    accepted_but(store, "accepted", "skipped", "accepted")
+    assert not resend(store)
+    assert outcomes_of(store) == (State.ACCEPTED, Counts(total=3, accepted=2, skipped=1))
+
+
+@pytest.mark.parametrize("because", ["its time is over", "it was stopped"])
+def test_letters_in_doubt_stay_as_they_are_when(store: Store, because: str) -> None:
+    accepted_but(store, "accepted", "uncertain")
+    change = {"not_after": NOW} if because == "its time is over" else {"stopped": True}
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(**change)).close()).result()
+    assert not resend(store)
+    assert outcomes_of(store) == (State.ACCEPTED, Counts(total=2, accepted=1, uncertain=1))
+
+
+def test_letters_that_wait_to_go_again_are_accepted_as_before_once_their_time_is_over(
+    store: Store,
+) -> None:
+    accepted_but(store, "accepted", "uncertain", "failed")
+    assert resend(store)
+    late = {"not_after": NOW}
+    store.write(lambda c: c.execute(sql_update(t.delivery).values(**late)).close()).result()
+    store.write(partial(deliveries.expire, now=NOW)).result()
+    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
+    assert outcomes_of(store) == (
+        *(State.ACCEPTED, Counts(total=3, accepted=1, uncertain=1, skipped=1)),
+    )
+
+
+def test_letters_that_wait_to_go_again_do_not_go_once_their_text_is_corrected(store: Store) -> None:
+    subscribe(store, "sms", ["+46701740600", "+46701740601"])
+    told = tell(store, letters_by("sms"), now=NOW)
+    claimed = claim(store, "sms")
+    step = partial(expanding.expand, delivery_id=claimed.id, lease_token=claimed.lease_token)
+    assert store.write(partial(step, now=NOW)).result()
+    job = advanced(store)
+    flush(store, job, "accepted", "uncertain")
+    finish(store, job)
+    assert resend(store)
+    tell(store, after=told, kind=Kind.CORRECTION, corrects=1, now=NOW)
+    take = partial(letters.claim_job, channel="sms", node="norr", now=NOW, supplier="first")
+    assert store.write(take).result() is None
+    assert store.write(partial(finishing.finish, channel="sms", now=NOW)).result() == [1]
+    assert outcomes_of(store) == (State.ACCEPTED, Counts(total=2, accepted=1, uncertain=1))
+
+
+def test_what_is_to_go_again_is_looked_at_before_a_correction_of_it_or_after(store: Store) -> None:
+    accepted_but(store, "accepted", "uncertain")
+
+    def strike(connection: Connection) -> None:
+        rowlocks.hold_incident(connection, 1)
+        connection.execute(sql_update(t.delivery).values(stopped=True))
+
+    with under_way(store, strike):
+        looked_at = store.write(partial(outcomes.held, delivery_id=1))
+        wait_until_held_up(store, looked_at)
+    assert looked_at.result(10).stopped

@@ -185,3 +185,31 @@ def test_a_letter_that_arrived_after_all_makes_its_delivery_accepted(
     said = Report(key=f"1.{job.id}.1", outcome="confirmed")
     assert store.write(partial(reports.match, found=[("sms", said)])).result() == [True]
     assert state(store) == "accepted"
+
+
+def test_who_got_it_by_the_channel_that_stood_in_is_not_written_to_again(store: Store) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    job = take(store, "sms")
+    came_to(store, "sms", job, "accepted", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    (there,) = claim(store, "sms2")
+    standing_in = partial(outcomes.stand_in_under_way, delivery_id=1)
+    assert store.read(standing_in) == "sms2"
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "failed")
+    assert state(store, there.id) == "accepted"
+    assert store.read(standing_in) is None
+    assert resend(store)
+    claim(store, "sms")
+    assert take(store, "sms").todo == (2,)
+
+
+def test_where_the_channel_that_stood_in_brought_it_to_all_nothing_goes_again(store: Store) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "accepted", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "uncertain")
+    assert not resend(store)
+    assert state(store) == "accepted"

@@ -166,43 +166,6 @@ def test_an_unknown_incident_is_refused(run: Run) -> None:
     assert run("status", "A99").code == 4
 
 
-def test_resend_names_the_newest_delivery_of_the_channel(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [
-        delivery("x", "failed", id=11, update=1),
-        delivery("x", "failed", id=12, update=2),
-        delivery("page", "confirmed", id=13, update=2),
-    ]
-    for number in (11, 12):
-        daemon.answers[f"POST /api/v1/deliveries/{number}/resend"] = (202, {"state": "waiting"})
-    ended = run("resend", "A7", "--channel", "x")
-    assert ended.out == "LIVE · A7-2 is sent once more by x.\n"
-    run("resend", "A7-1", "--channel", "x")
-    assert daemon.bodies("POST /api/v1/deliveries/11/resend") == [""]
-
-
-def test_resend_on_a_channel_it_did_not_use_is_refused(run: Run) -> None:
-    ended = run("resend", "A7", "--channel", "sms")
-    assert (ended.code, ended.err) == (4, "A7 did not go out by sms.\n")
-
-
-def test_resend_on_a_channel_that_is_not_there_names_those_that_are(run: Run) -> None:
-    ended = run("resend", "A7-1", "--channel", "nix")
-    assert (ended.code, ended.err) == (
-        *(4, 'There is no channel "nix". There are page, sms. Nothing was sent.\n'),
-    )
-
-
-def test_resend_of_an_update_that_is_not_there_says_so(run: Run) -> None:
-    ended = run("resend", "A7-9", "--channel", "sms")
-    assert (ended.code, ended.err) == (4, "There is no update A7-9.\n")
-
-
-def test_resend_reaches_a_delivery_of_a_channel_that_is_gone(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [delivery("old", "failed", id=11)]
-    daemon.answers["POST /api/v1/deliveries/11/resend"] = (202, {"state": "waiting"})
-    assert run("resend", "A7", "--channel", "old").code == 0
-
-
 START, END = "2099-11-23T07:00:00+00:00", "2099-11-23T11:00:00+00:00"
 
 
@@ -252,13 +215,6 @@ def test_an_update_without_words_says_where(daemon: Daemon, run: Run) -> None:
     }
     daemon.answers[A7] = (200, daemon.incident(updates=[said]))
     assert "restored  Anna: Norra Ekbyn\n" in run("status", "A7").out
-
-
-def test_what_did_not_fail_is_not_sent_again(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [delivery("x", "confirmed", id=11)]
-    ended = run("resend", "A7", "--channel", "x")
-    assert ended.code == 4
-    assert ended.err.startswith("x is confirmed: only what failed or is uncertain")
 
 
 def test_what_nobody_has_counted_is_not_said_to_be_nought(daemon: Daemon, run: Run) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update as sql_update
 
 from broadcaster.channel import Probe
 from broadcaster.domain.delivery import State
-from broadcaster.store import Rank, channels, outcomes
+from broadcaster.store import Rank, channels, outcomes, tables as t
 from broadcaster.store.moving import end, move
 from broadcaster.testing.clock import NOON
 from broadcaster.testing.operators import Daemonless
@@ -94,6 +95,107 @@ def test_what_was_retracted_is_not_sent_again(desk: Daemonless) -> None:
 
 def test_a_delivery_that_is_not_there_is_not_found(desk: Daemonless) -> None:
     assert desk.ask("POST", "/api/v1/deliveries/9/resend").status == 404
+
+
+def in_doubt(desk: Daemonless, state: State = State.ACCEPTED, **values: Any) -> str:
+    """The letters of A1-1 have gone but for a few (or as `values` say); gives the route that sends them again."""
+    sms = delivery(desk, "sms")["id"]
+    bring_to(desk, sms, state)
+    came_to = {"total": 9, "accepted": 5, "uncertain": 4} | values
+    mine = sql_update(t.delivery).where(t.delivery.c.id == sms).values(came_to)
+    desk.store.write(lambda c: c.execute(mine).close()).result()
+    return f"/api/v1/deliveries/{sms}/resend"
+
+
+def left_in_doubt(desk: Daemonless, **values: Any) -> str:
+    """As above, with a letter in doubt that is one."""
+    again = in_doubt(desk, **values)
+    letter: dict[str, Any] = {"job_id": 1, "position": 0, "delivery_id": int(again.split("/")[4])}
+    letter |= {"subscriber_id": 1, "outcome": "uncertain", "at": desk.clock()}
+    texts = dict.fromkeys(("supplier", "handle", "detail"), "")
+    desk.store.write(lambda c: c.execute(insert(t.letter), letter | texts).close()).result()
+    return again
+
+
+def test_letters_in_doubt_of_what_is_accepted_can_be_sent_again(desk: Daemonless) -> None:
+    report(desk)
+    answer = desk.ask("POST", left_in_doubt(desk))
+    assert (answer.status, answer.json["state"]) == (202, "waiting")
+    assert answer.json["counts"]["uncertain"] == 4
+
+
+def test_letters_in_doubt_are_not_sent_again_once_their_time_is_over(desk: Daemonless) -> None:
+    report(desk)
+    again = left_in_doubt(desk)
+    desk.clock.pass_by(hours=10)
+    answer = desk.ask("POST", again)
+    assert answer.status == 409
+    assert answer.detail == (
+        "Tiden då A1-1 kunde gå ut är förbi: det skickas inte om. "
+        'Skriv hur läget är nu: broadcaster update A1 "…"'
+    )
+    assert delivery(desk, "sms")["state"] == "accepted"
+
+
+def test_letters_in_doubt_are_not_sent_again_once_their_text_is_corrected(desk: Daemonless) -> None:
+    report(desk)
+    again = left_in_doubt(desk)
+    correction = {"kind": "correction", "text": "Strömmen är inte borta."}
+    desk.ask("POST", "/api/v1/incidents/A1/updates", correction)
+    answer = desk.ask("POST", again)
+    assert (answer.status, "A1-2" in answer.detail) == (409, True)
+    assert delivery(desk, "sms")["state"] == "accepted"
+
+
+def test_letters_wait_to_go_again_until_the_channel_that_stands_in_is_through(
+    desk: Daemonless,
+) -> None:
+    report(desk)
+    again = left_in_doubt(desk)
+    hook = delivery(desk, "hook")["id"]
+    stands_in = sql_update(t.delivery).where(t.delivery.c.id == hook)
+    values = {"fallback_for": delivery(desk, "sms")["id"]}
+    desk.store.write(lambda c: c.execute(stands_in.values(values)).close()).result()
+    answer = desk.ask("POST", again)
+    assert answer.status == 409
+    assert answer.detail.startswith("hook ersätter sms just nu")
+    bring_to(desk, hook, State.ACCEPTED)
+    assert desk.ask("POST", again).status == 202
+
+
+def advice(desk: Daemonless) -> list[str]:
+    return list(desk.ask("GET", "/api/v1/incidents/A1").json["advice"])
+
+
+AGAIN = "broadcaster resend A1-1 --channel sms"
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "said"),
+    [
+        (State.ACCEPTED, {}, "4 av 9 brev genom sms kan ha gått ut eller inte."),
+        (State.UNCERTAIN, {"accepted": 0}, "4 av 9 brev genom sms kan ha gått ut eller inte."),
+        (State.ACCEPTED, {"failed": 2}, "4 av 9 brev genom sms kan ha gått ut eller inte, och 2"),
+        (State.ACCEPTED, {"failed": 2, "uncertain": 0}, "2 av 9 brev genom sms misslyckades."),
+    ],
+)
+def test_an_incident_says_how_many_letters_are_in_doubt_and_what_to_type(
+    desk: Daemonless, state: State, values: dict[str, int], said: str
+) -> None:
+    report(desk)
+    in_doubt(desk, state, **values)
+    (sentence,) = advice(desk)
+    assert sentence.startswith(said)
+    assert sentence.endswith(AGAIN)
+
+
+@pytest.mark.parametrize("values", [{"uncertain": 0}, {"stopped": True}, {"not_after": NOON}])
+def test_nobody_is_told_to_send_again_what_would_be_refused(
+    desk: Daemonless, values: dict[str, Any]
+) -> None:
+    report(desk)
+    in_doubt(desk, **values)
+    assert advice(desk) == []
 
 
 # ---------------------------------------------------------------------------------------------------------- scheduled

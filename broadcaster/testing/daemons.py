@@ -293,9 +293,8 @@ def main() -> None:
     vars(running)["refuse_foreign_owners"] = lambda: None
     for line in sys.stdin:
         with contextlib.suppress(ConfigErrors):
-            starting.configure(
-                Path(line.strip())
-            )  # loads each adapter's modules once for all lives
+            # Loads each adapter's modules once for all lives.
+            starting.configure(Path(line.strip()))
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -341,9 +341,8 @@ def test_a_public_server_that_hangs_is_answered_for_from_the_cache(front: Front)
         begun = time.monotonic()
         got = front.ask("/")
         assert (got.status, got.body) == (200, body)
-        assert (
-            time.monotonic() - begun < 30
-        )  # five seconds of ours; nginx itself would wait for sixty
+        # Five seconds of ours; nginx itself would wait for sixty.
+        assert time.monotonic() - begun < 30
         unknown = front.ask("/areas/unknown/")
     assert unknown.status == 504
     secured(unknown)

@@ -182,9 +182,8 @@ def test_a_writer_killed_while_mending_is_mended_too(tmp_path: Path) -> None:
         killed_at(step, lambda: publish(root, "1.2"))
         return shown(root) == "1.2"
 
-    first = bisect_left(
-        range(10_000), True, lo=1, key=commits
-    )  # once committed, always the new one
+    # Once committed, always the new one.
+    first = bisect_left(range(10_000), True, lo=1, key=commits)
     assert commits(first)
     for again in range(1, 10_000, 3):
         copy = tmp_path / "copy"

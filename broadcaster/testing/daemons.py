@@ -278,7 +278,11 @@ class Client:
         return {row["channel"]: row for row in self.ask("GET", "/channels").json()["items"]}
 
 
-def wait_until(met: Callable[[], object], or_say: Callable[[], str], seconds: float = 45.0) -> None:
+def wait_until(
+    met: Callable[[], object],
+    or_say: Callable[[], str] = lambda: "it did not happen in time",
+    seconds: float = 45.0,
+) -> None:
     """Wait for what only another process can tell; raises TimeoutError."""
     until = time.monotonic() + seconds
     while not met():

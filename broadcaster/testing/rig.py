@@ -42,7 +42,7 @@ ORGANISATION: Mapping[str, Any] = {
     "languages": ["sv", "en"],
     "timezone": "Europe/Stockholm",
 }
-UNHEARD: Mapping[str, Any] = {
+UNHEARD: dict[str, Any] = {
     "kind": "webhook",
     "url": "http://127.0.0.1:1/",
     "secret": WEBHOOK_SECRET,

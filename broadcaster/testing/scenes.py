@@ -185,7 +185,7 @@ class Scene:
             list(self.hook.effects), "webhook", "hook"
         )
         letters = arrivals(list(self.phones.effects), "sms", "sms")
-        return judge(told, posts, ordered=self.asked) + judge(
+        return judge(told, posts, ordered=self.asked, channels=("social", "hook")) + judge(
             told,
             letters,
             ordered=self.asked,

@@ -252,7 +252,7 @@ class Siege:
             if row["channel"] == "sms"
         }
         ordered = [f"i{number}u{each}" for number in range(2 * len(told) + 9) for each in (1, 2)]
-        problems = judge(told, self.posts(), ordered=ordered)
+        problems = judge(told, self.posts(), ordered=ordered, channels=("social", "hook"))
         problems += judge(
             by_letter,
             self.letters(),

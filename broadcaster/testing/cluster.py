@@ -107,7 +107,7 @@ class Database:
         try:
             self.ask("SELECT 1")
         except psycopg.OperationalError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # a server tells nobody that it is up
             return False
         return True
 

@@ -100,7 +100,7 @@ class NginxServer:
                 sentence = (self.folder / "stderr").read_text()
                 self.stop()
                 raise RuntimeError(f"nginx did not start: {sentence}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # nginx does not tell that it listens
         return self
 
     def _run(self, said: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -152,9 +152,8 @@ def login(server: Server = None) -> None:
     with answered(voice, url):
         organisation = Client(url, token, "").get("organisation")  # in its own language
     finding.write_private(finding.login_file(), {"server": url, "token": token})
-    remember(
-        url, organisation
-    )  # so that the very next command is kept, should it meet a dead daemon
+    # So that the very next command is kept, should it meet a dead daemon.
+    remember(url, organisation)
     zone = ZoneInfo(str(organisation["timezone"]))
     voice = Voice(first_language(organisation) or voice.language, zone)
     _ = voice.say

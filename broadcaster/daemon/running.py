@@ -42,9 +42,8 @@ from broadcaster.telemetry import Metrics, Redaction, begin_logging, end_logging
 
 log = structlog.get_logger()
 WATCH_SECONDS = 5.0
-STOP_SECONDS = (
-    9.0  # the drain is shorter; what still hangs then (a disk, a database) is left behind
-)
+# The drain is shorter; what still hangs then (a disk, a database) is left behind.
+STOP_SECONDS = 9.0
 EXIT_CONFIGURATION = 2
 EXIT_FAILED = 1
 

@@ -26,7 +26,7 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
-from broadcaster.engine.begun import AGAIN, Begun, Block, Written
+from broadcaster.engine.under_way import AGAIN, Block, UnderWay, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, letters, tallying
 from broadcaster.store.letters import Hold, Job
@@ -34,9 +34,8 @@ from broadcaster.store.tallying import LetterRow
 
 log = structlog.get_logger()
 AHEAD = 200  # how far a watermark is beyond what was pulled, at most
-MOST_BEGUN = (
-    4  # jobs under way at once: of one before, the last letters may still be without an answer
-)
+# Jobs at once: of one before, the last letters may still be without an answer.
+MOST_UNDER_WAY = 4
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
 LEASE_SECONDS = 12.0  # by our own monotonic clock, shorter than the lease in the store: stop before others start
@@ -87,21 +86,21 @@ class Blast:
         self._clock, self._halted = clock, halted
         self._not_after = job.not_after
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
-        self._begun = [Begun(job)]
-        self._last = self._begun[0]
+        self._under_way = [UnderWay(job)]
+        self._last = self._under_way[0]
         self._rows: list[LetterRow] = []
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
         self._pending: tuple[Any, Future[Written]] | None = None
         self._ready: Block | None = None
-        self._open: dict[str, tuple[Begun, int]] = {}
+        self._open: dict[str, tuple[UnderWay, int]] = {}
         self._all_offered = self._off = False
         self.run = Run()
 
     @property
-    def begun(self) -> tuple[Begun, ...]:
+    def under_way(self) -> tuple[UnderWay, ...]:
         """The jobs that are under way, or that this run could not bring to their end."""
-        return tuple(self._begun)
+        return tuple(self._under_way)
 
     def send(self) -> Run:
         """Run the job as far as it goes, and write everything down."""
@@ -180,12 +179,16 @@ class Blast:
             job = self._more(connection, last.job) if follows else None
             ids = [last.job.subscribers[position] for position in block]
             known = letters.addresses(connection, ids)
-            return True, Block(last, block, known), Begun(job) if job is not None else None
+            return True, Block(last, block, known), UnderWay(job) if job is not None else None
 
         return make
 
     def _may_take_more(self) -> bool:
-        return len(self._begun) < MOST_BEGUN and not self.run.transient and not self.run.failures
+        return (
+            len(self._under_way) < MOST_UNDER_WAY
+            and not self.run.transient
+            and not self.run.failures
+        )
 
     def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
         """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
@@ -205,36 +208,36 @@ class Blast:
         return not self.run.stopped and not self._halted() and self._clock() < self._not_after
 
     def _block(self, block: Block) -> Iterator[Letter]:
-        begun, known = block.begun, block.known
+        under_way, known = block.under_way, block.known
         for position in block.positions:
-            sealed = known.get(begun.job.subscribers[position])
+            sealed = known.get(under_way.job.subscribers[position])
             if sealed is None:
-                self._row(begun, position, "skipped", "", "no longer a subscriber")
+                self._row(under_way, position, "skipped", "", "no longer a subscriber")
                 continue
-            letter = self._letter(begun, position, sealed)
+            letter = self._letter(under_way, position, sealed)
             if letter is None:
                 continue
             if time.monotonic() > self._lease_until or not self._may_go_on():
                 self.run.stopped = True
                 return
-            self._open[letter.key] = begun, position
+            self._open[letter.key] = under_way, position
             self.run.pulled += 1
             yield letter
 
-    def _letter(self, begun: Begun, position: int, sealed: letters.Sealed) -> Letter | None:
+    def _letter(self, under_way: UnderWay, position: int, sealed: letters.Sealed) -> Letter | None:
         """The letter in the subscriber's language, or None when it cannot be written (noted as failed)."""
         try:
             address = self._address(sealed)
         except ValueError as error:
-            self._row(begun, position, "failed", "", str(error))
+            self._row(under_way, position, "failed", "", str(error))
             return None
-        texts = begun.job.texts
+        texts = under_way.job.texts
         language = sealed.language if sealed.language in texts else next(iter(texts), "")
         if not language:
-            self._row(begun, position, "failed", "", "there is no text for this channel")
+            self._row(under_way, position, "failed", "", "there is no text for this channel")
             return None
         subject, body = texts[language]
-        key = f"{self._prefix}.{begun.job.id}.{position}"
+        key = f"{self._prefix}.{under_way.job.id}.{position}"
         return Letter(key=key, address=address, subject=subject, body=body, language=language)
 
     def _address(self, sealed: letters.Sealed) -> str:
@@ -244,10 +247,10 @@ class Blast:
 
     # ------------------------------------------------------------------------------------------------- what came of it
     def _note(self, letter: Letter, outcome: LetterOutcome) -> None:
-        begun, position = self._open.pop(letter.key)
+        under_way, position = self._open.pop(letter.key)
         if outcome.receipt is not None:
             self.run.accepted += 1
-            self._row(begun, position, "accepted", outcome.receipt.handle, "")
+            self._row(under_way, position, "accepted", outcome.receipt.handle, "")
             return
         failure = outcome.failure
         assert failure is not None  # noqa: S101 - the adapter contract: exactly one of the two is set
@@ -257,7 +260,7 @@ class Blast:
             )
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
-        self._row(begun, position, self._outcome(failure), "", failure.sentence)
+        self._row(under_way, position, self._outcome(failure), "", failure.sentence)
 
     def _outcome(self, failure: Failure) -> str:
         if failure.outcome is Outcome.UNCERTAIN:
@@ -267,9 +270,11 @@ class Blast:
         # The far side refused the supplier, not the address: another supplier may take it.
         return "transient" if failure.scope is Scope.CHANNEL else "failed"
 
-    def _row(self, begun: Begun, position: int, outcome: str, handle: str, detail: str) -> None:
+    def _row(
+        self, under_way: UnderWay, position: int, outcome: str, handle: str, detail: str
+    ) -> None:
         self.run.transient += outcome in AGAIN
-        self._rows.append(begun.note(position, outcome, handle, detail[:200]))
+        self._rows.append(under_way.note(position, outcome, handle, detail[:200]))
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 
@@ -285,9 +290,9 @@ class Blast:
         if not self._rows and make is None:
             return
         rows, self._rows = self._rows, []
-        jobs = [begun.job for begun in self._begun]
-        through = [begun.job for begun in self._begun if begun.through]
-        self._begun = [begun for begun in self._begun if not begun.through]
+        jobs = [each.job for each in self._under_way]
+        through = [each.job for each in self._under_way if each.through]
+        self._under_way = [each for each in self._under_way if not each.through]
         supplier = self._attempt.supplier
 
         def work(connection: Any) -> Written:
@@ -319,17 +324,17 @@ class Blast:
             self._ready = written.block
         if written.following is not None:
             self._last = written.following
-            self._begun.append(self._last)
+            self._under_way.append(self._last)
 
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
         self._flush()
-        for begun, position in self._open.values():
-            self._row(begun, position, self._in_doubt, "", "no answer")
+        for under_way, position in self._open.values():
+            self._row(under_way, position, self._in_doubt, "", "no answer")
         self._open.clear()
         self._flush()
         self._await_flush()
 
 
-Found = tuple[bool, Block | None, Begun | None]
+Found = tuple[bool, Block | None, UnderWay | None]
 """Whether its job is held, the block that may be pulled now, and the job that follows, if there is one."""

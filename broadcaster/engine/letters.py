@@ -13,11 +13,11 @@ import structlog
 
 from broadcaster.channel import Failure, Transient
 from broadcaster.domain.delivery import Outcome, State
-from broadcaster.engine.begun import Begun
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
+from broadcaster.engine.under_way import UnderWay
 from broadcaster.store import channels, claiming, deliveries, expanding, finishing, letters
 from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job
@@ -152,7 +152,7 @@ class LetterLane(Lane):
             if run is None:
                 self._suppliers[supplier].trip(self.around.clock())
             else:
-                await self._sent(blast.begun, supplier, run)
+                await self._sent(blast.under_way, supplier, run)
         finally:
             self._sending = False
 
@@ -176,13 +176,13 @@ class LetterLane(Lane):
             self._tell(blast.run)
             if done:
                 return cast("Run", task.result())
-            now, begun = self.around.clock(), blast.begun
+            now, under_way = self.around.clock(), blast.under_way
             if now < not_after:
-                asked_at, held = await self.write(partial(self._hold, begun, now))
+                asked_at, held = await self.write(partial(self._hold, under_way, now))
                 if held:
                     blast.extend(asked_at)
                     continue
-                if begun != blast.begun:
+                if under_way != blast.under_way:
                     continue  # it has just ended one of them itself; it finds out what is lost
             blast.stop()
             done, _ = await asyncio.wait({task}, timeout=STOP_PATIENCE)
@@ -191,7 +191,7 @@ class LetterLane(Lane):
                 done, _ = await asyncio.wait({task}, timeout=GIVE_UP_PATIENCE)
             if done:
                 return cast("Run", task.result())
-            await self.write(partial(self._abandon, blast.begun))
+            await self.write(partial(self._abandon, blast.under_way))
             return None
 
     def _tell(self, run: Run) -> None:
@@ -201,23 +201,23 @@ class LetterLane(Lane):
         run.told = accepted
 
     @staticmethod
-    def _hold(begun: Sequence[Begun], now: datetime, connection: Any) -> tuple[float, bool]:
+    def _hold(under_way: Sequence[UnderWay], now: datetime, connection: Any) -> tuple[float, bool]:
         """Whether the jobs are ours and to be sent, and when that was asked by our own clock."""
         asked_at = time.monotonic()
-        holds = letters.hold_all(connection, [each.job for each in begun], now)
+        holds = letters.hold_all(connection, [each.job for each in under_way], now)
         return asked_at, all(hold is Hold.HELD for hold in holds.values())
 
     @staticmethod
-    def _abandon(begun: Sequence[Begun], connection: Any) -> None:
-        for each in begun:
+    def _abandon(under_way: Sequence[UnderWay], connection: Any) -> None:
+        for each in under_way:
             letters.abandon_job(connection, each.job)
 
-    async def _sent(self, left: Sequence[Begun], supplier: str, run: Run) -> None:
+    async def _sent(self, left: Sequence[UnderWay], supplier: str, run: Run) -> None:
         self._tell(run)
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure)
-        for begun in left:
-            await self._let_go(begun.job, supplier, run, bool(begun.again or failure))
+        for each in left:
+            await self._let_go(each.job, supplier, run, bool(each.again or failure))
 
     async def _let_go(self, job: Job, supplier: str, run: Run, failed: bool) -> None:
         again = None

@@ -107,9 +107,8 @@ def channels_for(
     if update.audience is Audience.STAFF:
         names = list(adapters)
     if update.kind in CORRECTING:
-        names += [
-            name for name in sent.channels if name not in names
-        ]  # every channel the wrong text used
+        # Every channel the wrong text used.
+        names += [name for name in sent.channels if name not in names]
     chosen = [
         name
         for name in names

@@ -45,9 +45,8 @@ def remove(
     digest = _digest(desk, configuration, channel, address)
     now = desk.clock()
     if areas is None:
-        _list(
-            configuration, digest, now
-        )  # so that a backup from before does not write to him again
+        # So that a backup from before does not write to him again.
+        _list(configuration, digest, now)
     ended = desk.write(
         lambda connection: subscribers.remove(
             connection, channel, digest, areas, now, operator.name

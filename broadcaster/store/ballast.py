@@ -52,10 +52,9 @@ class Ballast:
         try:
             os.posix_fallocate(file, 0, 2 * self._part)
         except OSError:
+            # What was found before the disk was full is not taken from others.
             with contextlib.suppress(OSError):
-                os.truncate(
-                    file, before
-                )  # what was found before the disk was full is not taken from others
+                os.truncate(file, before)
             raise
         finally:
             os.close(file)

@@ -19,7 +19,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from broadcaster.domain.role import Role
@@ -47,12 +46,7 @@ class Apart:
         self.port, self.admin, self.viewer = said["port"], said["admin"], said["viewer"]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=30)
 
     @property

@@ -28,7 +28,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -108,7 +107,7 @@ class Database:
         try:
             self.ask("SELECT 1")
         except psycopg.OperationalError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # a server tells nobody that it is up
             return False
         return True
 
@@ -262,12 +261,7 @@ class Site:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _nursery(self, name: str, stack: contextlib.ExitStack) -> Nursery:

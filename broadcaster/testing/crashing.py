@@ -9,8 +9,10 @@ points are functions wrapped from outside. `broadcaster.testing.lives` is what a
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -20,7 +22,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Any
+
+from sqlalchemy import Connection, select as sql_select
 
 from broadcaster.channel import Attempt, BoardAdapter, InboundRequest, PostAdapter
 from broadcaster.daemon import starting
@@ -34,11 +39,12 @@ from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.once_only import say_once
 from broadcaster.settings import Loaded
-from broadcaster.store import StoreError, deliveries, dues, expanding, inbox
+from broadcaster.store import StoreError, deliveries, dues, expanding, inbox, tables as t
 from broadcaster.store.intents import Once
 from broadcaster.testing import boards, sabotage
 from broadcaster.testing.crashpoints import install, replace
 from broadcaster.testing.history import Told
+from broadcaster.testing.notices import notice
 
 CLIENT = Operator(name="client", role=Role.ADMIN, token_id=1)
 AHEAD = 8
@@ -51,6 +57,8 @@ WINDOW = 4
 """How many letters a gateway is given at once."""
 IN_FLIGHT = AHEAD + WINDOW + 2 * FLUSH
 """What a crash may leave in doubt: to the watermark, without an answer, and in a flush that runs or gathers."""
+OVER = FINAL | {State.UNCERTAIN}
+"""The states in which a delivery has no work left."""
 PACE = 0.2
 """Seconds between two rounds of housekeeping, for the lives are short."""
 
@@ -77,8 +85,8 @@ class Order:
     once_out: bool = False
 
 
-def note(order: Order, answer: Mapping[str, Any]) -> Told:
-    """What the client was told just now, of an answer as the API gives it."""
+def note(order: Order, answer: Mapping[str, Any], *, was_out: bool = False) -> Told:
+    """What the client was told just now, of an answer as the API gives it; `was_out` as in `Told`."""
     lives = [row["not_after"] for row in answer["deliveries"] if row["not_after"]]
     return Told(
         label=order.label,
@@ -89,6 +97,7 @@ def note(order: Order, answer: Mapping[str, Any]) -> Told:
         corrects=order.corrects,
         at=time.time(),
         not_after=max((datetime.fromisoformat(at).timestamp() for at in lives), default=0.0),
+        was_out=was_out,
     )
 
 
@@ -106,10 +115,14 @@ def read_told(path: Path) -> list[Told]:
 
 
 class Client:
-    """Says what it is ordered to, once each over all lives, and writes down what it was answered."""
+    """Says what it is ordered to, once each over all lives, and writes down what it was answered.
 
-    def __init__(self, desk: Desk, told: Path, handed: Path) -> None:
+    ``stirred`` is set whenever something came of a delivery.
+    """
+
+    def __init__(self, desk: Desk, told: Path, handed: Path, stirred: Event) -> None:
         self._desk, self._path, self._handed_path = desk, told, handed
+        self._stirred = stirred
         self._known = {told.label: told for told in read_told(told)}
         self._handed = set(lines_of(handed))
 
@@ -117,20 +130,23 @@ class Client:
         """Say one thing, under its idempotency key, unless it was answered in an earlier life."""
         if order.label in self._known or (order.about and order.about not in self._known):
             return
-        if order.once_out:
-            self._await_out(self._known[order.corrects])
-        told = note(order, say_once(self._desk, CLIENT, self._command(order)))
+        was_out = order.once_out and self._await_out(self._known[order.corrects])
+        answer = say_once(self._desk, CLIENT, self._command(order))
+        told = note(order, answer, was_out=was_out)
         self._known[order.label] = told
         _append(self._path, json.dumps(asdict(told)))
 
-    def _await_out(self, wrong: Told) -> None:
+    def _await_out(self, wrong: Told) -> bool:
+        """Whether the client saw every delivery of a word accepted; it waits until nothing of it is on its way."""
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
+        while True:
+            self._stirred.clear()
             rows = status.all_deliveries(self._desk, CLIENT, wrong.incident, "en")["items"]
-            waits = {State.WAITING, State.SENDING}
-            if not any(row["update"] == wrong.number and row["state"] in waits for row in rows):
-                return
-            time.sleep(0.05)
+            states = {row["state"] for row in rows if row["update"] == wrong.number}
+            if not states & {State.WAITING, State.SENDING}:
+                return states <= {State.ACCEPTED, State.CONFIRMED}
+            if not self._stirred.wait(until - time.monotonic()):
+                return False
 
     def hand_in(self, query: str) -> None:
         """Store a delivery report as the inbound listener does, unless it was answered for in an earlier life."""
@@ -201,11 +217,12 @@ class Life:
 async def _live(life: Life, loaded: Loaded, built: Configuration) -> None:
     store = starting.open_store(loaded.settings)
     desk = Desk(store=store, clock=starting.now, configuration=built)
-    around = Surroundings(store, starting.now, "n1", lambda *_, **__: None)
+    stirred = Event()
+    around = Surroundings(store, starting.now, "n1", lambda *_, **__: stirred.set())
     head = loaded.settings.audit_head
     engine = Engine(around, loaded.settings.mode, 1, follow_up.acts(desk), head)
     await engine.start(built.adapters, built.digest)
-    client = Client(desk, Path(life.told), Path(life.handed))
+    client = Client(desk, Path(life.told), Path(life.handed), stirred)
     handing = asyncio.create_task(asyncio.to_thread(_hand_in, client, life.receipts))
     for order in life.orders:
         try:
@@ -226,10 +243,8 @@ def _hand_in(client: Client, receipts: tuple[str, ...]) -> None:
 
 def _all_final(desk: Desk, path: Path) -> bool:
     """Whether nothing is left to do; then what the client can see of it is written down."""
-    if desk.read(lambda connection: inbox.waiting(connection, desk.clock())):
-        return False
-    if desk.read(lambda connection: _is_due(connection, desk.configuration)):
-        return False
+    if desk.read(lambda connection: _has_work(connection, desk)):
+        return False  # said without asking for every delivery of every incident, which takes long
     incidents, cursor = [], ""
     while True:
         page = status.listing(desk, CLIENT, only_open=False, limit=100, cursor=cursor)
@@ -242,15 +257,24 @@ def _all_final(desk: Desk, path: Path) -> bool:
         for found in incidents
         for row in status.all_deliveries(desk, CLIENT, found["incident"], "en")["items"]
     ]
-    over = FINAL | {State.UNCERTAIN}
-    if any(row["state"] not in over for row in rows):
+    if any(row["state"] not in OVER for row in rows):
         return False
     path.write_text(json.dumps(rows), "utf-8")
     return True
 
 
-def _is_due(connection: Any, built: Configuration) -> bool:
-    """Whether something will be due within a few seconds; a post in doubt that is still to be looked for is."""
+def _has_work(connection: Connection, desk: Desk) -> bool:
+    """Whether something came in, goes out, or will be due within a few seconds."""
+    going_out = sql_select(t.delivery.c.id).where(t.delivery.c.state.not_in(OVER)).limit(1)
+    return (
+        bool(inbox.waiting(connection, desk.clock()))
+        or connection.scalar(going_out) is not None
+        or _is_due(connection, desk.configuration)
+    )
+
+
+def _is_due(connection: Connection, built: Configuration) -> bool:
+    """A post in doubt that is still to be looked for is due, too."""
     soon = datetime.now(UTC) + timedelta(seconds=30)
     posts = [name for name, one in built.adapters.items() if isinstance(one, PostAdapter)]
     times = [deliveries.next_due_at(connection, channel) for channel in posts]
@@ -259,7 +283,7 @@ def _is_due(connection: Any, built: Configuration) -> bool:
 
 @cache
 def _configured(config: str) -> tuple[Loaded, Configuration]:
-    """Read and built once for all lives; the boards have drawn one page, which is what takes time in a first life."""
+    """Read and built once for all lives; each channel has told one power cut, which is what takes time in a first life."""
     document = json.loads(Path(config).read_text("utf-8"))
     attempt = Attempt(number=1, at=boards.NOW, not_after=boards.NOW, deadline=9.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -269,6 +293,8 @@ def _configured(config: str) -> tuple[Loaded, Configuration]:
         for adapter in starting.configure(aside)[1].adapters.values():
             if isinstance(adapter, BoardAdapter):
                 adapter.show(boards.board(boards.power_cut()), attempt)
+            else:
+                adapter.render(notice(), {})
     return starting.configure(Path(config))
 
 
@@ -291,7 +317,6 @@ def _child(life: Life, loaded: Loaded, built: Configuration) -> None:
     """Run one life in a fresh fork, and never return."""
     code = 1
     try:
-        _hurry()
         if life.sabotage:
             sabotage.install(life.sabotage)
         if life.point:
@@ -306,24 +331,27 @@ def _child(life: Life, loaded: Loaded, built: Configuration) -> None:
 
 def _reap(pid: int, seconds: float) -> str:
     """Wait for a child, kill it when its time is up, and say how it ended."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        done, how = os.waitpid(pid, os.WNOHANG)
-        if done:
-            if os.WIFSIGNALED(how):
-                return "killed at its point"
-            return "ended" if os.WEXITSTATUS(how) == 0 else "failed"
-        time.sleep(0.003)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "killed by the clock"
+    watched = os.pidfd_open(pid)
+    ended, _, _ = select.select([watched], [], [], seconds)
+    os.close(watched)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+    _, how = os.waitpid(pid, 0)
+    if not ended:
+        return "killed by the clock"
+    if os.WIFSIGNALED(how):
+        return "killed at its point"
+    return "ended" if os.WEXITSTATUS(how) == 0 else "failed"
 
 
 def main() -> None:
     """Fork a life for each line of JSON on standard input; answer with a line that says when and how it ended."""
+    _hurry()
     for line in sys.stdin:
         life = Life.parse(line)
         known = _configured(life.config)
+        # What a child collects it writes to, and so it would copy every page of what it inherited.
+        gc.freeze()
         sys.stdout.flush()
         began = time.time()
         pid = os.fork()

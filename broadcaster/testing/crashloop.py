@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -46,12 +45,14 @@ READERS = 25
 LETTERS = frozenset({"severe", "extreme"})
 """Which severities are written to people; the others go to posts and boards alone."""
 BOARDS = ("page", "feed")
-LIFE = 2.0
+LIFE = 1.5
 """Seconds that a life has to come to its point; most are there in a fraction of one."""
 TRIES = 6
 """How often a point that was missed is tried again, each time with more patience and something new to say."""
 BEHIND = 15
 """How many words may wait to be said before new ones are thought of: a slow machine must come to each of them."""
+REPORTS, LAST_REPORTS = 4, 50
+"""How many delivery reports are handed in by each life, and by the last: enough to die at, and to be counted."""
 SORTS = ("report", "five", "hasty", "promise", "scheduled", "retracted")
 MADE = "post made, nothing written"
 
@@ -113,12 +114,7 @@ class CrashLoop:
         self.lives = self._stack.enter_context(Lives(self.folder, self._document()))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _document(self) -> dict[str, Any]:
@@ -162,7 +158,8 @@ class CrashLoop:
                 if self.hits[point]:
                     break
                 self._live(point, 1, LIFE * 2**patience)
-        self.lives.live(self._said, seconds=600.0, receipts=self._new_receipts(), to_the_end=True)
+        receipts = self._new_receipts()[:LAST_REPORTS]
+        self.lives.live(self._said, seconds=600.0, receipts=receipts, to_the_end=True)
         self._look()
         self.seconds = time.monotonic() - began
 
@@ -175,7 +172,7 @@ class CrashLoop:
         if len(self.lives.told()) > len(self._said) - BEHIND:
             self._incidents += 1
             self._said += words_about(self._incidents, needs)
-        receipts = self._new_receipts()[:12]
+        receipts = self._new_receipts()[:REPORTS]
         self.lives.live(self._said, seconds=seconds, point=point, count=count, receipts=receipts)
         self._look()
 

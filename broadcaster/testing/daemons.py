@@ -278,7 +278,11 @@ class Client:
         return {row["channel"]: row for row in self.ask("GET", "/channels").json()["items"]}
 
 
-def wait_until(met: Callable[[], object], or_say: Callable[[], str], seconds: float = 45.0) -> None:
+def wait_until(
+    met: Callable[[], object],
+    or_say: Callable[[], str] = lambda: "it did not happen in time",
+    seconds: float = 45.0,
+) -> None:
     """Wait for what only another process can tell; raises TimeoutError."""
     until = time.monotonic() + seconds
     while not met():
@@ -293,9 +297,8 @@ def main() -> None:
     vars(running)["refuse_foreign_owners"] = lambda: None
     for line in sys.stdin:
         with contextlib.suppress(ConfigErrors):
-            starting.configure(
-                Path(line.strip())
-            )  # loads each adapter's modules once for all lives
+            # Loads each adapter's modules once for all lives.
+            starting.configure(Path(line.strip()))
         pid = os.fork()
         if pid == 0:
             os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -5,14 +5,20 @@ It never looks into our store. ::
     problems = judge(told, arrived, readers=numbers(120), flagged={"i1u1": 3})
     assert problems == []
 
-What cannot be judged from outside is not judged. A text may stay away where the client was told so (``flagged``), where
-a later word corrected or retracted it, and where a later, at least as severe word of the same incident tells the whole
-situation: that one must have come instead. Areas are not known here, so a run that is to show loss says nothing as
-severe as what it said before. A retraction is owed to nobody but those who had the wrong text.
+What cannot be judged from outside is not judged. These are all the excuses:
+
+* A text may stay away where the client was told so (``flagged``); where a later word corrected or retracted it before the
+  client had seen it out; and where a later, at least as severe word of the same incident tells the whole situation: that
+  one must have come instead. Areas are not known here, so a run that is to show loss says nothing as severe as what it
+  said before. A retraction is owed to nobody but those who had the wrong text.
+* A text may come again where it was in flight when the life that sent it crashed (``crashes``, ``in_flight``).
+* A text may come `TRAVEL_SECONDS` after its time, `STOP_SECONDS` after the first word that took it back.
+* A text nobody was told of may come where it was asked for (``ordered``).
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +54,8 @@ class Told:
     """An answer a client got: ``label`` was accepted as this incident and number.
 
     ``corrects`` is the label of what it corrects or retracts. ``at`` and ``not_after`` are epoch seconds, the latter as
-    the answer told it; 0 is unknown, and then not judged.
+    the answer told it; 0 is unknown, and then not judged. ``was_out`` says that the client had seen every delivery of what
+    this corrects accepted before it said so.
     """
 
     label: str
@@ -59,6 +66,7 @@ class Told:
     corrects: str
     at: float
     not_after: float = 0.0
+    was_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def judge(
     in_flight: int = 0,
     crashes: Sequence[float] | None = None,
     ordered: Iterable[str] = (),
-    perhaps_taken_back: Iterable[str] = (),
+    channels: Iterable[str] = (),
     travel: float = TRAVEL_SECONDS,
 ) -> list[Problem]:
     """Every rule that a history breaks; none when it is as it should be.
@@ -115,20 +123,20 @@ def judge(
     Args:
         told: the answers of all clients.
         arrived: what the far ends received; every channel in it is judged by itself, and one that received nothing
-            is judged when the whole list is empty.
+            is judged when it is among ``channels`` or the whole list is empty.
         readers: who ought to get what was accepted.
         flagged: how many readers of a label the client was told to be uncertain about, or not to have reached.
         in_flight: how many copies may be one too many: of each crash where ``crashes`` are given, else in all.
         crashes: when something crashed, in epoch seconds. A text then comes twice only with one of them in between.
         ordered: labels that a client asked for and may have got no answer to.
-        perhaps_taken_back: labels that were to be corrected or retracted by what got no answer: they may stay away.
+        channels: which channels every word goes out by.
         travel: seconds that the far end may note later what left in time.
     """
     came = sorted(arrived, key=lambda one: one.at)
-    by_channel: defaultdict[str, list[Arrived]] = defaultdict(list)
+    by_channel: dict[str, list[Arrived]] = {name: [] for name in channels}
     for one in came:
-        by_channel[one.channel].append(one)
-    history = _History(told, flagged or {}, tuple(readers), frozenset(perhaps_taken_back))
+        by_channel.setdefault(one.channel, []).append(one)
+    history = _History(told, flagged or {}, tuple(readers))
     problems: list[Problem] = []
     for mine in list(by_channel.values()) or [[]]:
         problems += history.lost(mine)
@@ -143,16 +151,13 @@ class _History:
     """What was told, looked at from every side that the rules ask for."""
 
     def __init__(
-        self,
-        told: Sequence[Told],
-        flagged: Mapping[str, int],
-        readers: tuple[str, ...],
-        perhaps_taken_back: frozenset[str],
+        self, told: Sequence[Told], flagged: Mapping[str, int], readers: tuple[str, ...]
     ) -> None:
         self._told, self._flagged, self._readers = told, flagged, readers
-        self._perhaps_taken_back = perhaps_taken_back
         self._known = {one.label: one for one in told}
-        self._taken_back = {later.corrects: later for later in told if later.corrects}
+        self._taken_back: dict[str, Told] = {}
+        for later in sorted((one for one in told if one.corrects), key=lambda one: one.at):
+            self._taken_back.setdefault(later.corrects, later)
 
     def lost(self, came: Sequence[Arrived]) -> Iterator[Problem]:
         """What somebody never got, though the client was told nothing of it and no later word makes it needless."""
@@ -168,7 +173,8 @@ class _History:
 
     def _owed(self, word: Told, got: Mapping[str, set[str]]) -> Iterable[str]:
         had_the_wrong_one = got.get(word.corrects, set()) if word.corrects else set()
-        if word.label in self._taken_back or word.label in self._perhaps_taken_back:
+        taken_back = self._taken_back.get(word.label)
+        if taken_back is not None and not taken_back.was_out:
             return ()
         if word.kind == "retraction":
             return sorted(had_the_wrong_one)
@@ -203,9 +209,12 @@ class _History:
                 yield Problem(Rule.AFTER_RETRACTION, one.label, one.to, words)
 
     def never_said(self, came: Iterable[Arrived], ordered: Iterable[str]) -> Iterator[Problem]:
-        """Texts that nobody asked for."""
-        known = {*self._known, *ordered}
+        """Texts that nobody asked for, or that came to somebody who reads nothing of ours."""
+        known, readers = {*self._known, *ordered}, frozenset(self._readers)
         for one in came:
+            if one.to not in readers:
+                words = f"{one.label} came to {one.to or 'all'}, who is no reader"
+                yield Problem(Rule.NEVER_SAID, one.label, one.to, words)
             if one.label not in known:
                 known.add(one.label)
                 yield Problem(
@@ -261,13 +270,16 @@ def _copies(came: Iterable[Arrived]) -> Iterator[tuple[Arrived, Arrived]]:
 def _explained(
     extra: Sequence[tuple[Arrived, Arrived]], in_flight: int, crashes: Sequence[float]
 ) -> set[int]:
-    """Which copies a crash explains, each crash no more than were in flight: those that came soonest first."""
+    """Which copies a crash explains, each crash no more than were in flight: those that came soonest first.
+
+    It is the crash that ended the life in which the text came first; of a later one it was in no doubt.
+    """
     found: set[int] = set()
-    for at in crashes:
+    for before, at in itertools.pairwise((0.0, *crashes)):
         between = (
             n
             for n, (first, again) in enumerate(extra)
-            if first.at - TRAVEL_SECONDS <= at <= again.at
+            if before < first.at <= at + TRAVEL_SECONDS and at <= again.at
         )
         found.update([n for n in between if n not in found][:in_flight])
     return found

@@ -18,7 +18,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from enum import Enum
-from types import TracebackType
 from typing import Self
 
 _CLONE_NEWNET = 0x40000000
@@ -60,12 +59,7 @@ class Network:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:

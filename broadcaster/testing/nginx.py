@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from broadcaster.testing.peers import PEERS, free_ports, unprivileged
@@ -101,7 +100,7 @@ class NginxServer:
                 sentence = (self.folder / "stderr").read_text()
                 self.stop()
                 raise RuntimeError(f"nginx did not start: {sentence}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # nginx does not tell that it listens
         return self
 
     def _run(self, said: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -117,12 +116,7 @@ class NginxServer:
             extra_groups=[] if owner else None,
         )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def age(self, by: timedelta) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, delete
@@ -43,6 +42,12 @@ ORGANISATION: Mapping[str, Any] = {
     "languages": ["sv", "en"],
     "timezone": "Europe/Stockholm",
 }
+UNHEARD: dict[str, Any] = {
+    "kind": "webhook",
+    "url": "http://127.0.0.1:1/",
+    "secret": WEBHOOK_SECRET,
+}
+"""The block of a channel to where nobody listens, for what is looked at in the store alone."""
 PATIENCE = 45.0  # for a slow machine; what has a time of its own is measured by that
 
 
@@ -189,12 +194,7 @@ class Rig:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:

@@ -17,7 +17,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,7 +61,7 @@ class Scene:
     ) -> None:
         self.config, self.log, self.disk = folder / "broadcaster.yaml", folder / "daemon.log", disk
         self.readers = numbers(readers)
-        self.asked, self.crashes = list[Order](), list[float]()
+        self.asked, self.crashes = list[str](), list[float]()
         self.social, self.hook, self.duty = MastodonServer(), WebhookReceiver(), WebhookReceiver()
         self.phones = SmsGateway(preset="kannel")
         self._nursery = Nursery(self.log, (module,), environment)
@@ -155,7 +154,7 @@ class Scene:
 
         def speak(orders: Iterable[Order]) -> None:
             for order in orders:
-                self.asked.append(order)
+                self.asked.append(order.label)
                 if over.is_set() or not self.client.say(order, over):
                     return
 
@@ -186,15 +185,10 @@ class Scene:
             list(self.hook.effects), "webhook", "hook"
         )
         letters = arrivals(list(self.phones.effects), "sms", "sms")
-        answered = {one.label for one in told}
-        judged = partial(
-            judge,
+        return judge(told, posts, ordered=self.asked, channels=("social", "hook")) + judge(
             told,
-            ordered=[order.label for order in self.asked],
-            perhaps_taken_back=[one.corrects for one in self.asked if one.label not in answered],
-        )
-        return judged(posts) + judged(
             letters,
+            ordered=self.asked,
             readers=self.readers,
             flagged=flagged,
             in_flight=in_flight,

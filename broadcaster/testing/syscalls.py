@@ -1,11 +1,14 @@
-"""System calls of a running process that fail: the N-th one, or one kind from then on, by strace's injection."""
+"""System calls that fail or are the last: of a running process by strace's injection, of this one by wrapped functions."""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from broadcaster.testing.peers import PEERS
 
@@ -39,3 +42,30 @@ def failing(pid: int, calls: str, error: str, nth: int, paths: Sequence[Path]) -
         tracer.terminate()
         tracer.wait()
         tracer.stderr.close()
+
+
+def passing(calls: Sequence[str], point: Callable[[str], None]) -> Mapping[str, Callable[..., Any]]:
+    """What to put in the place of these functions of `os` and of `fdopen`: `point` is told the name before each call.
+
+    A write into a file that was opened by `fdopen` passes it as "write", when half of it is written.
+    """
+
+    class HalfWriter(io.BufferedWriter):
+        def write(self, content: Any) -> int:
+            half = len(content) // 2
+            super().write(content[:half])
+            self.flush()
+            point("write")
+            return half + super().write(content[half:])
+
+    def told(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            point(name)
+            return real(*args, **kwargs)
+
+        return call
+
+    def fdopen(descriptor: int, mode: str, real: Callable[..., Any] = os.fdopen) -> Any:
+        return HalfWriter(io.FileIO(descriptor, "w")) if mode == "wb" else real(descriptor, mode)
+
+    return {name: told(name, getattr(os, name)) for name in calls} | {"fdopen": fdopen}

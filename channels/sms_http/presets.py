@@ -71,9 +71,8 @@ def _words(*, confirmed: str, failed: str, pending: str) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------------------------------- Kannel
-_KANNEL_REPORTS = (
-    1 | 2 | 4 | 16
-)  # delivered, failed, buffered, rejected; not 8 (the network has it)
+# Delivered, failed, buffered, rejected; not 8 (the network has it).
+_KANNEL_REPORTS = 1 | 2 | 4 | 16
 _KANNEL_WORDS = _words(confirmed="1", failed="2 16", pending="4 8")
 _KANNEL_NUMBER = re.compile(rb"black-lists|'to' field|receiver number")
 

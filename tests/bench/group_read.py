@@ -27,9 +27,8 @@ CODING = "br" if HAS_BROTLI else "gzip"
 _SITE = (
     "root {root}; index index.html; gzip_static on; {brotli} add_header Cache-Control max-age=15;"
 )
-_RELOADS_MS = (
-    38  # 64 connections with this pause make some 1,670 requests a second: 100,000 readers a minute
-)
+# 64 connections with this pause make some 1,670 requests a second: 100,000 readers a minute.
+_RELOADS_MS = 38
 
 
 def _etag(url: str) -> str:

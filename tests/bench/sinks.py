@@ -14,7 +14,6 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from broadcaster.testing.peers import PEERS, free_port, unprivileged
@@ -64,12 +63,7 @@ class Running:
         until(self._listens, f"{type(self).__name__} at {self.port}", 20)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self.process is not None
         self.process.terminate()
         try:

@@ -210,9 +210,8 @@ class History:
         assert correction.expanded, self.mine()
         jobs = select(t.job.c.subscribers).where(t.job.c.delivery_id == correction.id)
         told = {who for job in self.store.read(lambda c: c.scalars(jobs).all()) for who in job}
-        self.write(
-            channels.drop, channel="sms", now=NOW, actor="Eva"
-        )  # the next history begins anew
+        # The next history begins anew.
+        self.write(channels.drop, channel="sms", now=NOW, actor="Eva")
         self.end(SOON)
         return told
 

@@ -236,9 +236,8 @@ def test_a_server_that_stops_is_seen_until_a_write_is_made_again() -> None:
         assert seen.since < seen.at
         server.start()
         store.write(lambda c: c.scalar(text("SELECT 1"))).result(20)
-        assert (
-            refusal(store) is seen
-        )  # what changed nothing is no proof that a change would be kept
+        # What changed nothing is no proof that a change would be kept.
+        assert refusal(store) is seen
         store.write(partial(note, name="back", value="")).result(20)
         assert refusal(store) is None
         store.close()

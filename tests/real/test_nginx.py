@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 from broadcaster.bundle import Bundle, File, Overdue
 from broadcaster.channel import InboundReply
 from broadcaster.store import inbox
+from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.nginx import NginxServer
 from broadcaster.testing.operators import Daemonless
 from broadcaster.testing.peers import free_port
@@ -91,13 +92,13 @@ class Front:
         command = [sys.executable, "-m", "broadcaster.public", "--directory", str(self.root)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--https"]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until(lambda: accepts(self.port), 20)
+        wait_until(lambda: accepts(self.port), seconds=20)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            until(lambda: not accepts(self.port))
+            wait_until(lambda: not accepts(self.port))
 
     def connect(self, name: str = PAGE, port: int = 443) -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.nginx.ports[port]), timeout=15)
@@ -137,13 +138,6 @@ class Front:
             request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{''.join(lines)}\r\n"
             client.sendall(request.encode())
             return Reply(client)
-
-
-def until(true: Callable[[], bool], within: float = 10.0) -> None:
-    end = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def accepts(port: int) -> bool:
@@ -341,9 +335,8 @@ def test_a_public_server_that_hangs_is_answered_for_from_the_cache(front: Front)
         begun = time.monotonic()
         got = front.ask("/")
         assert (got.status, got.body) == (200, body)
-        assert (
-            time.monotonic() - begun < 30
-        )  # five seconds of ours; nginx itself would wait for sixty
+        # Five seconds of ours; nginx itself would wait for sixty.
+        assert time.monotonic() - begun < 30
         unknown = front.ask("/areas/unknown/")
     assert unknown.status == 504
     secured(unknown)
@@ -352,15 +345,15 @@ def test_a_public_server_that_hangs_is_answered_for_from_the_cache(front: Front)
 def test_a_new_revision_is_seen_when_its_max_age_is_over(front: Front) -> None:
     first = front.ask("/")
     front.publish()
-    until(lambda: front.directly("/").body != first.body)
+    wait_until(lambda: front.directly("/").body != first.body)
     front.nginx.age(timedelta(seconds=kept(first)))
-    until(lambda: front.ask("/").body == front.text("index.html"))
+    wait_until(lambda: front.ask("/").body == front.text("index.html"))
 
 
 def test_the_first_reader_after_a_quiet_night_gets_the_newest_page(front: Front) -> None:
     front.ask("/")
     front.publish()
-    until(lambda: front.directly("/").body == front.text("index.html"))
+    wait_until(lambda: front.directly("/").body == front.text("index.html"))
     front.nginx.age(timedelta(hours=8))
     assert front.ask("/").body == front.text("index.html")
 
@@ -369,9 +362,9 @@ def test_the_first_reader_after_a_quiet_night_gets_the_newest_page(front: Front)
 def test_a_broken_promise_shows_through_the_cache(front: Front) -> None:
     after = datetime.now(UTC) + timedelta(seconds=4)
     front.publish(Overdue(after, b"<p>Beskedet dr\xc3\xb6jer</p>"))
-    until(lambda: front.directly("/").body == front.text("index.html"))
+    wait_until(lambda: front.directly("/").body == front.text("index.html"))
     assert b"revision 2" in front.ask("/").body
-    until(lambda: b"Beskedet" in front.ask("/").body)
+    wait_until(lambda: b"Beskedet" in front.ask("/").body)
     # What is kept for its usual time would show sixteen seconds later.
     assert datetime.now(UTC) - after < timedelta(seconds=12)
 
@@ -379,9 +372,9 @@ def test_a_broken_promise_shows_through_the_cache(front: Front) -> None:
 @pytest.mark.slow
 def test_the_time_a_copy_may_be_kept_shrinks_as_a_promise_draws_near(front: Front) -> None:
     front.publish(Overdue(datetime.now(UTC) + timedelta(seconds=18), b"<p>Sen"))
-    until(lambda: front.directly("/").body == front.text("index.html"))
+    wait_until(lambda: front.directly("/").body == front.text("index.html"))
     first = front.ask("/")
-    until(lambda: kept(front.directly("/")) <= kept(first) - 3)
+    wait_until(lambda: kept(front.directly("/")) <= kept(first) - 3)
     front.nginx.age(timedelta(seconds=20))
     assert kept(front.ask("/")) <= kept(first) - 3
 

@@ -102,7 +102,7 @@ def alive(pid: int) -> bool:
 def gone(pid: int, seconds: float = 15.0) -> bool:
     until = time.monotonic() + seconds
     while alive(pid) and time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(0.05)  # a grandchild can only be looked for
     return not alive(pid)
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import requests
 from broadcaster.service.commands import Role
 from broadcaster.store import Store, tokens
 from broadcaster.testing.builders import KEY, subscribe
+from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.history import Arrived, arrivals, duplicates
 from broadcaster.testing.peers import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
@@ -60,7 +61,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [*RUN, "serve", "--config", str(self.config)], stdout=log, stderr=log
             )
-        wait(self.ready, self.log_tail)
+        wait_until(self.ready, self.log_tail)
 
     def log_tail(self) -> str:
         return self.log[-3000:]
@@ -112,13 +113,6 @@ class Daemon:
         code = self.process.wait(60)
         self.process = None
         return code, time.monotonic() - began
-
-
-def wait(met: Callable[[], object], or_say: Callable[[], str], seconds: float = 45.0) -> None:
-    until = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < until, or_say()
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -182,7 +176,7 @@ def test_an_evening_with_one_channel_hanging_one_down_and_a_kill_in_the_middle(
     )
     assert (said["incident"], said["update"]) == ("A1", 1)
     phones.wait_for(lambda far: len(far.effects) > 300)
-    wait(lambda: "i1u1" in requests.get(daemon.page, timeout=5).text, daemon.log_tail)
+    wait_until(lambda: "i1u1" in requests.get(daemon.page, timeout=5).text, daemon.log_tail)
     assert "i1u1" in requests.get(f"{daemon.page}/feed.atom", timeout=5).text
 
     # Killed in the middle of the blast, started again.
@@ -211,27 +205,27 @@ def test_an_evening_with_one_channel_hanging_one_down_and_a_kill_in_the_middle(
     social.start()
     daemon.say("/incidents/A1/updates", kind="correction", text="Läge i1u3.", corrects=2)
     daemon.say("/incidents/A1/updates", kind="update", text="Läge i1u4.", severity="minor")
-    wait(lambda: _state(daemon, 4, "social") == "confirmed", lambda: str(daemon.deliveries()))
+    wait_until(lambda: _state(daemon, 4, "social") == "confirmed", lambda: str(daemon.deliveries()))
 
     # A bad file changes nothing and says why; a good one is taken, and calls that run end on the old lane.
     good = json.loads(json.dumps(daemon.document))
     daemon.document["channels"]["hook"]["tempo"] = 7
     daemon.write()
     daemon.signal(signal.SIGHUP)
-    wait(lambda: "configuration refused" in daemon.log, daemon.log_tail)
+    wait_until(lambda: "configuration refused" in daemon.log, daemon.log_tail)
     assert daemon.ready()
     good["channels"]["hook"]["deadline"] = "3s"
     daemon.document = good
     daemon.write()
     daemon.signal(signal.SIGHUP)
-    wait(lambda: "configuration reloaded" in daemon.log, daemon.log_tail)
+    wait_until(lambda: "configuration reloaded" in daemon.log, daemon.log_tail)
 
     # A retraction of the newest word goes everywhere it went.
     daemon.say("/incidents/A1/updates", kind="retraction", text="Läge i1u5.", corrects=4)
     hook.heal()
     hook.release()
     over = {"accepted", "confirmed", "withdrawn", "superseded", "uncertain"}
-    wait(
+    wait_until(
         lambda: all(row["state"] in over for row in daemon.deliveries().values()),
         lambda: str({place: row["state"] for place, row in daemon.deliveries().items()}),
         seconds=90,

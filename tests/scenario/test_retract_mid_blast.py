@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
+from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.faultproxy import (
     ANSWER,
     REQUEST,
@@ -246,8 +247,8 @@ def test_what_waits_for_a_connection_when_it_is_retracted_never_leaves(tmp_path:
         wrong = here.say()
         here.wait_for_letters(wrong, READERS // 4)
         here.proxy.trouble = nobody
-        until(lambda: connecting(here.proxy.port) > 2)
-        until(lambda: connecting(here.hook_proxy.port) > 1)
+        wait_until(lambda: connecting(here.proxy.port) > 2)
+        wait_until(lambda: connecting(here.hook_proxy.port) > 1)
         before = len(here.rig.events)
         label = here.say(Kind.RETRACTION, corrects=wrong)
         time.sleep(STOP_SECONDS + 0.5)  # the network comes back when nothing may start any more
@@ -265,14 +266,6 @@ def connecting(port: int) -> int:
     """How many connections to this port are asked for and not answered (SYN_SENT)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
-
-
-def until(met: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for what only the kernel knows."""
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_of_three_gateways_one_that_works_carries_the_correction(tmp_path: Path) -> None:

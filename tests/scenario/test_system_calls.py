@@ -45,8 +45,8 @@ def test_when_a_call_on_the_database_fails_no_answer_is_untrue(
         with failing(daemon.pid, calls, error, nth, files):
             answered = []
             for number in range(1, ORDERS + 1):
+                scene.asked.append(f"i{number}u1")
                 order = Order(f"i{number}u1", "report", "severe")
-                scene.asked.append(order)
                 answered.append(scene.client.say(order, once))
             if calls == SYNC:
                 # What could not be synced may be gone, whatever the system says of the next sync.

@@ -150,9 +150,8 @@ delivery = Table(
     Column("priority", Integer, nullable=False),  # 0 retraction, 1 board and post, 2 letter
     Column("life_safety", Boolean, nullable=False),  # an uncertain one is sent again
     Column("released", Boolean, nullable=False),
-    Column(
-        "stopped", Boolean, nullable=False
-    ),  # its text was corrected or retracted: pull no more letters
+    # Its text was corrected or retracted: pull no more letters.
+    Column("stopped", Boolean, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("not_after", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -239,19 +238,15 @@ audience = Table(
     Column("id", Id, primary_key=True),
     Column("delivery_id", Id, ForeignKey("delivery.id"), nullable=False),
     Column("variant", String(12), nullable=False),
-    Column(
-        "areas", JSON, nullable=False
-    ),  # null: whoever had the texts in `had`, wherever they are
-    Column(
-        "upto", BigInteger, nullable=False
-    ),  # membership revision: the newest subscription that counts
-    Column(
-        "had", JSON, nullable=False
-    ),  # update numbers: only those who got, or may have got, one of these
+    # Null: whoever had the texts in `had`, wherever they are.
+    Column("areas", JSON, nullable=False),
+    # Membership revision: the newest subscription that counts.
+    Column("upto", BigInteger, nullable=False),
+    # Update numbers: only those who got, or may have got, one of these.
+    Column("had", JSON, nullable=False),
     Column("had_not", JSON, nullable=False),  # update numbers: only those who got none of these
-    Column(
-        "members_of", String(80), nullable=False
-    ),  # whose subscribers: this channel's, or the one it stands in for
+    # Whose subscribers: this channel's, or the one it stands in for.
+    Column("members_of", String(80), nullable=False),
     Column("cursor", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
     Index("ix_audience_delivery", "delivery_id"),

@@ -27,9 +27,8 @@ subscriber = Table(
     Column("channel", String(80), nullable=False),
     Column("address", LargeBinary, nullable=False),  # AEAD ciphertext
     Column("key_id", String(16), nullable=False),
-    Column(
-        "digest", LargeBinary, nullable=False
-    ),  # HMAC of the address: how one is found without being read
+    # HMAC of the address: how one is found without being read.
+    Column("digest", LargeBinary, nullable=False),
     Column("language", String(20), nullable=False),
     Column("import_id", Id, nullable=False),
     UniqueConstraint("channel", "digest"),
@@ -168,6 +167,7 @@ inbound = Table(
     ),
 )
 
+# SHA-256 over the seal before it and this row; null: not sealed yet.
 audit = Table(
     "audit",
     metadata,
@@ -177,9 +177,7 @@ audit = Table(
     Column("act", String(40), nullable=False),
     Column("subject", Text, nullable=False),  # an opaque id or name, never an address or a text
     Column("detail", JSON, nullable=False),
-    Column(
-        "seal", String(64)
-    ),  # SHA-256 over the seal before it and this row; null: not sealed yet
+    Column("seal", String(64)),
     Index(
         "ix_audit_unsealed",
         "id",

@@ -112,7 +112,7 @@ def test_a_client_that_says_nothing_is_cut_off(client: socket.socket) -> None:
 def test_a_kept_connection_gets_a_fresh_deadline_and_no_more(client: socket.socket) -> None:
     for _ in range(3):  # longer together than one deadline
         healthy(client)
-        time.sleep(0.4 * HURRY)
+        time.sleep(0.4 * HURRY)  # it is time that is tried
     client.sendall(b"GET /heal")
     assert trickle(client, b"t") == b""
 
@@ -227,7 +227,7 @@ def test_answers_nobody_reads_are_given_up(
         client.sendall(ask * 1_000 + wrong)
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            time.sleep(0.05)
+            time.sleep(0.05)  # a reset is seen by who sends
             try:
                 client.send(b"G")
             except (ConnectionResetError, BrokenPipeError):

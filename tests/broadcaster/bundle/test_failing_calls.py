@@ -4,18 +4,17 @@ One `Bundle` publishes all through it, as in a daemon that goes on after the err
 """
 
 import errno
-import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broadcaster.bundle import Bundle, File
 from broadcaster.testing.published import look
+from broadcaster.testing.syscalls import passing
 
 CALLS = ["open", "mkdir", "fchmod", "fsync", "rename", "unlink", "stat"]
 
@@ -47,29 +46,9 @@ def failing(nth: int, error: int) -> Iterator[list[str]]:
             failed.append(name)
             raise OSError(error, os.strerror(error))
 
-    def spoiled(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            point(name)
-            return real(*args, **kwargs)
-
-        return call
-
-    class HalfWriter(io.BufferedWriter):
-        def write(self, content: Any) -> int:
-            half = len(content) // 2
-            super().write(content[:half])
-            self.flush()
-            point("write")
-            return half + super().write(content[half:])
-
-    def fdopen(descriptor: int, mode: str) -> Any:
-        raw = io.FileIO(descriptor, mode.replace("b", ""))
-        return HalfWriter(raw) if mode == "wb" else io.BufferedReader(raw)
-
     with pytest.MonkeyPatch.context() as patch:
-        for name in CALLS:
-            patch.setattr(os, name, spoiled(name, getattr(os, name)))
-        patch.setattr(os, "fdopen", fdopen)
+        for name, call in passing(CALLS, point).items():
+            patch.setattr(os, name, call)
         yield failed
 
 

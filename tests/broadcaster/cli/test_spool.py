@@ -194,7 +194,7 @@ def test_a_retraction_is_kept_while_it_is_tried(daemon: Daemon, run: Run, spool:
     trying.start()
     deadline = time.monotonic() + 20
     while not kept(spool) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.05)  # a file tells nobody that it is there
     assert [entry["body"]["kind"] for entry in kept(spool)] == ["retraction"]
     del daemon.answers[UPDATES]
     trying.join()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -31,34 +31,46 @@ def posts(far: WebhookReceiver) -> int:
     return sum(request.method == "POST" for request in far.requests)
 
 
+@pytest.fixture
+def far() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def engine(rig: MakeRig, far: WebhookReceiver) -> Rig:
+    """One channel to a far end that keeps the same time."""
+    running = rig({"hook": webhook(far)})
+    far.clock = running.clock
+    return running
+
+
 @both_ways
-def test_a_call_that_is_under_way_is_not_made_a_second_time(rig: MakeRig, by: timedelta) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        far.always(hang(), method="POST")
-        engine.say("Strömmen är borta.")
-        far.wait_for(lambda far: posts(far) == 1)
-        held_by = lease(engine)
-        jump(engine, by)
-        engine.sweep()
-        assert lease(engine) == held_by
-        assert posts(far) == 1
-        far.release()
+def test_a_call_that_is_under_way_is_not_made_a_second_time(
+    engine: Rig, far: WebhookReceiver, by: timedelta
+) -> None:
+    far.always(hang(), method="POST")
+    engine.say("Strömmen är borta.")
+    far.wait_for(lambda far: posts(far) == 1)
+    held_by = lease(engine)
+    jump(engine, by)
+    engine.sweep()
+    assert lease(engine) == held_by
+    assert posts(far) == 1
+    far.release()
 
 
-def test_a_sweep_that_began_before_the_clock_was_set_back_takes_nobodys_work(rig: MakeRig) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        far.always(hang(), method="POST")
-        engine.say("Strömmen är borta.")
-        far.wait_for(lambda far: posts(far) == 1)
-        held_by, began = lease(engine), engine.clock()
-        jump(engine, -HOUR)
-        taken = engine.store.write(partial(engine.engine._take_back, began)).result()
-        assert (taken, lease(engine)) == (0, held_by)
-        far.release()
+def test_a_sweep_that_began_before_the_clock_was_set_back_takes_nobodys_work(
+    engine: Rig, far: WebhookReceiver
+) -> None:
+    far.always(hang(), method="POST")
+    engine.say("Strömmen är borta.")
+    far.wait_for(lambda far: posts(far) == 1)
+    held_by, began = lease(engine), engine.clock()
+    jump(engine, -HOUR)
+    taken = engine.store.write(partial(engine.engine._take_back, began)).result()
+    assert (taken, lease(engine)) == (0, held_by)
+    far.release()
 
 
 @both_ways
@@ -90,32 +102,26 @@ def lease(engine: Rig) -> str | None:
     return engine.store.read(lambda c: c.scalar(select(t.delivery.c.lease_token)))
 
 
-def test_what_was_accepted_before_the_clock_was_set_back_goes_out_at_once(rig: MakeRig) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        engine.pause("hook")
-        engine.say("Strömmen är borta.")
-        jump(engine, -HOUR)
-        engine.sweep()
-        assert due_in(engine) <= 0
-        engine.resume("hook")
-        engine.accepted("hook")
+def test_what_was_accepted_before_the_clock_was_set_back_goes_out_at_once(engine: Rig) -> None:
+    engine.pause("hook")
+    engine.say("Strömmen är borta.")
+    jump(engine, -HOUR)
+    engine.sweep()
+    assert due_in(engine) <= 0
+    engine.resume("hook")
+    engine.accepted("hook")
 
 
 def test_a_word_that_was_being_written_while_the_clock_was_set_back_does_not_wait(
-    rig: MakeRig,
+    engine: Rig,
 ) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        engine.pause("hook")
-        jump(engine, -HOUR)
-        engine.clock_only(hours=1)  # the time it took before the jump
-        engine.say("Strömmen är borta.")
-        engine.clock_only(hours=-1)
-        assert due_in(engine) > 3000
-        engine.until(lambda: due_in(engine) <= 0)
+    engine.pause("hook")
+    jump(engine, -HOUR)
+    engine.clock_only(hours=1)  # the time it took before the jump
+    engine.say("Strömmen är borta.")
+    engine.clock_only(hours=-1)
+    assert due_in(engine) > 3000
+    engine.until(lambda: due_in(engine) <= 0)
 
 
 @both_ways
@@ -260,21 +266,18 @@ def test_planned_work_is_never_said_before_its_time_and_never_twice(
 
 
 def test_a_scheduled_word_waits_for_its_time_of_day_when_the_clock_is_set_back(
-    rig: MakeRig,
+    engine: Rig,
 ) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        at = engine.clock() + timedelta(minutes=30)
-        engine.say("Vi stänger av vattnet.", at=at, next=at + timedelta(hours=1))
-        engine.pass_by(minutes=29)
-        jump(engine, -HOUR)
-        engine.pass_by(minutes=30)
-        engine.sweep()
-        assert said(engine) == []
-        engine.pass_by(minutes=32)
-        engine.accepted("hook")
-        assert [released >= at for _, released, _ in said(engine)] == [True]
+    at = engine.clock() + timedelta(minutes=30)
+    engine.say("Vi stänger av vattnet.", at=at, next=at + timedelta(hours=1))
+    engine.pass_by(minutes=29)
+    jump(engine, -HOUR)
+    engine.pass_by(minutes=30)
+    engine.sweep()
+    assert said(engine) == []
+    engine.pass_by(minutes=32)
+    engine.accepted("hook")
+    assert [released >= at for _, released, _ in said(engine)] == [True]
 
 
 def test_a_node_off_for_nine_months_says_nothing_stale(rig: MakeRig) -> None:
@@ -321,16 +324,13 @@ def test_a_node_off_for_nine_months_says_nothing_stale(rig: MakeRig) -> None:
         assert "promise broken" in audited
 
 
-def test_a_clock_set_back_while_the_daemon_was_off_holds_up_nothing(rig: MakeRig) -> None:
-    with WebhookReceiver() as far:
-        engine: Rig = rig({"hook": webhook(far)})
-        far.clock = engine.clock
-        engine.pause("hook")
-        engine.say("Strömmen är borta.")
-        engine.call(engine.engine.stop())
-        engine.clock_only(hours=-1)
-        configured = engine.desk.configuration
-        set_back = engine.call(engine.engine.start(configured.adapters, configured.digest))
-        assert set_back is not None
-        assert -HOUR - timedelta(seconds=60) < set_back <= -HOUR + timedelta(seconds=60)
-        assert due_in(engine) < 5  # it was last seen a second before it ended
+def test_a_clock_set_back_while_the_daemon_was_off_holds_up_nothing(engine: Rig) -> None:
+    engine.pause("hook")
+    engine.say("Strömmen är borta.")
+    engine.call(engine.engine.stop())
+    engine.clock_only(hours=-1)
+    configured = engine.desk.configuration
+    set_back = engine.call(engine.engine.start(configured.adapters, configured.digest))
+    assert set_back is not None
+    assert -HOUR - timedelta(seconds=60) < set_back <= -HOUR + timedelta(seconds=60)
+    assert due_in(engine) < 5  # it was last seen a second before it ended

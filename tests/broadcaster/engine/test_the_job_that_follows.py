@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from broadcaster.channel import Attempt, Letter, LetterOutcome, Receipt
 from broadcaster.domain.delivery import State
-from broadcaster.engine.begun import Written
+from broadcaster.engine.under_way import Written
 from broadcaster.store import Rank, letters, tables as t
 from broadcaster.store.claiming import LEASE
 from broadcaster.store.errors import StoreUnsure

@@ -96,9 +96,8 @@ def test_several_calls_share_one_deadline(far: Counter, caller: Caller) -> None:
     for _ in range(3):
         with pytest.raises(Transient):
             caller.call("GET", far.url, deadline=deadline)
-    assert (
-        len(far.requests) <= 2
-    )  # the first of the three used it up: no other got as far as being sent
+    # The first of the three used it up: no other got as far as being sent.
+    assert len(far.requests) <= 2
 
 
 def test_an_honest_packed_answer_is_read(far: Counter, caller: Caller) -> None:

@@ -107,9 +107,8 @@ def test_an_address_that_never_answers_leaves_time_for_the_next(
     with socket.create_server(("127.0.0.1", 0)) as here, socket.socket() as full:
         full.bind(("127.0.0.2", here.getsockname()[1]))
         full.listen(0)
-        waiting = [
-            _knock(full.getsockname()) for _ in range(4)
-        ]  # its queue is full: it answers no more
+        # Its queue is full: it answers no more.
+        waiting = [_knock(full.getsockname()) for _ in range(4)]
         _resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
         connect("two.example", here.getsockname()[1], Reach(), Deadline(1)).close()
         for knock in waiting:

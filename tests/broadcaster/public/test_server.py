@@ -18,6 +18,7 @@ from statistics import median
 import pytest
 
 from broadcaster.bundle import Bundle, File, Overdue
+from broadcaster.testing.daemons import wait_until
 
 HTML = "text/html; charset=utf-8"
 Start = Callable[..., "Running"]
@@ -63,13 +64,6 @@ def read_all(client: socket.socket) -> bytes:
     return got
 
 
-def until(true: Callable[[], bool], within: float = 30.0) -> None:
-    end = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -94,7 +88,7 @@ def starting(root: Path | None = None) -> Iterator[Start]:
         command += ["--listen", f"127.0.0.1:{port}", *options]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         running.append(Running(root, port, process))
-        until(lambda: process.poll() is not None or accepts(port), 20)
+        wait_until(lambda: process.poll() is not None or accepts(port), seconds=20)
         assert process.poll() is None, process.stderr and process.stderr.read()
         return running[-1]
 
@@ -207,10 +201,10 @@ def test_a_page_turns_overdue_when_its_time_passes(start: Start, tmp_path: Path)
     server = start()
     if datetime.now(UTC) < after:
         assert b"revision 1" in server.ask("/").body
-    until(lambda: b"Beskedet" in server.ask("/").body)
+    wait_until(lambda: b"Beskedet" in server.ask("/").body)
     assert datetime.now(UTC) >= after
     publish(server.root, 2)
-    until(lambda: b"revision 2" in server.ask("/").body)
+    wait_until(lambda: b"revision 2" in server.ask("/").body)
 
 
 def shows(server: Running, n: int) -> bool:
@@ -222,7 +216,7 @@ def test_an_update_shows_within_200_ms_of_the_commit(server: Running) -> None:
     for n in range(2, 12):
         publish(server.root, n)
         begun = time.monotonic()
-        until(partial(shows, server, n))
+        wait_until(partial(shows, server, n))
         shown = time.monotonic()
         waits.append(shown - begun)
         assert shows(server, n)
@@ -454,14 +448,16 @@ def test_a_term_signal_ends_it_cleanly_and_frees_the_port(server: Running) -> No
 def test_a_hangup_replaces_the_worker_without_a_lost_answer(server: Running) -> None:
     old = server.worker()
     server.process.send_signal(signal.SIGHUP)
-    until(lambda: server.ask("/").status == 200 and not Path(f"/proc/{old}").exists(), 20)
+    wait_until(
+        lambda: server.ask("/").status == 200 and not Path(f"/proc/{old}").exists(), seconds=20
+    )
     assert server.worker() != old
     assert server.ask("/").status == 200
 
 
 def test_a_killed_main_process_leaves_no_orphan_on_the_port(server: Running) -> None:
     server.process.kill()
-    until(lambda: not accepts(server.port))
+    wait_until(lambda: not accepts(server.port))
 
 
 def test_a_second_server_on_the_port_is_refused(server: Running) -> None:

@@ -5,9 +5,7 @@ The rig's engine stands still.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,20 +17,8 @@ from broadcaster.service.commands import Refused
 from broadcaster.store import boards, incidents
 from broadcaster.testing.rig import OPERATOR, Rig
 
-HOOK = {
-    "kind": "webhook",
-    "url": "http://127.0.0.1:1/",
-    "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
-}
 NORTH, SOUTH = "norra-ekbyn", "sodra-ekbyn"
 BOTH = (NORTH, SOUTH)
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, {"hook": HOOK})
-    yield rig
-    rig.stop()
 
 
 def newest(town: Rig) -> Update:

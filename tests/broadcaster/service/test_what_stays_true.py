@@ -20,16 +20,11 @@ from broadcaster.locale.retelling import tell
 from broadcaster.service.commands import Command, Refused
 from broadcaster.service.saying import prepare
 from broadcaster.store import boards, incidents
-from broadcaster.testing.rig import OPERATOR, Rig
+from broadcaster.testing.rig import OPERATOR, UNHEARD, Rig
 from channels.feed.items import Item, Teller
 from channels.page.settings import PageSettings
 from channels.page.site import pages
 
-HOOK = {
-    "kind": "webhook",
-    "url": "http://127.0.0.1:1/",
-    "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
-}
 BOTH = ("norra-ekbyn", "sodra-ekbyn")
 TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 WORK = Planned(TOMORROW, TOMORROW + timedelta(hours=4))
@@ -37,7 +32,7 @@ WORK = Planned(TOMORROW, TOMORROW + timedelta(hours=4))
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, {"hook": HOOK, "duty": HOOK | {"audience": "staff"}})
+    rig = Rig(tmp_path, {"hook": UNHEARD, "duty": UNHEARD | {"audience": "staff"}})
     yield rig
     rig.stop()
 

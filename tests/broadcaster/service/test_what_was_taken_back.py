@@ -21,13 +21,8 @@ from broadcaster.service.notices import iso
 from broadcaster.service.previewing import preview
 from broadcaster.service.saying import prepare
 from broadcaster.store import boards, dues, incidents, tables as t
-from broadcaster.testing.rig import OPERATOR, Rig
+from broadcaster.testing.rig import OPERATOR, UNHEARD, Rig
 
-HOOK = {
-    "kind": "webhook",
-    "url": "http://127.0.0.1:1/",
-    "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
-}
 NEXT_DAY = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 WORK = Planned(NEXT_DAY, NEXT_DAY + timedelta(hours=4))
 LATER_WORK = Planned(NEXT_DAY + timedelta(hours=6), NEXT_DAY + timedelta(hours=8))
@@ -35,7 +30,7 @@ LATER_WORK = Planned(NEXT_DAY + timedelta(hours=6), NEXT_DAY + timedelta(hours=8
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, {"hook": HOOK, "staff": HOOK | {"audience": "staff"}})
+    rig = Rig(tmp_path, {"hook": UNHEARD, "staff": UNHEARD | {"audience": "staff"}})
     yield rig
     rig.stop()
 
@@ -308,10 +303,8 @@ def test_a_scheduled_word_that_took_it_over_is_not_sent_and_staff_are_told(
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        {
-            "kind": Kind.RETRACTION,
-            "number": 2,
-        },  # of which it took over nothing but what still stands
+        # Of which it took over nothing but what still stands.
+        {"kind": Kind.RETRACTION, "number": 2},
         {"kind": Kind.CORRECTION, "number": 2, "text": "Nej."},
         {"kind": Kind.UPDATE, "text": "Mer.", "cause": "Åska."},
     ],

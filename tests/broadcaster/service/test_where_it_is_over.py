@@ -6,8 +6,6 @@ The rig's engine stands still; the pages are rendered from what the board holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,20 +17,8 @@ from broadcaster.testing.rig import Rig
 from channels.page.settings import PageSettings
 from channels.page.site import pages
 
-HOOK = {
-    "kind": "webhook",
-    "url": "http://127.0.0.1:1/",
-    "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
-}
 NORTH, SOUTH = "norra-ekbyn", "sodra-ekbyn"
 BOTH = (NORTH, SOUTH)
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, {"hook": HOOK})
-    yield rig
-    rig.stop()
 
 
 def page(town: Rig, path: str = "incidents/a1/index.html") -> Any:

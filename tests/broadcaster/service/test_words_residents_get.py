@@ -20,7 +20,7 @@ from broadcaster.service.commands import Command
 from broadcaster.service.previewing import preview
 from broadcaster.service.saying import prepare
 from broadcaster.store import boards, tables as t
-from broadcaster.testing.rig import OPERATOR, Rig
+from broadcaster.testing.rig import OPERATOR, UNHEARD, Rig
 from channels.feed.items import Teller as FeedTeller
 from channels.page.settings import PageSettings
 from channels.page.site import pages
@@ -38,11 +38,7 @@ CHANNELS: dict[str, dict[str, Any]] = {
     "social": {"kind": "mastodon", "url": "http://127.0.0.1:1", "token": "token"},
     "x": {"kind": "x", "url": "http://127.0.0.1:1"} | dict.fromkeys(KEYS, "t"),
     "sms": {"kind": "sms_http", "suppliers": [KANNEL]},
-    "hook": {
-        "kind": "webhook",
-        "url": "http://127.0.0.1:1/",
-        "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
-    },
+    "hook": UNHEARD,
 }
 POSTS = ("social", "x")
 BOTH = ("norra-ekbyn", "sodra-ekbyn")

@@ -64,7 +64,7 @@ def await_port(port: int, seconds: float = 20.0) -> None:
         except OSError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.05)
+            time.sleep(0.05)  # Kannel does not tell that it listens
         else:
             return
 

@@ -403,7 +403,6 @@ def test_a_feed_reads_the_same_whatever_was_written_before() -> None:
 def test_an_entry_is_written_once_for_all_feeds_that_hold_it() -> None:
     memory = Memory()
     list(feeds(board(power_cut()), context(), memory))
-    assert (
-        len(memory.items) == 3 * 2
-    )  # updates, languages; and each feed of the area holds all three
+    # Updates, languages; and each feed of the area holds all three.
+    assert len(memory.items) == 3 * 2
     assert len(memory.forms) == 3 * 2 * len(FORMS)

@@ -100,11 +100,8 @@ def test_one_dash_makes_three_parts_and_is_named() -> None:
         ("x" * 306, 2, 0),
         ("x" * 307, 3, 152),
         ("€" * 80, 1, 0),
-        (
-            "x" * 152 + "€" * 5,
-            2,
-            143,
-        ),  # the shift of € would be the 153rd septet: it moves on whole
+        # The shift of € would be the 153rd septet: it moves on whole.
+        ("x" * 152 + "€" * 5, 2, 143),
         ("ŋ" * 70, 1, 0),
         ("ŋ" * 71, 2, 63),
         ("ŋ" * 134, 2, 0),

@@ -12,7 +12,7 @@ AGAIN = ("transient", "doubtful")  # the outcomes of a letter that is tried agai
 
 
 @dataclass(slots=True, eq=False)
-class Begun:
+class UnderWay:
     """A job of which letters are on their way."""
 
     job: Job
@@ -52,7 +52,7 @@ class Begun:
 class Block:
     """Letters that may be pulled: their watermark is durable, `known` are the addresses of those who still subscribe."""
 
-    begun: Begun
+    under_way: UnderWay
     positions: tuple[int, ...]
     known: Mapping[int, Sealed]
 
@@ -67,4 +67,4 @@ class Written:
     asked_at: float
     held: bool
     block: Block | None
-    following: Begun | None
+    following: UnderWay | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
-from broadcaster.store import Connection, channels, incidents, outcomes
+from broadcaster.store import Connection, channels, incidents, outcomes, stopping
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 COUNTS = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
@@ -77,8 +78,22 @@ def incident_answer(
         "instruction": stands.instruction if stands else "",
         "updates": [update_line(update) for update in record.updates],
         "deliveries": [delivery_answer(row, language) for row in rows],
-        "advice": list(advice(record.name, rows, states, now)),
+        "advice": list(
+            advice(record.name, [*_left_behind(connection, record, shown), *rows], states, now)
+        ),
     }
+
+
+def _left_behind(
+    connection: Connection, record: IncidentRecord, shown: UpdateRecord
+) -> Iterator[Any]:
+    """Deliveries of updates before the one shown that still stand, and of which letters are in doubt."""
+    struck = {update.said.number for update in record.updates if update.struck_by is not None}
+    for row in outcomes.in_doubt_before(connection, record.id, shown.said.number):
+        update = outcomes.update_row(connection, row.update_id)
+        needless = stopping.overtaken_by(connection, update, Shape(row.shape)) is not None
+        if row.number not in struck and not needless:
+            yield row
 
 
 def line_answer(record: IncidentRecord, now: datetime) -> dict[str, Any]:

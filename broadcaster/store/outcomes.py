@@ -43,6 +43,24 @@ def of_update(connection: Connection, update_id: int) -> Sequence[Any]:
     return connection.execute(_OF_UPDATE, {"update_id": update_id}).all()
 
 
+def in_doubt_before(connection: Connection, incident_id: int, number: int) -> Sequence[Any]:
+    """Accepted deliveries of earlier updates with letters in doubt that no other channel stands in for, oldest first."""
+    other = t.delivery.alias("other")
+    return connection.execute(
+        select(t.delivery)
+        .where(
+            t.delivery.c.incident_id == incident_id,
+            t.delivery.c.number < number,
+            t.delivery.c.state == State.ACCEPTED,
+            t.delivery.c.uncertain > 0,
+            ~exists().where(
+                other.c.incident_id == incident_id, other.c.fallback_for == t.delivery.c.id
+            ),
+        )
+        .order_by(t.delivery.c.id)
+    ).all()
+
+
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
     """Every delivery of an incident, oldest first."""
     return connection.execute(

@@ -189,6 +189,23 @@ def test_an_incident_says_how_many_letters_are_in_doubt_and_what_to_type(
     assert sentence.endswith(AGAIN)
 
 
+def test_letters_in_doubt_are_named_also_when_a_later_word_has_gone_out(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk)
+    word = {"kind": "holding", "text": "Inget nytt."}
+    assert desk.ask("POST", "/api/v1/incidents/A1/updates", word).status == 201
+    (sentence,) = advice(desk)
+    assert sentence.endswith(AGAIN)
+
+
+def test_and_not_when_that_tells_the_whole_situation(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk)
+    word = {"kind": "update", "text": "Montören är framme."}
+    assert desk.ask("POST", "/api/v1/incidents/A1/updates", word).status == 201
+    assert advice(desk) == []
+
+
 @pytest.mark.parametrize("values", [{"uncertain": 0}, {"stopped": True}, {"not_after": NOON}])
 def test_nobody_is_told_to_send_again_what_would_be_refused(
     desk: Daemonless, values: dict[str, Any]

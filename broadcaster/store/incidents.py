@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,8 +107,16 @@ def _struck_by(row: Any, updates: list[Any]) -> int | None:
         and (other.corrects == row.number or _retracts_all_before(other, row))
         and (other.audience == Audience.PUBLIC or row.audience == Audience.STAFF)
     ]
-    first = min(strikers, key=lambda other: (other.released_at, other.number), default=None)
-    return int(first.number) if first else None
+    return int(min(strikers, key=_order(strikers)).number) if strikers else None
+
+
+def _order(words: list[Any]) -> Callable[[Any], Any]:
+    """In what order words went out: clocks are set back, revisions and the numbers of what did not wait are not."""
+    if all(word.rev_n is not None for word in words):
+        return lambda word: (word.rev_epoch, word.rev_n)
+    if all(word.release_at is None for word in words):
+        return lambda word: word.number
+    return lambda word: (word.released_at, word.number)
 
 
 def _retracts_all_before(other: Any, row: Any) -> bool:

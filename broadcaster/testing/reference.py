@@ -1,73 +1,199 @@
 """What the broadcaster promises, as plain rules over lists: the reference that the state machine compares with.
 
-It shares the vocabulary of commands and kinds with the product and none of its rules: each is written a second time,
-slow and short. Where it says otherwise than the product, one of the two is wrong. What a command becomes is in
-`reference_commands`, what stands after it in `reference_standing`; here is what goes out when.
+Each rule is written a second time, slow and short; where it says otherwise than the product, one of the two is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
-from broadcaster.domain.incident import Audience, Kind
-from broadcaster.service.commands import Command, Why
-from broadcaster.testing.reference_commands import STALE, Refuses, draft, refuse_if
-from broadcaster.testing.reference_standing import GRACE, Incident, Word, overtakes
+from broadcaster.domain.incident import Audience, Kind, Severity
+from broadcaster.service.commands import Command, Refused, Why
 
-__all__ = ["Incident", "Reference", "Refuses", "Word", "overtakes"]
+BLANK = {"severity": Severity.MODERATE, "areas": (), "etr": None, "cause": "", "since": None}
+CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
+NEXT, REMIND, GRACE = timedelta(minutes=45), timedelta(minutes=10), timedelta(minutes=5)
+TYPED_TWICE, STALE, DAY = timedelta(minutes=10), timedelta(hours=2), timedelta(hours=12)
 
 
-class Reference:
-    """All incidents, and the clock's own acts."""
+def _refuse_if(wrong: object, why: Why = Why.CONFLICT) -> None:
+    if wrong:
+        raise Refused("The rules refuse it.", why)
 
-    def __init__(self) -> None:
-        self.incidents: dict[str, Incident] = {}
 
-    def say(self, command: Command, now: datetime) -> tuple[Incident, Word]:
-        """Accept a command, and let it go unless it has to wait. Raises Refuses."""
-        refuse_if(command.incident and command.incident not in self.incidents, Why.NOT_FOUND)
-        name = command.incident or f"A{len(self.incidents) + 1}"
-        incident = self.incidents.get(name) or Incident(name)
-        word = draft(incident, command, now)
-        self.incidents[name] = incident
-        incident.words.append(word)
-        if not command.at:
-            incident.release(word, now)
-        return incident, word
+@dataclass(eq=False)
+class Word:
+    """One thing said: what stood `before`, all `facts` it tells, and which of them were `taken` from whom."""
+
+    number: int
+    kind: Kind
+    audience: Audience
+    at: datetime
+    not_after: datetime
+    corrects: Word | None
+    whole: bool = False
+    tells_an_end: bool = False
+    before: Word | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    taken: dict[str, Word] = field(default_factory=dict)
+    ended: tuple[str, ...] = ()
+    promise: datetime | None = None
+    state: Literal["waits", "out", "cancelled"] = "waits"
+    struck_by: Word | None = None
+
+    def is_gone(self) -> bool:
+        """Retracted, or corrected by a word that is gone: as if it had never been said."""
+        by = self.struck_by
+        return by is not None and (by.kind is Kind.RETRACTION or by.is_gone())
+
+    def givers(self) -> dict[str, Word]:
+        """Who gave each fact that holds by this word."""
+        before = self.before.givers() if self.before else {}
+        own = {name: self for name in BLANK if name not in self.taken}
+        return before if self.is_gone() else before | own
+
+    def holds(self) -> dict[str, Any]:
+        """The facts that hold; without severity and areas it would be another incident."""
+        own = {name: self.facts[name] for name in ("severity", "areas")}
+        return BLANK | own | {name: by.facts[name] for name, by in self.givers().items()}
+
+    def overtakes(self, old: Word) -> bool:
+        """Whether it tells the whole situation, of all that `old` was about, to the same readers."""
+        situation = self.kind not in CORRECTING and old.kind not in CORRECTING
+        news = self.kind is not Kind.HOLDING or old.kind is Kind.HOLDING
+        grave = self.facts["severity"].at_least(old.facts["severity"]) or self.kind is Kind.RESTORED
+        left = {*old.facts["areas"], *old.ended} - {*self.facts["areas"], *self.ended}
+        return situation and news and grave and not left and self.audience is old.audience
+
+
+class Incident:
+    """The words of one incident by number, those that went out in that order, and at what time which word is looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.closed = name, False
+        self.words, self.out, self.due = list[Word](), list[Word](), list[tuple[datetime, int]]()
+
+    def heard(self, audience: Audience) -> list[Word]:
+        """What an audience was told; staff hear what the public hears, too."""
+        return [w for w in self.out if audience is Audience.STAFF or w.audience is audience]
+
+    def newest(self, audience: Audience = Audience.STAFF) -> Word | None:
+        """The last word that stands."""
+        stand = [w for w in self.heard(audience) if w.kind is not Kind.RETRACTION]
+        return next((w for w in reversed(stand) if not w.struck_by), None)
+
+    def say(self, command: Command, now: datetime) -> None:
+        """What a command becomes; it goes out unless it has to wait. Raises Refused."""
+        kind, at, count = command.kind, command.at or now, len(self.words)
+        _refuse_if(kind is not Kind.RETRACTION and command.expected not in (None, count), Why.STALE)
+        target = self._target(command, now) if kind in CORRECTING else None
+        staff_only = {w.audience for w in self.words} == {Audience.STAFF}
+        usual = Audience.STAFF if staff_only else Audience.PUBLIC
+        audience = target.audience if target else command.audience or usual
+        word = Word(count + 1, kind, audience, at, at + DAY, target)
+        if target and kind is Kind.RETRACTION:
+            target.struck_by = word  # it is written as if its target had never been said
+        base = word.before = None if command.whole else self.newest(audience)
+        word.whole = kind is Kind.RETRACTION and not base
+        word.tells_an_end = target.tells_an_end if target else kind is Kind.RESTORED
+        held: dict[str, Any] = base.holds() if base else dict(BLANK)
+        if kind is Kind.UPDATE and not held["areas"]:  # it has begun again
+            held |= {"etr": None, "cause": "", "since": at}
+        areas, word.ended = self._areas(command, word, held["areas"])
+        said = {"severity": command.severity, "etr": command.etr, "cause": command.cause}
+        facts = held | {n: v for n, v in said.items() if v is not None} | {"areas": areas}
+        word.facts = facts | ({"etr": None} if command.drop_etr else {})
+        givers = base.givers() if base else {}
+        word.taken = {n: by for n, by in givers.items() if by.facts[n] == word.facts[n]}
+        word.promise = by = self._promise(command, word)
+        word.not_after = min(command.until or (by + STALE if by else at + DAY), at + DAY)
+        self.words.append(word)
+        if command.at:
+            self.due.append((at, word.number))
+        else:
+            self.release(word)
+
+    def _target(self, command: Command, now: datetime) -> Word | None:
+        """Which word a correction or retraction is about; None for the whole incident."""
+        number = command.number or 0
+        _refuse_if(number > len(self.words), Why.NOT_FOUND)
+        old = self.words[number - 1] if number else self.newest()
+        _refuse_if(not old or old.state != "out" or old.kind is Kind.RETRACTION or old.struck_by)
+        last = [w for w in self.out if w.kind is not Kind.HOLDING][-1]
+        twice = command.kind is last.kind is Kind.RETRACTION and now - last.at < TYPED_TWICE
+        _refuse_if(twice and not number and not command.whole)
+        return None if command.whole else old
+
+    def _areas(self, command: Command, word: Word, here: tuple[str, ...]) -> Any:
+        """Where it is after the word, and where it ceases to be by it."""
+        kind, named, target = word.kind, command.area, word.corrects
+        if kind is Kind.RETRACTION:
+            about = self.words if word.whole or not target else [target]
+            wrong = dict.fromkeys(area for each in about for area in each.facts["areas"])
+            return here, tuple(area for area in wrong if area not in here)
+        over = word.before if not here else None  # the word by which it is over everywhere
+        leaves = (named or here) if kind is Kind.RESTORED else command.without_area
+        _refuse_if(set(leaves) - set(here) or (kind is Kind.RESTORED and not leaves))
+        joins = named or (over.ended if over and kind is Kind.UPDATE else ())
+        areas = tuple(dict.fromkeys(a for a in (*here, *joins) if a not in leaves))
+        may_be_none = kind is Kind.RESTORED or (over and kind is Kind.CORRECTION)
+        lost = leaves or (over and kind is Kind.HOLDING) or (self.words and not self.newest())
+        _refuse_if(not areas and not may_be_none, Why.CONFLICT if lost else Why.INVALID)
+        ends = target.ended if target and target.tells_an_end else ()
+        ends = (*leaves, *ends) if not over else () if areas else (*ends, *over.ended)
+        return areas, tuple(dict.fromkeys(a for a in ends if a not in areas))
+
+    def _promise(self, command: Command, word: Word) -> datetime | None:
+        """As written, else as it was (of a retraction or a partial end), else in 45 minutes; never past the estimate."""
+        at, etr, since = word.at, word.facts["etr"], word.facts["since"] or word.at
+        _refuse_if(any(t and t <= at for t in (command.next, command.until)), Why.INVALID)
+        _refuse_if(command.etr and command.etr <= max(at, since), Why.INVALID)
+        _refuse_if(command.next and etr and at < etr < command.next, Why.INVALID)
+        by = min(at + NEXT, etr) if etr and etr > at else at + NEXT
+        told = [w.promise for w in self.heard(word.audience) if w is not word.corrects]
+        if word.kind in (Kind.RETRACTION, Kind.RESTORED) and told and told[-1] and told[-1] > at:
+            by = told[-1]
+        return (command.next or by) if word.facts["areas"] else None
+
+    def release(self, word: Word) -> None:
+        """It goes out: what it corrects is struck, and what waits to be said of what is over never is."""
+        public = word.audience is Audience.PUBLIC
+        for old in self.out:
+            hit = word.whole or old is word.corrects
+            if hit and not old.struck_by and (public or old.audience is Audience.STAFF):
+                old.struck_by = word
+        self.out.append(word)
+        word.state = "out"
+        ends = word.kind in (Kind.RESTORED, Kind.RETRACTION) and not word.facts["areas"]
+        if public or not self.heard(Audience.PUBLIC):
+            self.closed = ends or (self.closed and not word.facts["areas"])
+        for held in self.words[: word.number - 1]:
+            if held.state == "waits" and ends and (public or word.whole):
+                held.state = "cancelled"
+        if by := word.promise:
+            self.due += [(at, word.number) for at in (by - REMIND, by, by + GRACE)]
+
+    def cancel(self, word: Word) -> None:
+        word.state = "cancelled"
+        self.closed = self.closed or all(w.state == "cancelled" for w in self.words)
 
     def tick(self, now: datetime) -> None:
-        """Do what is due: held words go out or are cancelled, and who was promised a word gets the honest one."""
-        while True:
-            due = sorted(self._due(now), key=lambda each: each[0])
-            if not due:
-                return
-            for _, incident, what in due:
-                self._act(incident, what, now)
+        """Do what is due: held words go out or are cancelled; for a promise that was broken not long ago, the honest word."""
+        while due := sorted(each for each in self.due if each[0] <= now):
+            self.due = [each for each in self.due if each[0] > now]
+            for word in (self.words[number - 1] for _, number in due):
+                last = self.heard(Audience.PUBLIC)[-1:]
+                if word.state == "waits":
+                    late = word.not_after <= now or self._is_outdated(word)
+                    (self.cancel if late else self.release)(word)
+                elif word in last and (by := word.promise) and by + GRACE <= now < by + STALE:
+                    self.say(Command(kind=Kind.HOLDING), now)
 
-    def _due(self, now: datetime) -> Iterator[tuple[datetime, Incident, Word | str]]:
-        for incident in self.incidents.values():
-            for word in incident.words:
-                if word.waits and word.release_at and word.release_at <= now:
-                    yield word.release_at, incident, word
-            reached = [(at, what) for at, what in incident.due if at <= now]
-            if reached:
-                incident.due = [each for each in incident.due if each not in reached]
-                yield reached[0][0], incident, reached[-1][1]
-
-    def _act(self, incident: Incident, what: Word | str, now: datetime) -> None:
-        if isinstance(what, Word):
-            late = what.not_after <= now
-            if what.waits and (late or incident.is_outdated(what)):
-                incident.cancel(what)
-            elif what.waits:
-                incident.release(what, now)
-            return
-        newest = incident.newest(Audience.PUBLIC)
-        promise = incident.promise(Audience.PUBLIC) if newest and not incident.closed else None
-        # Whoever was away for hours knows nothing of how it stands.
-        if what == "grace" and promise and promise + GRACE <= now < promise + STALE:
-            try:
-                self.say(Command(kind=Kind.HOLDING, incident=incident.name), now)
-            except Refuses:
-                return
+    def _is_outdated(self, held: Word) -> bool:
+        """Whether a word that waited says what was corrected or retracted since, or puts right what was."""
+        newest = self.newest(held.audience)
+        stands = newest.holds() if newest else {}
+        struck = [held.facts[n] != stands.get(n) for n, by in held.taken.items() if by.struck_by]
+        return any(struck) or bool(held.corrects and held.corrects.struck_by)

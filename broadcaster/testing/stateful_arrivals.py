@@ -27,7 +27,7 @@ def everything_comes_in_order(play: Play) -> None:
         for call in play.calls()
         if call.what in TEXTS and call.effect and not call.label.startswith("S")
     ]
-    out = [(incident, word) for incident, word in play.words() if word.out_at]
+    out = [(incident, word) for incident, word in play.words() if word.state == "out"]
     by_number = _wrong(came, [_told(i, word, word.number) for i, word in out])
     by_time = _wrong(came, [_told(i, word, 1 + i.out.index(word)) for i, word in out])
     for problem in by_number:
@@ -55,7 +55,7 @@ def _may_be_late(play: Play, label: str) -> bool:
 
 def nothing_leaves_after_its_time(play: Play) -> None:
     """I5."""
-    for incident in play.model.incidents.values():
+    for incident in play.incidents.values():
         for row in play.rows[incident.name]:
             label, until = (
                 f"{incident.name}-{row['update']}",
@@ -111,7 +111,7 @@ def nothing_is_posted_after_it_was_taken_back(play: Play) -> None:
     for incident, word in play.words():
         if word.struck_by is None:
             continue
-        label, by = f"{incident.name}-{word.number}", incident.words[word.struck_by - 1]
+        label, by = f"{incident.name}-{word.number}", word.struck_by
         struck_at = play.known.struck[label]
         late = [
             c
@@ -130,7 +130,7 @@ def what_was_taken_back_stands_nowhere(play: Play) -> None:
     for incident, word in play.words():
         if word.struck_by is None or not play.known.is_clear("social"):
             continue
-        label, by = f"{incident.name}-{word.number}", incident.words[word.struck_by - 1]
+        label, by = f"{incident.name}-{word.number}", word.struck_by
         states = {
             row["update"]: row["state"]
             for row in play.rows[incident.name]
@@ -140,13 +140,13 @@ def what_was_taken_back_stands_nowhere(play: Play) -> None:
             continue
         for post in play.bench.far["social"].posts.values():
             if post.label == label:
-                assert not incident.gone(word), f"{label} stands though it was retracted"
+                assert not word.is_gone(), f"{label} stands though it was retracted"
                 assert post.reads.startswith(Variant.AMENDED), f"{label} reads {post.reads}"
 
 
 def letters_go_to_those_they_are_for(play: Play) -> None:
     """Readers of the areas, and of a correction all who had the wrong text, or may have."""
-    for incident in play.model.incidents.values():
+    for incident in play.incidents.values():
         rows = {r["update"]: r for r in play.rows[incident.name] if r["channel"] == "sms"}
         for word in incident.words:
             label = f"{incident.name}-{word.number}"
@@ -189,12 +189,12 @@ def _in(areas: tuple[str, ...]) -> set[str]:
 
 def _had(play: Play, incident: Incident, word: Word) -> tuple[set[str], set[str]]:
     """Who had what a word puts right, and who may have had it."""
-    numbers = list(range(1, word.number)) if word.whole else []
+    wrong = incident.words[: word.number - 1] if word.whole else []
     before = None if word.whole else word.corrects
     while before:
-        numbers.append(before)
-        before = incident.words[before - 1].corrects
-    labels = {f"{incident.name}-{number}" for number in numbers}
+        wrong.append(before)
+        before = before.corrects
+    labels = {f"{incident.name}-{each.number}" for each in wrong}
     letters = [c for c in play.calls("sms") if c.label in labels]
     heard = (Outcome.ACCEPTED, Outcome.UNCERTAIN)
     last = {c.to: c for c in letters}

@@ -17,7 +17,7 @@ from broadcaster.testing.stateful_play import Check, Play
 # ------------------------------------------------------------------------------------------- what a client is told
 def the_record_reads_as_it_was_said(play: Play) -> None:
     """Each word, and what stands, is told as the reference has it."""
-    for incident in play.model.incidents.values():
+    for incident in play.incidents.values():
         if play.spoken_of not in ("", incident.name):
             continue  # the others are looked at when time passes, and at the end
         told = status.show(play.bench.desk, EVA, incident.name, "en")
@@ -30,10 +30,10 @@ def the_record_reads_as_it_was_said(play: Play) -> None:
                 "audience": word.audience,
                 "areas": list(word.facts["areas"]),
                 "ended": list(word.ended),
-                "corrects": word.corrects,
-                "struck_by": word.struck_by,
-                "held": "scheduled" if word.waits else "",
-                "cancelled": word.cancelled,
+                "corrects": _number(word.corrects),
+                "struck_by": _number(word.struck_by),
+                "held": "scheduled" if word.state == "waits" else "",
+                "cancelled": word.state == "cancelled",
                 "etr": word.facts["etr"] if word.facts["areas"] else None,
                 "promise": word.promise,
             }
@@ -43,6 +43,10 @@ def the_record_reads_as_it_was_said(play: Play) -> None:
             }
             assert shown == said, f"{incident.name}-{word.number}"
         _what_stands(play, incident, told)
+
+
+def _number(word: Word | None) -> int | None:
+    return word.number if word else None
 
 
 def _read(written: str | None) -> datetime | None:
@@ -55,8 +59,7 @@ def _what_stands(play: Play, incident: Incident, told: dict[str, Any]) -> None:
     newest = incident.newest(audience)
     if newest is None or incident.closed:
         return
-    facts = incident.facts(newest)
-    promise = incident.promise(audience)
+    facts, promise = newest.holds(), incident.heard(audience)[-1].promise
     assert told["areas"] == list(facts["areas"])
     assert told["severity"] == facts["severity"]
     assert told["cause"] == facts["cause"]
@@ -68,7 +71,7 @@ def _what_stands(play: Play, incident: Incident, told: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------------ deliveries
 def every_delivery_is_where_it_may_be(play: Play) -> None:
     """Each delivery is there once, in a state that what happened allows; where nothing happened, accepted."""
-    for incident in play.model.incidents.values():
+    for incident in play.incidents.values():
         carried: dict[int, list[str]] = {}
         for row in play.rows[incident.name]:
             word = incident.words[row["update"] - 1]
@@ -88,9 +91,9 @@ def _carriers(incident: Incident, word: Word, found: list[str]) -> None:
 
 
 def _allowed(play: Play, incident: Incident, word: Word, row: dict[str, Any]) -> set[State]:
-    if word.cancelled:
+    if word.state == "cancelled":
         return {State.WITHDRAWN}
-    if word.waits:
+    if word.state == "waits":
         return {State.WAITING}
     allowed = set(OUT) | _unfinished(play, incident, word, row) | _ended(play, incident, word, row)
     never = {State.SENDING, State.UNCERTAIN, State.SUPERSEDED, State.FAILED}
@@ -118,16 +121,21 @@ def _ended(play: Play, incident: Incident, word: Word, row: dict[str, Any]) -> s
     calls = [c for c in play.calls(channel) if c.label == label]
     reasons = {
         State.EXPIRED: _is_past(play, row),
-        State.SUPERSEDED: word.needless or word.struck_by,
+        State.SUPERSEDED: word.struck_by or _is_needless(incident, word),
         State.WITHDRAWN: word.struck_by or (channel, label) in play.known.dropped,
         State.FAILED: any(c.answered is Outcome.PERMANENT for c in calls),
     }
     return {state for state, reason in reasons.items() if reason}
 
 
+def _is_needless(incident: Incident, word: Word) -> bool:
+    later = incident.out[incident.out.index(word) + 1 :]
+    return any(each.overtakes(word) for each in later)
+
+
 def accepted_is_what_the_far_end_took(play: Play) -> None:
     """What is called accepted is at the far end, and letters are counted as the far end counts them."""
-    for incident in play.model.incidents.values():
+    for incident in play.incidents.values():
         for row in play.rows[incident.name]:
             label = f"{incident.name}-{row['update']}"
             took = [c for c in play.calls(row["channel"]) if c.label == label and c.effect]
@@ -146,23 +154,23 @@ def the_board_shows_what_stands(play: Play) -> None:
     if not play.known.is_clear("board"):
         return
     shown = play.bench.far["board"].shown
-    public = {i.name: i for i in play.model.incidents.values() if i.public}
+    public = {i.name: i for i in play.incidents.values() if i.heard(Audience.PUBLIC)}
     assert set(shown) == set(public)
     for name, incident in public.items():
         board = shown[name]
-        newest = incident.newest(Audience.PUBLIC)
-        assert [u.number for u in board.updates] == [w.number for w in reversed(incident.public)]
-        for told in board.updates:
-            word = incident.words[told.number - 1]
-            struck = told.struck.by if told.struck else None
-            assert struck == word.struck_by, f"{name}-{word.number} on the board"
+        newest, told = incident.newest(Audience.PUBLIC), incident.heard(Audience.PUBLIC)
+        assert [u.number for u in board.updates] == [w.number for w in reversed(told)]
+        for line in board.updates:
+            word = incident.words[line.number - 1]
+            struck = line.struck.by if line.struck else None
+            assert struck == _number(word.struck_by), f"{name}-{word.number} on the board"
         assert (not board.is_open) == incident.closed
         assert board.retracted == (newest is None)
         if newest is not None and not incident.closed:
-            facts = incident.facts(newest)
+            facts = newest.holds()
             assert board.areas == facts["areas"]
             assert board.etr == (facts["etr"] if facts["areas"] else None)
-            assert board.promise == incident.promise(Audience.PUBLIC)
+            assert board.promise == told[-1].promise
             assert board.severity == facts["severity"]
 
 
@@ -177,6 +185,6 @@ CHECKS: tuple[Check, ...] = (
 
 def check(play: Play) -> None:
     """All of them, once."""
-    play.rows = {name: play.deliveries(name) for name in play.model.incidents}
+    play.rows = {name: play.deliveries(name) for name in play.incidents}
     for holds in CHECKS:
         holds(play)

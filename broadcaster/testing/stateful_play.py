@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Outcome, State
@@ -14,7 +15,7 @@ from broadcaster.service.commands import Command, Refused, Why
 from broadcaster.service.once_only import say_once
 from broadcaster.store import StoreError
 from broadcaster.store.intents import Once
-from broadcaster.testing.reference import Incident, Reference, Refuses, Word, overtakes
+from broadcaster.testing.reference import Incident, Word
 from broadcaster.testing.stateful import EVA, Bench
 from broadcaster.testing.stateful_far_ends import Call, Turn
 
@@ -54,7 +55,8 @@ class Play:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.model = Reference()
+        self.incidents: dict[str, Incident] = {}
+        """The reference."""
         self.known = Known()
         self.texts = 0
         self._settled_at = 0
@@ -80,12 +82,7 @@ class Play:
         answer = self._ask(replace(command, once=once))
         # Where an answer was lost, the word was accepted before the crash.
         at = self.now if isinstance(answer, Why) else datetime.fromisoformat(answer["accepted_at"])
-        expected: tuple[Incident, Word] | Why
-        try:
-            expected = self.model.say(command, at)
-        except Refuses as refuses:
-            expected = refuses.why
-        self._compare(command, expected, answer)
+        self._compare(command, self._expect(command, at), answer)
         self.spoken_of = command.incident or ""
         self._note_struck()
         if settle:
@@ -102,6 +99,16 @@ class Play:
                 if not self.bench.store.dead:
                     raise
                 self.crash()
+
+    def _expect(self, command: Command, at: datetime) -> tuple[Incident, Word] | Why:
+        name = command.incident or f"A{len(self.incidents) + 1}"
+        incident = self.incidents.get(name) or Incident(name)
+        try:
+            incident.say(command, at)
+        except Refused as refused:
+            return refused.why
+        self.incidents[name] = incident
+        return incident, incident.words[-1]
 
     @staticmethod
     def _compare(
@@ -122,14 +129,13 @@ class Play:
         wrong = (
             word.struck_by
             or any(
-                overtakes(later, word) and not (letters and later.kind is Kind.HOLDING)
+                later.overtakes(word) and not (letters and later.kind is Kind.HOLDING)
                 for later in newer
             )
             or not self._left_over(row)
         )
-        refused = self._refuses(lambda: resending.resend(self.bench.desk, EVA, row["id"]))
-        assert refused == bool(wrong), f"sending again is refused: {refused}, of {row}"
-        if not refused:
+        self._do(lambda: resending.resend(self.bench.desk, EVA, row["id"]), bool(wrong), f"{row}")
+        if not wrong:
             key = (row["channel"], f"{incident.name}-{word.number}")
             self.known.resent[key] = self.known.resent.get(key, 0) + 1
         self.settle()
@@ -141,46 +147,57 @@ class Play:
             return some and datetime.fromisoformat(row["not_after"]) > self.now
         return row["state"] in (State.FAILED, State.UNCERTAIN, State.BOUNCED)
 
-    @staticmethod
-    def _refuses(act: Callable[[], object]) -> bool:
-        try:
-            act()
-        except Refused:
-            return True
-        return False
+    def _do(self, act: Callable[[], object], wrong: bool = False, what: str = "") -> None:
+        """Ask for something until there is an answer; it is refused where it is wrong, and where it is done already."""
+        died = refused = False
+        while True:
+            try:
+                act()
+            except Refused:
+                refused = True
+            except StoreError:
+                if not self.bench.store.dead:
+                    raise
+                self.crash()
+                died = True
+                continue
+            assert refused == wrong or (died and refused), f"refused: {refused}, of {what}"
+            return
 
     def cancel(self, incident: Incident, number: int) -> None:
         """Take back what waits for its time."""
-        waits = 1 <= number <= len(incident.words) and incident.words[number - 1].waits
+        held = [word for word in incident.words if word.state == "waits"]
+        named = next((word for word in held if word.number == number), None)
         name = f"{incident.name}-{number}"
-        refused = self._refuses(lambda: scheduling.cancel(self.bench.desk, EVA, name))
-        assert refused != waits, f"cancelling is refused: {refused}, of {name}"
-        if waits:
-            incident.cancel(incident.words[number - 1])
+        self._do(lambda: scheduling.cancel(self.bench.desk, EVA, name), named is None, name)
+        if named:
+            incident.cancel(named)
         self.settle()
 
     def pause(self, channel: str) -> None:
         """Let everything of a channel wait."""
-        channel_acts.pause(self.bench.desk, EVA, channel)
+        self._do(lambda: channel_acts.pause(self.bench.desk, EVA, channel))
         self.known.closed.add(channel)
         self.settle()
 
     def resume(self, channel: str) -> None:
         """Let a paused or parked channel go on."""
-        channel_acts.resume(self.bench.desk, EVA, channel)
+        self._do(lambda: channel_acts.resume(self.bench.desk, EVA, channel))
         self.known.closed.discard(channel)
         # What waited may be more than one call of trouble away from being through.
         self.settle()
 
     def drop(self, channel: str) -> None:
         """Give up what waits on a channel."""
-        for name in self.model.incidents:
+        for name in self.incidents:
             for row in self.deliveries(name):
-                word = self.model.incidents[name].words[row["update"] - 1]
-                open_still = row["state"] in (State.WAITING, State.SENDING) and not word.waits
+                word = self.incidents[name].words[row["update"] - 1]
+                open_still = (
+                    row["state"] in (State.WAITING, State.SENDING) and word.state != "waits"
+                )
                 if row["channel"] == channel and open_still:
                     self.known.dropped.add((channel, f"{name}-{word.number}"))
-        channel_acts.drop(self.bench.desk, EVA, channel)
+        self._do(lambda: channel_acts.drop(self.bench.desk, EVA, channel))
         self.settle()
 
     # ------------------------------------------------------------------------------------------- far ends, time, death
@@ -215,6 +232,10 @@ class Play:
         turn = Turn(outcome, meanwhile=die)
         self.bench.far[channel].turns.append(turn)
 
+    def _tick(self) -> None:
+        for incident in self.incidents.values():
+            incident.tick(self.now)
+
     def _note_struck(self) -> None:
         for incident, word in self.words():
             if word.struck_by:
@@ -227,7 +248,7 @@ class Play:
         self.bench.store.live_on()  # what is due is claimed for half a minute: then nobody could say when it is done
         self.bench.pass_by(seconds)
         self.known.latest = max(self.known.latest or self.now, self.now)
-        self.model.tick(self.now)
+        self._tick()
         self._note_struck()
         self.settle()
 
@@ -237,7 +258,7 @@ class Play:
             call.place for call in self.calls() if call.place > self._settled_at
         }
         self.spoken_of = ""
-        for name in self.model.incidents:
+        for name in self.incidents:
             self.known.interrupted |= {
                 (row["channel"], f"{name}-{row['update']}")
                 for row in self.deliveries(name)
@@ -246,14 +267,14 @@ class Play:
         self.bench.pass_by(RESTART)
         self.bench.reopen()
         self.bench.pass_by(RESTART)
-        self.model.tick(self.now)
+        self._tick()
 
     def mend(self) -> None:
         """Everything is well again, and stays so for long enough that nothing has a reason to wait."""
         for far in self.bench.far.values():
             far.turns.clear()
         for channel in sorted(self.known.closed):
-            channel_acts.resume(self.bench.desk, EVA, channel)
+            self._do(partial(channel_acts.resume, self.bench.desk, EVA, channel))
         self.known.closed.clear()
         for seconds in MEND:
             self.pass_by(seconds)
@@ -292,7 +313,7 @@ class Play:
 
     def words(self) -> list[tuple[Incident, Word]]:
         """Every word with its incident."""
-        return [(i, word) for i in self.model.incidents.values() for word in i.words]
+        return [(i, word) for i in self.incidents.values() for word in i.words]
 
     def in_doubt(self, channel: str, label: str) -> list[Call]:
         """The calls about a word of which the caller could not know whether they did it."""

@@ -56,6 +56,19 @@ def test_the_newest_word_stands_until_it_is_taken_back(store: Store) -> None:
     assert load(store, first).numbered(9) is None
 
 
+@pytest.mark.parametrize("audience", list(Audience))
+def test_what_first_took_a_word_back_is_named_also_after_the_clock_was_set_back(
+    store: Store, audience: Audience
+) -> None:
+    first = tell(store, audience=audience)
+    second = tell(store, after=first, kind=Kind.CORRECTION, corrects=1, audience=audience)
+    earlier = NOON - timedelta(minutes=10)
+    all_of_it = {"kind": Kind.RETRACTION, "audience": audience, "areas": ()}
+    tell(store, after=second, now=earlier, rest={"corrects_all": True}, **all_of_it)
+    words = load(store, first)
+    assert [word.struck_by for word in words.updates] == [2, 3, None]
+
+
 def test_an_incident_that_is_not_there_is_none(store: Store) -> None:
     assert store.read(partial(incidents.load, incident_id=7)) is None
     assert store.read(incidents.staff_log) is None

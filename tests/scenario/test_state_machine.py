@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from broadcaster.domain.plan import Reach
 from broadcaster.service import drafting, follow_up, saying
 from broadcaster.service.commands import Command
 from broadcaster.store import claiming, deliveries, expanding, releasing, stopping, tables
+from broadcaster.testing import reference
 from broadcaster.testing.peers import PostgresServer
 from broadcaster.testing.reference import Incident
 from broadcaster.testing.stateful import Bench, bench, fill_with_clockwork, postgresql_bench
@@ -94,7 +96,7 @@ class Operators(RuleBasedStateMachine):
         type(self).taken += 1
 
     def incident(self, place: int) -> Incident:
-        every = list(self.play.model.incidents.values())
+        every = list(self.play.incidents.values())
         return every[place % len(every)]
 
     def later(self, minutes: int | None) -> datetime | None:
@@ -105,14 +107,14 @@ class Operators(RuleBasedStateMachine):
         self.check()
 
     def any_said(self) -> bool:
-        return bool(self.play.model.incidents)
+        return bool(self.play.incidents)
 
     # ---------------------------------------------------------------------------------------------------- operators
     @initialize(areas=some_areas, severity=severities)
     def begin(self, areas: tuple[str, ...], severity: Severity | None) -> None:
         self.report(areas=areas, severity=severity, until=None, at=None, audience=None)
 
-    @precondition(lambda self: len(self.play.model.incidents) < MOST_INCIDENTS)
+    @precondition(lambda self: len(self.play.incidents) < MOST_INCIDENTS)
     @rule(
         areas=some_areas,
         severity=severities,
@@ -395,6 +397,23 @@ def speaks_without_having_read(play: Play) -> None:
     play.say(Command(kind=Kind.UPDATE, incident="A1", expected=1))
 
 
+def speaks_twice_while_away(play: Play) -> None:
+    play.say(Command(kind=Kind.REPORT, area=("norra",)))
+    for minutes in (20, 40):
+        at = play.now + timedelta(minutes=minutes)
+        play.say(Command(kind=Kind.UPDATE, incident="A1", at=at))
+    play.pass_by(11_000)
+
+
+def speaks_when_it_promised_to(play: Play) -> None:
+    play.say(Command(kind=Kind.REPORT, area=("norra",)))
+    at = play.now + timedelta(minutes=20)
+    play.say(Command(kind=Kind.UPDATE, incident="A1", next=at))
+    play.say(Command(kind=Kind.UPDATE, incident="A1", at=at))
+    play.pass_by(800)
+    play.pass_by(2_800)
+
+
 def forgets(module: Any, name: str, instead: Any) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda broken: broken.setattr(module, name, instead)
 
@@ -446,3 +465,24 @@ def test_a_product_that_breaks_a_rule_is_seen(
     broken(monkeypatch)
     with pytest.raises(AssertionError):
         played(scene)
+
+
+@pytest.mark.parametrize(
+    ("scene", "order"),
+    [(speaks_twice_while_away, [1, 2, 3, 4]), (speaks_when_it_promised_to, [1, 2, 4, 3])],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_what_was_due_while_nobody_looked_is_done_in_its_order(
+    scene: Callable[[Play], None], order: list[int]
+) -> None:
+    """The word with the highest number is the honest one that nobody wrote, of a promise that was broken."""
+    with bench() as made:
+        play = Play(made)
+        scene(play)
+        check(play)
+        assert [word.number for word in play.incidents["A1"].out] == order
+
+
+def test_the_reference_stays_short_enough_to_be_read_at_once() -> None:
+    lines = Path(reference.__file__).read_text("utf-8").splitlines()
+    assert len(lines) < 200

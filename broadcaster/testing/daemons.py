@@ -205,10 +205,11 @@ def token(store: Store) -> str:
 class Client:
     """Says orders over the API, each until it is answered, under one idempotency key.
 
-    `told` is what it was answered, oldest first; `carried` by which channels each label goes out.
+    `told` is what it was answered, oldest first; `carried` by which channels each label goes out; `secret` its token.
     """
 
     def __init__(self, listen: str, secret: str) -> None:
+        self.secret = secret
         self.root, self._headers = f"http://{listen}", {"Authorization": f"Bearer {secret}"}
         self.told: list[Told] = []
         self.carried: dict[str, set[str]] = {}

@@ -125,6 +125,17 @@ class Scene:
         shown = requests.get(f"{self.client.root}/readyz", timeout=20).json()
         return {row["what"] for row in shown["degraded"]}
 
+    def seen(self, what: str, seconds: float = 60.0) -> float:
+        """Wait until something degraded is in health, metric and log; seconds that it took. Raises TimeoutError."""
+        began = time.monotonic()
+        wait_until(lambda: what in self.degraded(), self.tail, seconds)
+        metrics = requests.get(f"{self.client.root}/metrics", timeout=20).text
+        assert f'broadcaster_degraded{{what="{what}"' in metrics
+        if self.log.is_file():
+            logged = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+            assert what in [line.get("what") for line in logged if line["event"] == "degraded"]
+        return time.monotonic() - began
+
     def settled(self) -> bool:
         """Whether nothing is left to do."""
         return all(row["state"] in OVER for row in self._deliveries())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from broadcaster.channel import Attempt, Message, Receipt
@@ -9,7 +10,7 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.service.notifying import tell_staff
 from broadcaster.testing.peers import free_port
-from broadcaster.testing.rig import Rig, mastodon, webhook
+from broadcaster.testing.rig import PATIENCE, Rig, mastodon, webhook
 from broadcaster.testing.servers import MastodonServer, WebhookReceiver, hang, unavailable
 from channels.webhook import WebhookAdapter
 
@@ -54,6 +55,31 @@ def test_a_channel_that_is_down_silences_no_other(rig: MakeRig) -> None:
             engine.accepted("social")
             engine.stop()
     assert len(down.texts("status")) == 1
+
+
+class Lingering(WebhookAdapter):
+    """An adapter that does not come to its end: what it looks up, for instance, is not answered."""
+
+    begun, let_go = threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        self.begun.set()
+        self.let_go.wait()
+
+
+def test_an_adapter_that_does_not_close_holds_up_no_other_channel(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(
+            {"old": webhook(far), "hook": webhook(far)},
+            swap={"old": lambda built: Lingering(built.settings, built.context)},
+        )
+        kept = {"hook": engine.adapters["hook"]}
+        engine.call(engine.engine.swap(kept, frozenset({"old"}), frozenset(), "reloaded"))
+        assert Lingering.begun.wait(PATIENCE)
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        assert not Lingering.let_go.is_set()
+        Lingering.let_go.set()
 
 
 class Broken(WebhookAdapter):

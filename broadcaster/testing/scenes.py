@@ -62,6 +62,7 @@ class Scene:
         self.config, self.log, self.disk = folder / "broadcaster.yaml", folder / "daemon.log", disk
         self.readers = numbers(readers)
         self.asked, self.crashes = list[str](), list[float]()
+        self._unanswered = list[Order]()
         self.social, self.hook, self.duty = MastodonServer(), WebhookReceiver(), WebhookReceiver()
         self.phones = SmsGateway(preset="kannel")
         self._nursery = Nursery(self.log, (module,), environment)
@@ -167,6 +168,7 @@ class Scene:
             for order in orders:
                 self.asked.append(order.label)
                 if over.is_set() or not self.client.say(order, over):
+                    self._unanswered.append(order)
                     return
 
         threads = [threading.Thread(target=speak, args=(orders,)) for orders in speakers]
@@ -178,6 +180,11 @@ class Scene:
             over.set()
             for thread in threads:
                 thread.join()
+
+    def hear_the_rest(self) -> None:
+        """Ask again, under the same keys, for what `speaking` got no answer to: it may have been accepted all the same."""
+        while self._unanswered:
+            self.client.say(self._unanswered.pop())
 
     # --------------------------------------------------------------------------------------------------- judging
     def judge(self, in_flight: int = 0) -> list[Problem]:

@@ -109,11 +109,16 @@ class Daemon:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def whole(config: Path, log: Path, environment: Mapping[str, str] | None = None) -> Daemon:
-    """`broadcaster serve` as people start it, writing to `log`; `environment` is added to ours."""
+def whole(
+    config: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
+) -> Daemon:
+    """`broadcaster serve` as people start it, writing to `log`; `environment` is added to ours, `under` starts it."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WHOLE, "serve", "--config", str(config)],
+            [*under, sys.executable, "-c", _WHOLE, "serve", "--config", str(config)],
             stdout=file,
             stderr=file,
             env={**os.environ, **(environment or {})},

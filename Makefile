@@ -40,7 +40,7 @@ bench-peers: ## the same work by Celery, Apprise and Alertmanager beside ours
 
 soak: peers ## kill the daemon again and again and judge by what the far ends received
 	@sh deploy/setup.sh test
-	@SOAK=1 $(BIN)/python -m pytest -m "scenario or slow" --timeout=3600 $(ARGS)
+	@SOAK=1 $(BIN)/python -m pytest -v -s -m "scenario or slow" --timeout=3600 $(ARGS)
 
 # For maintainers, with uv on the path: the locks again; ARGS=--upgrade takes newer versions.
 lock:

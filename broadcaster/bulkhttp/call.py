@@ -15,6 +15,7 @@ from broadcaster.bulkhttp.exchange import Answer, Problem, Request
 from broadcaster.httpclient.answer import LONGEST_WAIT
 
 _IDLE = 4  # seconds a connection may lie idle and be used again: less than servers wait before they close it
+_KNOWN = 60  # seconds that what was found of a name is used again, without which a name server is asked for each connection
 _LASTING = frozenset(
     {
         pycurl.E_PEER_FAILED_VERIFICATION,
@@ -63,6 +64,7 @@ class Call:
         self.url = ""
         self.headers: tuple[str, ...] | None = None
         self.milliseconds = 0
+        self.looked_anew = False
         self.curl = pycurl.Curl()
         _set_up(self.curl, limits)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take)
@@ -75,8 +77,11 @@ class Call:
         """The host that is called, for sentences."""
         return urlsplit(self.url).hostname or "The gateway"
 
-    def prepare(self, request: Request[Any], milliseconds: int) -> None:
-        """Load the next request; raises pycurl.error or ValueError for one that cannot be sent."""
+    def prepare(self, request: Request[Any], milliseconds: int, *, look_anew: bool = False) -> None:
+        """Load the next request; raises pycurl.error or ValueError for one that cannot be sent.
+
+        `look_anew`: what was found of names before is not to be used for it.
+        """
         self.request = request
         self.body, self.size, self.begun, self.refused = [], 0, False, False
         curl = self.curl
@@ -91,6 +96,9 @@ class Call:
         if milliseconds != self.milliseconds:
             curl.setopt(pycurl.TIMEOUT_MS, milliseconds)
             self.milliseconds = milliseconds
+        if look_anew != self.looked_anew:
+            curl.setopt(pycurl.DNS_CACHE_TIMEOUT, 0 if look_anew else _KNOWN)
+            self.looked_anew = look_anew
         if request.body is None:
             curl.setopt(pycurl.HTTPGET, 1)
         else:
@@ -161,5 +169,6 @@ def _set_up(curl: pycurl.Curl, limits: Limits) -> None:
         curl.setopt(pycurl.CAINFO, limits.ca_file)
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(limits.connect_timeout * 1000)))
     curl.setopt(pycurl.MAXAGE_CONN, _IDLE)
+    curl.setopt(pycurl.DNS_CACHE_TIMEOUT, _KNOWN)
     curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
     curl.setopt(pycurl.USERAGENT, "crisis-broadcaster")

@@ -152,12 +152,13 @@ class _Window:
         self.open: dict[pycurl.Curl, Call] = {}
         self.free: list[Call] = []
         self.stillborn: list[tuple[Request[Any], Answer | Problem]] = []
+        self.look_anew = False
 
     def begin(self, request: Request[Any], milliseconds: int) -> None:
         """Open one more call; one that cannot even be said is ended at once."""
         call = self.free.pop() if self.free else Call(self.limits)
         try:
-            call.prepare(request, milliseconds)
+            call.prepare(request, milliseconds, look_anew=self.look_anew)
         except (pycurl.error, ValueError) as error:
             call.curl.close()
             sentence = "The gateway's address, or a header for it, holds what cannot be sent."
@@ -175,9 +176,12 @@ class _Window:
             more, good, bad = self.multi.info_read()
             for curl in good:
                 call = self._end(curl)
+                self.look_anew = False
                 done.append((call.request, call.answer()))
             for curl, code, words in bad:
                 call = self._end(curl)
+                # No connection stood: the address may be the wrong one, or the name be known again.
+                self.look_anew |= not call.begun
                 done.append((call.request, call.problem(code, words)))
         return done
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from types import UnionType
@@ -67,14 +68,13 @@ class Slots:
             Failure: what the adapter raised; `Uncertain` at the deadline, and for what is not `gives`; `Transient` when it
                 had not begun by then; `Permanent` for an error of the adapter's own.
         """
-        self.running += 1
         queued: Future[Any] | None = None
         if inspect.iscoroutinefunction(method):
             call: asyncio.Future[Any] = asyncio.ensure_future(_held(method(*args)))
         else:
-            # With the context, in which a call learns that it was called off.
-            queued = self._threads.submit(copy_context().run, method, *args)
+            queued = self._queue(method, args)
             call = asyncio.wrap_future(queued)
+        self.running += 1
         call.add_done_callback(self._ended)
         answer = await self._wait(call, queued, deadline)
         if not isinstance(answer, gives):
@@ -84,6 +84,21 @@ class Slots:
                 reply="it returned what its method does not promise",
             )
         return answer
+
+    def _queue(self, method: Callable[..., Any], args: Sequence[Any]) -> Future[Any]:
+        """Hand it to a thread, with the context, in which a call learns that it was called off. Raises Transient."""
+        refused = threading.Event()
+
+        def work() -> Any:
+            return None if refused.is_set() else method(*args)
+
+        try:
+            return self._threads.submit(copy_context().run, work)
+        except RuntimeError as error:
+            # It was queued all the same: a thread that comes free must not make it after we said that it was not made.
+            refused.set()
+            sentence = "This machine lets no further thread begin: nothing was sent."
+            raise Transient(sentence, scope=Scope.CHANNEL, reply=str(error)) from error
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.running -= 1

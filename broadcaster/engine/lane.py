@@ -26,6 +26,7 @@ Clock = Callable[[], datetime]
 SLOW_POLL = 5.0
 HUNG_LIMIT = 3
 CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
+CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,18 @@ class Lane(ABC):
         self.looks.close()
         if not self._closed:
             self._closed = True
-            self.adapter.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close the adapter in a thread of its own: libcurl, for one, waits for names that it still looks up."""
+        closing = Slots(self.name, 1)
+        try:
+            await closing.call(self.adapter.close, deadline=CLOSE_SECONDS)
+        except Failure as failure:
+            reason = failure.reply or failure.sentence
+            log.warning("an adapter did not close and is left", channel=self.name, reason=reason)
+        finally:
+            closing.close()
 
     @property
     def stopping(self) -> bool:

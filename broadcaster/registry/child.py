@@ -47,6 +47,7 @@ from broadcaster.registry.looking import Refused, found, made
 
 THREADS = 16
 FILES = 4096
+TASKS = 256  # processes and threads beyond those that the user has when it starts; the daemon may have more
 _PDEATHSIG = 1  # prctl(2)
 
 
@@ -63,10 +64,22 @@ def confine(parent: int, memory: int) -> None:
         resource.RLIMIT_DATA: memory,
         resource.RLIMIT_NOFILE: FILES,
     }
+    if sys.platform == "linux":
+        limits[resource.RLIMIT_NPROC] = _tasks_of_the_user() + TASKS
     for what, most in limits.items():
         _, hard = resource.getrlimit(what)
         given = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (given, given))
+
+
+def _tasks_of_the_user() -> int:
+    """How many processes and threads the user of this process has: by that number the system refuses more."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is nobody's business
+            if process.stat().st_uid == os.getuid():
+                found += len(list((process / "task").iterdir()))
+    return found
 
 
 class Service:

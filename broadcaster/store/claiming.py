@@ -32,8 +32,8 @@ from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
 
 LEASE = timedelta(seconds=15)
-# With the drain of what is stopped well under the ten seconds in which a correction starts.
-LOOK = timedelta(seconds=3)
+# Half of the ten seconds in which a correction starts; what it stops is drained meanwhile.
+LOOK = timedelta(seconds=5)
 # So long a word waits for what becomes of an earlier post in doubt, each time that it is due.
 DOUBT = timedelta(seconds=10)
 

@@ -109,11 +109,16 @@ class Daemon:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def whole(config: Path, log: Path, environment: Mapping[str, str] | None = None) -> Daemon:
-    """`broadcaster serve` as people start it, writing to `log`; `environment` is added to ours."""
+def whole(
+    config: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
+) -> Daemon:
+    """`broadcaster serve` as people start it, writing to `log`; `environment` is added to ours, `under` starts it."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WHOLE, "serve", "--config", str(config)],
+            [*under, sys.executable, "-c", _WHOLE, "serve", "--config", str(config)],
             stdout=file,
             stderr=file,
             env={**os.environ, **(environment or {})},
@@ -205,10 +210,11 @@ def token(store: Store) -> str:
 class Client:
     """Says orders over the API, each until it is answered, under one idempotency key.
 
-    `told` is what it was answered, oldest first; `carried` by which channels each label goes out.
+    `told` is what it was answered, oldest first; `carried` by which channels each label goes out; `secret` its token.
     """
 
     def __init__(self, listen: str, secret: str) -> None:
+        self.secret = secret
         self.root, self._headers = f"http://{listen}", {"Authorization": f"Bearer {secret}"}
         self.told: list[Told] = []
         self.carried: dict[str, set[str]] = {}

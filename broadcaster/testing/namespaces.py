@@ -8,6 +8,8 @@ A namespace has no name: it is a file descriptor of this process, and is gone wi
             subprocess.Popen(["ping", net.address["db"]])
         net.cut("n1", "db", Cut.SILENT)
         net.heal("n1")
+
+A thread can also see other files than the rest of the machine does: `see_instead`.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ import contextlib
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from pathlib import Path
 from typing import Self
 
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x20000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SWITCH = "switch"
 
@@ -129,6 +134,28 @@ def may_be_made() -> bool:
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
+
+
+def see_instead(files: Mapping[Path, Path]) -> None:
+    """Let this thread, and all that it starts from now on, find the contents of others in these files that are there.
+
+    Nobody else does, and it ends with them. Raises OSError where a process may not make mount namespaces.
+    """
+    _checked(_LIBC.unshare(_CLONE_NEWNS))
+    _mount("none", "/", _MS_REC | _MS_PRIVATE)
+    for there, instead in files.items():
+        if there.exists():
+            _mount(str(instead), str(there), _MS_BIND)
+
+
+def files_may_be_seen_instead() -> bool:
+    """Whether this process may make mount namespaces; tried in a thread, which ends."""
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(see_instead, {}).exception() is None
+
+
+def _mount(source: str, target: str, flags: int) -> None:
+    _checked(_LIBC.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None))
 
 
 def _here() -> int:

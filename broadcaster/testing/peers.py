@@ -91,6 +91,16 @@ def _ip() -> Path | None:
     return _program("ip", "/sbin", "/usr/sbin") if namespaces.may_be_made() else None
 
 
+def _setpriv() -> Path | None:
+    """`setpriv`, where this process may become another user."""
+    return _program("setpriv") if os.geteuid() == 0 else None
+
+
+def _mount_namespace() -> Path | None:
+    """`mount`, where a thread may see other files than the rest of the machine."""
+    return _program("mount", "/bin") if namespaces.files_may_be_seen_instead() else None
+
+
 @dataclass(frozen=True)
 class Peer:
     """One real counterpart: the programs it needs, each found by a call that gives a path or None."""
@@ -143,6 +153,8 @@ PEERS = {
             setpriv=functools.partial(_program, "setpriv"),
             ip=_ip,
         ),
+        _peer("another user", prlimit=functools.partial(_program, "prlimit"), setpriv=_setpriv),
+        _peer("mount namespace", mount=_mount_namespace),
         _peer(
             "faketime",
             libfaketime=functools.partial(_library, "*/faketime/libfaketimeMT.so.1"),

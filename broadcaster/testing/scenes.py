@@ -62,6 +62,7 @@ class Scene:
         self.config, self.log, self.disk = folder / "broadcaster.yaml", folder / "daemon.log", disk
         self.readers = numbers(readers)
         self.asked, self.crashes = list[str](), list[float]()
+        self._unanswered = list[Order]()
         self.social, self.hook, self.duty = MastodonServer(), WebhookReceiver(), WebhookReceiver()
         self.phones = SmsGateway(preset="kannel")
         self._nursery = Nursery(self.log, (module,), environment)
@@ -125,6 +126,17 @@ class Scene:
         shown = requests.get(f"{self.client.root}/readyz", timeout=20).json()
         return {row["what"] for row in shown["degraded"]}
 
+    def seen(self, what: str, seconds: float = 60.0) -> float:
+        """Wait until something degraded is in health, metric and log; seconds that it took. Raises TimeoutError."""
+        began = time.monotonic()
+        wait_until(lambda: what in self.degraded(), self.tail, seconds)
+        metrics = requests.get(f"{self.client.root}/metrics", timeout=20).text
+        assert f'broadcaster_degraded{{what="{what}"' in metrics
+        if self.log.is_file():
+            logged = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+            assert what in [line.get("what") for line in logged if line["event"] == "degraded"]
+        return time.monotonic() - began
+
     def settled(self) -> bool:
         """Whether nothing is left to do."""
         return all(row["state"] in OVER for row in self._deliveries())
@@ -156,6 +168,7 @@ class Scene:
             for order in orders:
                 self.asked.append(order.label)
                 if over.is_set() or not self.client.say(order, over):
+                    self._unanswered.append(order)
                     return
 
         threads = [threading.Thread(target=speak, args=(orders,)) for orders in speakers]
@@ -167,6 +180,11 @@ class Scene:
             over.set()
             for thread in threads:
                 thread.join()
+
+    def hear_the_rest(self) -> None:
+        """Ask again, under the same keys, for what `speaking` got no answer to: it may have been accepted all the same."""
+        while self._unanswered:
+            self.client.say(self._unanswered.pop())
 
     # --------------------------------------------------------------------------------------------------- judging
     def judge(self, in_flight: int = 0) -> list[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -131,6 +132,7 @@ def test_a_whole_zoo_in_processes_of_their_own_leaves_the_good_channel_alone(
     assert time.monotonic() - began < 10
     assert 0 < hoard < MEMORY * 2**20
     assert "SOMEBODYS_PASSWORD" not in seen["environ"]
+    assert 0 < seen["tasks"] < resource.getrlimit(resource.RLIMIT_NPROC)[0]
     assert not [name for name in seen["files"] if "broadcaster.db" in name]
     assert not [word for word in seen["arguments"] if kennel.url in word]
     assert all(gone(child) for child in children), "what a beast forked ends with it"

@@ -60,6 +60,8 @@ def killed_again_and_again(folder: Path, url: str) -> None:
                 scene.crashed()
             starts.append((began, time.time()))
             looks.append(look(folder / "public", "page"))
+            if number % 50 == 0:
+                print(f"{number} kills")
         daemon = scene.begin()
         for number in range(1, KILLS + 1):
             for order in orders(number):

@@ -66,19 +66,6 @@ def served(disk: Disk) -> dict[str, Any]:
     return {"public": {"url": f"http://{page}", "directory": directory, "listen": page}}
 
 
-def seen(scene: Scene, what: str) -> float:
-    """Wait until something degraded is in health, metric and log; seconds that it took."""
-    began = time.monotonic()
-    wait_until(lambda: what in scene.degraded(), scene.tail, SEEN_SECONDS)
-    metrics = requests.get(f"{scene.client.root}/metrics", timeout=20).text
-    assert f'broadcaster_degraded{{what="{what}"' in metrics
-    if not scene.log.is_file():
-        return time.monotonic() - began
-    logged = [json.loads(line) for line in scene.log.read_text("utf-8").splitlines()]
-    assert what in [line.get("what") for line in logged if line["event"] == "degraded"]
-    return time.monotonic() - began
-
-
 def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, disk: Disk) -> None:
     log = tmp_path / "daemon.log"
     os.mkfifo(log)
@@ -88,7 +75,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, disk: Disk) ->
         daemon = scene.begin()
         for number in range(1, 6):
             scene.client.say(Order(f"i{number}u1", "report", "severe"))
-        seen(scene, "log")
+        scene.seen("log")
         scene.duty.wait_for(_mentions("Loggen"))
         code = scene.end(daemon, 10.0)
     os.close(unread)
@@ -202,7 +189,7 @@ def test_a_disk_that_fills_up_in_a_blast_is_said_and_all_goes_on_when_there_is_s
         refused = say(scene, "i2u1")
         assert refused.status_code == 507
         assert "Inget sparades" in refused.json()["detail"]
-        took = seen(scene, "store")
+        took = scene.seen("store")
         scene.duty.wait_for(_mentions("Disken"))  # by a way past the store
         assert shown(scene, "i1u1")
         assert say(scene, "i2u1").status_code == 507
@@ -237,7 +224,7 @@ def test_a_file_system_that_fails_is_said_and_nothing_is_accepted_until_it_is_me
         refused = say(scene, "i2u1")
         assert refused.status_code == 503
         assert time.monotonic() - began <= 5.0
-        took = seen(scene, "store")
+        took = scene.seen("store")
         scene.duty.wait_for(_mentions("Disken"))
         assert shown(scene, "i1u1")
         assert daemon.alive

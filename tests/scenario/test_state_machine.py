@@ -37,7 +37,7 @@ from broadcaster.testing.stateful_checks import check
 from broadcaster.testing.stateful_far_ends import Turn
 from broadcaster.testing.stateful_play import Play
 
-pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.timeout(36_000)]
 SOAK = bool(os.environ.get("SOAK"))
 STEPS = int(os.environ.get("STATE_MACHINE_STEPS", "100000" if SOAK else "400"))
 SEED = int(os.environ.get("STATE_MACHINE_SEED") or datetime.now(UTC).strftime("%Y%m%d"))
@@ -94,6 +94,8 @@ class Operators(RuleBasedStateMachine):
     @invariant()
     def counted(self) -> None:
         type(self).taken += 1
+        if SOAK and self.taken % 1_000 == 0:
+            print(f"{self.taken} steps")
 
     def incident(self, place: int) -> Incident:
         every = list(self.play.incidents.values())

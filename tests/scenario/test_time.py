@@ -32,7 +32,7 @@ from broadcaster.testing.servers import WebhookReceiver, hang, unavailable
 pytestmark = [
     pytest.mark.scenario,
     pytest.mark.slow,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(1200),
     pytest.mark.real("faketime"),
 ]
 SOAK = bool(os.environ.get("SOAK"))

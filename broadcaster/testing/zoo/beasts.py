@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -36,6 +38,7 @@ from broadcaster.testing.servers import FarEnd, Reply, Request
 from broadcaster.testing.servers.exchange import json_reply
 
 PIECE, HOARD = 2**22, 2**30  # bytes; whoever gets all of it, no limit held
+CROWD = 2000  # processes, as above
 _FOREVER = threading.Event()
 
 
@@ -203,6 +206,19 @@ class Forks(Tame):
         self.leave("children", children)
 
 
+class Multiplies(Tame):
+    """Starts processes that do nothing until it may start no more; leaves a trace of how many it got."""
+
+    def misbehave(self) -> None:
+        started = 0
+        with contextlib.suppress(OSError):
+            while started < CROWD:
+                os.posix_spawn("/bin/sleep", ["sleep", "30"], {})
+                started += 1
+        if started:  # not when it is asked again
+            self.leave("crowd", started)
+
+
 class Prints(Tame):
     """As its name says."""
 
@@ -283,7 +299,9 @@ class Tells(Tame):
 
     def misbehave(self) -> None:
         files = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]
-        self.leave("seen", {"environ": dict(os.environ), "files": files, "arguments": sys.argv})
+        tasks, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+        seen = {"environ": dict(os.environ), "files": files, "arguments": sys.argv, "tasks": tasks}
+        self.leave("seen", seen)
 
 
 class DiesMidway(LetterAdapter):
@@ -323,6 +341,7 @@ BEASTS = {
             Leaks,
             Hoards,
             Forks,
+            Multiplies,
             Prints,
             Nonsense,
             ClosesFiles,

@@ -20,6 +20,7 @@ CALLS = ["open", "mkdir", "fchmod", "fsync", "rename", "unlink", "stat"]
 
 
 SOAK = bool(os.environ.get("SOAK"))
+pytestmark = [pytest.mark.slow] if SOAK else []  # what `make soak` runs
 ERRORS = [errno.EIO, errno.ENOSPC, errno.EACCES] if SOAK else [errno.EIO]
 
 

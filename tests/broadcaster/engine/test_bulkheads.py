@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 
-from broadcaster.channel import Attempt, Message, Receipt
+import pytest
+
+from broadcaster.channel import Attempt, Message, Receipt, Transient
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
+from broadcaster.engine.calls import Slots
 from broadcaster.service.notifying import tell_staff
 from broadcaster.testing.peers import free_port
-from broadcaster.testing.rig import Rig, mastodon, webhook
+from broadcaster.testing.rig import PATIENCE, Rig, mastodon, webhook
 from broadcaster.testing.servers import MastodonServer, WebhookReceiver, hang, unavailable
 from channels.webhook import WebhookAdapter
 
@@ -54,6 +59,53 @@ def test_a_channel_that_is_down_silences_no_other(rig: MakeRig) -> None:
             engine.accepted("social")
             engine.stop()
     assert len(down.texts("status")) == 1
+
+
+class Lingering(WebhookAdapter):
+    """An adapter that does not come to its end: what it looks up, for instance, is not answered."""
+
+    begun, let_go = threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        self.begun.set()
+        self.let_go.wait()
+
+
+def test_an_adapter_that_does_not_close_holds_up_no_other_channel(rig: MakeRig) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(
+            {"old": webhook(far), "hook": webhook(far)},
+            swap={"old": lambda built: Lingering(built.settings, built.context)},
+        )
+        kept = {"hook": engine.adapters["hook"]}
+        engine.call(engine.engine.swap(kept, frozenset({"old"}), frozenset(), "reloaded"))
+        assert Lingering.begun.wait(PATIENCE)
+        engine.say("Strömmen är borta.")
+        engine.accepted("hook")
+        assert not Lingering.let_go.is_set()
+        Lingering.let_go.set()
+
+
+def test_a_call_for_which_no_thread_begins_is_not_made_later_and_keeps_no_slot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def calls(slots: Slots) -> None:
+        with monkeypatch.context() as crowded:
+            crowded.setattr(threading.Thread, "start", refuse)  # as where all are used up
+            with pytest.raises(Transient, match="nothing was sent"):
+                await slots.call(made.append, "first", deadline=5)
+        assert slots.free(urgent=True) == 1
+        await slots.call(made.append, "second", deadline=5)
+
+    slots = Slots("hook", 1)
+    asyncio.run(calls(slots))
+    slots.close()
+    assert made == ["second"]
 
 
 class Broken(WebhookAdapter):

@@ -6,6 +6,7 @@ import os
 import pwd
 from contextlib import suppress
 
+from broadcaster.domain.incident import Mode
 from broadcaster.settings import Settings
 from broadcaster.store import reading
 
@@ -17,9 +18,9 @@ class OthersFiles(Exception):
 def refuse_root(settings: Settings) -> None:
     """Raise OthersFiles when this is root, and the store is another user's or would be made in his folder.
 
-    A store that root made before stays root's to open: what runs is not broken.
+    A store that root made before stays root's to open: what runs is not broken. A demo is nobody's daemon, and begins anew.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or settings.mode is Mode.DEMO:
         return
     url = settings.store.url.get_secret_value()
     written = reading.file_of(url) if url.startswith("sqlite:") else settings.audit_head

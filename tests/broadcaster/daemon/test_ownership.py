@@ -49,6 +49,15 @@ def test_root_is_refused_where_the_store_is_another_users(config: Path) -> None:
 
 
 @as_root
+def test_a_demo_may_be_roots_in_another_users_folder(config: Path) -> None:
+    give(config, NOBODY)
+    text = config.read_text("utf-8")
+    config.write_text(text.replace("mode: live", "mode: demo"), "utf-8")
+    assert config.read_text("utf-8") != text
+    refuse_root(settings_of(config))
+
+
+@as_root
 def test_root_is_refused_where_the_store_would_be_made_in_another_users_folder(
     config: Path,
 ) -> None:

@@ -30,6 +30,7 @@ _LOST_SECONDS = 30.0
 _LAST_SECONDS = 1.0
 _AGAIN_SECONDS = 60.0
 _TROUBLES = 1_000
+_ANSWERS = "configuration refused"
 _OF_ITS_TIME = ("event", "level", "exception", "logger")
 
 
@@ -154,7 +155,8 @@ class Repeats(logging.Filter):
     """The same warning or error is written when it begins, and once a minute with how many `times` it came since.
 
     What tries again every second would fill a disk that is full with the news that it is. Lines are the same when
-    everything in them is, but the time. 1,000 are remembered; what comes beyond that is written each time.
+    everything in them is, but the time. 1,000 are remembered; what comes beyond that is written each time, and so is what
+    answers somebody who reloads and looks here for what came of it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -170,6 +172,8 @@ class Repeats(logging.Filter):
         try:
             facts = _facts(record)
         except Exception:  # noqa: BLE001 - a library's arguments do not fit its text: whoever writes it says so
+            return True
+        if str(facts.get("event")).startswith(_ANSWERS):
             return True
         with self._using:
             times = self._count(repr(sorted(facts.items())), facts)

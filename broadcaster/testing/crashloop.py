@@ -131,7 +131,7 @@ class CrashLoop:
             self.folder,
             channels,
             url=self.url,
-            inbound={"listen": "127.0.0.1:9", "url": "http://127.0.0.1:9"},
+            inbound={"listen": "127.0.0.1:10", "url": "http://127.0.0.1:10"},
             # One area and one language: a quarter of the pages and feeds to write in each life.
             organisation={**ORGANISATION, "languages": ["sv"]},
             areas={"norra-ekbyn": {"name": "Norra Ekbyn"}},

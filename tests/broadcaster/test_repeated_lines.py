@@ -71,6 +71,12 @@ def test_a_trouble_is_said_when_it_begins_once_a_minute_and_when_it_is_over(logg
     assert [line["event"] for line in logged.lines()] == [said[0]["event"]]
 
 
+def test_each_reload_that_is_refused_is_answered(logged: Logged) -> None:
+    sentence = "configuration refused, the present one stays in force"
+    said = logged.tries(3, lambda: structlog.get_logger().error(sentence, reason="line 3"))
+    assert [line["event"] for line in said] == [sentence] * 3
+
+
 def test_another_channel_or_reason_is_another_trouble(logged: Logged) -> None:
     refused()
     refused(channel="hook")

@@ -156,7 +156,7 @@ def test_a_database_that_is_not_what_was_written_is_refused_kept_and_restored(
         wait_until(scene.settled, scene.tail)
         rows = len(scene.client.ask("GET", "/audit?limit=500").json()["items"])
         heads = disk.folder / "audit-head"
-        wait_until(lambda: f'"id": {rows},' in heads.read_text(), heads.read_text)
+        wait_until(lambda: heads.exists() and f'"id": {rows},' in heads.read_text(), scene.tail)
         daemon.end(signal.SIGKILL)
         damage(database, log)
         kept = {path: path.read_bytes() for path in (database, log) if path.exists()}

@@ -15,7 +15,7 @@ from broadcaster.testing.rig import Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
-LISTENING = {"listen": "127.0.0.1:9", "url": "http://127.0.0.1:9"}
+LISTENING = {"listen": "127.0.0.1:10", "url": "http://127.0.0.1:10"}
 QUIET = {"next": "45m", "remind": "10m", "grace": "5m", "holding": False}
 READERS = 40
 FAILING = frozenset(range(0, READERS, 8))

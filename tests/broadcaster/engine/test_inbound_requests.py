@@ -15,7 +15,7 @@ from broadcaster.testing.servers import SmsGateway
 from channels.sms_http import SmsHttpAdapter
 
 MakeRig = Callable[..., Rig]
-LISTENING = {"listen": "127.0.0.1:9", "url": "http://127.0.0.1:9"}
+LISTENING = {"listen": "127.0.0.1:10", "url": "http://127.0.0.1:10"}
 DELIVERED = b'{"id":2,"status":"DELIVERED"}'
 
 

@@ -30,7 +30,8 @@ _LOST_SECONDS = 30.0
 _LAST_SECONDS = 1.0
 _AGAIN_SECONDS = 60.0
 _TROUBLES = 1_000
-_ANSWERS = "configuration refused"
+# Each is news: what came of a reload, and what began.
+_NEWS = ("configuration refused", "degraded", "channel parked")
 _OF_ITS_TIME = ("event", "level", "exception", "logger")
 
 
@@ -156,7 +157,7 @@ class Repeats(logging.Filter):
 
     What tries again every second would fill a disk that is full with the news that it is. Lines are the same when
     everything in them is, but the time. 1,000 are remembered; what comes beyond that is written each time, and so is what
-    answers somebody who reloads and looks here for what came of it.
+    answers somebody who reloads and looks here for what came of it, or says that a trouble has begun.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -173,7 +174,7 @@ class Repeats(logging.Filter):
             facts = _facts(record)
         except Exception:  # noqa: BLE001 - a library's arguments do not fit its text: whoever writes it says so
             return True
-        if str(facts.get("event")).startswith(_ANSWERS):
+        if str(facts.get("event")).startswith(_NEWS):
             return True
         with self._using:
             times = self._count(repr(sorted(facts.items())), facts)

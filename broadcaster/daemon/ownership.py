@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 from contextlib import suppress
 
 from broadcaster.domain.incident import Mode
@@ -27,7 +28,7 @@ def refuse_root(settings: Settings) -> None:
     there = next(path for path in (written, *written.absolute().parents) if path.exists())
     owner = there.stat().st_uid
     if owner != 0:
-        name = name_of(owner)
+        name = shlex.quote(name_of(owner))
         raise OthersFiles(
             f"{there} belongs to {name}, and this is root: what root writes there {name} could not write later. "
             f"Nothing was done. Do it as that user: sudo -u {name} broadcaster …"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -87,18 +86,24 @@ class Slots:
 
     def _queue(self, method: Callable[..., Any], args: Sequence[Any]) -> Future[Any]:
         """Hand it to a thread, with the context, in which a call learns that it was called off. Raises Transient."""
-        refused = threading.Event()
+        answer: Future[Any] = Future()
 
-        def work() -> Any:
-            return None if refused.is_set() else method(*args)
+        def work() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(method(*args))
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the answer sorts it out
+                answer.set_exception(error)
 
         try:
-            return self._threads.submit(copy_context().run, work)
+            self._threads.submit(copy_context().run, work)
         except RuntimeError as error:
-            # It was queued all the same: a thread that comes free must not make it after we said that it was not made.
-            refused.set()
-            sentence = "This machine lets no further thread begin: nothing was sent."
-            raise Transient(sentence, scope=Scope.CHANNEL, reply=str(error)) from error
+            # It was queued all the same: a thread that comes free may have begun it, and must not once we say it was not.
+            if answer.cancel():
+                sentence = "This machine lets no further thread begin: nothing was sent."
+                raise Transient(sentence, scope=Scope.CHANNEL, reply=str(error)) from error
+        return answer
 
     def _ended(self, call: asyncio.Future[Any]) -> None:
         self.running -= 1

@@ -58,13 +58,17 @@ class PostLane(Lane):
         free, urgent_only = self.slots.free(urgent=False, carried=self.busy), False
         if not free:
             free, urgent_only = self.slots.free(urgent=True, carried=self.busy), True
-        if self.breaker.opened_at is not None:
+        broken = self.breaker.opened_at is not None
+        if broken:
             free = min(free, 1)
         if not free:
             return False
         node, clock = self.around.node, self.around.clock
         taken = await self.write(
-            steps.Taking(self.name, node, clock, free, urgent_only=urgent_only)
+            # The one call that is let through is the correction's own: a look that fails would cost it the next rest.
+            steps.Taking(
+                self.name, node, clock, free, urgent_only=urgent_only, look_first=not broken
+            )
         )
         for claim, begun in taken:
             self.spawn(self._carry(claim, begun))

@@ -32,9 +32,10 @@ class Taking:
         most: int,
         *,
         urgent_only: bool,
+        look_first: bool = True,
     ) -> None:
         self._channel, self._node, self._clock, self._now = channel, node, clock, clock()
-        self._most, self._urgent_only = most, urgent_only
+        self._most, self._urgent_only, self._look_first = most, urgent_only, look_first
         self._taken: list[tuple[Claim, Begun | None]] = []
 
     def __call__(self, connection: Connection) -> list[tuple[Claim, Begun | None]]:
@@ -48,7 +49,13 @@ class Taking:
         if self._now < before:
             return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
         claims = claiming.claim(
-            connection, self._channel, self._node, self._now, self._most, self._urgent_only
+            connection,
+            self._channel,
+            self._node,
+            self._now,
+            self._most,
+            self._urgent_only,
+            self._look_first,
         )
         self._taken = [
             (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims

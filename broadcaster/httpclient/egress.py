@@ -151,7 +151,11 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[_SocketAddress]:
     """
     answers: queue.SimpleQueue[list[_SocketAddress] | Exception] = queue.SimpleQueue()
     look = threading.Thread(target=_look_up, args=(host, port, answers), daemon=True)
-    look.start()
+    try:
+        look.start()
+    except RuntimeError as error:
+        sentence = "This machine lets no further thread begin: nothing was sent."
+        raise Transient(sentence, scope=Scope.CHANNEL, reply=_cause(error)) from error
     try:
         answer = answers.get(timeout=deadline.left())
     except queue.Empty:

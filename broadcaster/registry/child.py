@@ -47,7 +47,9 @@ from broadcaster.registry.looking import Refused, found, made
 
 THREADS = 16
 FILES = 4096
-TASKS = 256  # processes and threads beyond those that the user has when it starts; the daemon may have more
+# Processes and threads beyond those that the user has when it starts. The system counts all of that user's by it: so many that nothing
+# but a plugin without end gets there, and the daemon may have more.
+TASKS = 2048
 _PDEATHSIG = 1  # prctl(2)
 
 
@@ -106,9 +108,15 @@ class Service:
             self._runs[frame.number].put((frame.word, frame.payload))
         elif frame.word == "send":
             self._runs[frame.number] = queue.SimpleQueue()
-            self._threads.submit(self._answer, frame, self._send)
+            self._submit(frame, self._send)
         elif frame.word in CALLS:
-            self._threads.submit(self._answer, frame, self._call)
+            self._submit(frame, self._call)
+
+    def _submit(self, frame: wire.Frame, work: Callable[[wire.Frame], bytes]) -> None:
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no further thread may begin: it is queued, and one that comes free takes it
+            self._threads.submit(self._answer, frame, work)
 
     def _answer(self, frame: wire.Frame, work: Callable[[wire.Frame], bytes]) -> None:
         word, number = "raised", frame.number

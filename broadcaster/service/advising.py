@@ -45,6 +45,8 @@ def advice(
         known = {"channel": row.channel, "update": f"{name}-{row.number}", "because": row.detail}
         if state is not None and state.parked_at is not None and row.state == State.WAITING:
             yield _said(_PARKED, known | {"because": state.parked_because})
+        elif row.state == State.FAILED and row.shape == Shape.LETTER and row.id in stood_in:
+            continue  # what is left of it is said of the channel that stands in
         elif row.state == State.FAILED:
             yield _said(_FAILED, known)
         elif row.shape == Shape.LETTER:

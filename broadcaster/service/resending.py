@@ -32,7 +32,9 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
         _refuse_underway(row, now)
         _refuse_late_letters(row, said.incident, now)
         _refuse_stood_in(connection, row)
-        until = resent_until(now, said.promise)
+        # What most have had keeps the time it had: the operator may have set it.
+        accepted = row.state == State.ACCEPTED
+        until = row.not_after if accepted else resent_until(now, said.promise)
         if not outcomes.resend(connection, delivery_id, now, until, operator.name):
             raise _not_failed(row)
         spoken = language or desk.configuration.languages[0]
@@ -103,10 +105,10 @@ def _refuse_late_letters(row: Any, incident: str, now: datetime) -> None:
 
 
 def _refuse_stood_in(connection: Connection, row: Any) -> None:
-    other = outcomes.stand_in_under_way(connection, row.id)
+    other = outcomes.other_under_way(connection, row.id)
     if row.shape == Shape.LETTER and other is not None:
         raise Refused(
-            "{other} is just standing in for {channel}: wait until it is through, then look again.",
+            "{other} is just carrying the same update: wait until it is through, then look again.",
             Why.CONFLICT,
             other=other,
             channel=row.channel,

@@ -103,9 +103,11 @@ def _heads(urgent_only: bool) -> Select[Any]:
         earlier.c.incident_id == mine.c.incident_id,
         earlier.c.released,
         or_(
+            # What was accepted and is sent again goes to those who lack it, and holds nobody else up.
             and_(
                 earlier.c.number < mine.c.number,
                 earlier.c.state.in_([State.WAITING, State.SENDING]),
+                earlier.c.accepted_at.is_(None),
             ),
             and_(earlier.c.number > mine.c.number, earlier.c.state == State.SENDING),
             # The same update, come back after another channel had taken it over.
@@ -186,13 +188,19 @@ def claim(
     now: datetime,
     limit: int,
     urgent_only: bool = False,
+    look_first: bool = True,
 ) -> tuple[Claim, ...]:
     """Claim up to `limit` heads of a channel; what is past its time is left to `deliveries.expire`.
 
-    `urgent_only` leaves all but corrections and retractions. On PostgreSQL rows another node holds are passed over.
+    `urgent_only` leaves all but corrections and retractions; without `look_first` these wait for no look at a post in doubt. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    around = {"at": at, "look": at - LOOK, "doubt": at - DOUBT, "soon": at + DOUBT}
+    around = {
+        "at": at,
+        "look": at - LOOK if look_first else at,
+        "doubt": at - DOUBT,
+        "soon": at + DOUBT,
+    }
     asked = {"channel": channel, **around, "now": now, "most": limit}
     claimed = []
     for row in connection.execute(_heads(urgent_only), asked).all():

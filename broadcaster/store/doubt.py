@@ -35,6 +35,7 @@ def look_before(connection: Connection, delivery_id: int, due_at: datetime) -> N
         t.delivery.c.channel == found.channel,
         t.delivery.c.incident_id == found.incident_id,
         t.delivery.c.number < found.number,
+        t.delivery.c.id < delivery_id,  # its own row is held: see rowlocks
         rests(due_at),
     )
     hold_deliveries(connection, *doubtful)

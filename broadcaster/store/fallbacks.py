@@ -28,10 +28,19 @@ def start(
     text from both.
     """
     d = t.delivery
+    # Sent again, where it stood in for that: whom this one would write to may get it there just now.
+    again = d.alias("again")
+    sent_again = exists().where(
+        again.c.id == d.c.fallback_for,
+        again.c.shape == Shape.LETTER,
+        again.c.state.in_([State.WAITING, State.SENDING]),
+        ~again.c.stopped,
+    )
     wanted = (
         t.may_be_taken_over,
         d.c.released,
         ~d.c.stopped,
+        ~sent_again,
         d.c.not_after > now,
         or_(
             d.c.state.in_([State.FAILED, State.BOUNCED]),

@@ -82,11 +82,21 @@ def held(connection: Connection, delivery_id: int) -> Any:
     return one(connection, delivery_id)
 
 
-def stand_in_under_way(connection: Connection, delivery_id: int) -> str | None:
-    """The channel that is just standing in for a delivery, or None."""
-    mine = t.delivery.c.fallback_for == delivery_id
-    name: str | None = connection.scalar(select(t.delivery.c.channel).where(mine, t.is_open()))
-    return name
+def other_under_way(connection: Connection, delivery_id: int) -> str | None:
+    """The channel by which a delivery that stands in for this one, or for which it stands in, is under way; or None."""
+    d = t.delivery
+    update_id = select(d.c.update_id).where(d.c.id == delivery_id).scalar_subquery()
+    rows = connection.execute(
+        select(d.c.id, d.c.channel, d.c.fallback_for, d.c.state).where(d.c.update_id == update_id)
+    ).all()
+    chain, size = {delivery_id}, 0
+    while size < len(chain):
+        size = len(chain)
+        chain |= {row.fallback_for for row in rows if row.id in chain and row.fallback_for}
+        chain |= {row.id for row in rows if row.fallback_for in chain}
+    others = (row for row in rows if row.id in chain and row.id != delivery_id)
+    moving = (State.WAITING, State.SENDING)
+    return next((str(row.channel) for row in others if row.state in moving), None)
 
 
 def resend(

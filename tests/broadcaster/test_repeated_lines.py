@@ -77,6 +77,15 @@ def test_each_reload_that_is_refused_is_answered(logged: Logged) -> None:
     assert [line["event"] for line in said] == [sentence] * 3
 
 
+def test_a_trouble_that_begins_anew_is_said_anew(logged: Logged) -> None:
+    for _ in range(2):
+        structlog.get_logger().error("degraded", what="parked", where="sms", reason="It refuses.")
+        logged.now += 20
+    logged.now += 120
+    tell_what_is_over()
+    assert [line["event"] for line in logged.lines()] == ["degraded", "degraded"]
+
+
 def test_another_channel_or_reason_is_another_trouble(logged: Logged) -> None:
     refused()
     refused(channel="hook")

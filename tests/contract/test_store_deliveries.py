@@ -240,6 +240,24 @@ def test_a_correction_waits_seconds_and_no_longer_for_a_look_at_what_may_have_go
     assert names(claim(store, now=now)) == goes
 
 
+def test_a_correction_waits_for_no_look_where_one_call_only_may_be_made(store: Store) -> None:
+    first = tell(store, post("mastodon"), severity=Severity.SEVERE)
+    tell(store, post("mastodon"), after=first, kind=Kind.RETRACTION, corrects=1)
+    looking = sql_update(t.delivery).where(t.delivery.c.id == 1)
+    values = {"state": State.UNCERTAIN, "due_at": datetime.now(UTC), "stopped": False}
+    store.write(lambda c: c.execute(looking.values(**values)).close()).result()
+    assert names(claim(store, now=datetime.now(UTC), limit=1, look_first=False)) == ["A1-2"]
+
+
+def test_what_is_sent_again_to_those_who_lack_it_holds_up_no_later_word(store: Store) -> None:
+    first = tell(store, letters("sms"), severity=Severity.SEVERE)
+    tell(store, letters("sms"), after=first)
+    again = sql_update(t.delivery).where(t.delivery.c.id == 1)
+    values = {"state": State.SENDING, "accepted_at": NOW, "lease_until": LATER}
+    store.write(lambda c: c.execute(again.values(**values)).close()).result()
+    assert names(claim(store, "sms")) == ["A1-2"]
+
+
 def test_other_incidents_and_other_channels_are_not_held_up(store: Store) -> None:
     first = tell(store, post("mastodon"), post("x"), severity=Severity.SEVERE)
     tell(store, post("mastodon"), post("x"), after=first)

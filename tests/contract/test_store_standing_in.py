@@ -31,7 +31,7 @@ from broadcaster.store.tallying import LetterRow
 from broadcaster.testing import builders
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
-KINDS = {"sms": "sms_http", "sms2": "sms_http", "mail": "email"}
+KINDS = {"sms": "sms_http", "sms2": "sms_http", "sms3": "sms_http", "mail": "email"}
 SHAPES = dict.fromkeys(KINDS, Shape.LETTER)
 NUMBERS = ["+46701740605", "+46701740606", "+46701740607"]
 
@@ -60,9 +60,10 @@ def take(store: Store, channel: str) -> Job:
 
 
 def came_to(store: Store, channel: str, job: Job, *said: str) -> None:
+    """What the letters of a job that were still to be sent came to, in their order."""
     rows = [
         LetterRow(job.id, place, job.delivery_id, job.subscribers[place], outcome)
-        for place, outcome in enumerate(said)
+        for place, outcome in zip(job.todo, said, strict=False)
     ]
 
     def end(connection: Any) -> None:
@@ -92,6 +93,42 @@ def written_to(store: Store, delivery_id: int) -> list[int]:
 def state(store: Store, delivery_id: int = 1) -> str:
     mine = select(t.delivery.c.state).where(t.delivery.c.id == delivery_id)
     return str(store.read(lambda c: c.scalar(mine)))
+
+
+def under_way_beside(store: Store, delivery_id: int) -> str | None:
+    return store.read(partial(outcomes.other_under_way, delivery_id=delivery_id))
+
+
+def failed_by_two(store: Store) -> None:
+    """The first gateway brought it to one of three, the one that stood in to one more."""
+    tell(store, "sms2", "sms3")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "accepted", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "failed")
+
+
+def test_a_third_gateway_that_stands_in_is_known_at_the_first(store: Store) -> None:
+    failed_by_two(store)
+    assert under_way_beside(store, 1) is None
+    assert sweep(store) == [("sms2", "sms3")]
+    assert under_way_beside(store, 1) == "sms3"
+    assert under_way_beside(store, 2) == "sms3"
+
+
+def test_while_the_first_gateway_is_sent_again_no_other_is_and_none_stands_in(
+    store: Store,
+) -> None:
+    failed_by_two(store)
+    assert resend(store)
+    assert under_way_beside(store, 2) == "sms"
+    assert sweep(store) == []
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "accepted")
+    assert sweep(store) == [("sms2", "sms3")]
+    claim(store, "sms3")
+    assert written_to(store, 3) == []
 
 
 def test_a_correction_waits_for_letters_on_their_way_by_a_channel_that_stands_in(
@@ -194,7 +231,7 @@ def test_who_got_it_by_the_channel_that_stood_in_is_not_written_to_again(store: 
     came_to(store, "sms", job, "accepted", "failed", "failed")
     assert sweep(store) == [("sms", "sms2")]
     (there,) = claim(store, "sms2")
-    standing_in = partial(outcomes.stand_in_under_way, delivery_id=1)
+    standing_in = partial(outcomes.other_under_way, delivery_id=1)
     assert store.read(standing_in) == "sms2"
     came_to(store, "sms2", take(store, "sms2"), "accepted", "failed")
     assert state(store, there.id) == "accepted"

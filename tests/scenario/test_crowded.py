@@ -39,7 +39,7 @@ pytestmark = [
 ]
 READERS = 20
 SHORT = 3.0
-ALL = 700  # processes and threads that the user may have
+ALL = 3000  # processes and threads that the user may have
 # Root is bound by no such limit. Whoever else it is reads our code all the same.
 USER = 60_000 + os.getpid() % 5_000
 FILES = "-all,+dac_override,+dac_read_search"

@@ -108,6 +108,41 @@ def test_a_call_for_which_no_thread_begins_is_not_made_later_and_keeps_no_slot(
     assert made == ["second"]
 
 
+def test_a_call_that_a_thread_takes_while_it_is_refused_is_made_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    begun, comes_free, taken = (threading.Event() for _ in range(3))
+
+    def first() -> str:
+        begun.set()
+        assert comes_free.wait(PATIENCE)
+        return "first"
+
+    def second() -> str:
+        made.append("second")
+        taken.set()
+        return "second"
+
+    def refuse(_: threading.Thread) -> None:
+        comes_free.set()
+        assert taken.wait(PATIENCE)
+        raise RuntimeError("can't start new thread")
+
+    async def calls(slots: Slots) -> list[str]:
+        busy = asyncio.ensure_future(slots.call(first, deadline=PATIENCE, gives=str))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        with monkeypatch.context() as crowded:
+            crowded.setattr(threading.Thread, "start", refuse)
+            answer = await slots.call(second, deadline=PATIENCE, gives=str)
+        return [await busy, answer]
+
+    slots = Slots("hook", 2)
+    assert asyncio.run(calls(slots)) == ["first", "second"]
+    slots.close()
+    assert made == ["second"]
+
+
 class Broken(WebhookAdapter):
     """An adapter with a defect."""
 

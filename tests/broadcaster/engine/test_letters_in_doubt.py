@@ -77,7 +77,7 @@ def test_after_a_crash_in_a_blast_letters_in_doubt_reach_their_readers_and_no_ot
 ) -> None:
     with SmsGateway(preset="kannel") as far:
         engine = broken_off(rig, far, tmp_path)
-        left = engine.delivery("sms")["counts"]
+        left, until = engine.delivery("sms")["counts"], engine.delivery("sms")["not_after"]
         before = times(far)
         assert left["uncertain"] > READERS - len(before) > 0
         assert set(before.values()) == {1}
@@ -85,6 +85,7 @@ def test_after_a_crash_in_a_blast_letters_in_doubt_reach_their_readers_and_no_ot
         resending.resend(engine.desk, OPERATOR, engine.delivery("sms")["id"])
         engine.accepted("sms")
         assert engine.delivery("sms")["counts"] == left | {"accepted": READERS, "uncertain": 0}
+        assert engine.delivery("sms")["not_after"] == until  # as it was said; nobody gets it later
         assert sorted(times(far)) == numbers(READERS)
         assert sum(times(far).values()) == before.total() + left["uncertain"]
         with pytest.raises(Refused, match="only what failed or is uncertain"):

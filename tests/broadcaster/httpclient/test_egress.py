@@ -101,6 +101,19 @@ def test_a_resolver_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPa
     released.set()
 
 
+def test_where_no_thread_begins_a_name_is_looked_up_at_the_next_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Transient, match="nothing was sent") as refused:
+            guard_address("localhost", 80, Reach(), Deadline(5))
+    assert refused.value.scope is Scope.CHANNEL
+
+
 def test_an_address_that_never_answers_leaves_time_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

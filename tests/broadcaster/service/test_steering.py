@@ -158,7 +158,7 @@ def test_letters_wait_to_go_again_until_the_channel_that_stands_in_is_through(
     desk.store.write(lambda c: c.execute(stands_in.values(values)).close()).result()
     answer = desk.ask("POST", again)
     assert answer.status == 409
-    assert answer.detail.startswith("hook ersätter sms just nu")
+    assert answer.detail.startswith("hook är just på väg med samma besked")
     bring_to(desk, hook, State.ACCEPTED)
     assert desk.ask("POST", again).status == 202
 

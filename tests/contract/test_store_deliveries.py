@@ -188,23 +188,25 @@ def due(store: Store) -> list[datetime]:
 def test_a_post_in_doubt_is_looked_for_before_a_later_word_is_tried_again(
     store: Store, wished: bool, moved: bool
 ) -> None:
-    far = NOW + timedelta(minutes=10)
+    now = datetime.now(UTC)
+    far, later = now + timedelta(hours=1), now + timedelta(minutes=5)
     one_in_doubt_before_another(store, due_at=far, wished=wished)
-    (second,) = claim(store)
-    back = partial(deliveries.put_back, claim=second, now=NOW, due_at=LATER, detail="503")
+    (second,) = claim(store, now=now)
+    back = partial(deliveries.put_back, claim=second, now=now, due_at=later, detail="503")
     store.write(back).result()
-    assert due(store) == [LATER if moved else far, LATER]
+    assert due(store) == [later if moved else far, later]
 
 
 def test_what_no_look_can_settle_is_not_looked_for_when_a_later_word_is_tried_again(
     store: Store,
 ) -> None:
-    far = NOW + timedelta(minutes=10)
+    now = datetime.now(UTC)
+    far, later = now + timedelta(hours=1), now + timedelta(minutes=5)
     one_in_doubt_before_another(store, due_at=far, not_after=far)
-    (second,) = claim(store)
-    back = partial(deliveries.put_back, claim=second, now=NOW, due_at=LATER, detail="503")
+    (second,) = claim(store, now=now)
+    back = partial(deliveries.put_back, claim=second, now=now, due_at=later, detail="503")
     store.write(back).result()
-    assert due(store) == [far, LATER]
+    assert due(store) == [far, later]
 
 
 @pytest.mark.parametrize(("waited", "goes"), [(timedelta(), []), (2 * claiming.DOUBT, ["A1-2"])])

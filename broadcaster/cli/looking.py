@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -10,7 +11,7 @@ from typer import Argument, Option, Typer
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, named, now
 from broadcaster.cli.options import ListsItself, Reach, grouped
-from broadcaster.cli.saying import Voice, out, out_json
+from broadcaster.cli.saying import Voice, note, out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
 from broadcaster.cli.situation import (
@@ -98,18 +99,27 @@ def _incident(talk: Talk, name: str) -> Incident:
 
 def _watch(talk: Talk, name: str, incident: Incident) -> None:
     """On a terminal until Ctrl-C or the end of the incident; in a pipe until nothing is on its way."""
+    _ = talk.voice.say
+    first = latest = _view(talk, incident, watched=True)
+    seen_at = now()
 
     def look() -> View | None:
+        nonlocal latest, seen_at
         try:
-            return _view(talk, _incident(talk, name), watched=True)
+            latest = _view(talk, _incident(talk, name), watched=True)
         except End as end:
             if end.code is Code.REFUSED:
                 raise
-            return None
+            clock = talk.voice.second(seen_at.isoformat())
+            silent = _("The server does not answer: this is how it stood at {clock}.", clock=clock)
+            return replace(latest, head=[*latest.head, silent], over=False)
+        seen_at = now()
+        return latest
 
     watched: Look = look
-    first = _view(talk, incident, watched=True)
-    if not on_terminal():
+    if on_terminal():
+        note(_("Ctrl-C ends the watching; what is on its way goes on."))
+    else:
         for line in first.head:
             out(line)
     watch(watched, first, talk, seconds=None, draw=True)
@@ -274,6 +284,9 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
         last = _("next word {clock}", clock=voice.clock(item["promise"], near=now()))
     else:
         last = ""
+    if doubt := item.get("in_doubt"):
+        uncertain = _("{count} letters uncertain", count=voice.number(doubt))
+        last = ", ".join(filter(None, (last, uncertain)))
     opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""
     areas = ", ".join(talk.area_names(list(item["areas"] or item.get("ended") or ())))
     whom = staff_only(voice, item)

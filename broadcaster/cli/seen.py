@@ -17,7 +17,7 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The number of the newest update that was shown, and of the one that went out last of those that stand, if known."""
+    """The number of the newest update that was shown, and of the one that a command without a number is about, if known."""
 
     newest: int
     standing: int | None = None
@@ -33,8 +33,9 @@ def saw(server: str, shown: Mapping[str, Any]) -> Seen:
     said = [one for one in shown.get("updates") or () if one["kind"] != "retraction"]
     stand = [one for one in said if not any(one.get(name) for name in ("struck_by", "held"))]
     out = [one for one in stand if not one.get("cancelled")]
+    news = [one for one in out if one["kind"] != "holding"] or out
     # The newest by number, but a scheduled word after those that went out before it.
-    last = max(out, key=lambda one: (str(one["at"]), one["update"]), default=None)
+    last = max(news, key=lambda one: (str(one["at"]), one["update"]), default=None)
     seen = Seen(int(shown["update"]), last and int(last["update"]))
     _note(server, str(shown["incident"]), seen)
     return seen
@@ -47,7 +48,7 @@ def spoke(server: str, answer: Mapping[str, Any]) -> None:
     standing = before.standing if before else None
     if answer.get("kind") == "retraction":
         standing = None if answer.get("corrects") in (None, standing) else standing
-    elif not answer.get("held"):
+    elif not answer.get("held") and answer.get("kind") != "holding":
         standing = number
     _note(server, incident, Seen(number, standing))
 

@@ -289,7 +289,7 @@ def _say_held(talk: Talk, answer: Mapping[str, Any]) -> None:
 
 
 def _close(talk: Talk, answer: Mapping[str, Any], deliveries: list[Mapping[str, Any]]) -> None:
-    """How far it has come, and what can be done next: what is taken back whole cannot be corrected."""
+    """How far it has come, and what can be done next: a retraction is not corrected."""
     _ = talk.voice.say
     name = answer["incident"]
     out()
@@ -297,7 +297,7 @@ def _close(talk: Talk, answer: Mapping[str, Any], deliveries: list[Mapping[str, 
     for sentence in what_is_left(talk, str(name), deliveries):
         out(sentence)
     next_acts = [_("Watch: broadcaster status {name} --watch", name=name)]
-    if not answer.get("nothing_stands"):
+    if not answer.get("nothing_stands") and answer.get("kind") != "retraction":
         next_acts.append(_('Put right: broadcaster correct {name} "…"', name=name))
     out("   ".join(next_acts))
 

@@ -47,10 +47,17 @@ class Word(Protocol):
 W = TypeVar("W", bound=Word)
 
 
-def newest_standing(words: Iterable[W], audience: Audience = Audience.STAFF) -> W | None:
-    """The word that went out last of those that stand for `audience`, or None; staff hear what the public hears, too."""
+def newest_standing(
+    words: Iterable[W], audience: Audience = Audience.STAFF, *, news: bool = False
+) -> W | None:
+    """The word that went out last of those that stand for `audience`, or None; staff hear what the public hears, too.
+
+    Args:
+        news: leave out what says only that there is none.
+    """
     heard = (word for word in _told(words) if _is_for(word, audience) and word.struck_by is None)
-    return next(reversed(list(heard)), None)
+    said = (word for word in heard if not (news and word.said.kind is Kind.HOLDING))
+    return next(reversed(list(said)), None)
 
 
 def what_stands(

@@ -201,8 +201,9 @@ def _disk(desk: Desk, language: str) -> Iterator[Finding]:
 
 
 def _decimal(value: float, language: str) -> str:
-    """A number with one decimal as the language writes it: "0,4"."""
-    return str(format_decimal(value, format="0.0", locale=language.replace("-", "_")))
+    """A number as the language writes it, small ones with three decimals: "0,4", "0,018"."""
+    pattern = "0.0" if value >= 0.1 else "0.000"
+    return str(format_decimal(value, format=pattern, locale=language.replace("-", "_")))
 
 
 def _nodes(desk: Desk, now: datetime) -> Iterator[Finding]:

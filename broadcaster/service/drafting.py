@@ -10,7 +10,7 @@ from datetime import datetime
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.domain.plan import lifetime
-from broadcaster.domain.standing import tells_of_an_end, what_stands
+from broadcaster.domain.standing import newest_standing, tells_of_an_end, what_stands
 from broadcaster.domain.text import BadText, clean
 from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
@@ -56,6 +56,7 @@ def draft(
     audience = _audience(command, record, target)
     base = _base(command, record, target, audience)
     whole = command.whole or (command.kind is Kind.RETRACTION and base is None)
+    called = base or (what_stands(record.updates, audience) if record and whole else None)
     said_at = command.at or now
     areas, ended = _areas(command, record, base, target, settings)
     if base is not None and not base.areas and command.kind is Kind.UPDATE:
@@ -71,7 +72,7 @@ def draft(
         areas=areas,
         ended=ended,
         texts=_texts(command, settings),
-        headline=_line(command.headline, base.headline if base else "", "headline"),
+        headline=_line(command.headline, called.headline if called else "", "headline"),
         since=command.since or (base.since if base else began),
         etr=None if command.drop_etr else command.etr or (base.etr if base else None),
         planned=command.planned or (base.planned if base else None),
@@ -135,12 +136,16 @@ def _base(
 ) -> Update | None:
     """What is inherited: what stands, of a retraction what stands without what is retracted.
 
-    What the public is told never inherits from what only staff were told.
+    What the public is told never inherits from what only staff were told. Where what is left says only that there is no
+    news, nothing is left.
     """
     if record is None or (command.whole and command.kind is Kind.RETRACTION):
         return None
     retracted = target if command.kind is Kind.RETRACTION else None
     without = retracted.said.number if retracted else None
+    left = (word for word in record.updates if word is not retracted)
+    if retracted and newest_standing(left, audience, news=True) is None:
+        return None
     return what_stands(record.updates, audience, without=without)
 
 

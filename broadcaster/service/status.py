@@ -209,13 +209,17 @@ def listing(
         )
     before = int(cursor) if cursor else None
 
-    def look(connection: Connection) -> list[IncidentRecord]:
-        return incidents.page(connection, before=before, limit=limit, only_open=only_open)
-
-    found = desk.read(look)
     now = desk.clock()
+
+    def look(connection: Connection) -> tuple[list[IncidentRecord], dict[int, int]]:
+        page = incidents.page(connection, before=before, limit=limit, only_open=only_open)
+        return page, outcomes.letters_in_doubt(connection, [record.id for record in page], now)
+
+    found, doubts = desk.read(look)
     return {
-        "items": [line_answer(record, now) for record in found],
+        "items": [
+            line_answer(record, now) | {"in_doubt": doubts.get(record.id, 0)} for record in found
+        ],
         "next": str(found[-1].id) if len(found) == limit else "",
     }
 

@@ -32,7 +32,8 @@ def target_of(
     assert record is not None  # noqa: S101 - the caller loads the incident of such a command
     if command.number is not None:
         return _numbered(record, command.number)
-    target = newest_standing(record.updates)
+    # Whoever names no update means what was said, not that there was nothing new since.
+    target = newest_standing(record.updates, news=True) or newest_standing(record.updates)
     if target is None:
         raise nothing_stands(record)
     if command.kind is Kind.RETRACTION:

@@ -61,6 +61,25 @@ def in_doubt_before(connection: Connection, incident_id: int, number: int) -> Se
     ).all()
 
 
+def letters_in_doubt(
+    connection: Connection, incident_ids: Sequence[int], now: datetime
+) -> dict[int, int]:
+    """How many letters of each of these incidents are in doubt and can still be sent again; incidents with none are left out."""
+    d = t.delivery
+    rows = connection.execute(
+        select(d.c.incident_id, func.sum(d.c.uncertain))
+        .where(
+            d.c.incident_id.in_(incident_ids),
+            d.c.state == State.ACCEPTED,
+            d.c.uncertain > 0,
+            ~d.c.stopped,
+            d.c.not_after > now,
+        )
+        .group_by(d.c.incident_id)
+    )
+    return {int(incident): int(count) for incident, count in rows}
+
+
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
     """Every delivery of an incident, oldest first."""
     return connection.execute(

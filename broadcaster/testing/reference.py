@@ -1,7 +1,4 @@
-"""What the broadcaster promises, as plain rules over lists: the reference that the state machine compares with.
-
-Each rule is written a second time, slow and short; where it says otherwise than the product, one of the two is wrong.
-"""
+"""What the broadcaster promises, written a second time as plain rules over lists: one of the two is wrong where they differ."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from broadcaster.domain.incident import Audience, Kind, Severity
 from broadcaster.service.commands import Command, Refused, Why
 
 BLANK = {"severity": Severity.MODERATE, "areas": (), "etr": None, "cause": "", "since": None}
-CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
+CORRECTING, NO_NEWS = (Kind.CORRECTION, Kind.RETRACTION), (Kind.RETRACTION, Kind.HOLDING)
 NEXT, REMIND, GRACE = timedelta(minutes=45), timedelta(minutes=10), timedelta(minutes=5)
 TYPED_TWICE, STALE, DAY = timedelta(minutes=10), timedelta(hours=2), timedelta(hours=12)
 
@@ -79,9 +76,11 @@ class Incident:
         """What an audience was told; staff hear what the public hears, too."""
         return [w for w in self.out if audience is Audience.STAFF or w.audience is audience]
 
-    def newest(self, audience: Audience = Audience.STAFF) -> Word | None:
+    def newest(
+        self, audience: Audience = Audience.STAFF, but: tuple[Kind, ...] = (Kind.RETRACTION,)
+    ) -> Word | None:
         """The last word that stands."""
-        stand = [w for w in self.heard(audience) if w.kind is not Kind.RETRACTION]
+        stand = [w for w in self.heard(audience) if w.kind not in but]
         return next((w for w in reversed(stand) if not w.struck_by), None)
 
     def say(self, command: Command, now: datetime) -> None:
@@ -95,7 +94,8 @@ class Incident:
         word = Word(count + 1, kind, audience, at, at + DAY, target)
         if target and kind is Kind.RETRACTION:
             target.struck_by = word  # it is written as if its target had never been said
-        base = word.before = None if command.whole else self.newest(audience)
+        news = kind is not Kind.RETRACTION or self.newest(audience, NO_NEWS)
+        base = word.before = self.newest(audience) if news and not command.whole else None
         word.whole = kind is Kind.RETRACTION and not base
         word.tells_an_end = target.tells_an_end if target else kind is Kind.RESTORED
         held: dict[str, Any] = base.holds() if base else dict(BLANK)
@@ -119,7 +119,7 @@ class Incident:
         """Which word a correction or retraction is about; None for the whole incident."""
         number = command.number or 0
         _refuse_if(number > len(self.words), Why.NOT_FOUND)
-        old = self.words[number - 1] if number else self.newest()
+        old = self.words[number - 1] if number else self.newest(but=NO_NEWS) or self.newest()
         _refuse_if(not old or old.state != "out" or old.kind is Kind.RETRACTION or old.struck_by)
         last = [w for w in self.out if w.kind is not Kind.HOLDING][-1]
         twice = command.kind is last.kind is Kind.RETRACTION and now - last.at < TYPED_TWICE

@@ -76,7 +76,8 @@ def _stands(notice: Notice) -> str:
     told_before = notice.kind is Kind.RETRACTION and notice.variant is Variant.CORRECTION
     if not told_before or notice.planned or not some_stands:
         return ""
-    return f"{notice.headline} {_since(notice)}".strip()
+    # A middle dot is no letter of GSM-7: it alone would make three parts of one.
+    return f"{notice.headline.replace(' · ', ', ')} {_since(notice)}".strip()
 
 
 def _place(notice: Notice) -> str:

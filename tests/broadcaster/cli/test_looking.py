@@ -110,13 +110,14 @@ def test_status_without_a_name_lists_several_and_marks_what_is_overdue(
 ) -> None:
     items = [
         daemon.incident(overdue=True),
-        daemon.incident(incident="A8", headline="Water leak"),
+        daemon.incident(incident="A8", headline="Water leak", in_doubt=148),
     ]
     daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
     out = run("status").out
     assert out.startswith("LIVE · 2 open\n")
     assert "OVERDUE since" in out
-    assert "Water leak" in out
+    [leak] = [line for line in out.splitlines() if "Water leak" in line]
+    assert leak.endswith("148 letters uncertain")
 
 
 def test_where_all_is_planned_the_head_is_one_sentence(daemon: Daemon, run: Run) -> None:

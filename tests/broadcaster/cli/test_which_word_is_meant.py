@@ -74,6 +74,7 @@ def test_a_correction_that_is_kept_is_about_the_word_that_was_seen_last(
         {"kind": "retraction"},
         {"kind": "update", "held": "scheduled"},
         {"kind": "update", "cancelled": True},
+        {"kind": "holding"},
     ],
 )
 def test_what_does_not_stand_is_not_meant(

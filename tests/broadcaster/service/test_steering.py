@@ -198,6 +198,15 @@ def test_letters_in_doubt_are_named_also_when_a_later_word_has_gone_out(desk: Da
     assert sentence.endswith(AGAIN)
 
 
+def test_the_list_of_incidents_says_where_letters_are_in_doubt(desk: Daemonless) -> None:
+    report(desk)
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert item["in_doubt"] == 0
+    in_doubt(desk)
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert item["in_doubt"] == 4
+
+
 def test_and_not_when_that_tells_the_whole_situation(desk: Daemonless) -> None:
     report(desk)
     in_doubt(desk)

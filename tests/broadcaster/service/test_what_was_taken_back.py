@@ -197,6 +197,39 @@ def test_the_holding_message_that_comes_by_itself_says_nothing_retracted(town: R
     assert facts(said(town, 5)) == NOTHING_FALSE
 
 
+@pytest.mark.parametrize("kind", [Kind.CORRECTION, Kind.RETRACTION])
+def test_who_names_no_update_means_what_was_said_and_not_that_there_was_no_news(
+    town: Rig, kind: Kind
+) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Den är borta även i Södra Ekbyn.", Kind.UPDATE)
+    town.say(kind=Kind.HOLDING)
+    town.say("Det var fel.", kind)
+    assert said(town, 4).corrects == 2
+
+
+def test_nothing_is_left_of_what_is_retracted_where_there_was_no_news_since(town: Rig) -> None:
+    town.say("Koka vattnet.", headline="Kokning av vatten")
+    town.say(kind=Kind.HOLDING)
+    town.say(kind=Kind.RETRACTION)
+    record = town.store.read(lambda connection: incidents.load(connection, 1))
+    assert record is not None
+    assert [word.struck_by for word in record.updates] == [3, 3, None]
+    assert said(town, 3).headline == "Kokning av vatten"  # nobody takes it for another incident
+    assert record.closed_at is not None
+
+
+def test_a_word_that_stands_beside_the_retracted_one_goes_on(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    town.say("Den är borta även i Södra Ekbyn.", Kind.UPDATE)
+    town.say(kind=Kind.HOLDING)
+    town.say(kind=Kind.RETRACTION)
+    record = town.store.read(lambda connection: incidents.load(connection, 1))
+    assert record is not None
+    assert [word.struck_by for word in record.updates] == [None, 4, None, None]
+    assert record.closed_at is None
+
+
 def a_retraction_after_the_promise_it_goes_back_to(town: Rig) -> datetime:
     """Returns the promise that the retraction makes anew."""
     town.say("Strömmen är borta.", next=soon(town, minutes=10))

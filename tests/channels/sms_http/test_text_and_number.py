@@ -185,6 +185,22 @@ def test_a_retraction_is_named_as_what_it_is(make: Any) -> None:
     )
 
 
+def test_what_holds_after_a_retraction_needs_no_letter_that_makes_three_parts_of_one(
+    make: Any,
+) -> None:
+    body = text_of(
+        make,
+        kind=Kind.RETRACTION,
+        variant=Variant.CORRECTION,
+        label="Återtagande av 14.40",
+        headline="Kokning av vatten · Norra Ekbyn",
+        facts={"areas": ["norra-ekbyn"]},
+        text="Det var fel.",
+    )
+    assert "Kokning av vatten, Norra Ekbyn" in body
+    assert "·" not in body
+
+
 def test_drill_stands_before_the_sender(make: Any) -> None:
     assert text_of(make, mode=Mode.DRILL, mode_label="ÖVNING").startswith("ÖVNING. Ekbyns Energi:")
 

@@ -56,9 +56,11 @@ class MovingClock:
 
     def __init__(self) -> None:
         self.shift = timedelta()
+        self.jumping = threading.RLock()
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.shift
+        with self.jumping:
+            return datetime.now(UTC) + self.shift
 
 
 class WatchedStore(Store):
@@ -242,8 +244,10 @@ class Rig:
     def jump(self, **spans: float) -> None:
         """Set the wall clock while no time passes; the engine is told of it before anybody reads the new time."""
         by = timedelta(**spans)
-        self.engine.clock_jumped(self.clock(), by)
-        self.clock.shift += by
+        # As the daemon's clock does it: nobody reads the old time once what waits follows the new one.
+        with self.clock.jumping:
+            self.engine.clock_jumped(self.clock(), by)
+            self.clock.shift += by
 
     def wake(self) -> None:
         """Let every lane and the claimer of due rows look now."""

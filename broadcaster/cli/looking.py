@@ -112,7 +112,7 @@ def _watch(talk: Talk, name: str, incident: Incident) -> None:
                 raise
             clock = talk.voice.second(seen_at.isoformat())
             silent = _("The server does not answer: this is how it stood at {clock}.", clock=clock)
-            return replace(latest, head=[*latest.head, silent], over=False)
+            return replace(latest, head=[*latest.head, silent])
         seen_at = now()
         return latest
 

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 AGAIN = 0.1
 RENEW = 1.0  # and so long after a retraction no call of the wrong text begins any more
 CORRECTION_PAUSE = timedelta(seconds=5)  # between two tries of what a correction waits behind
-LOOK_AGAIN = 1.0
+LOOK_AGAIN = 1.0  # seconds between two looks for a post, while the breaker is closed
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
 

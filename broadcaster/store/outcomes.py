@@ -64,7 +64,10 @@ def in_doubt_before(connection: Connection, incident_id: int, number: int) -> Se
 def letters_in_doubt(
     connection: Connection, incident_ids: Sequence[int], now: datetime
 ) -> dict[int, int]:
-    """How many letters of each of these incidents are in doubt and can still be sent again; incidents with none are left out."""
+    """How many letters of each of these incidents are in doubt and in time; incidents with none are left out.
+
+    Also of what a later word has made needless: what is to be done about them the incident itself says.
+    """
     d = t.delivery
     rows = connection.execute(
         select(d.c.incident_id, func.sum(d.c.uncertain))

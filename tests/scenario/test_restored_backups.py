@@ -72,7 +72,7 @@ def test_nothing_that_was_sent_goes_out_again_after_yesterdays_backup_is_restore
                 break
             except StoreLocked:  # PostgreSQL has not yet seen that the other connections are closed
                 assert time.monotonic() < until
-                time.sleep(0.1)
+                time.sleep(0.1)  # PostgreSQL tells nobody that it has let go of a connection
         with Rig(tmp_path, channels, url=store_url) as rig:
             told = rig.say("Läge i4u1.", next=rig.clock() + timedelta(hours=6))
             for name in channels:

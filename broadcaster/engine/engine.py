@@ -30,6 +30,7 @@ from broadcaster.store import (
     boards,
     channels,
     deliveries,
+    dues,
     finishing,
     inbox as inbox_store,
     jumps,
@@ -93,7 +94,8 @@ class Engine:
                 jumps.follow(connection, now - set_back, set_back)
             nodes.register(connection, self.around.node, config_digest, now)
             deliveries.take_back_own(connection, self.around.node, now)
-
+            if self.around.store.is_sqlite:  # nobody else can be at it
+                dues.take_back(connection)
             return set_back
 
         set_back = await asyncio.wrap_future(self.around.store.write(work))

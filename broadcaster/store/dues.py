@@ -13,7 +13,7 @@ from broadcaster.store import tables as t
 
 FOLLOW_UP = ("remind", "due", "grace")
 STAGES = (FOLLOW_UP, ("open", "close"))  # of these only the latest one reached is acted on
-_LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)  # as of a delivery: what a dead machine was doing is done within it
 _OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
 _NEW = insert(t.due)
 _WAKE = sql_update(t.due).where(t.due.c.update_id == bindparam("this"), t.due.c.outcome == "held")
@@ -90,7 +90,7 @@ def next_due_at(connection: Connection) -> datetime | None:
 def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
     """Claim what is due: per incident the latest stage reached of follow-up and of planned work, every other row by itself.
 
-    A claim that is not settled within half a minute can be claimed again.
+    A claim that is not settled before its lease is over can be claimed again.
     """
     rows = connection.execute(
         select(t.due)
@@ -108,7 +108,7 @@ def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
     connection.execute(
         sql_update(t.due)
         .where(t.due.c.id.in_([row.id for row in rows]))
-        .values(lease_until=now + _LEASE)
+        .values(lease_until=now + LEASE)
     )
     collapsed: dict[tuple[int, str], list[Any]] = {}
     for row in rows:
@@ -122,6 +122,13 @@ def claim(connection: Connection, now: datetime) -> tuple[Due, ...]:
         )
         for group in collapsed.values()
         for last in group[-1:]
+    )
+
+
+def take_back(connection: Connection) -> None:
+    """At the start of the only daemon of a store: what was being done when the last one died can be claimed at once."""
+    connection.execute(
+        sql_update(t.due).where(_OPEN, t.due.c.lease_until.is_not(None)).values(lease_until=None)
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.store import Store, dues, incidents, outcomes, releasing
-from broadcaster.store.dues import Due
+from broadcaster.store.dues import LEASE, Due
 from broadcaster.store.intents import Accepted
 from broadcaster.testing.builders import post, tell
 from broadcaster.testing.clock import NOON
@@ -66,13 +66,13 @@ def test_each_incident_is_an_act_of_its_own(store: Store) -> None:
     ]
 
 
-def test_what_is_claimed_and_not_settled_can_be_claimed_again_after_half_a_minute(
+def test_what_is_claimed_and_not_settled_can_be_claimed_again_when_its_lease_is_over(
     store: Store,
 ) -> None:
     promise(store)
     claim(store, SOON)
-    assert claim(store, SOON + timedelta(seconds=30)) == ()
-    assert whats(store, SOON + timedelta(seconds=31)) == ["remind"]
+    assert claim(store, SOON + LEASE) == ()
+    assert whats(store, SOON + LEASE + timedelta(seconds=1)) == ["remind"]
 
 
 def test_two_nodes_never_act_on_the_same_duty(store: Store) -> None:

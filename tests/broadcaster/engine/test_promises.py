@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Planned
-from broadcaster.store import releasing, tables as t
+from broadcaster.store import dues, releasing, tables as t
+from broadcaster.store.dues import LEASE
 from broadcaster.testing.rig import Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver
 
@@ -115,6 +118,23 @@ def test_a_scheduled_update_goes_out_at_its_time_and_not_before(rig: MakeRig) ->
         advance(engine, staff, minutes=2)
         engine.accepted("hook")
         assert len(public.texts("webhook")) == 1
+
+
+def test_what_was_being_released_when_the_daemon_died_goes_out_at_its_next_start(
+    tmp_path: Path,
+) -> None:
+    with WebhookReceiver() as public:
+        engine = Rig(tmp_path, {"hook": webhook(public)})
+        at = engine.clock() + timedelta(minutes=30)
+        engine.say("Vi stänger av vattnet.", at=at, next=at + timedelta(hours=1))
+        public.clock = engine.clock
+        engine.clock_only(minutes=31)
+        died = engine.clock()
+        assert engine.store.write(partial(dues.claim, now=died)).result()
+        with engine:
+            engine.accepted("hook")
+            started = datetime.fromisoformat(engine.delivery("hook")["started_at"])
+        assert started < died + LEASE
 
 
 def test_a_cancelled_scheduled_update_never_goes_out(rig: MakeRig) -> None:

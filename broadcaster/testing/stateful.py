@@ -36,7 +36,7 @@ from broadcaster.service import follow_up
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings.model import Settings
-from broadcaster.store import Rank, Store, StoreError, boards, database, deliveries, nodes
+from broadcaster.store import Rank, Store, StoreError, boards, database, deliveries, dues, nodes
 from broadcaster.store.writer import SqliteWriter, Work
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY, subscribe
@@ -212,6 +212,8 @@ class Bench:
         now = self.clock()
         self.store.write(lambda c: nodes.register(c, NODE, like.digest, now)).result()
         self.store.write(lambda c: deliveries.take_back_own(c, NODE, now)).result()
+        if self.store.is_sqlite:
+            self.store.write(dues.take_back).result()
 
     def _lane(self, name: str, adapter: Any, around: Surroundings) -> Lane:
         lane: Lane

@@ -100,9 +100,15 @@ def _allowed(play: Play, incident: Incident, word: Word, row: dict[str, Any]) ->
     return allowed - never if row["shape"] == Shape.BOARD else allowed
 
 
-def _is_past(play: Play, row: dict[str, Any]) -> bool:
+def _was_past(play: Play, row: dict[str, Any]) -> bool:
+    """Whether its time was ever over, also before the clock was set back."""
     until = _read(row["not_after"])
     return bool(until and play.known.latest and play.known.latest >= until)
+
+
+def _is_past(play: Play, row: dict[str, Any]) -> bool:
+    until = _read(row["not_after"])
+    return bool(until and until <= play.now)
 
 
 def _unfinished(play: Play, incident: Incident, word: Word, row: dict[str, Any]) -> set[State]:
@@ -120,7 +126,7 @@ def _ended(play: Play, incident: Incident, word: Word, row: dict[str, Any]) -> s
     channel, label = row["channel"], f"{incident.name}-{word.number}"
     calls = [c for c in play.calls(channel) if c.label == label]
     reasons = {
-        State.EXPIRED: _is_past(play, row),
+        State.EXPIRED: _was_past(play, row),
         State.SUPERSEDED: word.struck_by or _is_needless(incident, word),
         State.WITHDRAWN: word.struck_by or (channel, label) in play.known.dropped,
         State.FAILED: any(c.answered is Outcome.PERMANENT for c in calls),

@@ -95,7 +95,7 @@ class Operators(RuleBasedStateMachine):
     def counted(self) -> None:
         type(self).taken += 1
         if SOAK and self.taken % 1_000 == 0:
-            print(f"{self.taken} steps")
+            print(f"{self.taken} steps", flush=True)
 
     def incident(self, place: int) -> Incident:
         every = list(self.play.incidents.values())

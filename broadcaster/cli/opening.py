@@ -126,16 +126,21 @@ def _found(server: str | None, config: Path | None) -> Found:
         )
         raise End(Code.USAGE, sentence) from error
     if found.broken_at:
-        _ = Voice(_likely_language(found)).say
-        sentence = _(
-            "{place} has an error: broadcaster config check {config}. The running daemon keeps its present configuration; "
-            "it is asked at {server}.",
-            place=found.broken_at,
-            config=found.config,
-            server=found.server,
-        )
-        note(sentence)
+        _warn_of_error(found)
     return found
+
+
+def _warn_of_error(found: Found) -> None:
+    """One line beside the answer while the configuration has an error: it concerns whoever is typing there."""
+    _ = Voice(_likely_language(found)).say
+    sentence = _(
+        "{place} has an error: broadcaster config check {config}. The running daemon keeps its present configuration; "
+        "it is asked at {server}.",
+        place=found.broken_at,
+        config=found.config,
+        server=found.server,
+    )
+    note(sentence)
 
 
 def _past(broken: finding.Broken) -> str:

@@ -124,7 +124,8 @@ def _numbered(talk: Talk, count: int, updates: Sequence[str]) -> str:
     _ = talk.voice.say
     if not count:
         return _("no delivery")
-    number = _("1 delivery") if count == 1 else _("{count} deliveries", count=count)
+    several = talk.voice.number(count)
+    number = _("1 delivery") if count == 1 else _("{count} deliveries", count=several)
     more = " …" if len(updates) > _NAMED else ""
     return f"{number}: {', '.join(updates[:_NAMED])}{more}" if updates else number
 
@@ -145,7 +146,8 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     detail = str(item.get("because") or probed.get("sentence") or "")
     if probed.get("at"):
         detail += f" ({talk.voice.clock(probed['at'], near=now())})" if detail else ""
-    queued = _("{count} waiting", count=item["queued"]) if item.get("queued") else ""
+    waiting = item.get("queued")
+    queued = _("{count} waiting", count=talk.voice.number(waiting)) if waiting else ""
     return (
         f"  {item['channel']}",
         item["kind"],

@@ -171,7 +171,10 @@ def _tell_verified(
         for problem in problems:
             out(str(problem))
     if problems:
-        raise End(Code.UNEXPECTED, _("The audit chain is broken: {count}", count=len(problems)))
+        raise End(
+            Code.UNEXPECTED,
+            _("The audit chain is broken: {count}", count=voice.number(len(problems))),
+        )
 
 
 def add_to(app: Typer) -> None:

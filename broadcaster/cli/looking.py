@@ -170,7 +170,7 @@ def _head(talk: Talk, incident: Incident) -> Iterator[str]:
     yield from _facts(talk, incident)
     updates = incident.get("updates") or []
     if len(updates) > _SHOWN:
-        yield _("… {count} earlier", count=len(updates) - _SHOWN)
+        yield _("… {count} earlier", count=voice.number(len(updates) - _SHOWN))
     yield from (_said(talk, incident, update) for update in updates[-_SHOWN:])
 
 
@@ -232,7 +232,8 @@ def _show_list(talk: Talk, found: Mapping[str, Any]) -> None:
         return
     counted = _counted(talk, items)
     if found.get("next"):
-        counted = _("{counted} (of the {count} newest)", counted=counted, count=len(items))
+        newest = talk.voice.number(len(items))
+        counted = _("{counted} (of the {count} newest)", counted=counted, count=newest)
     out(f"{talk.mode} · {counted}")
     show_columns(_line(talk, item) for item in items)
     if found.get("next"):
@@ -248,9 +249,9 @@ def _counted(talk: Talk, items: list[Incident]) -> str:
     if not alive:
         return _("Nothing is open.")
     parts = [
-        _("{count} open", count=going_on),
+        _("{count} open", count=talk.voice.number(going_on)),
         _planned(talk.voice, planned),
-        _("{count} waiting", count=waiting) if waiting else "",
+        _("{count} waiting", count=talk.voice.number(waiting)) if waiting else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -259,7 +260,7 @@ def _planned(voice: Voice, count: int) -> str:
     _ = voice.say
     if not count:
         return ""
-    return _("1 planned") if count == 1 else _("{count} planned", count=count)
+    return _("1 planned") if count == 1 else _("{count} planned", count=voice.number(count))
 
 
 def _urgency(item: Incident) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from broadcaster.cli import finding
+from broadcaster.cli.addressing import PORT
 from broadcaster.cli.client import Client
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.failing import BadAddress, Problem, Unreachable
@@ -101,6 +104,8 @@ def open_talk(
             raise
         return _talk(found, known, as_json=as_json, reached=False)
     remember(found.server, organisation)
+    if found.config and found.named_by_config:
+        finding.remember_reached(found.config, found.server)
     talk = _talk(found, organisation, as_json=as_json)
     warn_of_end(talk.voice, organisation)
     return talk
@@ -108,7 +113,9 @@ def open_talk(
 
 def _found(server: str | None, config: Path | None) -> Found:
     try:
-        return find(server, config)
+        found = find(server, config)
+    except finding.Broken as broken:
+        raise End(broken.code, _past(broken)) from broken
     except BadAddress as error:
         raise End(Code.USAGE, error.said(own_voice().say)) from error
     except LookupError as error:
@@ -118,6 +125,37 @@ def _found(server: str | None, config: Path | None) -> Found:
             "or stand where broadcaster.yaml is."
         )
         raise End(Code.USAGE, sentence) from error
+    if found.broken_at:
+        _warn_of_error(found)
+    return found
+
+
+def _warn_of_error(found: Found) -> None:
+    """One line beside the answer while the configuration has an error: it concerns whoever is typing there."""
+    _ = Voice(_likely_language(found)).say
+    sentence = _(
+        "{place} has an error: broadcaster config check {config}. The running daemon keeps its present configuration; "
+        "it is asked at {server}.",
+        place=found.broken_at,
+        config=found.config,
+        server=found.server,
+    )
+    note(sentence)
+
+
+def _past(broken: finding.Broken) -> str:
+    """What is wrong with a configuration, and how its daemon is spoken to all the same."""
+    if not os.access(broken.config, os.R_OK):
+        return broken.sentence
+    _ = own_voice().say
+    token = finding.first_token(broken.config.absolute())
+    sentence = _(
+        "The running daemon keeps its present configuration. Speak to it where it listens (api.listen): "
+        "BROADCASTER_TOKEN={token} broadcaster … --server http://127.0.0.1:{port}",
+        token=f'"$(cat {shlex.quote(str(token))})"' if os.access(token, os.R_OK) else "…",
+        port=PORT,
+    )
+    return f"{broken.sentence}\n{sentence}"
 
 
 def _talk(
@@ -186,10 +224,7 @@ def asking_of(talk: Talk) -> Iterator[Client]:
 
 def _likely_language(found: Found) -> str:
     """The organisation's first language as far as it is known here."""
-    with suppress(End, BadAddress):
-        if language := first_language(_remembered(found) or {}):
-            return language
-    return own_voice().language
+    return first_language(_remembered(found) or {}) or own_voice().language
 
 
 def remember(server: str, organisation: Mapping[str, Any]) -> None:
@@ -203,9 +238,10 @@ def _remembered(found: Found) -> Mapping[str, Any] | None:
         known = json.loads(finding.organisation_file(found.server).read_text())
         if isinstance(known, dict) and known.get("timezone"):
             return known
-    if found.config is not None and finding.server_of(found.config) == found.server:
-        written = finding.read_configuration(found.config)
-        organisation = written["organisation"]
-        if organisation.get("timezone"):
-            return {**organisation, "mode": written["mode"], "areas": [], "channels": []}
+    if found.config is not None and finding.serves(found.config, found.server):
+        with suppress(finding.Broken):
+            written = finding.read_configuration(found.config)
+            organisation = written["organisation"]
+            if organisation.get("timezone"):
+                return {**organisation, "mode": written["mode"], "areas": [], "channels": []}
     return None

@@ -26,15 +26,24 @@ PUBLIC_LISTEN = "127.0.0.1:8080"
 
 def init(
     directory: Annotated[Path, Argument(metavar="DIR", help="Where the configuration will stand.")],
+    lang: Annotated[
+        str,
+        Option(
+            "--lang",
+            metavar="LANG",
+            help="The first language of the organisation, sv or en; commands speak it too.",
+        ),
+    ] = "sv",
     as_json: Json = False,
 ) -> None:
     """Write a configuration, a key and the first token."""
     from broadcaster import daemon
 
-    voice = own_voice()
+    languages = _languages_from(lang)
+    voice = Voice(lang)
     _ = voice.say
     with local_act(voice):
-        config = Path(daemon.init(directory))
+        config = Path(daemon.init(directory, languages))
     token = config.parent / "admin.token"
     if as_json:
         out_json({"config": str(config), "token": str(token)})
@@ -42,6 +51,21 @@ def init(
     out(_("Written: {config}", config=config))
     out(_("Your token is in {token}; keep it as you keep a key.", token=token))
     out(_("Next: look through {config}, then: broadcaster serve --config {config}", config=config))
+
+
+def _languages_from(first: str) -> tuple[str, ...]:
+    """The languages of a new organisation: all that we speak, beginning with `first`.
+
+    Raises:
+        End: we do not speak that one (code 2).
+    """
+    from broadcaster.locale import languages
+    from broadcaster.settings.errors import told
+
+    if first not in languages():
+        sentence = f'"{first}" has no catalogue of phrases: write one of {", ".join(languages())}'
+        raise End(Code.USAGE, f"--lang: {told(own_voice().language, sentence)}")
+    return (first, *(tag for tag in languages() if tag != first))
 
 
 def serve(config: Config = None) -> None:

@@ -101,13 +101,9 @@ class Voice:
 
     def number(self, value: float, pattern: str | None = None) -> str:
         """Say a number: "12 430", with the pattern "0.0" as "0,6"."""
-        from babel.core import UnknownLocaleError
-        from babel.numbers import format_decimal
+        from broadcaster.locale import number
 
-        try:
-            return format_decimal(value, format=pattern, locale=self.language.replace("-", "_"))
-        except (UnknownLocaleError, ValueError):
-            return format_decimal(value, format=pattern, locale="en")
+        return number(self.language, value, pattern)
 
     def money(self, amount: float, currency: str) -> str:
         """Say a sum without its smallest coins: "6 200 kr"; sums below 10 with them."""

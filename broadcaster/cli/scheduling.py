@@ -32,7 +32,11 @@ def list_scheduled(reach: Reach) -> None:
     items = answer["items"]
     out(
         f"{talk.mode} · "
-        + (_("{count} waiting", count=len(items)) if items else _("Nothing waits."))
+        + (
+            _("{count} waiting", count=talk.voice.number(len(items)))
+            if items
+            else _("Nothing waits.")
+        )
     )
     show_columns(_line(talk, item) for item in items)
 

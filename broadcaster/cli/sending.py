@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.meaning import Preview, preview_of, settled
 from broadcaster.cli.opening import Talk, asking_of, now, open_talk
 from broadcaster.cli.options import Manner, Reach
+from broadcaster.cli.patience import AT_TERMINAL, ELSEWHERE, Patience
 from broadcaster.cli.previewing import summary
 from broadcaster.cli.saying import Voice, note
 from broadcaster.cli.situation import kind_of, kind_word, staff_only
@@ -169,8 +171,9 @@ def _kept(talk: Talk, entry: Entry, end: End) -> End:
 
 def _insist(talk: Talk, entry: Entry, preview: Preview | None) -> dict[str, Any]:
     """A retraction is tried until the daemon answers; meanwhile it is kept, should this command be killed."""
-    _ = talk.voice.say
     attempt = 0
+    every = AT_TERMINAL if sys.stderr.isatty() else ELSEWHERE
+    patience = Patience(time.monotonic(), every)
     while True:
         try:
             entry = _confirmed(talk, entry, preview)
@@ -180,17 +183,29 @@ def _insist(talk: Talk, entry: Entry, preview: Preview | None) -> dict[str, Any]
                 spool.forget(entry)
                 raise
             kept = _kept(talk, entry, end)
-            note(end.sentence)
-            _pause_or_end(talk, _PAUSES[min(attempt, len(_PAUSES) - 1)], kept)
+            _tell_trying(talk, end, patience)
+            _pause_or_end(_PAUSES[min(attempt, len(_PAUSES) - 1)], kept)
             attempt += 1
         else:
             spool.forget(entry)
             return answer
 
 
-def _pause_or_end(talk: Talk, seconds: float, kept: End) -> None:
+def _tell_trying(talk: Talk, end: End, patience: Patience) -> None:
+    """Why it is tried again, and for how long already; nothing where that was told just now."""
     _ = talk.voice.say
-    note(_("A retraction is tried again until it is answered; Ctrl-C leaves it kept."))
+    at = time.monotonic()
+    if not patience.is_news(end.sentence, at):
+        return
+    note(end.sentence)
+    if at - patience.began < _PAUSES[-1]:
+        note(_("A retraction is tried again until it is answered; Ctrl-C leaves it kept."))
+    else:
+        tried = talk.voice.seconds(at - patience.began)
+        note(_("Tried for {time} so far; it goes on until it is answered.", time=tried))
+
+
+def _pause_or_end(seconds: float, kept: End) -> None:
     try:
         time.sleep(seconds)
     except KeyboardInterrupt:

@@ -41,6 +41,8 @@ Without = Annotated[
 ]
 FACTS = ("since", "etr", "severity", "affected", "cause", "instruction", "headline", "planned")
 """What a word that only takes back, holds or ends does not tell anew."""
+KINDS = {"correct": "correction", "retract": "retraction"}
+"""The kinds of update that are called otherwise than the command that says them."""
 
 
 @grouped
@@ -111,7 +113,7 @@ def preview(
         Option(
             "--kind",
             metavar="KIND",
-            help="report, update, correction, retraction, holding or restored.",
+            help="report, update, correct, retract, holding or restored.",
         ),
     ] = "report",
     incident: Annotated[
@@ -126,7 +128,7 @@ def preview(
     from broadcaster.cli.previewing import whole
 
     talk = begin(reach)
-    body = _body(talk, said, text, without_area) | {"kind": kind}
+    body = _body(talk, said, text, without_area) | {"kind": KINDS.get(kind, kind)}
     if incident:
         whose, number = named(talk, incident)
         body |= {"incident": whose} | ({"corrects": number} if number else {})

@@ -159,7 +159,7 @@ def _tell_import(talk: Talk, last: dict[str, Any]) -> None:
     for error in errors[:_TOLD]:
         note(_("line {line}: {reason}", line=error["line"], reason=error["reason"]))
     if len(errors) > _TOLD:
-        note(_("… and {count} more: --json lists them", count=len(errors) - _TOLD))
+        note(_("… and {count} more: --json lists them", count=number(len(errors) - _TOLD)))
 
 
 def add_to(app: Typer) -> None:

@@ -182,7 +182,8 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
     due = delivery.get("due_at")
     if due:
         left = max(0, round((datetime.fromisoformat(due) - now).total_seconds()))
-        said = _("again in {seconds} s (attempt {attempt})", seconds=left, attempt=attempt)
+        seconds = voice.number(left)
+        said = _("again in {seconds} s (attempt {attempt})", seconds=seconds, attempt=attempt)
     else:
         said = _("again soon (attempt {attempt})", attempt=attempt)
     return f"{said}: {detail}" if detail else said

@@ -116,7 +116,7 @@ def list_tokens(reach: Reach) -> None:
         out_json(answer)
         return
     items = answer["items"]
-    out(f"{talk.mode} · " + _("Tokens: {count}", count=len(items)))
+    out(f"{talk.mode} · " + _("Tokens: {count}", count=talk.voice.number(len(items))))
     show_columns(_line(talk, item) for item in items)
 
 

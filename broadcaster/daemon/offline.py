@@ -26,15 +26,18 @@ class NoToken(Exception):
     """No token was made; `args[0]` says why, in the organisation's first language."""
 
 
-def init(directory: Path) -> Path:
+def init(directory: Path, languages: tuple[str, ...] = ("sv", "en")) -> Path:
     """Write a commented configuration, the store's key and the first administrator's token into `directory`.
+
+    Args:
+        languages: of the organisation, the first is its default.
 
     Raises:
         AlreadyThereError: something stands there already; nothing was written.
         StoreError: the store cannot be made.
     """
     os.umask(0o077)
-    return write_configuration(directory, first_token=_first_token)
+    return write_configuration(directory, languages=languages, first_token=_first_token)
 
 
 def _first_token(config_path: Path) -> None:

@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from babel.core import UnknownLocaleError
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 SOURCE_LANGUAGE = "en"
 _ROOT = Path(__file__).parent
@@ -57,6 +59,14 @@ def _read(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         messages = read_po(file, abort_invalid=True)
     return {str(m.id): str(m.string) for m in messages if m.id and m.string and not m.fuzzy}
+
+
+def number(language: str, value: float, pattern: str | None = None) -> str:
+    """Say a number as `language` writes it, unknown ones as English does: "12 430", with the pattern "0.0" as "0,6"."""
+    try:
+        return str(format_decimal(value, format=pattern, locale=language.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        return str(format_decimal(value, format=pattern, locale=SOURCE_LANGUAGE))
 
 
 def translate(phrases: Mapping[str, str], sentence: str, **values: object) -> str:

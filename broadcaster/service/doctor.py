@@ -8,13 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from babel.numbers import format_decimal
-
 from broadcaster.channel import Probe
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
-from broadcaster.locale import phrases, translate
+from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service import room, token_acts
 from broadcaster.service.commands import Operator, Role
@@ -203,7 +201,7 @@ def _disk(desk: Desk, language: str) -> Iterator[Finding]:
 def _decimal(value: float, language: str) -> str:
     """A number as the language writes it, small ones with three decimals: "0,4", "0,018"."""
     pattern = "0.0" if value >= 0.1 else "0.000"
-    return str(format_decimal(value, format=pattern, locale=language.replace("-", "_")))
+    return number(language, value, pattern)
 
 
 def _nodes(desk: Desk, now: datetime) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from broadcaster.domain.delivery import State
-from broadcaster.locale import phrases, translate
+from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service import status
 from broadcaster.service.commands import Operator
@@ -69,6 +69,7 @@ def _is_left_to_operators(desk: Desk, name: str) -> bool:
 
 
 def _retold(values: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """What a far side was said to have done, in the language of the advice."""
+    """What a far side was said to have done, and how many letters it concerns, in the language of the advice."""
     because = values.get("because")
-    return dict(values) | ({"because": retell(language, because)} if because else {})
+    counts = {name: number(language, one) for name, one in values.items() if isinstance(one, int)}
+    return dict(values) | counts | ({"because": retell(language, because)} if because else {})

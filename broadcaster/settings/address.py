@@ -21,10 +21,10 @@ def read_address(path: Path) -> dict[str, Any]:
     if source.errors:
         raise ConfigErrors(source.errors)
     document = source.document
-    api = document.get("api")
+    api, organisation = document.get("api"), document.get("organisation")
     return {
         "listen": (api if isinstance(api, dict) else {}).get("listen", "127.0.0.1:8070"),
         "mode": document.get("mode", "live"),
-        "organisation": document.get("organisation") or {},
+        "organisation": organisation if isinstance(organisation, dict) else {},
         "areas": document.get("areas") or {},
     }

@@ -105,6 +105,12 @@ def test_the_channel_and_what_waits_in_it_are_named_before_and_after(
     assert f"{said} 2 deliveries: A7-1, A7-2." in shown
 
 
+def test_what_waits_is_counted_as_the_language_writes_numbers(daemon: Daemon, run: Run) -> None:
+    item = {"channel": "sms", "kind": "sms_http", "state": "good", "queued": 1234, "waiting": []}
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": [item]})
+    assert run("channels", "list").out.endswith("1,234 waiting\n")
+
+
 def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> None:
     probe = {"at": "2026-11-22T13:00:00+00:00", "good": True, "sentence": "500 characters"}
     items = [

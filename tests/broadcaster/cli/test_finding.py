@@ -145,6 +145,84 @@ def test_an_address_that_would_leak_the_token_or_is_none_is_refused(written: str
         normal(written)
 
 
+# ------------------------------------------------------------------------------- a configuration that is being typed in
+REPORT = ("report", "Out", "--area", "norra-ekbyn", "--next", "45m", "--yes", "--json")
+
+
+def mistyped(path: Path) -> Path:
+    """The same configuration with an unclosed brace in its third line."""
+    path.write_text(path.read_text() + "store: {url: x\n")
+    return path
+
+
+def test_a_typing_error_in_the_configuration_silences_nobody_whose_daemon_was_reached_before(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    path = configure(tmp_path, daemon.url)
+    assert run("status").code == 0
+    mistyped(path)
+    ended = run(*REPORT)
+    assert (ended.code, ended.json["incident"]) == (0, "A7")
+    told = f"broadcaster.yaml:4 has an error: broadcaster config check {path.name}. "
+    assert ended.err.startswith(told)
+    assert (ended.err.count("\n"), daemon.url in ended.err) == (1, True)
+    assert daemon.headers("POST /api/v1/incidents")["Authorization"] == f"Bearer {TOKEN}"
+    assert run("status", "--server", daemon.url).code == 0
+    kept = Path(bare["HOME"]) / ".local/state/broadcaster/configurations.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert TOKEN not in kept.read_text()
+
+
+def test_a_report_into_a_dead_daemon_of_a_mistyped_configuration_is_kept(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    path = configure(tmp_path, daemon.url)
+    assert run("status").code == 0
+    mistyped(path)
+    daemon.answers["GET /api/v1/organisation"] = (0, None)
+    daemon.answers["POST /api/v1/incidents"] = (0, None)
+    ended = run(*REPORT)
+    assert (ended.code, "kept for 15 minutes" in ended.err) == (3, True)
+
+
+def test_the_token_of_a_mistyped_configuration_goes_to_no_daemon_it_never_reached(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    path = configure(tmp_path, daemon.url)
+    assert run("status").code == 0
+    mistyped(path)
+    theirs = mistyped(configure(tmp_path / "theirs", daemon.url))
+    with standing_in() as other:
+        assert run("status", "--server", other.url).code == 4
+        assert run("status", "--server", other.url, "--config", str(theirs)).code == 4
+        assert all("Authorization" not in headers for _, _, headers in other.asked)
+
+
+def test_a_mistyped_configuration_says_how_its_daemon_is_spoken_to(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    mistyped(configure(tmp_path / "a town", daemon.url))
+    ended = run("status", "--config", "a town/broadcaster.yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("broadcaster.yaml:4  (the whole file)\n")
+    way = f"BROADCASTER_TOKEN=\"$(cat '{tmp_path}/a town/admin.token')\" broadcaster … --server http://127.0.0.1:8070"
+    assert way in ended.err.splitlines()[-1]
+    assert "BROADCASTER_TOKEN" not in run("status", "--config", "none.yaml").err
+
+
+def test_a_configuration_whose_address_is_mistyped_is_told_and_its_daemon_found(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    path = configure(tmp_path, daemon.url)
+    assert run("status").code == 0
+    path.write_text('api: {listen: "127.0.0.1;8070"}\n')
+    ended = run("status")
+    assert (ended.code, ended.err.startswith("broadcaster.yaml has an error:")) == (0, True)
+    (Path(bare["HOME"]) / ".local/state/broadcaster/configurations.json").write_text("[]")
+    ended = run("status")
+    assert (ended.code, "broadcaster.yaml: api.listen: " in ended.err) == (2, True)
+
+
 # ----------------------------------------------------------------------------------------------- the end of the token
 @pytest.mark.parametrize(("days", "warned"), [(13, True), (15, False), (None, False)])
 def test_every_command_says_beside_its_answer_that_its_token_ends_within_two_weeks(

@@ -163,6 +163,24 @@ def test_what_is_typed_during_the_watch_moves_nothing_in_its_table(
     assert "zzz" not in ended.out
 
 
+def test_a_watch_says_since_when_the_server_is_silent_and_no_longer_once_it_answers(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    daemon.deliveries = [delivery("page", "sending")]
+    going_on, over = daemon.incident(), daemon.incident(closed_at=START)
+    over["deliveries"] = [delivery("page", "confirmed")]
+    answers = iter([(200, going_on), (0, None), (503, {"title": "Unavailable", "status": 503})])
+    daemon.answers[A7] = lambda body: next(answers, (200, over))
+    ended = at_terminal("status", "A7", "--watch")
+    assert ended.code == 0, ended.out
+    frames = [" ".join(frame.split()) for frame in ended.out.split("LIVE · A7 ")[1:]]
+    told = r"The server does not answer: this is how it stood at \d\d[:.]\d\d[:.]\d\d\."
+    silent = [re.search(told, frame) is not None for frame in frames]
+    assert silent[:4] == [False, True, True, False], ended.out
+    assert not any(silent[4:])
+    assert ["page sending" in frame for frame in frames[:4]] == [True, True, True, False]
+
+
 def test_an_unknown_incident_is_refused(run: Run) -> None:
     assert run("status", "A99").code == 4
 

@@ -297,6 +297,16 @@ def test_four_questions_make_a_report(daemon: Daemon, at_terminal: Terminal) -> 
     assert "next" not in body
 
 
+@pytest.mark.parametrize(
+    ("typed", "kind"), [("retract", "retraction"), ("correct", "correction"), ("holding",) * 2]
+)
+def test_preview_takes_the_word_that_is_typed_as_a_command(
+    daemon: Daemon, run: Run, typed: str, kind: str
+) -> None:
+    assert run("preview", "--kind", typed, "--incident", "A7").code == 0
+    assert daemon.bodies("POST /api/v1/preview") == [{"kind": kind, "incident": "A7"}]
+
+
 def test_a_no_to_the_preview_sends_nothing(daemon: Daemon, at_terminal: Terminal) -> None:
     ended = at_terminal("report", typed="norra\nx\n\n\nn\n")
     assert ended.code == 4

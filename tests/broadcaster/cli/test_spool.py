@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from broadcaster.cli.finding import organisation_file
+from broadcaster.cli.patience import Patience
 from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
 
 Run = Callable[..., Ended]
@@ -185,6 +186,15 @@ def test_a_retraction_is_tried_until_it_is_answered(daemon: Daemon, run: Run, sp
     keys = {headers["Idempotency-Key"] for route, _, headers in daemon.asked if route == UPDATES}
     assert len(keys) == 1
     assert kept(spool) == []
+    assert [ended.err.count(said) for said in ("broke off", "tried again until")] == [1, 1]
+
+
+def test_a_long_trying_tells_each_cause_once_and_now_and_then_that_it_goes_on() -> None:
+    patience = Patience(began=0.0, every=300.0)
+    attempts = [("refused", 10.0 * one) for one in range(1, 100)]
+    attempts[20] = ("broke off", 210.0)
+    told = [at for cause, at in attempts if patience.is_news(cause, at)]
+    assert told == [10.0, 210.0, 510.0, 810.0]
 
 
 def test_a_retraction_is_kept_while_it_is_tried(daemon: Daemon, run: Run, spool: Path) -> None:

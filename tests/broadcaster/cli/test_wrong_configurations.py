@@ -139,3 +139,33 @@ def test_a_command_that_cannot_read_the_configuration_says_why_in_swedish(
     wrong.write_text(UNREADABLE)
     ended = run(*verb, "--config", str(wrong))
     assert "site.yaml:2  (hela filen)\n    är inte YAML här" in ended.err
+
+
+# ------------------------------------------------------------------------------------------------ the one that is begun
+@pytest.mark.parametrize(
+    ("options", "languages", "said"),
+    [((), '["sv", "en"]', "Skrivet: town/"), (("--lang", "en"), '["en", "sv"]', "Written: town/")],
+)
+def test_init_speaks_the_first_language_of_the_organisation_it_writes(
+    nowhere: dict[str, str],
+    run: Run,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    languages: str,
+    said: str,
+) -> None:
+    ended = run("init", "town", *options)
+    assert (ended.code, ended.out.startswith(said)) == (0, True), ended
+    assert f"languages: {languages}" in (tmp_path / "town" / "broadcaster.yaml").read_text()
+    again = run("init", "town", *options)
+    assert (again.code, ("inget skrevs" in again.err)) == (4, not options), again
+
+
+def test_init_writes_nothing_in_a_language_that_nobody_translated(
+    nowhere: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    ended = run("init", "town", "--lang", "fi")
+    assert (ended.code, ended.err) == (
+        *(2, '--lang: "fi" has no catalogue of phrases: write one of en, sv\n'),
+    )
+    assert not (tmp_path / "town").exists()

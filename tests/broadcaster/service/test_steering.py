@@ -198,6 +198,13 @@ def test_letters_in_doubt_are_named_also_when_a_later_word_has_gone_out(desk: Da
     assert sentence.endswith(AGAIN)
 
 
+def test_what_is_advised_counts_letters_as_the_language_writes_numbers(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk, total=12_430, accepted=11_199, uncertain=1_231)
+    (sentence,) = advice(desk)
+    assert sentence.startswith("1\N{NO-BREAK SPACE}231 av 12\N{NO-BREAK SPACE}430 ")
+
+
 def test_the_list_of_incidents_says_where_letters_are_in_doubt(desk: Daemonless) -> None:
     report(desk)
     (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]

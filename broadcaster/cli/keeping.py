@@ -136,6 +136,7 @@ def _what(voice: Voice, what: str) -> str:
         "disk": _("disk"),
         "nodes": _("nodes"),
         "promise": _("promise"),
+        "letters": _("letters"),
     }
     return words.get(what, what)
 

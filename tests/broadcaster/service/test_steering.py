@@ -13,6 +13,7 @@ from sqlalchemy import insert, update as sql_update
 
 from broadcaster.channel import Probe
 from broadcaster.domain.delivery import State
+from broadcaster.domain.role import Role
 from broadcaster.store import Rank, channels, outcomes, tables as t
 from broadcaster.store.moving import end, move
 from broadcaster.testing.clock import NOON
@@ -585,6 +586,14 @@ def test_what_is_not_ready_is_said(desk: Daemonless) -> None:
     assert desk.ask("GET", "/api/v1/doctor").json["ready"] is True
     desk.ready = False
     assert desk.ask("GET", "/api/v1/doctor").json["ready"] is False
+
+
+def test_whoever_may_look_is_told_what_touches_all_that_is_sent(desk: Daemonless) -> None:
+    assert desk.ask("GET", "/api/v1/organisation").json["degraded"] == []
+    disk = {"what": "disk", "where": "store", "sentence": "Disken är nästan full."}
+    desk.degraded = [disk, {"what": "parked", "where": "hook", "sentence": "hook är stoppad."}]
+    viewer = desk.token(Role.VIEWER)
+    assert desk.ask("GET", "/api/v1/organisation", token=viewer).json["degraded"] == [disk]
 
 
 def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:

@@ -27,8 +27,9 @@ Json = dict[str, Any]
     openapi_extra=needs(Role.VIEWER),
 )
 def read_organisation(ask: Ask) -> Json:
-    """Fetched once per command, to read local times and to ask questions."""
-    return organisation.organisation(ask.desk, ask.operator)
+    """Fetched once per command, to read local times and to ask questions; `degraded` as the daemon saw it last."""
+    degraded = ask.control.health()["degraded"]
+    return organisation.organisation(ask.desk, ask.operator, degraded)
 
 
 @routes.post(

@@ -96,7 +96,7 @@ def verify(reach: Reach) -> None:
 @grouped
 def doctor(reach: Reach) -> None:
     """Look at all that a blast needs, and say what to mend."""
-    talk = begin(reach)
+    talk = begin(reach, warns=False)
     _ = talk.voice.say
     with asking_of(talk) as client:
         answer = client.get("doctor")
@@ -136,6 +136,7 @@ def _what(voice: Voice, what: str) -> str:
         "disk": _("disk"),
         "nodes": _("nodes"),
         "promise": _("promise"),
+        "letters": _("letters"),
     }
     return words.get(what, what)
 

@@ -183,6 +183,24 @@ def warn_of_end(voice: Voice, organisation: Mapping[str, Any]) -> None:
         note(sentence)
 
 
+def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
+    """One line beside the answer while something is wrong with the daemon that touches all that is sent."""
+    _ = voice.say
+    words = {
+        "store": _("nothing can be stored"),
+        "disk": _("a disk is nearly full"),
+        "clock": _("the clock is wrong"),
+        "log": _("the log is not written"),
+        "public": _("the page may not be seen"),
+        "configuration": _("the machines differ"),
+        "broken": _("a channel cannot be used"),
+    }
+    found = dict.fromkeys(state["what"] for state in organisation.get("degraded") or ())
+    if found:
+        wrong = ", ".join(words.get(what, what) for what in found)
+        note(_("Not in order: {wrong}. What to do: broadcaster doctor", wrong=wrong))
+
+
 @contextmanager
 def answered(voice: Voice, server: str) -> Iterator[None]:
     """Turn what the daemon refuses, and its silence, into the end of the command.

@@ -15,7 +15,7 @@ from broadcaster.cli.addressing import address
 from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.meaning import Preview, preview_of, settled
-from broadcaster.cli.opening import Talk, asking_of, now, open_talk
+from broadcaster.cli.opening import Talk, asking_of, now, open_talk, warn_of_trouble
 from broadcaster.cli.options import Manner, Reach
 from broadcaster.cli.patience import AT_TERMINAL, ELSEWHERE, Patience
 from broadcaster.cli.previewing import summary
@@ -27,13 +27,19 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
 """Seconds between two attempts at a retraction; the last one repeats."""
 
 
-def begin(manner: Manner | Reach, *, keep: bool = False) -> Talk:
-    """Open the conversation and offer what was kept when the daemon did not answer.
+def begin(manner: Manner | Reach, *, keep: bool = False, warns: bool = True) -> Talk:
+    """Open the conversation, say what is wrong with the daemon, offer what was kept when it did not answer.
+
+    Args:
+        keep: as for `open_talk`.
+        warns: False where the command's own answer says what is wrong.
 
     Raises:
         End: as for `open_talk`.
     """
     talk = open_talk(manner.server, manner.config, as_json=manner.as_json, keep=keep)
+    if talk.reached and warns:
+        warn_of_trouble(talk.voice, talk.organisation)
     if talk.reached:
         offer(talk)
     return talk

@@ -16,7 +16,7 @@ from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.locale.retelling import tell
-from broadcaster.service import room
+from broadcaster.service import room, status
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
@@ -130,7 +130,14 @@ class Watch:
             return
         if reason is not None:
             yield _store(reason)
-        for find in (self._broken, self._channels, self._boards, self._nodes, self._promises):
+        for find in (
+            self._broken,
+            self._channels,
+            self._boards,
+            self._nodes,
+            self._promises,
+            self._letters,
+        ):
             yield from find(seen, now)
         yield from self._disk()
 
@@ -164,6 +171,7 @@ class Watch:
             "progress": nodes.progress(connection),
             "nodes": nodes.listing(connection),
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
+            "in doubt": list(status.letters_in_doubt(connection, now)),
         }
 
     def _broken(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
@@ -248,6 +256,11 @@ class Watch:
                     "{incident}: the promised word has not come. Write it: broadcaster update {incident}",
                     {"incident": record.name},
                 )
+
+    def _letters(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for one in seen["in doubt"]:
+            where = "{update} {channel}".format(**one["values"])
+            yield Degraded("letters", where, one["sentence"], one["values"])
 
     def _disk(self) -> Iterator[Degraded]:
         for disk in room.disks(self._desk):

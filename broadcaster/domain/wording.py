@@ -151,12 +151,14 @@ class Wording:
         *,
         headline: str,
         corrects_at: datetime | None = None,
+        began_at: datetime | None = None,
         variant: Variant = Variant.NEWS,
         to_come: bool = False,
     ) -> str:
         """Name an update where it stands alone, as the first words of a message.
 
-        `corrects_at` is when the update that it corrects or retracts was released (None: the whole incident).
+        `corrects_at` is when the update that it corrects or retracts was released (None: the whole incident),
+        `began_at` when the first word of the whole incident was.
         """
         _ = self.say
         if kind is Kind.NOTICE:
@@ -166,7 +168,7 @@ class Wording:
         if variant is Variant.ALL_CLEAR:
             return _("No longer affected")
         if kind in {Kind.CORRECTION, Kind.RETRACTION}:
-            return self.corrected_label(kind, corrects_at)
+            return self.corrected_label(kind, corrects_at, began_at)
         return self.hazard(headline, to_come=to_come)
 
     def tag(
@@ -192,9 +194,13 @@ class Wording:
         _ = self.say
         return _("The power is back") if self.is_power_cut(headline) else _("Resolved")
 
-    def corrected_label(self, kind: Kind, corrects_at: datetime | None) -> str:
+    def corrected_label(
+        self, kind: Kind, corrects_at: datetime | None, began_at: datetime | None = None
+    ) -> str:
         """Name a correction or retraction by the time of what it is about: "Rättelse av 14.40"."""
         _ = self.say
+        if corrects_at is None and kind is Kind.RETRACTION and began_at is not None:
+            return _("All since {time} retracted", time=self.time(began_at))
         if corrects_at is None:
             return _("Retraction of all we wrote") if kind is Kind.RETRACTION else _("Correction")
         time = self.time(corrects_at)

@@ -14,7 +14,7 @@ from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
-from broadcaster.service import room, token_acts
+from broadcaster.service import room, status, token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.looking import GONE
@@ -117,6 +117,7 @@ def _look(
         yield from _disk(desk, language)
         yield from _nodes(desk, now)
         yield from _promises(desk, now)
+        yield from _letters(desk, now)
         yield from _channels(desk, probes, words)
         yield from _gone(desk)
     except StoreError as error:
@@ -228,6 +229,12 @@ def _promises(desk: Desk, now: datetime) -> Iterator[Finding]:
                 "{incident}: the promised word has not come. Write it: broadcaster update {incident}",
                 {"incident": record.name},
             )
+
+
+def _letters(desk: Desk, now: datetime) -> Iterator[Finding]:
+    doubts = desk.read(lambda connection: list(status.letters_in_doubt(connection, now)))
+    for one in doubts:
+        yield Finding("letters", Verdict.MEND, one["sentence"], one["values"])
 
 
 def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from broadcaster.service.desk import Configuration
 class Saying:
     """What is needed besides the update itself: what it corrects, and the estimate and plan that stood before.
 
+    `began_at`: when the first word went out of an incident of which all is retracted.
     `restores`: it corrects a restoration, so whoever was told that power is back is told so still, in better words.
     `over`: nobody is concerned by what stands after it. `on_page`: the incident has a page that anybody can read.
     """
@@ -25,6 +26,7 @@ class Saying:
     update: Update
     configuration: Configuration
     corrects_at: datetime | None = None
+    began_at: datetime | None = None
     etr_before: datetime | None = None
     planned_before: Planned | None = None
     restores: bool = False
@@ -97,7 +99,13 @@ class Saying:
         if update.kind is Kind.NOTICE:
             return self._label(words, variant)
         planned = update.planned if update.areas else update.planned or self.planned_before
-        return words.title(update.headline, names, to_come=words.to_come(planned))
+        title = words.title(update.headline, names, to_come=words.to_come(planned))
+        return f"{self._label(words, variant)}: {title}" if self._leaves_nothing(variant) else title
+
+    def _leaves_nothing(self, variant: Variant) -> bool:
+        """Whether nothing stands of what its readers were told: as a sentence of its own the headline would say it anew."""
+        told_before = variant in (Variant.CORRECTION, Variant.AMENDED)
+        return self.update.kind is Kind.RETRACTION and told_before and not self.update.areas
 
     def _when(self, words: Wording) -> str:
         update = self.update
@@ -125,6 +133,7 @@ class Saying:
             kind,
             headline=update.headline,
             corrects_at=self.corrects_at,
+            began_at=self.began_at,
             variant=variant,
             to_come=words.to_come(update.planned),
         )

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import iso
 
+# What touches all that is sent. What is wrong with one channel or incident stands beside it, in `channels` and `status`.
+_TOUCHES_ALL = ("store", "disk", "clock", "log", "public", "configuration", "broken")
 
-def organisation(desk: Desk, operator: Operator) -> dict[str, Any]:
-    """The organisation, its areas and channels, and the rule for the next word (seconds)."""
+
+def organisation(
+    desk: Desk, operator: Operator, degraded: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The organisation, its areas and channels, the rule for the next word (seconds), and what is wrong as a whole.
+
+    Args:
+        degraded: what the daemon says of itself, each with `what`, `where` and `sentence`.
+    """
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
     settings = configuration.settings
@@ -49,6 +59,7 @@ def organisation(desk: Desk, operator: Operator) -> dict[str, Any]:
         }
         if rule
         else None,
+        "degraded": [dict(state) for state in degraded if state["what"] in _TOUCHES_ALL],
         "operator": {
             "name": operator.name,
             "role": str(operator.role),

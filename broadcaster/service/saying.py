@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.domain.incident import Audience, Kind, Update
-from broadcaster.domain.standing import estimate_of, tells_of_an_end, what_stands
+from broadcaster.domain.standing import estimate_of, tells_of_an_end, went_out, what_stands
 from broadcaster.service import answering
 from broadcaster.service.commands import Command, Operator, Refused, Role, Why
 from broadcaster.service.consequences import already_open, consequences
@@ -185,12 +185,19 @@ def _saying(
         update=replace(drafted.update, released_at=at),
         configuration=configuration,
         corrects_at=target.said.released_at if target and not command.whole else None,
+        began_at=_began(record) if command.whole else None,
         etr_before=_estimate_before(drafted, before),
         planned_before=before.planned if before else None,
         restores=_restores(drafted, record),
         over=drafted.base is not None and not drafted.update.areas,
         on_page=_is_on_page(drafted.update, record),
     )
+
+
+def _began(record: IncidentRecord | None) -> datetime | None:
+    """When the first word of an incident went out."""
+    words = went_out(record.updates) if record else []
+    return words[0].said.released_at if words else None
 
 
 def _estimate_before(drafted: Draft, before: Update | None) -> datetime | None:

@@ -10,7 +10,7 @@ from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
 from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
-from broadcaster.service.advising import advice
+from broadcaster.service.advising import Advice, advice
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
@@ -65,7 +65,7 @@ def incident_answer(
 ) -> dict[str, Any]:
     """One incident as JSON."""
     stands = _standing(record)
-    shown = next(reversed(went_out(record.updates)), record.updates[-1])
+    shown = _shown(record)
     rows = outcomes.of_update(connection, shown.id)
     word = _newest_word(record)
     states = channels.states(connection)
@@ -82,6 +82,24 @@ def incident_answer(
             advice(record.name, [*_left_behind(connection, record, shown), *rows], states, now)
         ),
     }
+
+
+def letters_in_doubt(connection: Connection, now: datetime) -> Iterator[Advice]:
+    """What to do about letters in doubt that no later word makes needless, as `show` says it of each incident."""
+    for incident_id in outcomes.incidents_in_doubt(connection, now):
+        record = incidents.load(connection, incident_id)
+        if record is None:
+            continue
+        shown = _shown(record)
+        rows = [*_left_behind(connection, record, shown), *outcomes.of_update(connection, shown.id)]
+        for one in advice(record.name, rows, {}, now):
+            if one["values"].get("uncertain"):
+                yield one
+
+
+def _shown(record: IncidentRecord) -> UpdateRecord:
+    """The update whose deliveries are shown: the one that went out last."""
+    return next(reversed(went_out(record.updates)), record.updates[-1])
 
 
 def _left_behind(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union_all,
     update as sql_update,
 )
 
@@ -25,6 +26,8 @@ from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
 from broadcaster.store.rowlocks import hold_incident, hold_jobs
 from broadcaster.store.writer import wake
+
+CLOSED_WITHIN = timedelta(days=1)  # no delivery lives longer than 12 h
 
 _OF_UPDATE = (
     select(t.delivery)
@@ -81,6 +84,28 @@ def letters_in_doubt(
         .group_by(d.c.incident_id)
     )
     return {int(incident): int(count) for incident, count in rows}
+
+
+def incidents_in_doubt(connection: Connection, now: datetime) -> list[int]:
+    """The incidents, open or closed within a day, with letters in doubt that are in time; oldest first."""
+    d, incident = t.delivery, t.incident
+    recent = union_all(
+        select(incident.c.id).where(incident.c.closed_at.is_(None), ~incident.c.staff),
+        select(incident.c.id).where(incident.c.closed_at > now - CLOSED_WITHIN),
+    )
+    rows = connection.execute(
+        select(d.c.incident_id)
+        .distinct()
+        .where(
+            d.c.incident_id.in_(recent),
+            d.c.state.in_([State.ACCEPTED, State.UNCERTAIN]),
+            d.c.uncertain > 0,
+            ~d.c.stopped,
+            d.c.not_after > now,
+        )
+        .order_by(d.c.incident_id)
+    )
+    return [int(row.incident_id) for row in rows]
 
 
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:

@@ -36,6 +36,7 @@ def compose(notice: Notice, phrases: Phrases) -> str:
         correcting=correcting,
         correction_from=_("CORRECTION from {organisation}", organisation=notice.organisation),
         label=notice.label,
+        taken_back=_taken_back(notice),
         place=_place(notice),
         since="" if _stands(notice) else _since(notice),
         sentences=tuple(map(_sentence, _statements(notice, phrases, correcting=correcting))),
@@ -70,14 +71,26 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     yield notice.still_affected
 
 
+def _taken_back(notice: Notice) -> str:
+    """What nothing is left of, where the headline says so: "Allt sedan 14.05 återtas: Strömavbrott i Norra Ekbyn"."""
+    label, colon, what = notice.headline.partition(": ")
+    return (
+        _in_gsm(what) if colon and label == notice.label and notice.kind is Kind.RETRACTION else ""
+    )
+
+
+def _in_gsm(headline: str) -> str:
+    """A middle dot is no letter of GSM-7: it alone would make three parts of one."""
+    return headline.replace(" · ", ", ")
+
+
 def _stands(notice: Notice) -> str:
     """What holds after a retraction, for those who had the wrong words: "Strömavbrott i Norra Ekbyn sedan 14.05"."""
     some_stands = notice.over or notice.facts.get("areas")
     told_before = notice.kind is Kind.RETRACTION and notice.variant is Variant.CORRECTION
     if not told_before or notice.planned or not some_stands:
         return ""
-    # A middle dot is no letter of GSM-7: it alone would make three parts of one.
-    return f"{notice.headline.replace(' · ', ', ')} {_since(notice)}".strip()
+    return f"{_in_gsm(notice.headline)} {_since(notice)}".strip()
 
 
 def _place(notice: Notice) -> str:

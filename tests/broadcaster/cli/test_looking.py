@@ -32,6 +32,52 @@ def test_status_gives_the_answer_first_and_the_table_last(daemon: Daemon, run: R
     assert all(line == line.rstrip() for line in lines)
 
 
+NOT_IN_ORDER = (
+    "Not in order: a disk is nearly full, the clock is wrong. What to do: broadcaster doctor\n"
+)
+DEGRADED = [{"what": what, "where": "", "sentence": "…"} for what in ("disk", "clock", "clock")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["status", "A7"],
+        ["status", "A7", "--json"],
+        ["channels", "list"],
+        ["report", "--yes", "--area", "norra-ekbyn", "Power is out."],
+    ],
+    ids=" ".join,
+)
+def test_what_touches_all_that_is_sent_is_said_in_one_line_beside_the_answer(
+    daemon: Daemon, run: Run, command: list[str]
+) -> None:
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": []})
+    well = run(*command)
+    assert "Not in order" not in well.err
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(degraded=DEGRADED))
+    ended = run(*command)
+    assert (ended.code, ended.err.replace("\n", " ").split()) == (well.code, NOT_IN_ORDER.split())
+    assert "nearly full" not in ended.out
+
+
+def test_the_doctor_says_what_is_wrong_itself(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(degraded=DEGRADED))
+    daemon.answers["GET /api/v1/doctor"] = (200, {"items": [], "ready": True})
+    assert run("doctor").err == ""
+
+
+def test_what_is_wrong_is_said_in_the_language_of_the_organisation(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (
+        200,
+        organisation(degraded=DEGRADED[:1], languages=["sv"]),
+    )
+    said = " ".join(run("status").err.split())
+    assert said == "Inte i ordning: en disk är nästan full. Vad du gör: broadcaster doctor"
+
+
 def test_a_paused_channel_says_so_and_how_it_goes_on(daemon: Daemon, run: Run) -> None:
     daemon.deliveries = [delivery("x", "waiting", accepted_at=None)]
     paused = [{"channel": "x", "parked_because": "", "paused": True, "queued": 1}]

@@ -13,14 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import update as sql_update
 from structlog.testing import capture_logs
 
 from broadcaster.channel import Attempt, Board, Receipt, Transient
 from broadcaster.daemon import alarming, watching
 from broadcaster.daemon.watching import Watch
+from broadcaster.domain.delivery import Shape
 from broadcaster.domain.exchange import Probe
 from broadcaster.service import doctor
-from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes
+from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
@@ -192,7 +194,20 @@ def wrong_clock(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(watched, "clock_ahead", timedelta())
 
 
+def letters_in_doubt(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.rig.say("Strömmen är borta.")
+    watched.rig.accepted("hook")
+    mine = sql_update(t.delivery).where(t.delivery.c.channel == "hook")
+
+    def come_to(**counts: Any) -> None:
+        watched.rig.store.write(lambda c: c.execute(mine.values(counts)).close()).result()
+
+    come_to(shape=Shape.LETTER, total=9, accepted=5, uncertain=4)
+    return lambda: come_to(accepted=9, uncertain=0)
+
+
 STATES = {
+    ("letters", "A1-1 hook"): letters_in_doubt,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,
     ("parked", "hook"): parked,

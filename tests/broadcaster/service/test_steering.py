@@ -13,6 +13,7 @@ from sqlalchemy import insert, update as sql_update
 
 from broadcaster.channel import Probe
 from broadcaster.domain.delivery import State
+from broadcaster.domain.role import Role
 from broadcaster.store import Rank, channels, outcomes, tables as t
 from broadcaster.store.moving import end, move
 from broadcaster.testing.clock import NOON
@@ -97,9 +98,11 @@ def test_a_delivery_that_is_not_there_is_not_found(desk: Daemonless) -> None:
     assert desk.ask("POST", "/api/v1/deliveries/9/resend").status == 404
 
 
-def in_doubt(desk: Daemonless, state: State = State.ACCEPTED, **values: Any) -> str:
-    """The letters of A1-1 have gone but for a few (or as `values` say); gives the route that sends them again."""
-    sms = delivery(desk, "sms")["id"]
+def in_doubt(
+    desk: Daemonless, state: State = State.ACCEPTED, number: int = 1, **values: Any
+) -> str:
+    """The letters of A1-1 (or of another `number`) have gone but for a few (or as `values` say); gives the route that sends them again."""
+    sms = delivery(desk, "sms", number)["id"]
     bring_to(desk, sms, state)
     came_to = {"total": 9, "accepted": 5, "uncertain": 4} | values
     mine = sql_update(t.delivery).where(t.delivery.c.id == sms).values(came_to)
@@ -229,6 +232,52 @@ def test_nobody_is_told_to_send_again_what_would_be_refused(
     report(desk)
     in_doubt(desk, **values)
     assert advice(desk) == []
+
+
+def doubted(desk: Daemonless) -> list[tuple[str, str]]:
+    """What the doctor says of letters in doubt."""
+    found = desk.ask("GET", "/api/v1/doctor").json["items"]
+    return [(one["verdict"], one["sentence"]) for one in found if one["what"] == "letters"]
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.UNCERTAIN])
+def test_the_doctor_names_letters_in_doubt_and_what_to_type(desk: Daemonless, state: State) -> None:
+    report(desk)
+    assert doubted(desk) == []
+    in_doubt(desk, state)
+    ((verdict, sentence),) = doubted(desk)
+    assert (verdict, [sentence]) == ("mend", advice(desk))
+
+
+def test_the_doctor_names_letters_in_doubt_of_what_is_over(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk)
+    desk.ask("POST", "/api/v1/incidents/A1/updates", {"kind": "holding", "text": "Inget nytt."})
+    assert len(doubted(desk)) == 1
+    end = {"kind": "restored", "text": "Strömmen är åter."}
+    assert desk.ask("POST", "/api/v1/incidents/A1/updates", end).status == 201
+    assert doubted(desk) == []
+    in_doubt(desk, number=3)
+    assert [sentence.endswith("resend A1-3 --channel sms") for _, sentence in doubted(desk)] == [
+        True
+    ]
+
+
+def test_letters_sent_again_or_too_late_or_overtaken_are_no_finding(desk: Daemonless) -> None:
+    report(desk)
+    assert desk.ask("POST", left_in_doubt(desk)).status == 202
+    assert doubted(desk) == []
+    in_doubt(desk)
+    assert len(doubted(desk)) == 1
+    desk.ask("POST", "/api/v1/incidents/A1/updates", {"kind": "update", "text": "Felet är hittat."})
+    assert doubted(desk) == []
+
+
+def test_letters_whose_time_is_over_are_no_finding(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk)
+    desk.clock.pass_by(hours=13)
+    assert doubted(desk) == []
 
 
 # ---------------------------------------------------------------------------------------------------------- scheduled
@@ -544,6 +593,14 @@ def test_what_is_not_ready_is_said(desk: Daemonless) -> None:
     assert desk.ask("GET", "/api/v1/doctor").json["ready"] is True
     desk.ready = False
     assert desk.ask("GET", "/api/v1/doctor").json["ready"] is False
+
+
+def test_whoever_may_look_is_told_what_touches_all_that_is_sent(desk: Daemonless) -> None:
+    assert desk.ask("GET", "/api/v1/organisation").json["degraded"] == []
+    disk = {"what": "disk", "where": "store", "sentence": "Disken är nästan full."}
+    desk.degraded = [disk, {"what": "parked", "where": "hook", "sentence": "hook är stoppad."}]
+    viewer = desk.token(Role.VIEWER)
+    assert desk.ask("GET", "/api/v1/organisation", token=viewer).json["degraded"] == [disk]
 
 
 def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -322,11 +323,39 @@ def test_an_sms_that_takes_back_a_correction_of_the_end_says_that_it_goes_on(tow
     assert "var fel och gäller inte. Strömavbrott i Norra Ekbyn. Nästa besked" in words
 
 
-def test_an_sms_that_takes_back_everything_says_of_nothing_that_it_stands(town: Rig) -> None:
+ALL_TAKEN_BACK = {
+    "sv": r"Allt sedan [\d.]+ återtas: Strömavbrott i Norra Ekbyn\b",
+    "en": r"All since [\d:]+ retracted: Power cut in Norra Ekbyn\b",
+}
+
+
+@pytest.mark.parametrize("channel", [*POSTS, "hook", "sms"])
+def test_what_takes_back_everything_names_it_and_never_as_what_stands(
+    town: Rig, channel: str
+) -> None:
     town.say("Strömmen är borta.")
-    words = said(town, Kind.RETRACTION, whole=True)["sms", "correction", "sv"]
-    assert "Strömavbrott" not in words
-    assert "Norra Ekbyn. Vårt tidigare meddelande var fel och gäller inte." in words
+    town.say("Felet är hittat.", kind=Kind.UPDATE, incident="A1")
+    posted(town)
+    told = said(town, Kind.RETRACTION, whole=True)
+    words = {place[2]: text for place, text in told.items() if place[0] == channel}
+    assert "sv" in words
+    for language, text in words.items():
+        assert re.search(ALL_TAKEN_BACK[language], text, re.IGNORECASE)
+        assert len(re.findall("Strömavbrott|Power cut", text)) == 1
+
+
+def test_an_sms_that_takes_back_everything_costs_one_part(town: Rig) -> None:
+    town.say("Strömmen är borta.")
+    told = said(town, Kind.RETRACTION, whole=True)
+    for language in ("sv", "en"):
+        measure = measure_sms(told["sms", "correction", language])
+        assert (measure.encoding, measure.parts) == ("GSM-7", 1)
+
+
+def test_an_sms_that_takes_back_the_only_word_names_it_by_its_time(town: Rig) -> None:
+    town.say("Läckan är stor.", headline="Vattenläcka")
+    words = said(town, Kind.RETRACTION)["sms", "correction", "sv"]
+    assert re.search(r"ÅTERTAGANDE AV [\d.]+: Vattenläcka, Norra Ekbyn\. Vårt tidigare", words)
 
 
 # ---------------------------------------------------------------------------------------- planned work that was wrong

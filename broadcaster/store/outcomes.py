@@ -19,7 +19,7 @@ from sqlalchemy import (
     update as sql_update,
 )
 
-from broadcaster.domain.delivery import State
+from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
@@ -126,7 +126,8 @@ def resend(
 ) -> bool:
     """Let a failed or uncertain delivery be tried once more, until `not_after`; of letters those that are not through.
 
-    False when nothing of it failed or is uncertain, or when it is just being looked for at the far side.
+    False when nothing of it failed or is uncertain, when others have brought all of that, or when it is just being
+    looked for at the far side.
     """
     if not _may_go_again(connection, delivery_id, now) or not move(
         connection,
@@ -164,10 +165,43 @@ def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bo
         ),
     )
     row = connection.execute(again.with_for_update()).first()
-    if row is None or row.state != State.ACCEPTED:
-        return row is not None
-    lacking = select(exists().where(t.letter.c.delivery_id == delivery_id, _lacks(row)))
-    return bool(connection.scalar(lacking))
+    return row is not None and has_left(connection, row)
+
+
+def has_left(connection: Connection, delivery: Any) -> bool:
+    """Whether there is something of a delivery to send again; of letters those that others have not brought meanwhile."""
+    if delivery.shape != Shape.LETTER:
+        return bool(delivery.state != State.ACCEPTED)
+    lacking = exists().where(t.letter.c.delivery_id == delivery.id, _lacks(delivery))
+    unpulled = exists().where(t.job.c.delivery_id == delivery.id, _is_unpulled())
+    return not delivery.expanded or bool(connection.scalar(select(or_(lacking, unpulled))))
+
+
+def brought_by(connection: Connection, delivery_id: int) -> tuple[str, ...]:
+    """The other channels by which readers of a delivery have the same update, or may have it."""
+    mine, theirs = t.letter.alias("mine"), t.letter.alias("theirs")
+    other = t.delivery.alias("other")
+    found = (
+        select(other.c.channel)
+        .distinct()
+        .join(t.delivery, t.delivery.c.update_id == other.c.update_id)
+        .where(
+            t.delivery.c.id == delivery_id,
+            other.c.id != delivery_id,
+            exists().where(
+                mine.c.delivery_id == delivery_id,
+                mine.c.outcome.in_(["failed", "uncertain"]),
+                theirs.c.delivery_id == other.c.id,
+                theirs.c.subscriber_id == mine.c.subscriber_id,
+                theirs.c.outcome.in_(_HAD),
+            ),
+        )
+        .order_by(other.c.channel)
+    )
+    return tuple(connection.scalars(found))
+
+
+_HAD = ("accepted", "uncertain", "doubtful")
 
 
 def _lacks(delivery: Any) -> ColumnElement[bool]:
@@ -178,9 +212,20 @@ def _lacks(delivery: Any) -> ColumnElement[bool]:
         other.c.id != delivery.id,
         theirs.c.delivery_id == other.c.id,
         theirs.c.subscriber_id == t.letter.c.subscriber_id,
-        theirs.c.outcome.in_(["accepted", "uncertain", "doubtful"]),
+        theirs.c.outcome.in_(_HAD),
     )
     return and_(t.letter.c.outcome.in_(["failed", "uncertain"]), ~elsewhere)
+
+
+def _is_unpulled() -> ColumnElement[bool]:
+    """Whether a job has letters that were never pulled, or are to go again."""
+    through = (
+        select(func.count())
+        .select_from(t.letter)
+        .where(t.letter.c.job_id == t.job.c.id, t.letter.c.outcome != "doubtful")
+        .scalar_subquery()
+    )
+    return func.json_array_length(t.job.c.subscribers) > through
 
 
 def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> int:
@@ -207,18 +252,9 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> i
         for name in ("failed", "skipped")
     }
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(left))
-    through = (
-        select(func.count())
-        .select_from(t.letter)
-        .where(t.letter.c.job_id == t.job.c.id, t.letter.c.outcome != "doubtful")
-        .scalar_subquery()
-    )
     connection.execute(
         sql_update(t.job)
-        .where(
-            t.job.c.delivery_id == delivery_id,
-            func.json_array_length(t.job.c.subscribers) > through,
-        )
+        .where(t.job.c.delivery_id == delivery_id, _is_unpulled())
         .values(state="waiting", due_at=now, attempts=0, watermark=0)
     )
     return doubted.rowcount + dropped.rowcount

@@ -250,3 +250,36 @@ def test_where_the_channel_that_stood_in_brought_it_to_all_nothing_goes_again(st
     came_to(store, "sms2", take(store, "sms2"), "accepted", "uncertain")
     assert not resend(store)
     assert state(store) == "accepted"
+
+
+def brought_by(store: Store) -> tuple[str, ...]:
+    return store.read(partial(outcomes.brought_by, delivery_id=1))
+
+
+def test_what_failed_and_was_brought_to_all_by_the_channel_that_stood_in_is_not_sent_again(
+    store: Store,
+) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert brought_by(store) == ()
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "accepted", "uncertain")
+    assert not resend(store)
+    assert state(store) == "failed"
+    assert brought_by(store) == ("sms2",)
+
+
+def test_what_failed_goes_again_to_those_whom_the_channel_that_stood_in_did_not_reach(
+    store: Store,
+) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "failed", "accepted")
+    assert resend(store)
+    claim(store, "sms")
+    assert take(store, "sms").todo == (1,)

@@ -43,44 +43,37 @@ def of_update(connection: Connection, update_id: int) -> Sequence[Any]:
     return connection.execute(_OF_UPDATE, {"update_id": update_id}).all()
 
 
-def in_doubt_before(connection: Connection, incident_id: int, number: int) -> Sequence[Any]:
-    """Accepted deliveries of earlier updates with letters in doubt that no other channel stands in for, oldest first."""
-    other = t.delivery.alias("other")
-    return connection.execute(
-        select(t.delivery)
-        .where(
-            t.delivery.c.incident_id == incident_id,
-            t.delivery.c.number < number,
-            t.delivery.c.state == State.ACCEPTED,
-            t.delivery.c.uncertain > 0,
-            ~exists().where(
-                other.c.incident_id == incident_id, other.c.fallback_for == t.delivery.c.id
-            ),
-        )
-        .order_by(t.delivery.c.id)
-    ).all()
+def in_doubt(connection: Connection, incident_ids: Sequence[int], now: datetime) -> Sequence[Any]:
+    """Deliveries of these incidents with letters in doubt that may go again as far as time goes, oldest first.
 
-
-def letters_in_doubt(
-    connection: Connection, incident_ids: Sequence[int], now: datetime
-) -> dict[int, int]:
-    """How many letters of each of these incidents are in doubt and in time; incidents with none are left out.
-
-    Also of what a later word has made needless: what is to be done about them the incident itself says.
+    Where life depends on it, none that another channel stands in for: that writes to whoever is in doubt.
     """
-    d = t.delivery
-    rows = connection.execute(
-        select(d.c.incident_id, func.sum(d.c.uncertain))
+    d, other = t.delivery, t.delivery.alias("other")
+    taken_over = exists().where(
+        other.c.incident_id == d.c.incident_id, other.c.fallback_for == d.c.id
+    )
+    return connection.execute(
+        select(d)
         .where(
             d.c.incident_id.in_(incident_ids),
-            d.c.state == State.ACCEPTED,
+            d.c.shape == Shape.LETTER,
+            d.c.state.in_([State.ACCEPTED, State.UNCERTAIN]),
             d.c.uncertain > 0,
             ~d.c.stopped,
             d.c.not_after > now,
+            ~and_(d.c.life_safety, taken_over),
         )
-        .group_by(d.c.incident_id)
+        .order_by(d.c.id)
+    ).all()
+
+
+def stood_in(connection: Connection, incident_id: int) -> frozenset[int]:
+    """The deliveries of an incident that another channel stands in for."""
+    d = t.delivery
+    found = select(d.c.fallback_for).where(
+        d.c.incident_id == incident_id, d.c.fallback_for.is_not(None)
     )
-    return {int(incident): int(count) for incident, count in rows}
+    return frozenset(connection.scalars(found))
 
 
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
@@ -116,7 +109,7 @@ def other_under_way(connection: Connection, delivery_id: int) -> str | None:
         size = len(chain)
         chain |= {row.fallback_for for row in rows if row.id in chain and row.fallback_for}
         chain |= {row.id for row in rows if row.fallback_for in chain}
-    others = (row for row in rows if row.id in chain and row.id != delivery_id)
+    others = (row for row in rows if row.id in chain - {delivery_id})
     moving = (State.WAITING, State.SENDING)
     return next((str(row.channel) for row in others if row.state in moving), None)
 
@@ -188,6 +181,7 @@ def brought_by(connection: Connection, delivery_id: int) -> tuple[str, ...]:
         .where(
             t.delivery.c.id == delivery_id,
             other.c.id != delivery_id,
+            other.c.shape == Shape.LETTER,
             exists().where(
                 mine.c.delivery_id == delivery_id,
                 mine.c.outcome.in_(["failed", "uncertain"]),

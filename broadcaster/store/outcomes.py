@@ -20,10 +20,10 @@ from sqlalchemy import (
 )
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.store import audit, tables as t
+from broadcaster.store import audit, fallbacks, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
-from broadcaster.store.rowlocks import hold_incident, hold_jobs
+from broadcaster.store.rowlocks import hold_deliveries, hold_incident, hold_jobs
 from broadcaster.store.writer import wake
 
 _OF_UPDATE = (
@@ -98,8 +98,12 @@ def held(connection: Connection, delivery_id: int) -> Any:
 
 
 def other_under_way(connection: Connection, delivery_id: int) -> str | None:
-    """The channel by which a delivery that stands in for this one, or for which it stands in, is under way; or None."""
+    """The channel by which a delivery that stands in for this one, or for which it stands in, is under way; or None.
+
+    What stands in for this one on a stopped channel and has not begun is not: `resend` takes it back.
+    """
     d = t.delivery
+    idle = {row.id for row in fallbacks.idle(connection, delivery_id)}
     update_id = select(d.c.update_id).where(d.c.id == delivery_id).scalar_subquery()
     rows = connection.execute(
         select(d.c.id, d.c.channel, d.c.fallback_for, d.c.state).where(d.c.update_id == update_id)
@@ -109,7 +113,7 @@ def other_under_way(connection: Connection, delivery_id: int) -> str | None:
         size = len(chain)
         chain |= {row.fallback_for for row in rows if row.id in chain and row.fallback_for}
         chain |= {row.id for row in rows if row.fallback_for in chain}
-    others = (row for row in rows if row.id in chain - {delivery_id})
+    others = (row for row in rows if row.id in chain - idle - {delivery_id})
     moving = (State.WAITING, State.SENDING)
     return next((str(row.channel) for row in others if row.state in moving), None)
 
@@ -140,6 +144,7 @@ def resend(
     letters = _letters_again(connection, delivery_id, now)
     tried = {"letters": letters} if letters else {}
     audit.note(connection, now, actor, "resend", str(delivery_id), **tried)
+    fallbacks.take_back(connection, delivery_id, now, actor)
     wake(connection)
     return True
 
@@ -147,6 +152,7 @@ def resend(
 def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bool:
     d, at = t.delivery, database_now(connection, now)
     hold_jobs(connection, t.job.c.delivery_id == delivery_id)
+    hold_deliveries(connection, fallbacks.in_place_of(delivery_id))  # before its own: see rowlocks
     unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
     again = select(d).where(
         d.c.id == delivery_id,

@@ -197,6 +197,14 @@ class Repeats(logging.Filter):
         times, trouble.unsaid, trouble.said_at = trouble.unsaid, 0, now
         return times
 
+    def unsaid(self) -> list[Mapping[str, Any]]:
+        """What came again since it was last written: its facts, and how many `times`. Told once."""
+        with self._using:
+            again = [(each.facts, each.unsaid) for each in self._known.values() if each.unsaid]
+            for each in self._known.values():
+                each.unsaid = 0
+        return [{**facts, "times": times} for facts, times in again]
+
     def over(self) -> list[Mapping[str, Any]]:
         """What came more than once, and has not for a minute: its facts, and how many `times` in all. Told once."""
         with self._using:
@@ -224,11 +232,19 @@ def _add_times(record: logging.LogRecord, times: int) -> None:
 
 def tell_what_is_over() -> None:
     """Write that a trouble which came again and again has not come for a minute."""
-    for outlet in logging.getLogger().handlers:
-        for repeats in outlet.filters:
-            for facts in repeats.over() if isinstance(repeats, Repeats) else ():
-                rest = {key: value for key, value in facts.items() if key not in _OF_ITS_TIME}
-                structlog.get_logger().info("no longer", trouble=facts["event"], **rest)
+    for repeats in _all_repeats():
+        _tell("no longer", repeats.over())
+
+
+def _all_repeats() -> list[Repeats]:
+    outlets = logging.getLogger().handlers
+    return [each for outlet in outlets for each in outlet.filters if isinstance(each, Repeats)]
+
+
+def _tell(event: str, troubles: Iterable[Mapping[str, Any]]) -> None:
+    for facts in troubles:
+        rest = {key: value for key, value in facts.items() if key not in _OF_ITS_TIME}
+        structlog.get_logger().info(event, trouble=facts["event"], **rest)
 
 
 def log_fails() -> bool:
@@ -237,7 +253,9 @@ def log_fails() -> bool:
 
 
 def end_logging() -> None:
-    """Write what still waits, as far as that can be done at once."""
+    """Write what still waits, as far as that can be done at once, and how often came what was not written each time."""
+    for repeats in _all_repeats():
+        _tell("until the stop", repeats.unsaid())
     for each in logging.getLogger().handlers:
         each.flush()
 

@@ -14,7 +14,7 @@ AT_REST = OUT | {"bounced", "failed", "superseded", "expired", "withdrawn"}
 _SHORT_URL = 48
 """Characters of an address that a terminal of 80 columns shows whole, so that it can be clicked."""
 TOLERATED = 0.05
-"""The share of letters that may fail while a channel still counts as reached."""
+"""The share of letters that may fail or be in doubt while a channel still counts as reached."""
 
 Delivery = Mapping[str, Any]
 Stop = tuple[str, str]
@@ -54,7 +54,7 @@ def rows(
 
 
 def everywhere(deliveries: Iterable[Delivery]) -> bool:
-    """Whether every channel accepted, and at most 5 % of its letters failed."""
+    """Whether every channel accepted, and at most 5 % of its letters failed or are in doubt: no gateway took those."""
     return all(_reached(delivery) for delivery in deliveries)
 
 
@@ -118,8 +118,7 @@ def standing(deliveries: Sequence[Delivery], voice: Voice) -> str:
 
 def _reached(delivery: Delivery) -> bool:
     total = (delivery.get("counts") or {}).get("total", 0)
-    failed, _uncertain = letters_left(delivery)
-    return delivery["state"] in OUT and failed <= total * TOLERATED
+    return delivery["state"] in OUT and sum(letters_left(delivery)) <= total * TOLERATED
 
 
 def _through(delivery: Delivery) -> bool:

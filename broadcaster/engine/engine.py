@@ -41,6 +41,9 @@ from broadcaster.store import (
 log = structlog.get_logger()
 DRAIN_SECONDS = 8.0
 AFTER_A_JUMP = (1.0, 5.0, 30.0)  # seconds in which what was begun before it has come to the store
+PROBE_AGAIN_SECONDS = (
+    30.0  # so late, at most, a store that takes writes again knows what a channel can take
+)
 LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
 
 
@@ -108,6 +111,7 @@ class Engine:
         self._ticker.every("sweep", 2.0, self._sweep)
         self._ticker.every("forget", 3600.0, self._forget)
         self._ticker.every("probe", 300.0, self.probe)
+        self._ticker.every("probe again", PROBE_AGAIN_SECONDS, self.probe_again)
         self._ticker.after("first probe", 0, self.probe)
         return set_back
 
@@ -271,3 +275,8 @@ class Engine:
     async def probe(self) -> None:
         """Ask every channel that can be asked whether it would work now."""
         await asyncio.gather(*(probing.probe(lane) for lane in self.lanes.values()))
+
+    async def probe_again(self) -> None:
+        """Ask those again of which the store did not take what they said."""
+        unkept = [lane for lane in self.lanes.values() if lane.unkept]
+        await asyncio.gather(*(probing.probe(lane) for lane in unkept))

@@ -56,6 +56,7 @@ class Lane(ABC):
         self.parked = False
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
+        self.unkept = False  # the store did not take what the last probe said
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = self._closed = False

@@ -28,6 +28,7 @@ SUPPLIER_REST = 60.0  # how long the next supplier is used before the one that f
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
+CLAIMED = 4  # deliveries to expand at a time
 MOST_CHUNKS = 20  # in one write, which holds up all others
 
 
@@ -60,7 +61,9 @@ class LetterLane(Lane):
         if not await self.is_open():
             return self.later(1.0)
         claims = await self.write(
-            lambda connection: claiming.claim(connection, self.name, self.around.node, now, 4)
+            partial(
+                claiming.claim, channel=self.name, node=self.around.node, now=now, limit=CLAIMED
+            )
         )
         for claim in claims:
             self.spawn(self._expand(claim))

@@ -35,7 +35,9 @@ async def probe(lane: Lane) -> Probe | None:
                 lambda connection: channels.record_probe(connection, lane.name, now, said)
             )
         )
+        lane.unkept = False
     except StoreError as error:
+        lane.unkept = True
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))
     lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)
     return said

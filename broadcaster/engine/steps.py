@@ -50,12 +50,12 @@ class Taking:
             return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
         claims = claiming.claim(
             connection,
-            self._channel,
-            self._node,
-            self._now,
-            self._most,
-            self._urgent_only,
-            self._look_first,
+            channel=self._channel,
+            node=self._node,
+            now=self._now,
+            limit=self._most,
+            urgent_only=self._urgent_only,
+            look_first=self._look_first,
         )
         self._taken = [
             (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims

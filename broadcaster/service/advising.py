@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,15 +31,19 @@ _LETTERS_FAILED = (
 
 
 def advice(
-    name: str, rows: Sequence[Any], states: Mapping[str, ChannelState], now: datetime
+    name: str,
+    rows: Sequence[Any],
+    states: Mapping[str, ChannelState],
+    stood_in: Collection[int],
+    now: datetime,
 ) -> Iterator[Advice]:
     """Sentences in English with the values of their blanks, for the caller to translate.
 
     Args:
         name: of the incident.
-        rows: the deliveries of one update.
+        rows: the deliveries of one update, and those of earlier ones with letters in doubt.
+        stood_in: the deliveries that another channel stands in for.
     """
-    stood_in = {row.fallback_for for row in rows}
     for row in rows:
         state = states.get(row.channel)
         known = {"channel": row.channel, "update": f"{name}-{row.number}", "because": row.detail}

@@ -36,7 +36,7 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
         accepted = row.state == State.ACCEPTED
         until = row.not_after if accepted else resent_until(now, said.promise)
         if not outcomes.resend(connection, delivery_id, now, until, operator.name):
-            raise _not_failed(row)
+            raise _nothing_left(connection, row, said.name)
         spoken = language or desk.configuration.languages[0]
         return delivery_answer(outcomes.one(connection, delivery_id), spoken)
 
@@ -113,6 +113,19 @@ def _refuse_stood_in(connection: Connection, row: Any) -> None:
             other=other,
             channel=row.channel,
         )
+
+
+def _nothing_left(connection: Connection, row: Any, name: str) -> Refused:
+    others = outcomes.brought_by(connection, row.id)
+    if not others:
+        return _not_failed(row)
+    return Refused(
+        "Whoever lacked {name} by {channel} has it by {others}, or may have it: nothing is left to send again.",
+        Why.CONFLICT,
+        name=name,
+        channel=row.channel,
+        others=", ".join(others),
+    )
 
 
 def _not_failed(row: Any) -> Refused:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.delivery import Shape, State, may_go_again
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
 from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
@@ -68,7 +69,6 @@ def incident_answer(
     shown = _shown(record)
     rows = outcomes.of_update(connection, shown.id)
     word = _newest_word(record)
-    states = channels.states(connection)
     return line_answer(record, now) | {
         "revision": str(word.revision or ""),
         "accepted_at": iso(word.accepted_at),
@@ -78,9 +78,7 @@ def incident_answer(
         "instruction": stands.instruction if stands else "",
         "updates": [update_line(update) for update in record.updates],
         "deliveries": [delivery_answer(row, language) for row in rows],
-        "advice": list(
-            advice(record.name, [*_left_behind(connection, record, shown), *rows], states, now)
-        ),
+        "advice": _advice(connection, record, rows, now),
     }
 
 
@@ -90,9 +88,8 @@ def letters_in_doubt(connection: Connection, now: datetime) -> Iterator[Advice]:
         record = incidents.load(connection, incident_id)
         if record is None:
             continue
-        shown = _shown(record)
-        rows = [*_left_behind(connection, record, shown), *outcomes.of_update(connection, shown.id)]
-        for one in advice(record.name, rows, {}, now):
+        shown = outcomes.of_update(connection, _shown(record).id)
+        for one in _advice(connection, record, shown, now):
             if one["values"].get("uncertain"):
                 yield one
 
@@ -102,15 +99,40 @@ def _shown(record: IncidentRecord) -> UpdateRecord:
     return next(reversed(went_out(record.updates)), record.updates[-1])
 
 
-def _left_behind(
-    connection: Connection, record: IncidentRecord, shown: UpdateRecord
+def _advice(
+    connection: Connection, record: IncidentRecord, shown: Sequence[Any], now: datetime
+) -> list[Advice]:
+    """What is to be done about what is shown, and about letters in doubt of updates before it."""
+    ids = {row.id for row in shown}
+    behind = [row for row in _in_doubt(connection, [record], now) if row.id not in ids]
+    stood_in = outcomes.stood_in(connection, record.id)
+    rows = [row for row in (*behind, *shown) if not _brought(connection, row, stood_in)]
+    return list(advice(record.name, rows, channels.states(connection), stood_in, now))
+
+
+def _brought(connection: Connection, row: Any, stood_in: Collection[int]) -> bool:
+    """Whether others have brought all that failed or is in doubt of it, so that `resend` would refuse it."""
+    shared = row.fallback_for is not None or row.id in stood_in
+    tried = row.shape == Shape.LETTER and may_go_again(row.state, row.failed, row.uncertain)
+    if not (shared and tried) or outcomes.has_left(connection, row):
+        return False
+    return bool(outcomes.brought_by(connection, row.id))
+
+
+def _in_doubt(
+    connection: Connection, records: Sequence[IncidentRecord], now: datetime
 ) -> Iterator[Any]:
-    """Deliveries of updates before the one shown that still stand, and of which letters are in doubt."""
-    struck = {update.said.number for update in record.updates if update.struck_by is not None}
-    for row in outcomes.in_doubt_before(connection, record.id, shown.said.number):
+    """Deliveries with letters in doubt whose word still stands, and that nothing told later makes needless."""
+    struck = {
+        (record.id, update.said.number)
+        for record in records
+        for update in record.updates
+        if update.struck_by is not None
+    }
+    for row in outcomes.in_doubt(connection, [record.id for record in records], now):
         update = outcomes.update_row(connection, row.update_id)
         needless = stopping.overtaken_by(connection, update, Shape(row.shape)) is not None
-        if row.number not in struck and not needless:
+        if (row.incident_id, row.number) not in struck and not needless:
             yield row
 
 
@@ -229,15 +251,16 @@ def listing(
 
     now = desk.clock()
 
-    def look(connection: Connection) -> tuple[list[IncidentRecord], dict[int, int]]:
+    def look(connection: Connection) -> tuple[list[IncidentRecord], Counter[int]]:
         page = incidents.page(connection, before=before, limit=limit, only_open=only_open)
-        return page, outcomes.letters_in_doubt(connection, [record.id for record in page], now)
+        doubts: Counter[int] = Counter()
+        for row in _in_doubt(connection, page, now):
+            doubts[row.incident_id] += row.uncertain
+        return page, doubts
 
     found, doubts = desk.read(look)
     return {
-        "items": [
-            line_answer(record, now) | {"in_doubt": doubts.get(record.id, 0)} for record in found
-        ],
+        "items": [line_answer(record, now) | {"in_doubt": doubts[record.id]} for record in found],
         "next": str(found[-1].id) if len(found) == limit else "",
     }
 

@@ -183,6 +183,7 @@ def _heads(urgent_only: bool) -> Select[Any]:
 
 def claim(
     connection: Connection,
+    *,
     channel: str,
     node: str,
     now: datetime,

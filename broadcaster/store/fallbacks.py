@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, update as sql_update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    insert,
+    or_,
+    select,
+    update as sql_update,
+)
 
 from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, new_key
 from broadcaster.store.moving import stop_begun
 from broadcaster.store.writer import wake
+
+_TAKEN_BACK = "what it stood in for is sent again"
 
 
 def start(
@@ -90,9 +101,15 @@ def start(
 
 
 def _heard(connection: Connection, row: Any, target: str, kinds: Mapping[str, str]) -> bool:
-    """Whether the readers of `target` have it by its own route; letters of one kind have addresses of their own."""
+    """Whether the readers of `target` have it by its own route; letters of one kind have addresses of their own.
+
+    What was taken back before it began has brought it to nobody.
+    """
     same_kind = row.shape == Shape.LETTER and kinds.get(row.channel) == kinds.get(target)
-    return not same_kind and carries(connection, row.update_id, target)
+    d = t.delivery
+    taken_back = and_(d.c.state == State.WITHDRAWN, d.c.detail == _TAKEN_BACK)
+    same = d.c.update_id == row.update_id, d.c.channel == target, ~taken_back
+    return not same_kind and bool(connection.scalar(select(exists().where(*same))))
 
 
 def carries(connection: Connection, update_id: int, channel: str) -> bool:
@@ -130,6 +147,40 @@ def _hand_over(
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == row.id).values(fallback=[]))
     _end_here(connection, row, target, now)
     audit.note(connection, now, "engine", "fallback", f"{row.id}", to=target)
+
+
+def idle(connection: Connection, delivery_id: int) -> Sequence[Any]:
+    """What stands in for a delivery on a channel that is parked or paused, and has not begun."""
+    d = t.delivery
+    closed = exists().where(
+        t.channel_state.c.channel == d.c.channel,
+        or_(t.channel_state.c.parked_at.is_not(None), t.channel_state.c.paused_at.is_not(None)),
+    )
+    unbegun = d.c.state == State.WAITING, d.c.started_at.is_(None), d.c.total == 0
+    query = select(d).where(in_place_of(delivery_id), *unbegun, closed)
+    return connection.execute(query.order_by(d.c.id.desc())).all()
+
+
+def in_place_of(delivery_id: int) -> ColumnElement[bool]:
+    """Whether a delivery stands in for this one; its update is named for the index."""
+    mine = t.delivery.alias("mine")
+    update_id = select(mine.c.update_id).where(mine.c.id == delivery_id).scalar_subquery()
+    return and_(t.delivery.c.update_id == update_id, t.delivery.c.fallback_for == delivery_id)
+
+
+def take_back(connection: Connection, delivery_id: int, now: datetime, actor: str) -> None:
+    """What is sent again needs nobody in its place: who has not begun is withdrawn, and takes over anew if it fails.
+
+    It could not wait instead: begun before this one is through, it would write to the same readers.
+    """
+    d = t.delivery
+    for row in idle(connection, delivery_id):
+        kept = {"fallback": [row.channel, *row.fallback]}
+        connection.execute(sql_update(d).where(d.c.id == delivery_id).values(kept))
+        ended = {"ended_at": now, "fallback": [], "fallback_for": None}
+        withdrawn = {"state": State.WITHDRAWN, "detail": _TAKEN_BACK}
+        connection.execute(sql_update(d).where(d.c.id == row.id).values(**withdrawn, **ended))
+        audit.note(connection, now, actor, "take back", str(delivery_id), of=row.channel)
 
 
 def add_steps(connection: Connection, update_id: int, delivery_id: int, channel: str) -> None:

@@ -20,11 +20,11 @@ from sqlalchemy import (
     update as sql_update,
 )
 
-from broadcaster.domain.delivery import State
-from broadcaster.store import audit, tables as t
+from broadcaster.domain.delivery import Shape, State
+from broadcaster.store import audit, fallbacks, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
-from broadcaster.store.rowlocks import hold_incident, hold_jobs
+from broadcaster.store.rowlocks import hold_deliveries, hold_incident, hold_jobs
 from broadcaster.store.writer import wake
 
 CLOSED_WITHIN = timedelta(days=1)  # no delivery lives longer than 12 h
@@ -46,44 +46,37 @@ def of_update(connection: Connection, update_id: int) -> Sequence[Any]:
     return connection.execute(_OF_UPDATE, {"update_id": update_id}).all()
 
 
-def in_doubt_before(connection: Connection, incident_id: int, number: int) -> Sequence[Any]:
-    """Accepted deliveries of earlier updates with letters in doubt that no other channel stands in for, oldest first."""
-    other = t.delivery.alias("other")
-    return connection.execute(
-        select(t.delivery)
-        .where(
-            t.delivery.c.incident_id == incident_id,
-            t.delivery.c.number < number,
-            t.delivery.c.state == State.ACCEPTED,
-            t.delivery.c.uncertain > 0,
-            ~exists().where(
-                other.c.incident_id == incident_id, other.c.fallback_for == t.delivery.c.id
-            ),
-        )
-        .order_by(t.delivery.c.id)
-    ).all()
+def in_doubt(connection: Connection, incident_ids: Sequence[int], now: datetime) -> Sequence[Any]:
+    """Deliveries of these incidents with letters in doubt that may go again as far as time goes, oldest first.
 
-
-def letters_in_doubt(
-    connection: Connection, incident_ids: Sequence[int], now: datetime
-) -> dict[int, int]:
-    """How many letters of each of these incidents are in doubt and in time; incidents with none are left out.
-
-    Also of what a later word has made needless: what is to be done about them the incident itself says.
+    Where life depends on it, none that another channel stands in for: that writes to whoever is in doubt.
     """
-    d = t.delivery
-    rows = connection.execute(
-        select(d.c.incident_id, func.sum(d.c.uncertain))
+    d, other = t.delivery, t.delivery.alias("other")
+    taken_over = exists().where(
+        other.c.incident_id == d.c.incident_id, other.c.fallback_for == d.c.id
+    )
+    return connection.execute(
+        select(d)
         .where(
             d.c.incident_id.in_(incident_ids),
-            d.c.state == State.ACCEPTED,
+            d.c.shape == Shape.LETTER,
+            d.c.state.in_([State.ACCEPTED, State.UNCERTAIN]),
             d.c.uncertain > 0,
             ~d.c.stopped,
             d.c.not_after > now,
+            ~and_(d.c.life_safety, taken_over),
         )
-        .group_by(d.c.incident_id)
+        .order_by(d.c.id)
+    ).all()
+
+
+def stood_in(connection: Connection, incident_id: int) -> frozenset[int]:
+    """The deliveries of an incident that another channel stands in for."""
+    d = t.delivery
+    found = select(d.c.fallback_for).where(
+        d.c.incident_id == incident_id, d.c.fallback_for.is_not(None)
     )
-    return {int(incident): int(count) for incident, count in rows}
+    return frozenset(connection.scalars(found))
 
 
 def incidents_in_doubt(connection: Connection, now: datetime) -> list[int]:
@@ -130,8 +123,12 @@ def held(connection: Connection, delivery_id: int) -> Any:
 
 
 def other_under_way(connection: Connection, delivery_id: int) -> str | None:
-    """The channel by which a delivery that stands in for this one, or for which it stands in, is under way; or None."""
+    """The channel by which a delivery that stands in for this one, or for which it stands in, is under way; or None.
+
+    What stands in for this one on a stopped channel and has not begun is not: `resend` takes it back.
+    """
     d = t.delivery
+    idle = {row.id for row in fallbacks.idle(connection, delivery_id)}
     update_id = select(d.c.update_id).where(d.c.id == delivery_id).scalar_subquery()
     rows = connection.execute(
         select(d.c.id, d.c.channel, d.c.fallback_for, d.c.state).where(d.c.update_id == update_id)
@@ -141,7 +138,7 @@ def other_under_way(connection: Connection, delivery_id: int) -> str | None:
         size = len(chain)
         chain |= {row.fallback_for for row in rows if row.id in chain and row.fallback_for}
         chain |= {row.id for row in rows if row.fallback_for in chain}
-    others = (row for row in rows if row.id in chain and row.id != delivery_id)
+    others = (row for row in rows if row.id in chain - idle - {delivery_id})
     moving = (State.WAITING, State.SENDING)
     return next((str(row.channel) for row in others if row.state in moving), None)
 
@@ -151,7 +148,8 @@ def resend(
 ) -> bool:
     """Let a failed or uncertain delivery be tried once more, until `not_after`; of letters those that are not through.
 
-    False when nothing of it failed or is uncertain, or when it is just being looked for at the far side.
+    False when nothing of it failed or is uncertain, when others have brought all of that, or when it is just being
+    looked for at the far side.
     """
     if not _may_go_again(connection, delivery_id, now) or not move(
         connection,
@@ -171,6 +169,7 @@ def resend(
     letters = _letters_again(connection, delivery_id, now)
     tried = {"letters": letters} if letters else {}
     audit.note(connection, now, actor, "resend", str(delivery_id), **tried)
+    fallbacks.take_back(connection, delivery_id, now, actor)
     wake(connection)
     return True
 
@@ -178,6 +177,7 @@ def resend(
 def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bool:
     d, at = t.delivery, database_now(connection, now)
     hold_jobs(connection, t.job.c.delivery_id == delivery_id)
+    hold_deliveries(connection, fallbacks.in_place_of(delivery_id))  # before its own: see rowlocks
     unclaimed = or_(d.c.lease_until.is_(None), d.c.lease_until <= at)
     again = select(d).where(
         d.c.id == delivery_id,
@@ -189,10 +189,44 @@ def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bo
         ),
     )
     row = connection.execute(again.with_for_update()).first()
-    if row is None or row.state != State.ACCEPTED:
-        return row is not None
-    lacking = select(exists().where(t.letter.c.delivery_id == delivery_id, _lacks(row)))
-    return bool(connection.scalar(lacking))
+    return row is not None and has_left(connection, row)
+
+
+def has_left(connection: Connection, delivery: Any) -> bool:
+    """Whether there is something of a delivery to send again; of letters those that others have not brought meanwhile."""
+    if delivery.shape != Shape.LETTER:
+        return bool(delivery.state != State.ACCEPTED)
+    lacking = exists().where(t.letter.c.delivery_id == delivery.id, _lacks(delivery))
+    unpulled = exists().where(t.job.c.delivery_id == delivery.id, _is_unpulled())
+    return not delivery.expanded or bool(connection.scalar(select(or_(lacking, unpulled))))
+
+
+def brought_by(connection: Connection, delivery_id: int) -> tuple[str, ...]:
+    """The other channels by which readers of a delivery have the same update, or may have it."""
+    mine, theirs = t.letter.alias("mine"), t.letter.alias("theirs")
+    other = t.delivery.alias("other")
+    found = (
+        select(other.c.channel)
+        .distinct()
+        .join(t.delivery, t.delivery.c.update_id == other.c.update_id)
+        .where(
+            t.delivery.c.id == delivery_id,
+            other.c.id != delivery_id,
+            other.c.shape == Shape.LETTER,
+            exists().where(
+                mine.c.delivery_id == delivery_id,
+                mine.c.outcome.in_(["failed", "uncertain"]),
+                theirs.c.delivery_id == other.c.id,
+                theirs.c.subscriber_id == mine.c.subscriber_id,
+                theirs.c.outcome.in_(_HAD),
+            ),
+        )
+        .order_by(other.c.channel)
+    )
+    return tuple(connection.scalars(found))
+
+
+_HAD = ("accepted", "uncertain", "doubtful")
 
 
 def _lacks(delivery: Any) -> ColumnElement[bool]:
@@ -203,9 +237,20 @@ def _lacks(delivery: Any) -> ColumnElement[bool]:
         other.c.id != delivery.id,
         theirs.c.delivery_id == other.c.id,
         theirs.c.subscriber_id == t.letter.c.subscriber_id,
-        theirs.c.outcome.in_(["accepted", "uncertain", "doubtful"]),
+        theirs.c.outcome.in_(_HAD),
     )
     return and_(t.letter.c.outcome.in_(["failed", "uncertain"]), ~elsewhere)
+
+
+def _is_unpulled() -> ColumnElement[bool]:
+    """Whether a job has letters that were never pulled, or are to go again."""
+    through = (
+        select(func.count())
+        .select_from(t.letter)
+        .where(t.letter.c.job_id == t.job.c.id, t.letter.c.outcome != "doubtful")
+        .scalar_subquery()
+    )
+    return func.json_array_length(t.job.c.subscribers) > through
 
 
 def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> int:
@@ -232,18 +277,9 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> i
         for name in ("failed", "skipped")
     }
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(left))
-    through = (
-        select(func.count())
-        .select_from(t.letter)
-        .where(t.letter.c.job_id == t.job.c.id, t.letter.c.outcome != "doubtful")
-        .scalar_subquery()
-    )
     connection.execute(
         sql_update(t.job)
-        .where(
-            t.job.c.delivery_id == delivery_id,
-            func.json_array_length(t.job.c.subscribers) > through,
-        )
+        .where(t.job.c.delivery_id == delivery_id, _is_unpulled())
         .values(state="waiting", due_at=now, attempts=0, watermark=0)
     )
     return doubted.rowcount + dropped.rowcount

@@ -49,9 +49,9 @@ def _newest_first(claim: Function) -> Function:
     """Number the deliveries backwards while they are claimed."""
     turned = update(t.delivery).values(number=-t.delivery.c.number)
 
-    def claimed(connection: Any, *rest: Any) -> Any:
+    def claimed(connection: Any, **asked: Any) -> Any:
         connection.execute(turned)
-        found = claim(connection, *rest)
+        found = claim(connection, **asked)
         connection.execute(turned)
         return found
 

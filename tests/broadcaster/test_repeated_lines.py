@@ -12,7 +12,13 @@ import pytest
 import structlog
 
 from broadcaster import telemetry
-from broadcaster.telemetry import Redaction, Repeats, begin_logging, tell_what_is_over
+from broadcaster.telemetry import (
+    Redaction,
+    Repeats,
+    begin_logging,
+    end_logging,
+    tell_what_is_over,
+)
 
 FULL = "The disk is full."
 
@@ -69,6 +75,18 @@ def test_a_trouble_is_said_when_it_begins_once_a_minute_and_when_it_is_over(logg
     assert (over["channel"], over["reason"], over["level"]) == ("sms", FULL, "info")
     refused()
     assert [line["event"] for line in logged.lines()] == [said[0]["event"]]
+
+
+def test_what_came_again_is_counted_also_when_the_daemon_stops(logged: Logged) -> None:
+    logged.tries(90, refused)
+    refused(channel="hook")
+    logged.lines()
+    end_logging()
+    [stopped] = logged.lines()
+    assert (stopped["event"], stopped["times"], stopped["channel"]) == ("until the stop", 29, "sms")
+    assert (stopped["reason"], stopped["level"]) == (FULL, "info")
+    end_logging()
+    assert logged.lines() == []
 
 
 def test_each_reload_that_is_refused_is_answered(logged: Logged) -> None:

@@ -134,7 +134,7 @@ def test_two_nodes_never_claim_the_same_delivery(store: Store) -> None:
     def grab(connection: Connection, node: str) -> tuple[Claim, ...]:
         if not store.is_sqlite:
             start.wait(20)
-        return claiming.claim(connection, "mastodon", node, NOW, 8)
+        return claiming.claim(connection, channel="mastodon", node=node, now=NOW, limit=8)
 
     futures = [store.write(partial(grab, node=str(number))) for number in range(4)]
     taken = [claimed.id for future in futures for claimed in future.result(30)]

@@ -46,7 +46,7 @@ def tried(store: Store, outcome: str, retry_at: datetime | None = None) -> None:
     )
 
     def work(connection: Any) -> None:
-        (claimed,) = claiming.claim(connection, "sms", "norr", NOW, 1)
+        (claimed,) = claiming.claim(connection, channel="sms", node="norr", now=NOW, limit=1)
         assert expand(connection, claimed.id, claimed.lease_token, NOW)
         job = claim_job(connection, "sms", "norr", NOW, "kannel")
         assert job is not None

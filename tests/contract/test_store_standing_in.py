@@ -14,6 +14,7 @@ from broadcaster.domain.exchange import Report
 from broadcaster.domain.incident import Kind
 from broadcaster.store import (
     Store,
+    channels,
     claiming,
     expanding,
     fallbacks,
@@ -250,3 +251,91 @@ def test_where_the_channel_that_stood_in_brought_it_to_all_nothing_goes_again(st
     came_to(store, "sms2", take(store, "sms2"), "accepted", "uncertain")
     assert not resend(store)
     assert state(store) == "accepted"
+
+
+def brought_by(store: Store) -> tuple[str, ...]:
+    return store.read(partial(outcomes.brought_by, delivery_id=1))
+
+
+def test_what_failed_and_was_brought_to_all_by_the_channel_that_stood_in_is_not_sent_again(
+    store: Store,
+) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert brought_by(store) == ()
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "accepted", "uncertain")
+    assert not resend(store)
+    assert state(store) == "failed"
+    assert brought_by(store) == ("sms2",)
+
+
+def test_what_failed_goes_again_to_those_whom_the_channel_that_stood_in_did_not_reach(
+    store: Store,
+) -> None:
+    tell(store, "sms2")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert sweep(store) == [("sms", "sms2")]
+    claim(store, "sms2")
+    came_to(store, "sms2", take(store, "sms2"), "accepted", "failed", "accepted")
+    assert resend(store)
+    claim(store, "sms")
+    assert take(store, "sms").todo == (1,)
+
+
+def refused_to_all_and_waiting_for_mail(store: Store) -> None:
+    """No gateway took the letters, and the mail that stands in is parked before it has begun."""
+    builders.subscribe(store, "mail", ["eva@ekbyn.example"])
+    tell(store, "mail")
+    store.write(partial(channels.park, channel="mail", now=NOW, because="refused")).result()
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert sweep(store) == [("sms", "mail")]
+    assert state(store, 2) == "waiting"
+
+
+def resume(store: Store, channel: str) -> None:
+    store.write(partial(channels.resume, channel=channel, now=NOW, actor="Ann")).result()
+
+
+def test_what_stands_in_on_a_parked_channel_and_has_not_begun_keeps_nothing_from_going_again(
+    store: Store,
+) -> None:
+    refused_to_all_and_waiting_for_mail(store)
+    assert under_way_beside(store, 1) is None
+    assert resend(store)
+    assert state(store, 2) == "withdrawn"
+    resume(store, "mail")
+    assert claim(store, "mail") == ()  # nobody gets it from both
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "accepted", "accepted", "accepted")
+    assert sweep(store) == []
+    assert claim(store, "mail") == ()
+
+
+def test_and_stands_in_anew_when_it_fails_again(store: Store) -> None:
+    refused_to_all_and_waiting_for_mail(store)
+    assert resend(store)
+    resume(store, "mail")
+    claim(store, "sms")
+    came_to(store, "sms", take(store, "sms"), "failed", "failed", "failed")
+    assert sweep(store) == [("sms", "mail")]
+    (there,) = claim(store, "mail")
+    assert len(written_to(store, there.id)) == 1
+
+
+def test_what_stands_in_on_a_parked_channel_and_has_begun_is_waited_for(store: Store) -> None:
+    refused_to_all_and_waiting_for_mail(store)
+    resume(store, "mail")
+    claim(store, "mail")
+    store.write(partial(channels.park, channel="mail", now=NOW, because="refused")).result()
+    assert under_way_beside(store, 1) == "mail"
+
+
+def test_what_stands_in_on_an_open_channel_is_waited_for(store: Store) -> None:
+    refused_to_all_and_waiting_for_mail(store)
+    resume(store, "mail")
+    assert under_way_beside(store, 1) == "mail"

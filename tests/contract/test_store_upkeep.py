@@ -142,7 +142,7 @@ def begin_letters(store: Store) -> None:
 
     def work(connection: Connection) -> None:
         at = claiming.database_now(connection, NOON)
-        (claimed,) = claiming.claim(connection, "sms", "norr", NOON, 1)
+        (claimed,) = claiming.claim(connection, channel="sms", node="norr", now=NOON, limit=1)
         assert expanding.expand(connection, claimed.id, claimed.lease_token, at)
         job = letters.claim_job(connection, "sms", "norr", NOON, "first")
         assert job is not None

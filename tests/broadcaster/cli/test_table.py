@@ -88,6 +88,18 @@ def test_what_did_not_get_out_is_named() -> None:
     assert standing(told, ENGLISH) == "Everything is out but sms."
 
 
+@pytest.mark.parametrize(
+    ("failed", "uncertain", "enough"),
+    [(5, 0, True), (0, 5, True), (3, 2, True), (6, 0, False), (0, 6, False), (3, 3, False)],
+)
+def test_a_letter_in_doubt_counts_for_a_wait_as_one_that_failed(
+    failed: int, uncertain: int, enough: bool
+) -> None:
+    counts = {"total": 100, "accepted": 100 - failed - uncertain}
+    counts |= {"failed": failed, "uncertain": uncertain}
+    assert everywhere([delivery("accepted", counts=counts)]) is enough
+
+
 def test_times_carry_weekday_and_date_in_both_languages() -> None:
     later = "2026-11-23T02:00:00+00:00"
     assert ENGLISH.moment(later, near=T0) == "Monday 23 November 03:00"

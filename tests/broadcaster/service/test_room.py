@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import pytest
 from broadcaster.daemon.watching import Watch
 from broadcaster.engine import probing
 from broadcaster.service import doctor, room
-from broadcaster.store import StoreFull
+from broadcaster.store import StoreFull, channels
 from broadcaster.store.handing import Refusal
 from broadcaster.telemetry import Metrics
-from broadcaster.testing.rig import OPERATOR, Rig, webhook
-from broadcaster.testing.servers import WebhookReceiver
+from broadcaster.testing.rig import OPERATOR, Rig, mastodon, webhook
+from broadcaster.testing.servers import MastodonServer, WebhookReceiver
 
 MEBIBYTE = 2**20
 HEALTH = {"ready": True, "degraded": ()}
@@ -98,3 +99,25 @@ def test_a_channel_is_not_blamed_for_a_store_that_takes_no_writes(
             said = rig.call(asyncio.wait_for(probing.probe(rig.lane("hook")), 10.0))
         assert said is not None
         assert said.good, said.sentence
+
+
+def probed(rig: Rig) -> datetime | None:
+    return rig.store.read(lambda c: channels.state(c, "social")).probed_at
+
+
+def test_a_channel_whose_answer_the_store_did_not_take_is_asked_again_before_the_next_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: Future[None] = Future()
+    refused.set_exception(StoreFull("Full."))
+    with MastodonServer() as far, Rig(tmp_path, {"social": mastodon(far)}) as rig:
+        lane = rig.lane("social")
+        rig.until(lambda: probed(rig) is not None)
+        with monkeypatch.context() as patch:
+            patch.setattr(rig.store, "write", lambda *_: refused)
+            rig.call(probing.probe(lane))
+        before = probed(rig)
+        rig.call(rig.engine.probe_again())
+        assert before != (after := probed(rig))
+        rig.call(rig.engine.probe_again())
+        assert probed(rig) == after  # what was kept is not asked for again

@@ -192,6 +192,29 @@ def test_an_incident_says_how_many_letters_are_in_doubt_and_what_to_type(
     assert sentence.endswith(AGAIN)
 
 
+def test_no_advice_is_to_send_again_what_another_channel_has_brought(desk: Daemonless) -> None:
+    report(desk)
+    again = left_in_doubt(desk, state=State.FAILED, accepted=0, uncertain=1, total=1)
+    hook, sms = delivery(desk, "hook")["id"], delivery(desk, "sms")["id"]
+    brought: dict[str, Any] = {"job_id": 2, "position": 0, "delivery_id": hook, "subscriber_id": 1}
+    brought |= {"outcome": "accepted", "at": desk.clock()}
+    texts = dict.fromkeys(("supplier", "handle", "detail"), "")
+
+    def work(connection: Any) -> None:
+        values = {"shape": "letter", "state": State.ACCEPTED}  # as another gateway sent again
+        connection.execute(sql_update(t.delivery).where(t.delivery.c.id == hook).values(values))
+        stood_in = {"fallback_for": hook, "expanded": True}
+        connection.execute(sql_update(t.delivery).where(t.delivery.c.id == sms).values(stood_in))
+        connection.execute(insert(t.letter), brought | texts)
+
+    assert advice(desk) != []
+    desk.store.write(work).result()
+    assert advice(desk) == []
+    answer = desk.ask("POST", again)
+    assert answer.status == 409
+    assert "har fått det genom hook" in answer.detail
+
+
 def test_letters_in_doubt_are_named_also_when_a_later_word_has_gone_out(desk: Daemonless) -> None:
     report(desk)
     in_doubt(desk)
@@ -217,12 +240,23 @@ def test_the_list_of_incidents_says_where_letters_are_in_doubt(desk: Daemonless)
     assert item["in_doubt"] == 4
 
 
-def test_and_not_when_that_tells_the_whole_situation(desk: Daemonless) -> None:
+def test_and_where_all_of_them_are(desk: Daemonless) -> None:
+    report(desk)
+    in_doubt(desk, State.UNCERTAIN, accepted=0)
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert item["in_doubt"] == 4
+
+
+def test_neither_list_nor_advice_speaks_of_them_when_a_later_word_tells_the_whole_situation(
+    desk: Daemonless,
+) -> None:
     report(desk)
     in_doubt(desk)
     word = {"kind": "update", "text": "Montören är framme."}
     assert desk.ask("POST", "/api/v1/incidents/A1/updates", word).status == 201
     assert advice(desk) == []
+    (item,) = desk.ask("GET", "/api/v1/incidents").json["items"]
+    assert item["in_doubt"] == 0
 
 
 @pytest.mark.parametrize("values", [{"uncertain": 0}, {"stopped": True}, {"not_after": NOON}])

@@ -129,6 +129,8 @@ def verify(connection: Connection, anchors: Sequence[Head] | None = None) -> lis
         anchors: heads exported before (`read_heads`): only they show that the end was cut off, or the whole made anew.
             That there are none is a sentence too, unless None says that they are not asked for.
     """
+    if connection.dialect.name == "postgresql" and not connection.in_transaction():
+        connection.execution_options(isolation_level="REPEATABLE READ")  # one state, as a stream
     wrong: list[str] = []
     expected = {anchor.id: anchor.seal for anchor in _still_valid(connection, anchors or ())}
     last, newest = GENESIS, 0

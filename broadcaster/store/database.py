@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from broadcaster.lock import LockedError, take
 from broadcaster.store import schema
@@ -29,12 +32,12 @@ from broadcaster.store.errors import (
     explain,
     full,
 )
+from broadcaster.store.postgres import TOO_SLOW, PostgresWriter
 from broadcaster.store.putting import put
 from broadcaster.store.reaching import arguments
 from broadcaster.store.tables import meta
 from broadcaster.store.writer import (
     WAKE_CHANNEL,
-    PostgresWriter,
     Rank,
     Refusal,
     SqliteWriter,
@@ -45,6 +48,8 @@ from broadcaster.store.writer import (
 T = TypeVar("T")
 # What SQLite needs beside the file in order to read it at all found no room: the file itself may be whole.
 _NO_ROOM = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_WRITE)
+_PING_AFTER = 2.0  # seconds for which a connection that was good is taken to be
+_READERS = 8  # threads for those who do not wait for ever
 _BUSY_MS = 4_500  # whoever waits has his answer within 5 s
 
 
@@ -71,6 +76,7 @@ class Store:
         if self.is_sqlite and lock:
             self._lock_file = take_lock(Path(str(self.url.database)))
         self._engines: list[Engine] = []
+        self._readers: ThreadPoolExecutor | None = None
         try:
             self._open(ballast)
         except BaseException:
@@ -88,7 +94,8 @@ class Store:
             )
         else:
             write_engine = _postgresql_engine(self.url)
-            self._read_engine = write_engine
+            self._read_engine = write_engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._engines = [self._read_engine, write_engine]
         try:
             revision = schema.bring_up_to_date(write_engine)
@@ -146,8 +153,29 @@ class Store:
         """Run `work(connection)` durably; see `Writer.write`."""
         return self._writer.write(work, rank)
 
-    def read(self, work: Work[T]) -> T:
-        """Run `work(connection)` on a connection that cannot write. Raises StoreError when the store is out of reach."""
+    def read(self, work: Work[T], by: float = math.inf) -> T:
+        """Run `work(connection)` on a connection that is for reading.
+
+        On PostgreSQL outside of a transaction: by default each statement sees what is committed when it begins anyway, BEGIN
+        and ROLLBACK are two more ways there and back, and a ROLLBACK forgets every prepared statement. Work that must read
+        one state, or takes rows as a stream, first sets the isolation level of its connection.
+
+        Args:
+            by: when somebody stops waiting for it, in seconds of `time.monotonic()`; a file is read at once anyway.
+
+        Raises:
+            StoreError: the store is out of reach, or (PostgreSQL) did not answer by then.
+        """
+        if by == math.inf or self._readers is None:
+            return self._look(work)
+        read = self._readers.submit(self._look, work)
+        try:
+            return read.result(max(0.0, by - time.monotonic()))
+        except FutureTimeout:
+            read.cancel()  # what is being read already ends by itself, and nobody hears it
+            raise StoreBusy(TOO_SLOW) from None
+
+    def _look(self, work: Work[T]) -> T:
         try:
             with self._read_engine.connect() as connection:
                 return work(connection)
@@ -174,6 +202,8 @@ class Store:
         self._let_go()
 
     def _let_go(self) -> None:
+        if self._readers is not None:
+            self._readers.shutdown(wait=False, cancel_futures=True)
         for engine in self._engines:
             engine.dispose()
         if self._lock_file is not None:
@@ -224,14 +254,28 @@ def _refuse_damaged(database: Path) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     """Connections for the twelve threads that write, and some for those who read."""
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=13,
         max_overflow=8,
         pool_timeout=_BUSY_MS / 1000,
-        pool_pre_ping=True,
         connect_args=arguments(url),
     )
+
+    @event.listens_for(engine, "checkin")
+    def _note(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(driver: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        # Not each time, as `pool_pre_ping` does it: between the steps of one word each is a way there and back.
+        if time.monotonic() - record.info.get("used", math.inf) > _PING_AFTER:
+            try:
+                engine.dialect.do_ping(driver)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error  # the pool opens another one
+
+    return engine
 
 
 def _sqlite_engine(url: URL, connections: int, read_only: bool) -> Engine:

@@ -244,7 +244,7 @@ def _all_repeats() -> list[Repeats]:
 def _tell(event: str, troubles: Iterable[Mapping[str, Any]]) -> None:
     for facts in troubles:
         rest = {key: value for key, value in facts.items() if key not in _OF_ITS_TIME}
-        structlog.get_logger().info(event, trouble=facts["event"], **rest)
+        structlog.get_logger().info(event, **rest | {"trouble": facts["event"]})
 
 
 def log_fails() -> bool:

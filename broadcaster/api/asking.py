@@ -40,19 +40,12 @@ class Asked:
     control: Control
     operator: Operator
     language: str
-    by: float
-
-    @property
-    def prompt_desk(self) -> Desk:
-        """For what somebody says and waits for: refused in time where the store is slow to be read."""
-        return self.desk.heard_by(self.by)
 
 
 async def asked(request: Request) -> Asked:
     """The circumstances of a request; the guard has let it in."""
     desk: Desk = request.app.state.desk
-    state, control = request.state, request.app.state.control
-    return Asked(desk, control, state.operator, spoken(request, desk), state.by)
+    return Asked(desk, request.app.state.control, request.state.operator, spoken(request, desk))
 
 
 Ask = Annotated[Asked, Depends(asked)]

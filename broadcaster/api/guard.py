@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -17,9 +15,6 @@ from broadcaster.store import StoreError
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"})
 """What is answered without a token."""
-LOOKED_UP = 10.0
-"""Seconds for everything that is read before a word is stored. With those of the store for a write (`postgres.ANSWERED`)
-that is less than the 30 for which the command line waits (`wire.ANSWER`)."""
 
 
 class Guard:
@@ -47,11 +42,10 @@ class Guard:
             if scope["path"] not in OPEN:
                 authorization = request.headers.get("authorization", "")
                 keeper = self._doorkeeper
-                by = time.monotonic() + LOOKED_UP
                 operator = keeper.remembered(authorization)
                 if operator is None:
-                    operator = await run_in_threadpool(keeper.admit, authorization, by)
-                scope["state"] |= {"operator": operator, "by": by}
+                    operator = await run_in_threadpool(keeper.admit, authorization)
+                scope["state"]["operator"] = operator
             await self._app(scope, receive, noted)
         except Unauthorized as error:
             await unauthorized(error, words)(scope, receive, send)

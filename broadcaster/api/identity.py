@@ -40,15 +40,15 @@ class Doorkeeper:
             until, operator = self._known.get(_digest(_secret(authorization)), (0.0, None))
         return operator if time.monotonic() < until else None
 
-    def admit(self, authorization: str, by: float) -> Operator:
-        """The operator, looked up until `by` (of `time.monotonic()`); runs in a thread.
+    def admit(self, authorization: str) -> Operator:
+        """The operator, looked up; runs in a thread.
 
         Raises:
             Unauthorized: there is no good token.
             StoreError: nobody can be looked up now.
         """
         secret, now = _secret(authorization), time.monotonic()
-        operator = self._find(secret, by)
+        operator = self._find(secret)
         with self._lock:
             if len(self._known) >= _MOST:
                 self._known.clear()
@@ -56,9 +56,9 @@ class Doorkeeper:
         self._note_used(operator, now)
         return operator
 
-    def _find(self, secret: str, by: float) -> Operator:
+    def _find(self, secret: str) -> Operator:
         at = self.desk.clock()
-        found = self.desk.heard_by(by).read(lambda connection: tokens.find(connection, secret, at))
+        found = self.desk.read(lambda connection: tokens.find(connection, secret, at))
         token = found.token
         if token is None or not found.good:
             raise Unauthorized(

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 def read_organisation(ask: Ask) -> Json:
     """Fetched once per command, to read local times and to ask questions; `degraded` as the daemon saw it last."""
     degraded = ask.control.health()["degraded"]
-    return organisation.organisation(ask.prompt_desk, ask.operator, degraded)
+    return organisation.organisation(ask.desk, ask.operator, degraded)
 
 
 @routes.post(
@@ -37,9 +37,7 @@ def read_organisation(ask: Ask) -> Json:
 )
 def report(ask: Ask, body: ReportBody, once: AskedOnce, response: Response) -> Json:
     """Accepted durably when this answers; then it goes out."""
-    return accepted(
-        response, say_once(ask.prompt_desk, ask.operator, body.command(Kind.REPORT, once))
-    )
+    return accepted(response, say_once(ask.desk, ask.operator, body.command(Kind.REPORT, once)))
 
 
 @routes.post(
@@ -53,7 +51,7 @@ def further(
 ) -> Json:
     """Update, correct, retract, hold or restore."""
     command = body.further(incident, seen, once)
-    return accepted(response, say_once(ask.prompt_desk, ask.operator, command))
+    return accepted(response, say_once(ask.desk, ask.operator, command))
 
 
 def accepted(response: Response, answer: Json) -> Json:
@@ -99,4 +97,4 @@ def read_deliveries(ask: Ask, incident: Name) -> Json:
 )
 def preview(ask: Ask, body: PreviewBody) -> Json:
     """Nothing is stored and nothing sent."""
-    return previewing.preview(ask.prompt_desk, ask.operator, body.wanted(), ask.language)
+    return previewing.preview(ask.desk, ask.operator, body.wanted(), ask.language)

@@ -19,6 +19,7 @@ from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.desk import Desk
 from broadcaster.store import Conflict, StoreBusy, StoreError, StoreFull
+from broadcaster.store.errors import StoreUnsure
 from broadcaster.store.once import OtherBody
 from broadcaster.store.tokens import LastAdmin, NoSuchToken
 
@@ -129,7 +130,8 @@ def store_problem(error: StoreError, language: str) -> Response:
         if isinstance(error, kind):
             return problem(status, sentence)
     wait = {"Retry-After": "2"} if isinstance(error, StoreBusy) else {"Retry-After": "60"}
-    return problem(503, sentence, headers=wait)
+    unsure = {"stored": "unknown"} if isinstance(error, StoreUnsure) else {}
+    return problem(503, sentence, headers=wait, **unsure)
 
 
 def said(refused: Refused, language: str) -> str:

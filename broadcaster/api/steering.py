@@ -102,7 +102,7 @@ def schedule(ask: Ask, body: PreviewBody, once: AskedOnce, response: Response) -
     if body.at is None:
         raise Refused("Say when: --at TIME. Nothing was sent.", at="at")
     command = body.wanted(once)
-    return accepted(response, say_once(ask.prompt_desk, ask.operator, command))
+    return accepted(response, say_once(ask.desk, ask.operator, command))
 
 
 @routes.patch(

@@ -68,7 +68,7 @@ def find(server: str | None, config: Path | None) -> Found:
         url, broken_at = server_of(local), ""
     except Broken as broken:
         url, broken_at = reached_by(local), broken.place
-        if not url:
+        if not url or not os.access(local, os.R_OK):  # for a file that is not there nobody speaks
             raise
     return Found(url, token_for(url, local), local, named_by_config=True, broken_at=broken_at)
 

@@ -189,10 +189,11 @@ def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
     words = {
         "store": _("nothing can be stored"),
         "disk": _("a disk is nearly full"),
-        "clock": _("the clock is wrong"),
+        "clock": _("the clock jumped or is wrong"),
         "log": _("the log is not written"),
         "public": _("the page may not be seen"),
         "configuration": _("the machines differ"),
+        "reload": _("the configuration file was refused"),
         "broken": _("a channel cannot be used"),
     }
     found = dict.fromkeys(state["what"] for state in organisation.get("degraded") or ())
@@ -213,6 +214,8 @@ def answered(voice: Voice, server: str) -> Iterator[None]:
         yield
     except Problem as problem:
         code = Code.UNEXPECTED if problem.status >= 500 else Code.REFUSED
+        if problem.document.get("stored") == "unknown":
+            code = Code.UNKNOWN
         sentence = voice.local_times(voice.known(str(problem)), now())
         if problem.status == 401 and "detail" not in problem.document:
             sentence = _("The daemon does not know this token. Run: broadcaster login")

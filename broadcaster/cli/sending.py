@@ -23,6 +23,8 @@ from broadcaster.cli.saying import Voice, note
 from broadcaster.cli.situation import kind_of, kind_word, staff_only
 from broadcaster.cli.spool import Entry
 
+_BUSY = 503
+"""What a daemon answers that cannot store now, and may be able to in a moment."""
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 10.0)
 """Seconds between two attempts at a retraction; the last one repeats."""
 
@@ -162,7 +164,7 @@ def _post(talk: Talk, entry: Entry) -> dict[str, Any]:
 def _kept(talk: Talk, entry: Entry, end: End) -> End:
     """Keep an entry that nobody answered; any other end stays what it is."""
     _ = talk.voice.say
-    if end.code is not Code.UNKNOWN:
+    if end.code is not Code.UNKNOWN and entry.kind != "retraction":
         return end
     try:
         spool.keep(entry)
@@ -172,7 +174,7 @@ def _kept(talk: Talk, entry: Entry, end: End) -> End:
         sentence = _(
             "It is kept for 15 minutes; the next command offers to send it. It is never sent twice."
         )
-    return End(end.code, f"{end.sentence} {sentence}", end.problem)
+    return End(Code.UNKNOWN, f"{end.sentence} {sentence}", end.problem)
 
 
 def _insist(talk: Talk, entry: Entry, preview: Preview | None) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def _insist(talk: Talk, entry: Entry, preview: Preview | None) -> dict[str, Any]
             entry = _confirmed(talk, entry, preview)
             answer = _post(talk, entry)
         except End as end:
-            if end.code is not Code.UNKNOWN:
+            if end.code is not Code.UNKNOWN and end.problem.get("status") != _BUSY:
                 spool.forget(entry)
                 raise
             kept = _kept(talk, entry, end)

@@ -151,7 +151,9 @@ class Daemon:
             self._page_fails,
             lambda: self._clock.jumped,
             lambda: self._server_time.ahead if self._server_time else timedelta(),
+            lambda: self._reload_refused,
         )
+        self._reload_refused = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop, self._reload_wanted = asyncio.Event(), asyncio.Event()
         self._listeners: list[Listener] = []
@@ -255,6 +257,7 @@ class Daemon:
             loaded, configuration = await asyncio.to_thread(starting.configure, self._loaded.path)
         except ConfigErrors as error:
             log.error("configuration refused, the present one stays in force", reason=str(error))
+            self._reload_refused = str(error).partition("\n")[0]
             return
         old = self.desk.configuration
         if loaded.settings.mode is not old.settings.mode:
@@ -262,12 +265,15 @@ class Daemon:
             log.error(
                 "configuration refused: another mode takes a restart", mode=loaded.settings.mode
             )
+            self._reload_refused = f"mode: {loaded.settings.mode}"
             return
         newly = configuration.broken.keys() & old.adapters.keys()
         if newly:
             # What runs is better than what would not: the old adapters stay until somebody has mended the new ones.
             log.error("configuration refused: adapters break", channels=sorted(newly))
+            self._reload_refused = ", ".join(sorted(newly))
             return
+        self._reload_refused = ""
         added, removed, changed = changed_channels(old.adapters, configuration.adapters)
         # Adapters that did not change keep their connections and their lanes.
         kept = {

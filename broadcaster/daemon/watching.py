@@ -51,6 +51,12 @@ class Degraded:
     values: Mapping[str, object] = field(default_factory=dict)
 
 
+_REFUSED_FILE = (
+    "The configuration file was refused ({because}). The daemon goes on with the one before and could not start again by "
+    "this one. Mend it: broadcaster config check. Then reload."
+)
+
+
 def _store(reason: StoreError) -> Degraded:
     return Degraded("store", "", "{reason}", {"reason": str(reason)})
 
@@ -63,6 +69,7 @@ class Watch:
         page_fails: whether the public server ends again and again.
         clock_jumped: how far the clock of this machine jumped lately, None when it did not.
         clock_ahead: how far it is ahead of the database's, by which everything goes.
+        reload_refused: why the configuration file was refused when it was read last, "" when it was not.
     """
 
     def __init__(
@@ -75,10 +82,12 @@ class Watch:
         page_fails: Callable[[], bool],
         clock_jumped: Callable[[], timedelta | None] = lambda: None,
         clock_ahead: Callable[[], timedelta] = timedelta,
+        reload_refused: Callable[[], str] = str,
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
         self._alarm, self._page_fails = alarm, page_fails
         self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
+        self._reload_refused = reload_refused
         self.last: tuple[Degraded, ...] = ()
         self._told: set[tuple[str, str]] = set()
 
@@ -121,6 +130,8 @@ class Watch:
                 "",
                 "The log cannot be written, lines of it are lost: its disk is full, or nobody reads it.",
             )
+        if because := self._reload_refused():
+            yield Degraded("reload", "", _REFUSED_FILE, {"because": because})
         yield from self._clock()
         reason = self._refused()
         try:
@@ -298,7 +309,7 @@ class Watch:
                 self._desk,
                 state.sentence,
                 f"{state.what} {state.where}",
-                avoid=(state.where,),
+                avoid=(state.where, str(state.values.get("channel", ""))),
                 **state.values,
             )
 

@@ -38,12 +38,16 @@ def routed(routes: Iterable[Route], severity: Severity, areas: Iterable[str]) ->
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """As much of an update as superseding asks for; `areas` are those it concerned or ended."""
+    """As much of an update as superseding asks for; `areas` are those it concerned or ended.
+
+    `channels` are those it goes by; of one delivery its own, and those it stands in for.
+    """
 
     kind: Kind
     audience: Audience
     severity: Severity
     areas: frozenset[str]
+    channels: frozenset[str]
 
 
 # A correction or retraction speaks of one statement; a holding message adds nothing to those before it.
@@ -60,10 +64,14 @@ def supersedes(new: Reach, old: Reach, shape: Shape) -> bool:
 def _covers(new: Reach, old: Reach) -> bool:
     same_audience = new.audience is old.audience
     # An all-clear is mild by nature and still tells the whole situation.
-    as_severe = new.kind is Kind.RESTORED or new.severity.at_least(old.severity)
+    is_over = new.kind is Kind.RESTORED
+    as_severe = is_over or new.severity.at_least(old.severity)
+    # Whoever follows a channel by which the new word does not go would hear neither; of what is over nobody need hear.
+    heard = is_over or not old.channels.isdisjoint(new.channels)
     return (
         same_audience
         and as_severe
+        and heard
         and old.areas <= new.areas
         and old.kind not in (Kind.CORRECTION, Kind.RETRACTION)
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,8 +13,7 @@ from broadcaster.locale.retelling import retell, tell
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.settings.model import Settings
-from broadcaster.store import Store, StoreBusy
-from broadcaster.store.postgres import TOO_SLOW
+from broadcaster.store import Store
 from broadcaster.store.writer import Rank, Work
 
 
@@ -57,19 +54,11 @@ class Configuration:
 
 @dataclass(slots=True)
 class Desk:
-    """One for the whole daemon. `configuration` is read once at the start of a use case.
-
-    `by` is when whoever asks stops waiting to be heard, in seconds of `time.monotonic()`: later nothing is begun for him.
-    """
+    """One for the whole daemon. `configuration` is read once at the start of a use case."""
 
     store: Store
     clock: Callable[[], datetime]
     configuration: Configuration
-    by: float = math.inf
-
-    def heard_by(self, by: float) -> Desk:
-        """The same for one who asks now and waits so long."""
-        return replace(self, by=by)
 
     def say(self, refused: Refused, language: str = "") -> str:
         """A refusal in the organisation's first language, or in `language`."""
@@ -78,12 +67,10 @@ class Desk:
 
     def read(self, work: Work[Any]) -> Any:
         """Run a read."""
-        return self.store.read(work, self.by)
+        return self.store.read(work)
 
     def write(self, work: Work[Any], rank: Rank = Rank.ACCEPT) -> Any:
         """Run a write and wait until it is durable."""
-        if time.monotonic() > self.by:
-            raise StoreBusy(TOO_SLOW)
         return self.store.write(work, rank).result()
 
 

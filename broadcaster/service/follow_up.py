@@ -197,7 +197,11 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     texts = {language: translate(phrases(language), sentence) for language in languages}
     is_to_end = kind is Kind.UPDATE and planned.end > desk.clock()
     command = Command(
-        kind=kind, incident=record.name, texts=texts, etr=planned.end if is_to_end else None
+        kind=kind,
+        incident=record.name,
+        texts=texts,
+        etr=planned.end if is_to_end else None,
+        expected=record.last_number,  # another machine may be at it, where this one stood still
     )
     answer: dict[str, Any] = say(desk, CLOCK, command)
     return f"{kind} {answer['incident']}-{answer['update']}"

@@ -36,6 +36,7 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
         accepted = row.state == State.ACCEPTED
         until = row.not_after if accepted else resent_until(now, said.promise)
         if not outcomes.resend(connection, delivery_id, now, until, operator.name):
+            _refuse_stood_in(connection, row)  # its channel may have been resumed just now
             raise _nothing_left(connection, row, said.name)
         spoken = language or desk.configuration.languages[0]
         return delivery_answer(outcomes.one(connection, delivery_id), spoken)
@@ -71,9 +72,7 @@ def _still_said(connection: Connection, row: Any) -> Update:
             incident=record.name,
             by=update.struck_by,
         )
-    newer = stopping.overtaken_by(
-        connection, outcomes.update_row(connection, update.id), Shape(row.shape)
-    )
+    newer = stopping.overtaken_by(connection, outcomes.update_row(connection, update.id), row)
     if newer is not None:
         raise Refused(
             "{name} is out of date: {incident}-{number} tells the whole situation. Nothing was sent.",

@@ -131,7 +131,7 @@ def _in_doubt(
     }
     for row in outcomes.in_doubt(connection, [record.id for record in records], now):
         update = outcomes.update_row(connection, row.update_id)
-        needless = stopping.overtaken_by(connection, update, Shape(row.shape)) is not None
+        needless = stopping.overtaken_by(connection, update, row) is not None
         if (row.incident_id, row.number) not in struck and not needless:
             yield row
 

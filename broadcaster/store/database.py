@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as FutureTimeout
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,12 +32,12 @@ from broadcaster.store.errors import (
     explain,
     full,
 )
-from broadcaster.store.postgres import TOO_SLOW, PostgresWriter
 from broadcaster.store.putting import put
 from broadcaster.store.reaching import arguments
 from broadcaster.store.tables import meta
 from broadcaster.store.writer import (
     WAKE_CHANNEL,
+    PostgresWriter,
     Rank,
     Refusal,
     SqliteWriter,
@@ -49,7 +49,6 @@ T = TypeVar("T")
 # What SQLite needs beside the file in order to read it at all found no room: the file itself may be whole.
 _NO_ROOM = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_WRITE)
 _PING_AFTER = 2.0  # seconds for which a connection that was good is taken to be
-_READERS = 8  # threads for those who do not wait for ever
 _BUSY_MS = 4_500  # whoever waits has his answer within 5 s
 
 
@@ -76,7 +75,6 @@ class Store:
         if self.is_sqlite and lock:
             self._lock_file = take_lock(Path(str(self.url.database)))
         self._engines: list[Engine] = []
-        self._readers: ThreadPoolExecutor | None = None
         try:
             self._open(ballast)
         except BaseException:
@@ -95,7 +93,6 @@ class Store:
         else:
             write_engine = _postgresql_engine(self.url)
             self._read_engine = write_engine.execution_options(isolation_level="AUTOCOMMIT")
-            self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._engines = [self._read_engine, write_engine]
         try:
             revision = schema.bring_up_to_date(write_engine)
@@ -153,29 +150,16 @@ class Store:
         """Run `work(connection)` durably; see `Writer.write`."""
         return self._writer.write(work, rank)
 
-    def read(self, work: Work[T], by: float = math.inf) -> T:
+    def read(self, work: Work[T]) -> T:
         """Run `work(connection)` on a connection that is for reading.
 
         On PostgreSQL outside of a transaction: by default each statement sees what is committed when it begins anyway, BEGIN
         and ROLLBACK are two more ways there and back, and a ROLLBACK forgets every prepared statement. Work that must read
         one state, or takes rows as a stream, first sets the isolation level of its connection.
 
-        Args:
-            by: when somebody stops waiting for it, in seconds of `time.monotonic()`; a file is read at once anyway.
-
         Raises:
-            StoreError: the store is out of reach, or (PostgreSQL) did not answer by then.
+            StoreError: the store is out of reach.
         """
-        if by == math.inf or self._readers is None:
-            return self._look(work)
-        read = self._readers.submit(self._look, work)
-        try:
-            return read.result(max(0.0, by - time.monotonic()))
-        except FutureTimeout:
-            read.cancel()  # what is being read already ends by itself, and nobody hears it
-            raise StoreBusy(TOO_SLOW) from None
-
-    def _look(self, work: Work[T]) -> T:
         try:
             with self._read_engine.connect() as connection:
                 return work(connection)
@@ -202,8 +186,6 @@ class Store:
         self._let_go()
 
     def _let_go(self) -> None:
-        if self._readers is not None:
-            self._readers.shutdown(wait=False, cancel_futures=True)
         for engine in self._engines:
             engine.dispose()
         if self._lock_file is not None:

@@ -47,22 +47,15 @@ class Refusal:
 
 
 class Handed(Generic[T]):
-    """A write that was handed in. It is begun once or refused once, whichever comes first, never both.
-
-    Attributes:
-        give_way: breaks off what it does at this moment, from another thread; of use while it is being carried out.
-    """
+    """A write that was handed in. It is begun once or refused once, whichever comes first, never both."""
 
     def __init__(self, work: Work[T], deadline: float) -> None:
         self.work, self.deadline = work, deadline
         self.future: Future[T] = Future()
-        self.give_way: Callable[[], None] = lambda: None
         self._taken = threading.Lock()
-        self._deciding = threading.Lock()
-        self._committing = False
 
     def begin(self) -> bool:
-        """Whether it may be carried out."""
+        """Whether it may be carried out; from here on its caller hears how that ended, however long it takes."""
         return self._taken.acquire(blocking=False) and self.future.set_running_or_notify_cancel()
 
     def refuse(self, reason: StoreError) -> bool:
@@ -72,50 +65,12 @@ class Handed(Generic[T]):
         self.future.set_exception(reason)
         return True
 
-    def tries(self) -> None:
-        """It is run, maybe once more: what was to be committed before was not."""
-        with self._deciding:
-            self._committing = False
-
-    def may_commit(self) -> bool:
-        """Whether its commit may be asked for: not when its caller was told meanwhile that nothing was stored."""
-        with self._deciding:
-            self._committing = not self.future.done()
-            return self._committing
-
-    def answer(self, result: T) -> None:
-        """It is durable. Says so, unless its caller has been told that nobody knows."""
-        with self._deciding:
-            if not self.future.done():
-                self.future.set_result(result)
-
-    def fail(self, error: BaseException) -> None:
-        """It came to nothing. Says why, unless its caller was told something before."""
-        with self._deciding:
-            if not self.future.done():
-                self.future.set_exception(error)
-
-    def cut_short(self, not_stored: StoreError, unsure: StoreError) -> bool:
-        """Its caller waits no longer: what is not being committed never will be. Returns whether he had to be told."""
-        with self._deciding:
-            if self.future.done():
-                return False
-            self.future.set_exception(unsure if self._committing else not_stored)
-            self.give_way()
-        return True
-
-    def let_go(self) -> None:
-        """It is over: there is nothing left to break off."""
-        with self._deciding:
-            self.give_way = lambda: None
-
 
 class Writer(ABC):
     """Runs writes; `write` returns at once, the future ends when the write is durable.
 
     Somebody waits for what is of rank RETRACT or ACCEPT: such a write is begun within `patience` seconds, or refused
-    then and never carried out. On PostgreSQL it is also answered within `postgres.ANSWERED`
-    seconds. The rest is refused when the database is, and whoever handed it in tries again.
+    then and never carried out. The rest is refused when the database is, and whoever handed it in tries again.
     """
 
     def __init__(self, patience: float) -> None:

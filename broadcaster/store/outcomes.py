@@ -189,7 +189,10 @@ def _may_go_again(connection: Connection, delivery_id: int, now: datetime) -> bo
         ),
     )
     row = connection.execute(again.with_for_update()).first()
-    return row is not None and has_left(connection, row)
+    if row is None or not has_left(connection, row):
+        return False
+    # What stands in is held by now: whose channel was resumed meanwhile goes out, and this must not beside it.
+    return row.shape != Shape.LETTER or other_under_way(connection, delivery_id) is None
 
 
 def has_left(connection: Connection, delivery: Any) -> bool:

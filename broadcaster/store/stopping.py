@@ -14,6 +14,14 @@ from broadcaster.domain.plan import Reach, supersedes
 from broadcaster.store import doubt, tables as t
 from broadcaster.store.moving import stop_begun
 
+_OF_DELIVERY = (
+    t.delivery.c.id,
+    t.delivery.c.shape,
+    t.delivery.c.state,
+    t.delivery.c.channel,
+    t.delivery.c.fallback_for,
+)
+
 
 def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -> None:
     """Called in the transaction that releases `row`.
@@ -23,7 +31,7 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
     if row.number == 1:
         return  # nothing was said before it
     earlier = connection.execute(
-        select(t.delivery.c.id, t.delivery.c.shape, t.delivery.c.state, t.update)
+        select(*_OF_DELIVERY, t.update)
         .join(t.update, t.update.c.id == t.delivery.c.update_id)
         .where(
             t.delivery.c.incident_id == row.incident_id,
@@ -56,8 +64,12 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         _try_now(connection, [old.id for old in earlier if old.number < row.number], now)
         return
     _try_now(connection, [old.id for old in earlier if old.state == State.UNCERTAIN], now)
-    new = _reach(row)
-    needless = [old.id for old in earlier if supersedes(new, _reach(old), Shape(old.shape))]
+    new = _reach(row, _channels_of(connection, row.id))
+    needless = [
+        old.id
+        for old in earlier
+        if supersedes(new, _reach(old, _ways(connection, old)), Shape(old.shape))
+    ]
     if not needless:
         return
     _let_nobody_take_over(connection, needless)
@@ -76,8 +88,9 @@ def _try_now(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     )
 
 
-def overtaken_by(connection: Connection, row: Any, shape: Shape) -> int | None:
-    """The number of a later released update that makes this one needless, or None."""
+def overtaken_by(connection: Connection, row: Any, delivery: Any) -> int | None:
+    """The number of a later released update that makes this delivery of an update needless, or None."""
+    old = _reach(row, _ways(connection, delivery))
     for later in connection.execute(
         select(t.update)
         .where(
@@ -87,18 +100,36 @@ def overtaken_by(connection: Connection, row: Any, shape: Shape) -> int | None:
         )
         .order_by(t.update.c.number.desc())
     ):
-        if supersedes(_reach(later), _reach(row), shape):
+        new = _reach(later, _channels_of(connection, later.id))
+        if supersedes(new, old, Shape(delivery.shape)):
             return int(later.number)
     return None
 
 
-def _reach(row: Any) -> Reach:
+def _reach(row: Any, channels: frozenset[str]) -> Reach:
     return Reach(
         Kind(row.kind),
         Audience(row.audience),
         Severity(row.severity),
         frozenset((*row.areas, *row.ended)),
+        channels,
     )
+
+
+def _channels_of(connection: Connection, update_id: int) -> frozenset[str]:
+    """The channels by which an update goes."""
+    d = t.delivery.c
+    return frozenset(connection.scalars(select(d.channel).where(d.update_id == update_id)))
+
+
+def _ways(connection: Connection, delivery: Any) -> frozenset[str]:
+    """The channel of a delivery, and those that it stands in for."""
+    found, d = {delivery.channel}, t.delivery.c
+    while delivery is not None and delivery.fallback_for is not None:
+        query = select(d.channel, d.fallback_for).where(d.id == delivery.fallback_for)
+        delivery = connection.execute(query).first()
+        found |= {delivery.channel} if delivery else set()
+    return frozenset(found)
 
 
 def _let_nobody_take_over(connection: Connection, ids: Iterable[int]) -> None:

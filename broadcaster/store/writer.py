@@ -1,4 +1,4 @@
-"""How writes reach SQLite: one connection in one thread. PostgreSQL's are in `postgres`.
+"""How writes reach the database: on SQLite one connection in one thread, on PostgreSQL a small pool.
 
 A write is a function of a connection with no other input or output, so that it can be run again.
 """
@@ -12,11 +12,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from broadcaster.store.ballast import Ballast
 from broadcaster.store.errors import (
@@ -25,13 +25,18 @@ from broadcaster.store.errors import (
     StoreCorrupt,
     StoreError,
     StoreFull,
+    StoreUnsure,
     explain,
     full,
+    is_conflict,
+    was_ended,
 )
 from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
+from broadcaster.store.schema import overtaken
 
 __all__ = [
     "WAKE_CHANNEL",
+    "PostgresWriter",
     "Rank",
     "Refusal",
     "SqliteWriter",
@@ -46,6 +51,7 @@ Batch = list[tuple[Rank, Handed[Any]]]
 WAKE_CHANNEL = "broadcaster_wake"
 _BATCH_SECONDS = 0.02
 _BATCH_WRITES = 64
+_TRIES = 5
 
 
 def wake(connection: Connection) -> None:
@@ -277,3 +283,103 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the pool has just used it
     return driver
+
+
+class PostgresWriter(Writer):
+    """A few threads, each write in a transaction of its own, run again when PostgreSQL asks for it, or ended it.
+
+    What somebody waits for has threads of its own: none of it queues behind outcomes that wait for a lock.
+    """
+
+    def __init__(
+        self, engine: Engine, patience: float, revision: str, threads: int = 8, urgent: int = 4
+    ) -> None:
+        super().__init__(patience)
+        self._engine, self._revision = engine, revision
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-writer")
+        self._urgent = ThreadPoolExecutor(urgent, thread_name_prefix="store-urgent")
+
+    def write(self, work: Work[T], rank: Rank = Rank.OUTCOME) -> Future[T]:
+        """See `Writer.write`; PostgreSQL runs writes side by side, so `rank` orders little here."""
+        handed = self._hand_in(work, rank)
+        (self._urgent if rank <= Rank.ACCEPT else self._pool).submit(self._carry, handed)
+        return handed.future
+
+    def close(self) -> None:
+        """Finish what is queued, then end the threads."""
+        self._urgent.shutdown()
+        self._pool.shutdown()
+
+    def _carry(self, handed: Handed[Any]) -> None:
+        begun = False
+        try:
+            with self._engine.connect() as connection:
+                # Now, not before: a connection can take long to come.
+                begun = handed.begin()
+                if begun:
+                    handed.future.set_result(self._run(connection, handed))
+        except BaseException as error:  # noqa: BLE001 - whatever a write raises belongs to its caller
+            told = error
+            if isinstance(error, SQLAlchemyError) and explain(error) is not None:
+                told = self._reason(error)
+            if not handed.future.done() and (begun or handed.begin()):
+                handed.future.set_exception(told)
+
+    def _run(self, connection: Connection, handed: Handed[T]) -> T:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                with connection.begin() as transaction:
+                    self._bound(connection, handed.deadline)
+                    answer = handed.work(connection)
+                    good = self.refusing is None or self._has_written(connection)
+                    self._commit(transaction)
+            except SQLAlchemyError as error:
+                late = was_ended(error) and time.monotonic() < handed.deadline
+                if not (tries_left and (late or is_conflict(error))):
+                    raise
+                connection.rollback()  # what COMMIT itself refused is still open
+            else:
+                if good:
+                    self.refusing = None
+                return answer
+        raise AssertionError("unreachable")
+
+    @staticmethod
+    def _commit(transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            answered = getattr(error.orig, "sqlstate", None) and not error.connection_invalidated
+            if answered or was_ended(error):
+                raise  # the server said no: nothing is stored
+            raise StoreUnsure(
+                "The connection to PostgreSQL broke while this was being stored: it may have been. Look before "
+                "you say it again: broadcaster incidents list"
+            ) from error
+
+    def _bound(self, connection: Connection, deadline: float) -> None:
+        """No statement waits for another's lock longer than its caller does, and none meets tables it does not know.
+
+        Another machine may have migrated them since this one was started; both are asked in one round trip.
+        """
+        left = min(self._patience, deadline - time.monotonic())
+        found = connection.execute(
+            text(
+                "SELECT set_config('lock_timeout', :wait, true), version_num FROM alembic_version"
+            ),
+            {"wait": str(max(1, int(left * 1000)))},
+        ).one()
+        if found.version_num != self._revision:
+            self.broken = overtaken(found.version_num)
+            self._note(self.broken)
+            raise self.broken
+
+    @staticmethod
+    def _has_written(connection: Connection) -> bool:
+        """A commit of nothing says nothing of the disk."""
+        return bool(connection.scalar(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")))
+
+    def _too_late(self) -> StoreError:
+        return StoreBusy(
+            "PostgreSQL is not answering now. Nothing was stored. Try again in a moment."
+        )

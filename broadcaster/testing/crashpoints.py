@@ -78,7 +78,7 @@ POINTS: Mapping[str, Point] = {
         "store.writer", "SqliteWriter._commit", store="sqlite"
     ),
     "committed on PostgreSQL, not answered": Point(
-        "store.postgres", "PostgresWriter._try", store="postgresql"
+        "store.writer", "PostgresWriter._run", store="postgresql"
     ),
     "answered, not heard": Point("service.desk", "Desk.write"),
     # release

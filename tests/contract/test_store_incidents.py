@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind
 from broadcaster.domain.standing import newest_standing
 from broadcaster.store import (
@@ -111,16 +111,40 @@ def test_the_same_report_is_found_until_it_is_retracted(store: Store, taken_back
 
 
 def test_a_later_word_that_says_the_whole_situation_overtakes(store: Store) -> None:
-    first = tell(store)
-    second = tell(store, after=first)
-    tell(store, after=second, areas=("södra-ekbyn",))
+    first = tell(store, post("hook"))
+    second = tell(store, post("hook"), after=first)
+    tell(store, post("hook"), after=second, areas=("södra-ekbyn",))
 
     def overtaken(connection: Connection, told: Accepted) -> int | None:
         row = outcomes.update_row(connection, told.update_id)
-        return stopping.overtaken_by(connection, row, Shape.POST)
+        (delivery,) = outcomes.of_update(connection, told.update_id)
+        return stopping.overtaken_by(connection, row, delivery)
 
     by = [store.read(partial(overtaken, told=told)) for told in (first, second)]
     assert by == [2, None]
+
+
+def test_a_word_that_does_not_go_by_a_channel_leaves_what_waits_there(store: Store) -> None:
+    first = tell(store, post("hook"), post("mastodon"))
+    quiet = tell(store, post("mastodon"), after=first)
+
+    def stands(told: Accepted) -> dict[str, tuple[State, int | None]]:
+        def look(connection: Connection) -> dict[str, tuple[State, int | None]]:
+            row = outcomes.update_row(connection, told.update_id)
+            return {
+                one.channel: (one.state, stopping.overtaken_by(connection, row, one))
+                for one in outcomes.of_update(connection, told.update_id)
+            }
+
+        return store.read(look)
+
+    # Whoever follows the hook would hear neither of the two.
+    assert stands(first) == {"hook": (State.WAITING, None), "mastodon": (State.SUPERSEDED, 2)}
+    tell(store, post("mastodon"), after=quiet, kind=Kind.RESTORED)
+    assert stands(first)["hook"] == (
+        State.SUPERSEDED,
+        3,
+    )  # it is over: nobody is to hear that it goes on
 
 
 # ------------------------------------------------------------------------------------------- where a text has been

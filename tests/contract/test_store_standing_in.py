@@ -335,6 +335,15 @@ def test_what_stands_in_on_a_parked_channel_and_has_begun_is_waited_for(store: S
     assert under_way_beside(store, 1) == "mail"
 
 
+def test_what_stands_in_and_is_resumed_while_the_other_is_to_go_again_goes_alone(
+    store: Store,
+) -> None:
+    refused_to_all_and_waiting_for_mail(store)
+    resume(store, "mail")  # after `resend` was asked for and before it looks
+    assert not resend(store)
+    assert under_way_beside(store, 1) == "mail"
+
+
 def test_what_stands_in_on_an_open_channel_is_waited_for(store: Store) -> None:
     refused_to_all_and_waiting_for_mail(store)
     resume(store, "mail")

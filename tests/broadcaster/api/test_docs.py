@@ -150,6 +150,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[Route, list[Any]]:
     """What was answered, by route as the page writes it; refusals under ("", "")."""
     given: dict[Route, list[Any]] = defaultdict(list)
     with Daemonless(tmp_path_factory.mktemp("answers")) as desk:
+        desk.degraded = [{"what": "disk", "where": "store", "sentence": "Free some."}]
         written = [(m, p.removeprefix("/api/v1")) for m, p in routes(desk)]
         for asked in ASKED:
             if isinstance(asked, str):

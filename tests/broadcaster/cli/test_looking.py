@@ -32,9 +32,7 @@ def test_status_gives_the_answer_first_and_the_table_last(daemon: Daemon, run: R
     assert all(line == line.rstrip() for line in lines)
 
 
-NOT_IN_ORDER = (
-    "Not in order: a disk is nearly full, the clock is wrong. What to do: broadcaster doctor\n"
-)
+NOT_IN_ORDER = "Not in order: a disk is nearly full, the clock jumped or is wrong. What to do: broadcaster doctor\n"
 DEGRADED = [{"what": what, "where": "", "sentence": "…"} for what in ("disk", "clock", "clock")]
 
 

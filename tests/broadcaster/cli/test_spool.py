@@ -189,6 +189,32 @@ def test_a_retraction_is_tried_until_it_is_answered(daemon: Daemon, run: Run, sp
     assert [ended.err.count(said) for said in ("broke off", "tried again until")] == [1, 1]
 
 
+def test_a_retraction_goes_on_while_the_daemon_can_store_nothing(
+    daemon: Daemon, run: Run, spool: Path
+) -> None:
+    busy = iter([True, False])
+
+    def answer(body: Any) -> tuple[int, Any]:
+        refused = {"status": 503, "detail": "Another program holds the database file."}
+        return (503, refused) if next(busy) else (201, daemon.accepted(update=2))
+
+    daemon.answers[UPDATES] = answer
+    ended = run("retract", "A7", "--yes")
+    assert ended.code == 0
+    assert len(daemon.bodies(UPDATES)) == 2
+    assert kept(spool) == []
+
+
+def test_what_may_have_been_stored_is_kept_under_its_key(
+    daemon: Daemon, run: Run, spool: Path
+) -> None:
+    unsure = {"status": 503, "stored": "unknown", "detail": "It may have been stored."}
+    daemon.answers[REPORT] = (503, unsure)
+    ended = run("report", "Out", "--area", "norra-ekbyn", "--next", "45m", "--yes")
+    assert ended.code == 3
+    assert [entry["key"] for entry in kept(spool)] == [daemon.headers(REPORT)["Idempotency-Key"]]
+
+
 def test_a_long_trying_tells_each_cause_once_and_now_and_then_that_it_goes_on() -> None:
     patience = Patience(began=0.0, every=300.0)
     attempts = [("refused", 10.0 * one) for one in range(1, 100)]

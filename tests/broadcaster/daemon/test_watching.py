@@ -44,6 +44,7 @@ class Watched:
         self.rig = stack.enter_context(Rig(folder, blocks, swap={"page": self._page}))
         self.metrics, self.alarmed = Metrics(), list[str]()
         self.page_fails = False
+        self.reload_refused = ""
         self.clock_jumped: timedelta | None = None
         self.clock_ahead = timedelta()
         self.watch = Watch(
@@ -55,6 +56,7 @@ class Watched:
             lambda: self.page_fails,
             lambda: self.clock_jumped,
             lambda: self.clock_ahead,
+            lambda: self.reload_refused,
         )
 
     def _page(self, built: Any) -> Any:
@@ -194,6 +196,11 @@ def wrong_clock(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(watched, "clock_ahead", timedelta())
 
 
+def refused_file(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.reload_refused = "broadcaster.yaml:12: no such key."
+    return lambda: setattr(watched, "reload_refused", "")
+
+
 def letters_in_doubt(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     watched.rig.say("Strömmen är borta.")
     watched.rig.accepted("hook")
@@ -208,6 +215,7 @@ def letters_in_doubt(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], No
 
 STATES = {
     ("letters", "A1-1 hook"): letters_in_doubt,
+    ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,
     ("parked", "hook"): parked,
@@ -244,6 +252,20 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         (line["event"], line.get("what"), line.get("where")) for line in logs
     }
     assert watched.metric(*state) is None
+
+
+def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters_in_doubt(watched, monkeypatch)
+    avoided: list[str] = []
+
+    def tell_staff(*_: Any, avoid: tuple[str, ...], **__: Any) -> None:
+        avoided.extend(avoid)
+
+    monkeypatch.setattr(watching, "tell_staff", tell_staff)
+    watched.look()
+    assert "hook" in avoided
 
 
 @pytest.mark.parametrize(

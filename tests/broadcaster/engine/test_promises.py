@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Planned
+from broadcaster.service import follow_up
+from broadcaster.service.saying import say
 from broadcaster.store import dues, releasing, tables as t
 from broadcaster.store.dues import LEASE
 from broadcaster.testing.rig import Rig, webhook
@@ -171,6 +176,31 @@ def test_planned_work_opens_and_closes_by_itself(rig: MakeRig) -> None:
             "update",
             "restored",
         ]
+
+
+def test_two_machines_that_are_at_the_same_begin_of_work_say_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as public:
+        engine = Rig(tmp_path, {"hook": webhook(public)})
+        begins = engine.clock() + timedelta(hours=1)
+        work = Planned(begins, begins + timedelta(hours=1))
+        engine.say("Vi byter en kabel.", planned=work, next=begins + timedelta(hours=2))
+        engine.clock_only(minutes=61)
+        (due,) = engine.store.write(partial(dues.claim, now=engine.clock())).result()
+        both = threading.Barrier(2, timeout=20)
+
+        def say_together(*said: Any) -> Any:
+            both.wait()
+            return say(*said)
+
+        monkeypatch.setattr(follow_up, "say", say_together)
+        act = follow_up.acts(engine.desk)[due.what]
+        with ThreadPoolExecutor(2) as machines:
+            acts = [machines.submit(act, due) for _ in range(2)]
+        assert len([one for one in acts if one.exception() is None]) == 1
+        assert kinds(engine) == ["report", "update"]
+        engine.stop()
 
 
 def test_a_scheduled_word_that_goes_out_late_answers_the_promise_before_it(rig: MakeRig) -> None:

@@ -60,6 +60,7 @@ def test_an_older_machine_stops_when_a_newer_one_has_migrated_and_says_what_to_d
             for number in (4, 5):
                 told = newer.say(f"Läge i{number}u1.")
                 newer.accepted("hook", incident=told["incident"])
-            assert older.events[before:] == []
+            # That it reaches no store it may tell at any time; it does nothing else.
+            assert {event for event, *_ in older.events[before:]} <= {"store"}
     came = Counter(found for text in hook.texts("webhook") for found in set(LABEL.findall(text)))
     assert came == {"i1u1": 1, "i2u1": 1, "i4u1": 1, "i5u1": 1}

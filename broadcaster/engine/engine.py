@@ -41,9 +41,8 @@ from broadcaster.store import (
 log = structlog.get_logger()
 DRAIN_SECONDS = 8.0
 AFTER_A_JUMP = (1.0, 5.0, 30.0)  # seconds in which what was begun before it has come to the store
-PROBE_AGAIN_SECONDS = (
-    30.0  # so late, at most, a store that takes writes again knows what a channel can take
-)
+PROBE_AGAIN_SECONDS = 30.0
+"""So late, at most, a store that takes writes again knows what a channel can take."""
 LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
 
 

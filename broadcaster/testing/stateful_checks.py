@@ -84,7 +84,9 @@ def every_delivery_is_where_it_may_be(play: Play) -> None:
 
 def _carriers(incident: Incident, word: Word, found: list[str]) -> None:
     wanted = {"board", "wall", "social", "sms"} if word.audience is Audience.PUBLIC else {"crew"}
-    # Of an incident that is retracted whole, only who may have had a word of it is told.
+    # Of an incident that is retracted whole, only who may have had a word of it is told, staff included.
+    if word.whole and any(each.audience is Audience.STAFF for each in incident.out):
+        wanted |= {"crew"}
     optional = {"wall", "social", "crew"} if word.whole else set()
     assert len(found) == len(set(found))
     assert wanted - optional <= set(found) <= wanted, f"{incident.name}-{word.number}: {found}"

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from broadcaster.public.conditions import Header, choose, unchanged
 from broadcaster.public.pages import error_page
-from broadcaster.public.resource import Resource, fixed_headers, policy
+from broadcaster.public.resource import Headers, Resource, fixed_headers, policy
 
+_OK, _NOT_MODIFIED = int(HTTPStatus.OK), int(HTTPStatus.NOT_MODIFIED)
 _MAX_AGE = 20
 _FRESH = "public, max-age={}, stale-while-revalidate=60, stale-if-error=86400"
 _ARCHIVED = "public, max-age=3600, stale-while-revalidate=60, stale-if-error=86400"
@@ -22,7 +24,7 @@ class Answer:
     """A complete HTTP answer; `body` None: a status that carries none."""
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: Headers
     body: bytes | None
 
 
@@ -38,27 +40,44 @@ def answer(
     face = resource.at(now)
     coding = choose(header("accept-encoding"), face.compressed)
     copy = face.compressed[coding] if coding else face.identity
-    headers = [
-        *fixed_headers(resource.media_type, face.policy, https),
-        ("etag", copy.etag),
-        ("last-modified", formatdate(face.modified, usegmt=True)),
-        ("cache-control", _cache_control(resource, now)),
-    ]
+    known, full = _headers(
+        fixed_headers(resource.media_type, face.policy, https),
+        resource.media_type,
+        copy.etag,
+        coding,
+        face.modified,
+        _cache_control(resource, now),
+    )
     if unchanged(header, copy.etag, face.modified):
-        return Answer(HTTPStatus.NOT_MODIFIED, headers, None)
-    headers.append(("content-type", resource.media_type))
-    if coding:
-        headers.append(("content-encoding", coding))
-    return Answer(HTTPStatus.OK, headers, copy.body)
+        return Answer(_NOT_MODIFIED, known, None)
+    return Answer(_OK, full, copy.body)
+
+
+@lru_cache(maxsize=2048)  # put together once for each copy, not for each of its readers
+def _headers(
+    fixed: Headers, media_type: str, etag: str, coding: str | None, modified: int, fresh: str
+) -> tuple[Headers, Headers]:
+    """Return the headers of a 304 and of a 200."""
+    known = (
+        *fixed,
+        ("etag", etag),
+        ("last-modified", formatdate(modified, usegmt=True)),
+        ("cache-control", fresh),
+    )
+    full = (*known, ("content-type", media_type))
+    return known, (*full, ("content-encoding", coding)) if coding else full
 
 
 def failure(status: HTTPStatus, *extra: tuple[str, str], https: bool = False) -> Answer:
     """Return a calm page for an answer that is not a published file."""
     body = error_page(status)
-    headers = [*fixed_headers("text/html", policy(body), https)]
-    headers += [("content-type", "text/html; charset=utf-8"), *extra]
     brief = status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.NOT_FOUND}
-    headers.append(("cache-control", "public, max-age=5" if brief else "no-store"))
+    headers = (
+        *fixed_headers("text/html", policy(body), https),
+        ("content-type", "text/html; charset=utf-8"),
+        *extra,
+        ("cache-control", "public, max-age=5" if brief else "no-store"),
+    )
     return Answer(status, headers, body)
 
 

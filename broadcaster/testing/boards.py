@@ -330,6 +330,7 @@ def states() -> Mapping[str, Board]:
         "nothing-known": board(restored_cut(), at=RESTORED_AT),
         "one": board(power_cut()),
         "three": board(power_cut(severity=Severity.SEVERE), water_leak(), planned_cut()),
+        "two-in-one-place": board(power_cut(), replace(power_cut(), id="A8")),
         "overdue": board(power_cut(), at=minutes(50)),
         "three-overdue": board(power_cut(), water_leak(), planned_cut(), at=minutes(50)),
         "corrected": board(corrected_cut()),

@@ -255,10 +255,7 @@ def run(ground: Ground) -> Iterator[Row]:
         Noting() as far,
         Subject(boards | {"hook": webhook(f"{far.url}/in")}, public=True) as subject,
     ):
-        client = subject.client()
-        for _ in range(UPDATES):
-            last = client.report().key
-        until(lambda: f"Nr {last}." in _page(subject), "the page", 60)
+        filled(subject)
         pid, port = subject.public_pid(), int(subject.page.rpartition(":")[2])
         with _files_by_nginx(subject.public) as nginx:
             yield from _beside_nginx(ground, subject, pid, nginx)
@@ -267,6 +264,14 @@ def run(ground: Ground) -> Iterator[Row]:
         yield from _while_publishing(ground, subject)
         yield from _posts_in_a_storm(ground, subject, far)
         yield from _crowd(ground, port, pid)
+
+
+def filled(subject: Subject) -> None:
+    """Report fifty times, and wait until a resident sees the last."""
+    client = subject.client()
+    for _ in range(UPDATES):
+        last = client.report().key
+    until(lambda: f"Nr {last}." in _page(subject), "the page", 60)
 
 
 def settled(subject: Subject) -> float:

@@ -130,7 +130,7 @@ def _faults_of_html(file: Path) -> list[str]:
         program = PEERS["html-validate"].path("html_validate")
         told = Path(folder) / "told.json"  # of a pipe it would leave its last words unsaid
         with told.open("wb") as out:
-            command = [program, "--config", rules, "--formatter", "json", file]
+            command: list[str | Path] = [program, "--config", rules, "--formatter", "json", file]
             subprocess.run(command, stdout=out, timeout=60, check=False)
         faults = json.loads(told.read_bytes())
     return [each["ruleId"] for one in faults for each in one["messages"]]

@@ -29,7 +29,7 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
         row = _held(connection, delivery_id)
         said = _still_said(connection, row)
         permit_areas(operator, (*said.areas, *said.ended))
-        _refuse_underway(row, now)
+        _refuse_underway(row, said, now)
         _refuse_late_letters(row, said.incident, now)
         _refuse_stood_in(connection, row)
         # What most have had keeps the time it had: the operator may have set it.
@@ -84,9 +84,18 @@ def _still_said(connection: Connection, row: Any) -> Update:
     return update.said
 
 
-def _refuse_underway(row: Any, now: datetime) -> None:
+def _refuse_underway(row: Any, said: Update, now: datetime) -> None:
     looked_up = row.lease_until is not None and row.lease_until > now
     again = may_go_again(row.state, row.failed, row.uncertain)
+    if again and row.stopped:
+        raise Refused(
+            "{channel} was emptied while it carried {name}: the rest is not sent. Nothing was sent now. "
+            'Say how it stands: broadcaster update {incident} "…"',
+            Why.CONFLICT,
+            channel=row.channel,
+            name=said.name,
+            incident=said.incident,
+        )
     if not again or (row.state == State.UNCERTAIN and looked_up):
         raise _not_failed(row)
 

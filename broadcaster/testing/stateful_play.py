@@ -133,6 +133,9 @@ class Play:
                 for later in newer
             )
             or not self._left_over(row)
+            or (
+                letters and (row["channel"], f"{incident.name}-{word.number}") in self.known.dropped
+            )
         )
         self._do(lambda: resending.resend(self.bench.desk, EVA, row["id"]), bool(wrong), f"{row}")
         if not wrong:
@@ -153,8 +156,9 @@ class Play:
         while True:
             try:
                 act()
-            except Refused:
+            except Refused as error:
                 refused = True
+                what += f" {error}"
             except StoreError:
                 if not self.bench.store.dead:
                     raise

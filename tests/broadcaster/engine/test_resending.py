@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update as sql_update
 from broadcaster.channel import Attempt, Message, Receipt, Transient
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
-from broadcaster.service import resending
+from broadcaster.service import channel_acts, resending
 from broadcaster.service.commands import Refused
 from broadcaster.store import claiming, tables as t
 from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook
@@ -20,6 +20,7 @@ from broadcaster.testing.servers import (
     SmsGateway,
     WebhookReceiver,
     answers,
+    hang,
     performed_not_answered,
     unavailable,
 )
@@ -40,6 +41,21 @@ def test_letters_that_all_failed_are_sent_when_they_are_resent(rig: MakeRig) -> 
         engine.accepted("sms")
         assert len(far.effects) == 3
         assert engine.delivery("sms")["counts"]["failed"] == 0
+
+
+def test_what_was_in_doubt_when_its_channel_was_emptied_is_not_resent_and_that_is_said(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        far.always(hang(), path="sendsms")
+        engine = rig({"sms": sms(far, deadline="2s")})
+        engine.subscribe("sms", numbers(1))
+        engine.say("Koka vattnet.")
+        far.wait_for(lambda far: len(far.requests) == 1)
+        channel_acts.drop(engine.desk, OPERATOR, "sms")
+        engine.reached(State.UNCERTAIN, channel="sms")
+        with pytest.raises(Refused, match="sms was emptied while it carried A1-1"):
+            resending.resend(engine.desk, OPERATOR, engine.delivery("sms")["id"])
 
 
 def test_what_is_out_of_date_is_not_resent(rig: MakeRig) -> None:

@@ -51,7 +51,7 @@ def test_what_was_in_doubt_when_its_channel_was_emptied_is_not_resent_and_that_i
         engine = rig({"sms": sms(far, deadline="2s")})
         engine.subscribe("sms", numbers(1))
         engine.say("Koka vattnet.")
-        far.wait_for(lambda far: len(far.requests) == 1)
+        far.wait_for(lambda far: any("Koka" in str(asked) for asked in far.requests))
         channel_acts.drop(engine.desk, OPERATOR, "sms")
         engine.reached(State.UNCERTAIN, channel="sms")
         with pytest.raises(Refused, match="sms was emptied while it carried A1-1"):

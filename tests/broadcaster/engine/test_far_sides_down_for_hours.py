@@ -11,7 +11,7 @@ from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import State
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.lane import Lane
-from broadcaster.engine.pacing import LONGEST_PAUSE
+from broadcaster.engine.pacing import LONGEST_PAUSE, pause
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import Rig, numbers, sms, webhook
 from broadcaster.testing.servers import FarEnd, SmsGateway, WebhookReceiver, unavailable
@@ -96,3 +96,7 @@ def test_a_post_waits_for_a_far_side_that_is_down_until_its_time_is_over(
         far.clock = engine.clock
         engine.pass_by(minutes=5)
         engine.accepted("hook")
+
+
+def test_after_thousands_of_tries_the_pause_is_still_the_longest_one() -> None:
+    assert pause(5000, 1.0) == pause(20, 1.0) == pytest.approx(LONGEST_PAUSE, abs=1)

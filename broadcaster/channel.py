@@ -135,7 +135,13 @@ class ChannelSettings(BaseModel):
     )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
     attempts: int = Field(
-        50, ge=1, le=500, description="How often one step is tried before it counts as failed."
+        50,
+        ge=1,
+        le=500,
+        description=(
+            "How often one step is tried before it counts as failed. While a far side takes nothing at all, what waits "
+            "for it is tried until its time is over."
+        ),
     )
     own_process: bool = Field(
         False,

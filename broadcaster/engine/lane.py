@@ -274,6 +274,10 @@ class Lane(ABC):
         """Whether this failure is about the channel as a whole, for good."""
         return failure.scope is Scope.CHANNEL and failure.outcome is Outcome.PERMANENT
 
+    def used_up(self, attempts: int) -> bool:
+        """Whether so many attempts are all that there may be; what fails because the far side is down waits on."""
+        return attempts >= self.adapter.settings.attempts and self.breaker.opened_at is None
+
     def later(self, seconds: float) -> datetime:
         """The time in so many seconds."""
         return self.around.clock() + timedelta(seconds=seconds)

@@ -224,7 +224,7 @@ class LetterLane(Lane):
 
     async def _let_go(self, job: Job, supplier: str, run: Run, failed: bool) -> None:
         again = None
-        if failed and job.attempts < self.adapter.settings.attempts:
+        if failed and not self.used_up(job.attempts):
             other = self._supplier() not in (supplier, None)
             wait = pause(job.attempts, self.chance(), run.retry_after)
             again = self.later(0.0 if other else wait)

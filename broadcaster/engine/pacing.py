@@ -20,7 +20,8 @@ def pause(attempt: int, chance: float, retry_after: float | None = None) -> floa
     """
     if retry_after is not None:
         return min(max(retry_after, 0.0), LONGEST_RETRY_AFTER)
-    ceiling = min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE)
+    doublings = min(attempt - 1, 10)  # more than reach the longest, and no power overflows
+    ceiling = min(FIRST_PAUSE * 2.0**doublings, LONGEST_PAUSE)
     return 0.1 + chance * ceiling
 
 

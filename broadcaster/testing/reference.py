@@ -22,7 +22,7 @@ def _refuse_if(wrong: object, why: Why = Why.CONFLICT) -> None:
 
 @dataclass(eq=False)
 class Word:
-    """One thing said: what stood `before`, all `facts` it tells, and which of them were `taken` from whom."""
+    """One thing said, on boards and `by` which channels (None: all): what stood `before`, its `facts`, `taken` from whom."""
 
     number: int
     kind: Kind
@@ -31,6 +31,7 @@ class Word:
     not_after: datetime
     corrects: Word | None
     whole: bool = False
+    by: tuple[str, ...] | None = None
     tells_an_end: bool = False
     before: Word | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -42,8 +43,7 @@ class Word:
 
     def is_gone(self) -> bool:
         """Retracted, or corrected by a word that is gone: as if it had never been said."""
-        by = self.struck_by
-        return by is not None and (by.kind is Kind.RETRACTION or by.is_gone())
+        return (by := self.struck_by) is not None and (by.kind is Kind.RETRACTION or by.is_gone())
 
     def givers(self) -> dict[str, Word]:
         """Who gave each fact that holds by this word."""
@@ -56,13 +56,14 @@ class Word:
         own = {name: self.facts[name] for name in ("severity", "areas")}
         return BLANK | own | {name: by.facts[name] for name, by in self.givers().items()}
 
-    def overtakes(self, old: Word) -> bool:
-        """Whether it tells the whole situation, of all that `old` was about, to the same readers."""
+    def overtakes(self, old: Word, channel: str) -> bool:
+        """Whether it tells the readers of a channel the whole situation, of all that `old` was about."""
         situation = self.kind not in CORRECTING and old.kind not in CORRECTING
         news = self.kind is not Kind.HOLDING or old.kind is Kind.HOLDING
         grave = self.facts["severity"].at_least(old.facts["severity"]) or self.kind is Kind.RESTORED
         left = {*old.facts["areas"], *old.ended} - {*self.facts["areas"], *self.ended}
-        return situation and news and grave and not left and self.audience is old.audience
+        heard = self.by is None or channel in self.by or self.kind is Kind.RESTORED
+        return situation and news and grave and heard and not left and self.audience is old.audience
 
 
 class Incident:
@@ -76,11 +77,9 @@ class Incident:
         """What an audience was told; staff hear what the public hears, too."""
         return [w for w in self.out if audience is Audience.STAFF or w.audience is audience]
 
-    def newest(
-        self, audience: Audience = Audience.STAFF, but: tuple[Kind, ...] = (Kind.RETRACTION,)
-    ) -> Word | None:
+    def newest(self, to: Audience = Audience.STAFF, but: Any = CORRECTING[1:]) -> Word | None:
         """The last word that stands."""
-        stand = [w for w in self.heard(audience) if w.kind not in but]
+        stand = [w for w in self.heard(to) if w.kind not in but]
         return next((w for w in reversed(stand) if not w.struck_by), None)
 
     def say(self, command: Command, now: datetime) -> None:
@@ -92,6 +91,7 @@ class Incident:
         usual = Audience.STAFF if staff_only else Audience.PUBLIC
         audience = target.audience if target else command.audience or usual
         word = Word(count + 1, kind, audience, at, at + DAY, target)
+        word.by = None if kind in CORRECTING else () if command.quiet else command.only or None
         if target and kind is Kind.RETRACTION:
             target.struck_by = word  # it is written as if its target had never been said
         news = kind is not Kind.RETRACTION or self.newest(audience, NO_NEWS)
@@ -108,6 +108,7 @@ class Incident:
         givers = base.givers() if base else {}
         word.taken = {n: by for n, by in givers.items() if by.facts[n] == word.facts[n]}
         word.promise = by = self._promise(command, word)
+        _refuse_if(audience is Audience.STAFF and word.by not in (None, ("crew",)), Why.INVALID)
         word.not_after = min(command.until or (by + STALE if by else at + DAY), at + DAY)
         self.words.append(word)
         if command.at:
@@ -193,7 +194,6 @@ class Incident:
 
     def _is_outdated(self, held: Word) -> bool:
         """Whether a word that waited says what was corrected or retracted since, or puts right what was."""
-        newest = self.newest(held.audience)
-        stands = newest.holds() if newest else {}
+        stands = newest.holds() if (newest := self.newest(held.audience)) else {}
         struck = [held.facts[n] != stands.get(n) for n, by in held.taken.items() if by.struck_by]
         return any(struck) or bool(held.corrects and held.corrects.struck_by)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -102,6 +103,9 @@ def configured() -> Configuration:
         return starting.configure(path)[1]
 
 
+_kept_engine = functools.cache(database._sqlite_engine)  # noqa: SLF001 - it knows of no row, but every statement
+
+
 class InPlace(SqliteWriter):
     """The writer of SQLite without its thread: each write is carried out by whoever hands it in, one after the other."""
 
@@ -133,7 +137,7 @@ class MortalStore(Store):
         self.dead = False
         self._left: int | None = None
         self._keeps = False
-        with patch.object(database, "SqliteWriter", InPlace):
+        with patch.multiple(database, SqliteWriter=InPlace, _sqlite_engine=_kept_engine):
             super().__init__(url, key)
 
     def die_at(self, write: int, *, keeps: bool) -> None:
@@ -187,6 +191,7 @@ class Bench:
         """Something was said while the lanes were turned: they are to be turned once more."""
         self._loop = asyncio.new_event_loop()
         self._acted = self._begun = 0
+        self._swept_at: datetime | None = None
         self.lives = 0
         self._open()
         for address, areas in READERS.items():
@@ -283,17 +288,33 @@ class Bench:
 
     async def _settle(self) -> None:
         try:
-            await self.engine._sweep()  # noqa: SLF001 - what the engine's own timer would call
+            # First what time alone has ended; later, after what was said or was done, the rest.
+            done = self._done if await self._sweep_by_time() else -1
             await self._until_still(self._do_what_is_due)
             self.again = True
             while self.again:
                 self.again = False
                 for lane in self.engine.lanes.values():
                     await self._until_still(functools.partial(self._turn, lane))
-            await self.engine._sweep()  # noqa: SLF001 - as above; what the lanes gave up has its end now
+            if self._done > done:
+                await self._sweep()
         except StoreError:
             if not self.store.dead:
                 raise
+
+    @property
+    def _done(self) -> int:
+        return self._begun + self._acted
+
+    async def _sweep_by_time(self) -> bool:
+        if self.clock() == self._swept_at:
+            return False
+        await self._sweep()
+        return True
+
+    async def _sweep(self) -> None:
+        await self.engine._sweep()  # noqa: SLF001 - what the engine's own timer would call
+        self._swept_at = self.clock()
 
     async def _until_still(self, moves: Callable[[], Awaitable[bool]]) -> None:
         for _ in range(MOST_TURNS):
@@ -314,15 +335,29 @@ class Bench:
         return self._begun > begun or (due is not None and due <= self.clock())
 
 
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """One for all benches of a process, so that their stores have one name; in memory, where there is a folder there.
+
+    What dies in here is no machine: it loses nothing that was written, so that waiting for a disk would prove nothing.
+    """
+    memory = "/dev/shm"  # noqa: S108 - the folder in it has a name of its own
+    return tempfile.TemporaryDirectory(
+        prefix="stateful", dir=memory if os.access(memory, os.W_OK) else None
+    )
+
+
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """A bench over SQLite in a folder of its own, taken away afterwards."""
-    with tempfile.TemporaryDirectory(prefix="stateful") as folder:
-        made = Bench(blank(Path(folder) / "broadcaster.db"))
-        try:
-            yield made
-        finally:
-            made.close()
+    """A bench over a fresh SQLite database; one at a time."""
+    path = Path(_folder().name) / "broadcaster.db"
+    made = Bench(blank(path))
+    try:
+        yield made
+    finally:
+        made.close()
+        for each in path.parent.iterdir():
+            each.unlink()
 
 
 _CLOCKWORK = """

@@ -29,6 +29,8 @@ def everything_comes_in_order(play: Play) -> None:
     ]
     out = [(incident, word) for incident, word in play.words() if word.state == "out"]
     by_number = _wrong(came, [_told(i, word, word.number) for i, word in out])
+    if not by_number:
+        return
     by_time = _wrong(came, [_told(i, word, 1 + i.out.index(word)) for i, word in out])
     for problem in by_number:
         if problem.rule is Rule.NEVER_SAID:

@@ -83,7 +83,9 @@ def every_delivery_is_where_it_may_be(play: Play) -> None:
 
 
 def _carriers(incident: Incident, word: Word, found: list[str]) -> None:
-    wanted = {"board", "wall", "social", "sms"} if word.audience is Audience.PUBLIC else {"crew"}
+    public = word.audience is Audience.PUBLIC
+    wanted = {"wall", "social", "sms"} if public else {"crew"}
+    wanted = (wanted if word.by is None else wanted & {*word.by}) | ({"board"} if public else set())
     # Of an incident that is retracted whole, only who may have had a word of it is told, staff included.
     if word.whole and any(each.audience is Audience.STAFF for each in incident.out):
         wanted |= {"crew"}
@@ -129,16 +131,16 @@ def _ended(play: Play, incident: Incident, word: Word, row: dict[str, Any]) -> s
     calls = [c for c in play.calls(channel) if c.label == label]
     reasons = {
         State.EXPIRED: _was_past(play, row),
-        State.SUPERSEDED: word.struck_by or _is_needless(incident, word),
+        State.SUPERSEDED: word.struck_by or _is_needless(incident, word, channel),
         State.WITHDRAWN: word.struck_by or (channel, label) in play.known.dropped,
         State.FAILED: any(c.answered is Outcome.PERMANENT for c in calls),
     }
     return {state for state, reason in reasons.items() if reason}
 
 
-def _is_needless(incident: Incident, word: Word) -> bool:
+def _is_needless(incident: Incident, word: Word, channel: str) -> bool:
     later = incident.out[incident.out.index(word) + 1 :]
-    return any(each.overtakes(word) for each in later)
+    return any(each.overtakes(word, channel) for each in later)
 
 
 def accepted_is_what_the_far_end_took(play: Play) -> None:

@@ -129,7 +129,8 @@ class Play:
         wrong = (
             word.struck_by
             or any(
-                later.overtakes(word) and not (letters and later.kind is Kind.HOLDING)
+                later.overtakes(word, row["channel"])
+                and not (letters and later.kind is Kind.HOLDING)
                 for later in newer
             )
             or not self._left_over(row)

@@ -45,7 +45,7 @@ from broadcaster.testing.faultproxy import (
     slow,
     strike,
 )
-from broadcaster.testing.history import Told, arrivals, judge
+from broadcaster.testing.history import Arrived, Problem, Rule, Told, arrivals, judge
 from broadcaster.testing.notices import context, message
 from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook, x
 from broadcaster.testing.servers import (
@@ -215,6 +215,9 @@ SICK = {
     "dripping": dripping(ANSWER, 1, 0.2),
 }
 READER = numbers(1)[0]
+WAITS = (
+    10.0  # ADR 0009: so long a later word waits for what became of an earlier post, then it goes
+)
 TRIED = ("attempt", "letters")  # what the engine tells its metrics when a try has ended
 
 
@@ -257,6 +260,12 @@ def places() -> Iterator[dict[str, Place]]:
         yield found
 
 
+def waited_long_enough(problem: Problem, came: list[Arrived], told: list[Told]) -> bool:
+    """Whether a post comes late because a machine was too slow to look for it as long as the next word waited."""
+    first = min((one.at for one in came if one.label == told[1].label), default=0.0)
+    return problem.rule is Rule.OUT_OF_ORDER and first - told[1].at >= WAITS
+
+
 def test_no_sick_far_end_delays_another_and_none_gets_anything_twice(tmp_path: Path) -> None:
     told: list[Told] = []
 
@@ -294,16 +303,22 @@ def test_no_sick_far_end_delays_another_and_none_gets_anything_twice(tmp_path: P
                 if place.kind == "sms"
                 for number in (1, 2)
             }
-        problems = {
-            name: judge(
+        problems = []
+        for name, place in all_places.items():
+            came = arrivals(list(place.far.effects), place.kind, name)
+            found = judge(
                 told,
-                arrivals(list(place.far.effects), place.kind, name),
+                came,
                 readers=[READER if place.kind == "sms" else ""],
                 flagged={word.label: doubt.get((name, word.label), 0) for word in told},
             )
-            for name, place in all_places.items()
-        }
-    assert {name: found for name, found in problems.items() if found} == {}
+            is_looked_for = name in sick and place.kind in ("status", "tweet")
+            problems += [
+                f"{name}: {each}"
+                for each in found
+                if not (is_looked_for and waited_long_enough(each, came, told))
+            ]
+    assert problems == []
 
 
 # ------------------------------------------------------------------------------------------- what a gateway wishes for

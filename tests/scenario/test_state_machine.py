@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, Phase, seed, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -32,7 +33,13 @@ from broadcaster.store import claiming, deliveries, expanding, releasing, stoppi
 from broadcaster.testing import reference
 from broadcaster.testing.peers import PostgresServer
 from broadcaster.testing.reference import Incident
-from broadcaster.testing.stateful import Bench, bench, fill_with_clockwork, postgresql_bench
+from broadcaster.testing.stateful import (
+    CHANNELS,
+    Bench,
+    bench,
+    fill_with_clockwork,
+    postgresql_bench,
+)
 from broadcaster.testing.stateful_checks import check
 from broadcaster.testing.stateful_far_ends import Turn
 from broadcaster.testing.stateful_play import Play
@@ -53,6 +60,9 @@ severities = st.sampled_from([None, *Severity])
 places = st.integers(0, MOST_INCIDENTS - 1)
 numbers = st.one_of(st.none(), st.integers(1, 6))
 minutes = st.sampled_from([None, None, None, 20, 40, 90, 300])
+ways = st.sampled_from(
+    [{}] * 4 + [{"quiet": True}, {"only": ("wall",)}, {"only": ("social", "sms")}]
+)
 far_ends = st.sampled_from(["board", "wall", "social", "sms", "crew"])
 REFUSED = Turn(Outcome.TRANSIENT)
 turns = st.sampled_from(
@@ -67,6 +77,16 @@ turns = st.sampled_from(
         Turn(Outcome.UNCERTAIN, performs=True),
     ]
 )
+
+
+@pytest.fixture(autouse=True)
+def plainly_logged() -> Iterator[None]:
+    """A process that dies logs many an error; each with the values of all its frames takes longer than a dozen steps."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    before = structlog.get_config()
+    structlog.configure(processors=[*before["processors"][:-1], plain])
+    yield
+    structlog.configure(**before)
 
 
 class Operators(RuleBasedStateMachine):
@@ -114,7 +134,7 @@ class Operators(RuleBasedStateMachine):
     # ---------------------------------------------------------------------------------------------------- operators
     @initialize(areas=some_areas, severity=severities)
     def begin(self, areas: tuple[str, ...], severity: Severity | None) -> None:
-        self.report(areas=areas, severity=severity, until=None, at=None, audience=None)
+        self.report(areas=areas, severity=severity, until=None, at=None, audience=None, by={})
 
     @precondition(lambda self: len(self.play.incidents) < MOST_INCIDENTS)
     @rule(
@@ -123,6 +143,7 @@ class Operators(RuleBasedStateMachine):
         until=minutes,
         at=minutes,
         audience=st.sampled_from([None, None, None, Audience.STAFF]),
+        by=ways,
     )
     def report(
         self,
@@ -131,6 +152,7 @@ class Operators(RuleBasedStateMachine):
         until: int | None,
         at: int | None,
         audience: Audience | None,
+        by: dict[str, Any],
     ) -> None:
         self.play.say(
             Command(
@@ -140,6 +162,7 @@ class Operators(RuleBasedStateMachine):
                 until=self.later(until),
                 at=self.later(at),
                 audience=audience,
+                **by,
             )
         )
         self.check()
@@ -157,6 +180,7 @@ class Operators(RuleBasedStateMachine):
         at=minutes,
         until=minutes,
         audience=st.sampled_from([None, None, None, Audience.STAFF, Audience.PUBLIC]),
+        by=ways,
     )
     def update(
         self,
@@ -171,6 +195,7 @@ class Operators(RuleBasedStateMachine):
         at: int | None,
         until: int | None,
         audience: Audience | None,
+        by: dict[str, Any],
     ) -> None:
         self.say(
             Kind.UPDATE,
@@ -185,6 +210,7 @@ class Operators(RuleBasedStateMachine):
             at=self.later(at),
             until=self.later(until),
             audience=audience,
+            **by,
         )
 
     @precondition(any_said)
@@ -236,9 +262,9 @@ class Operators(RuleBasedStateMachine):
         self.say(Kind.HOLDING, place)
 
     @precondition(any_said)
-    @rule(place=places, area=areas)
-    def restored(self, place: int, area: tuple[str, ...]) -> None:
-        self.say(Kind.RESTORED, place, area=area)
+    @rule(place=places, area=areas, by=ways)
+    def restored(self, place: int, area: tuple[str, ...], by: dict[str, Any]) -> None:
+        self.say(Kind.RESTORED, place, area=area, **by)
 
     @precondition(any_said)
     @rule(place=places, number=st.integers(1, 6))
@@ -355,6 +381,21 @@ def waits_while_it_goes_on_elsewhere(play: Play) -> None:
     play.say(Command(kind=Kind.UPDATE, incident="A1"))
 
 
+def waits_while_it_goes_on_quietly(play: Play) -> None:
+    play.pause("wall")
+    play.say(Command(kind=Kind.REPORT, area=("norra",)))
+    play.say(Command(kind=Kind.UPDATE, incident="A1", quiet=True))
+    play.resume("wall")
+
+
+def is_sent_again_beside_a_quiet_word(play: Play) -> None:
+    play.trouble("wall", [Turn(Outcome.PERMANENT)])
+    play.say(Command(kind=Kind.REPORT, area=("norra",)))
+    play.say(Command(kind=Kind.UPDATE, incident="A1", only=("social",)))
+    failed = next(row for row in play.deliveries("A1") if row["state"] == "failed")
+    play.resend(failed, play.incidents["A1"])
+
+
 def puts_right_what_may_have_arrived(play: Play) -> None:
     play.trouble("sms", [Turn(Outcome.UNCERTAIN, performs=True)])
     play.say(Command(kind=Kind.REPORT, area=("norra",)))
@@ -436,8 +477,11 @@ def any_head(urgent_only: bool) -> Any:
     )
 
 
+EVERY = frozenset(CHANNELS)
 BROKEN = [
     (waits_while_it_goes_on_elsewhere, forgets(stopping, "supersedes", ignore_areas)),
+    (waits_while_it_goes_on_quietly, forgets(stopping, "_channels_of", lambda *_: EVERY)),
+    (is_sent_again_beside_a_quiet_word, forgets(stopping, "_channels_of", lambda *_: EVERY)),
     (puts_right_what_may_have_arrived, forgets(expanding, "_HAD", ("accepted",))),
     (comes_back_too_late, forgets(drafting, "lifetime", lambda now, *_: now + timedelta(days=1))),
     (retracts_what_waits, forgets(releasing, "stop_what_no_longer_holds", lambda *_: None)),

@@ -53,6 +53,24 @@ def test_another_mode_takes_a_restart(tmp_path: Path) -> None:
         store.close()
 
 
+def degraded(daemon: Daemon) -> set[str]:
+    return {state.what for state in daemon._watch.look()}
+
+
+def test_a_file_that_was_refused_is_a_degraded_state_until_a_good_one_is_read(
+    tmp_path: Path,
+) -> None:
+    with WebhookReceiver() as far:
+        path = write(tmp_path, {"hook": webhook(far)})
+        good = path.read_text("utf-8")
+        daemon, store = reloaded(path, lambda: path.write_text("channels: [", "utf-8"))
+        assert "reload" in degraded(daemon)
+        path.write_text(good, "utf-8")
+        asyncio.run(daemon.reload())
+        assert "reload" not in degraded(daemon)
+        store.close()
+
+
 def test_the_other_nodes_learn_which_configuration_is_in_force_after_a_reload(
     tmp_path: Path,
 ) -> None:

@@ -515,6 +515,17 @@ def test_a_node_that_lost_its_lease_may_neither_pull_nor_end(store: Store) -> No
     assert store.write(partial(letters.hold, job=held, now=NOW)).result() is Hold.HELD
 
 
+def test_what_a_gateway_said_is_written_down_as_it_said_it(store: Store) -> None:
+    subscribe(store, "sms", numbers(1))
+    blast(store)
+    job = taken(store)
+    handle, detail = '{"id": "å\\"\n\t😀,}', "'; DROP TABLE letter; --"
+    row = LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "failed", handle, detail)
+    store.write(partial(tallying.flush_rows, rows=[row], supplier="g{1}", now=NOW)).result()
+    written = select(t.letter.c.handle, t.letter.c.detail, t.letter.c.supplier, t.letter.c.at)
+    assert store.read(lambda c: c.execute(written).one()) == (handle, detail, "g{1}", NOW)
+
+
 def test_an_outcome_once_written_is_never_overwritten(store: Store) -> None:
     subscribe(store, "sms", numbers(1))
     blast(store)

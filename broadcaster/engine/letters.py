@@ -18,7 +18,15 @@ from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import Breaker, pause
 from broadcaster.engine.under_way import UnderWay
-from broadcaster.store import channels, claiming, deliveries, expanding, finishing, letters
+from broadcaster.store import (
+    channels,
+    claiming,
+    deliveries,
+    expanding,
+    finishing,
+    letters,
+    next_job,
+)
 from broadcaster.store.claiming import Claim
 from broadcaster.store.letters import Hold, Job
 
@@ -77,7 +85,7 @@ class LetterLane(Lane):
         sending = self._sending  # then no other job can begin, and its end wakes us
 
         def look(connection: Any) -> tuple[datetime | None, datetime | None]:
-            job_due = None if sending else letters.next_job_due(connection, self.name)
+            job_due = None if sending else next_job.next_job_due(connection, self.name)
             return deliveries.next_due_at(connection, self.name), job_due
 
         due = await self.read(look)

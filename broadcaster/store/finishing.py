@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update as sql_update
+from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, Shape, State
 from broadcaster.store import tables as t
@@ -61,35 +61,20 @@ def _over(row: Any, now: datetime) -> bool:
     return bool(row.stopped or row.not_after <= now)
 
 
-def _open_jobs(connection: Connection, delivery_id: int) -> int:
-    return int(
-        connection.scalar(
-            select(func.count())
-            .select_from(t.job)
-            .where(t.job.c.delivery_id == delivery_id, t.job.c.state != "done")
-        )
-        or 0
-    )
+def _open_jobs(connection: Connection, delivery_id: int, *which: Any) -> bool:
+    """Whether a delivery has such jobs still to be done: one is looked for, for there may be thousands."""
+    mine = select(t.job.c.id).where(t.job.c.delivery_id == delivery_id, t.job_is_open, *which)
+    return connection.execute(mine.limit(1)).first() is not None
 
 
-def _running_jobs(connection: Connection, delivery_id: int, at: datetime) -> int:
-    return int(
-        connection.scalar(
-            select(func.count())
-            .select_from(t.job)
-            .where(
-                t.job.c.delivery_id == delivery_id,
-                t.job.c.state == "sending",
-                t.job.c.lease_until >= at,
-            )
-        )
-        or 0
-    )
+def _running_jobs(connection: Connection, delivery_id: int, at: datetime) -> bool:
+    running = t.job.c.state == "sending", t.job.c.lease_until >= at
+    return _open_jobs(connection, delivery_id, *running)
 
 
 def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
     for row in connection.execute(
-        select(t.job).where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
+        select(t.job).where(t.job.c.delivery_id == delivery.id, t.job_is_open)
     ).all():
         left, in_doubt = unknown(connection, row), doubtful(connection, row.id)
         in_flight = [
@@ -121,7 +106,7 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
         )
     connection.execute(
         sql_update(t.job)
-        .where(t.job.c.delivery_id == delivery.id, t.job.c.state != "done")
+        .where(t.job.c.delivery_id == delivery.id, t.job_is_open)
         .values(state="done", lease_node=None, lease_token=None, lease_until=None)
     )
 

@@ -19,24 +19,20 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Select,
-    String,
     Update,
-    and_,
     bindparam,
     cast,
     delete,
     extract,
     func,
-    or_,
     select,
     type_coerce,
     update as sql_update,
 )
 
-from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
 from broadcaster.store.claiming import LEASE, database_now
+from broadcaster.store.next_job import next_job
 from broadcaster.store.tallying import LetterRow, flush_rows
 
 
@@ -69,40 +65,6 @@ class Sealed:
 
 
 # Statements of a blast are made once: to put one together costs more than to run it.
-@functools.cache
-def _next_job() -> Select[Any]:
-    """The next job of :channel that may be claimed :at this time of the database, :now by our own."""
-    at, now = bindparam("at", type_=t.UtcTime), bindparam("now", type_=t.UtcTime)
-    return (
-        select(
-            t.job,
-            t.delivery.c.life_safety,
-            t.delivery.c.not_after,
-            t.delivery.c.incident_id,
-            t.delivery.c.number,
-            t.delivery.c.update_id,
-        )
-        .join(t.delivery, t.delivery.c.id == t.job.c.delivery_id)
-        .where(
-            t.delivery.c.channel == bindparam("channel", type_=String),
-            t.delivery.c.shape == Shape.LETTER,
-            t.delivery.c.state == State.SENDING,
-            t.is_open(),
-            t.job_is_open,
-            ~t.delivery.c.stopped,
-            t.delivery.c.not_after > now,
-            t.job.c.due_at <= at,
-            or_(
-                t.job.c.state == "waiting",
-                and_(t.job.c.state == "sending", t.job.c.lease_until < at),
-            ),
-        )
-        .order_by(t.delivery.c.priority, t.job.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=t.job)
-    )
-
-
 _MINE = sql_update(t.job).where(t.job.c.id == bindparam("job"))
 _HELD = _MINE.where(t.job.c.lease_token == bindparam("token"))
 _CLAIM = _MINE.values(
@@ -158,7 +120,7 @@ def claim_job(
     `after`: only one that goes on with what that job does: of the same delivery, at the same attempt, not yet begun.
     """
     at = database_now(connection, now)
-    row = connection.execute(_next_job(), {"channel": channel, "at": at, "now": now}).first()
+    row = next_job(connection, channel, at, now)
     if row is None or (after is not None and not _goes_on(row, after)):
         return None
     _settle_crash(connection, row, now)
@@ -339,19 +301,3 @@ def _fail_rest(connection: Connection, job: Job, now: datetime) -> None:
         for position in unknown(connection, row)
     ]
     flush_rows(connection, rows=rest, supplier=row.supplier, now=now)
-
-
-def next_job_due(connection: Connection, channel: str) -> datetime | None:
-    """When the next job of a delivery being sent on this channel can be tried, or None."""
-    at: datetime | None = connection.scalar(
-        select(func.min(t.job.c.due_at))
-        .join(t.delivery, t.delivery.c.id == t.job.c.delivery_id)
-        .where(
-            t.delivery.c.channel == channel,
-            t.delivery.c.state == State.SENDING,
-            t.is_open(),
-            t.job.c.state == "waiting",
-            t.job_is_open,
-        )
-    )
-    return at

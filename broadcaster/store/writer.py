@@ -52,6 +52,8 @@ WAKE_CHANNEL = "broadcaster_wake"
 _BATCH_SECONDS = 0.02
 _BATCH_WRITES = 64
 _TRIES = 5
+# Made once: it stands before every write.
+_BOUND = text("SELECT set_config('lock_timeout', :wait, true), version_num FROM alembic_version")
 
 
 def wake(connection: Connection) -> None:
@@ -363,12 +365,7 @@ class PostgresWriter(Writer):
         Another machine may have migrated them since this one was started; both are asked in one round trip.
         """
         left = min(self._patience, deadline - time.monotonic())
-        found = connection.execute(
-            text(
-                "SELECT set_config('lock_timeout', :wait, true), version_num FROM alembic_version"
-            ),
-            {"wait": str(max(1, int(left * 1000)))},
-        ).one()
+        found = connection.execute(_BOUND, {"wait": str(max(1, int(left * 1000)))}).one()
         if found.version_num != self._revision:
             self.broken = overtaken(found.version_num)
             self._note(self.broken)

@@ -21,6 +21,7 @@ from broadcaster.store import (
     expanding,
     finishing,
     letters,
+    next_job,
     outcomes as outcomes_of,
     tables as t,
     tallying,
@@ -229,7 +230,7 @@ def test_what_was_refused_for_now_is_tried_again_and_nothing_else(store: Store) 
     flush(store, job, {0: "accepted", 1: "transient", 2: "failed", 3: "transient"})
     assert end_job(store, job, retry_at=NOW + timedelta(hours=1))
     assert take(store) is None
-    due_at = store.read(partial(letters.next_job_due, channel="sms"))
+    due_at = store.read(partial(next_job.next_job_due, channel="sms"))
     assert due_at == NOW + timedelta(hours=1)
     assert finish(store) == []
     store.write(lambda c: c.execute(sql_update(t.job).values(due_at=NOW)).close()).result()
@@ -467,6 +468,26 @@ def test_a_run_goes_on_with_the_next_job_of_its_own_delivery_only(
     assert taken(store).id == first.id
 
 
+def test_of_several_blasts_the_oldest_job_goes_first_and_a_retractions_before_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanding, "CHUNK", 2)
+    subscribe(store, "sms", numbers(4))
+    told = blast(store)
+    blast(store)
+    older, younger = taken(store), taken(store)
+    end_job(store, younger, retry_at=NOW)
+    end_job(store, older, retry_at=NOW)
+    assert [taken(store).id, taken(store).id] == [older.id, younger.id]
+    flush(store, older, {0: "accepted"})
+    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
+    tell(store, had, after=told, kind=Kind.RETRACTION, corrects=1)
+    die(store)
+    finish(store)
+    begin(store)
+    assert [taken(store).delivery_id, taken(store).delivery_id] == [3, 2]
+
+
 def test_of_the_jobs_of_a_run_it_is_known_which_is_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,6 +513,17 @@ def test_a_node_that_lost_its_lease_may_neither_pull_nor_end(store: Store) -> No
     assert not end_job(store, lost)
     assert advance(store, held, 3)
     assert store.write(partial(letters.hold, job=held, now=NOW)).result() is Hold.HELD
+
+
+def test_what_a_gateway_said_is_written_down_as_it_said_it(store: Store) -> None:
+    subscribe(store, "sms", numbers(1))
+    blast(store)
+    job = taken(store)
+    handle, detail = '{"id": "å\\"\n\t😀,}', "'; DROP TABLE letter; --"
+    row = LetterRow(job.id, 0, job.delivery_id, job.subscribers[0], "failed", handle, detail)
+    store.write(partial(tallying.flush_rows, rows=[row], supplier="g{1}", now=NOW)).result()
+    written = select(t.letter.c.handle, t.letter.c.detail, t.letter.c.supplier, t.letter.c.at)
+    assert store.read(lambda c: c.execute(written).one()) == (handle, detail, "g{1}", NOW)
 
 
 def test_an_outcome_once_written_is_never_overwritten(store: Store) -> None:

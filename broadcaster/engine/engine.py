@@ -19,6 +19,7 @@ from broadcaster.domain.kept import Kept
 from broadcaster.engine import fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.due import Act, DueClaimer
+from broadcaster.engine.gathering import Gathering
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.engine.posts import PostLane
@@ -74,6 +75,7 @@ class Engine:
         self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
         # Every board shows the same incidents: what one has read of the store, the next need not.
         self._shown: Kept[BoardIncident] = Kept(boards.ROOM)
+        self._gathering = Gathering(around.store)
         # Never changed in place: the watch and the writer look through it from threads of their own.
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
@@ -120,7 +122,7 @@ class Engine:
         if shape is Shape.BOARD:
             lane = BoardLane(name, adapter, self.around, self._mode, self._shown)
         elif shape is Shape.POST:
-            lane = PostLane(name, adapter, self.around)
+            lane = PostLane(name, adapter, self.around, self._gathering)
         else:
             lane = LetterLane(name, adapter, self.around, self._epoch)
         lane.start()

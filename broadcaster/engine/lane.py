@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -176,7 +176,7 @@ class Lane(ABC):
         pause = 0.2
         while True:
             try:
-                return await asyncio.wrap_future(self.around.store.write(work, rank))
+                return await self.hand_in(work, rank)
             except StoreError as error:
                 # A lane that stops claims nothing more, but what came of a call must still be written down.
                 claiming = asyncio.current_task() is self._loop
@@ -189,6 +189,10 @@ class Lane(ABC):
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+    def hand_in(self, work: Work[T], rank: Rank) -> Awaitable[T]:
+        """Hand a write to the store once."""
+        return asyncio.wrap_future(self.around.store.write(work, rank))
 
     async def read(self, work: Work[T]) -> T:
         """Run a read in a thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertai
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine import blast, steps
 from broadcaster.engine.calls import see
-from broadcaster.engine.lane import Lane
+from broadcaster.engine.gathering import Gathering
+from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
 from broadcaster.engine.steps import Begun
 from broadcaster.httpclient.calling_off import ask_before_sending
@@ -24,7 +25,7 @@ from broadcaster.store import channels, deliveries, moving, withdrawing
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
-from broadcaster.store.writer import Work
+from broadcaster.store.writer import Rank, Work
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -36,7 +37,19 @@ STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correcti
 
 
 class PostLane(Lane):
-    """Carries the deliveries of one post channel."""
+    """Carries the deliveries of one post channel; what it claims is gathered with what others do."""
+
+    def __init__(
+        self, name: str, adapter: Any, around: Surroundings, gathering: Gathering | None = None
+    ) -> None:
+        super().__init__(name, adapter, around)
+        self._gathering = gathering or Gathering(around.store)
+
+    def hand_in(self, work: Work[T], rank: Rank) -> Awaitable[Any]:
+        """As every lane, but for claims."""
+        if isinstance(work, steps.Taking):
+            return self._gathering.take(work)
+        return super().hand_in(work, rank)
 
     async def turn(self) -> datetime | None:
         """Claim as many heads as there are free slots."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from broadcaster.channel import Receipt
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.store import Connection, claiming, deliveries, moving, sent, withdrawing
-from broadcaster.store.claiming import Claim, Step
+from broadcaster.store.claiming import Claim, Step, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,9 @@ class Begun:
 
     attempt_id: int
     asked_at: float
+
+
+Taken = list[tuple[Claim, Begun | None]]
 
 
 class Taking:
@@ -34,33 +37,49 @@ class Taking:
         urgent_only: bool,
         look_first: bool = True,
     ) -> None:
-        self._channel, self._node, self._clock, self._now = channel, node, clock, clock()
-        self._most, self._urgent_only, self._look_first = most, urgent_only, look_first
-        self._taken: list[tuple[Claim, Begun | None]] = []
+        self.wanted = Wanted(
+            channel=channel, most=most, urgent_only=urgent_only, look_first=look_first
+        )
+        self.node, self.clock, self._now = node, clock, clock()
+        self._taken: Taken = []
 
-    def __call__(self, connection: Connection) -> list[tuple[Claim, Begun | None]]:
+    def __call__(self, connection: Connection) -> Taken:
         """Claims, each with the attempt of its first step where that is begun."""
-        # It may have waited long for its turn: leases begin now.
-        before, self._now = self._now, self._clock()
+        return take(connection, [self])[0]
+
+    def still_goes(self, connection: Connection, now: datetime) -> bool:
+        """Whether it may be made at `now`."""
+        before, self._now = self._now, now
         # It is run again when nobody knows whether the last time was kept: nothing of that was called, nor will be.
         for claim, begun in self._taken:
-            _let_go(connection, claim, begun, self._now)
+            _let_go(connection, claim, begun, now)
         self._taken = []
-        if self._now < before:
-            return []  # the clock has gone back since, and every pause with it: by the old time they seem to be over
-        claims = claiming.claim(
-            connection,
-            channel=self._channel,
-            node=self._node,
-            now=self._now,
-            limit=self._most,
-            urgent_only=self._urgent_only,
-            look_first=self._look_first,
-        )
-        self._taken = [
-            (claim, _begin_first(connection, claim, self._node, self._now)) for claim in claims
-        ]
-        return self._taken
+        # When the clock has gone back since, so has every pause: by the old time they seem to be over.
+        return now >= before
+
+    def keep(self, taken: Taken) -> Taken:
+        """What it claimed, to be let go if it is run again."""
+        self._taken = taken
+        return taken
+
+
+def take(connection: Connection, takings: Sequence[Taking]) -> list[Taken]:
+    """Make takings of several channels of one node in one write, each as if it was alone."""
+    # They may have waited long for their turn: leases begin now.
+    node, now, asked_at = takings[0].node, takings[0].clock(), time.monotonic()
+    wanted = [each.wanted for each in takings if each.still_goes(connection, now)]
+    claims = claiming.claim_all(connection, wanted, node=node, now=now)
+    tries = [(claim, claim.steps[0]) for claim in claims if _goes_at_once(claim)]
+    attempts = deliveries.begin_attempts(connection, tries, node, now) if tries else []
+    begun = {
+        claim.id: Begun(attempt, asked_at)
+        for (claim, _), attempt in zip(tries, attempts, strict=True)
+    }
+    by_channel: dict[str, Taken] = {}
+    for claim in claims:
+        by_channel.setdefault(claim.channel, []).append((claim, begun.get(claim.id)))
+    # Popped: two lanes of one channel ask at once when a reload has just replaced one.
+    return [each.keep(by_channel.pop(each.wanted.channel, [])) for each in takings]
 
 
 def _let_go(connection: Connection, claim: Claim, begun: Begun | None, now: datetime) -> None:
@@ -79,12 +98,11 @@ def give_back(connection: Connection, claim: Claim, begun: Begun | None, now: da
     deliveries.put_back(connection, claim, now, now, "", waits)
 
 
-def _begin_first(connection: Connection, claim: Claim, node: str, now: datetime) -> Begun | None:
-    """None when something else is to be done or found out before."""
+def _goes_at_once(claim: Claim) -> bool:
+    """Whether nothing else is to be done or found out before its first step."""
     first = claim.steps[0] if claim.steps else None
-    if claim.state is State.UNCERTAIN or first is None or first.skip or first.uncertain:
-        return None
-    return begin(connection, claim, first, node, now)
+    looked_for = claim.state is State.UNCERTAIN or first is None or first.skip or first.uncertain
+    return not (looked_for or claim.stopped)
 
 
 def begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +59,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A delivery this node may work on until its lease ends. Its state is `sending`, or `uncertain` to be looked up."""
+    """A delivery this node may work on until its lease ends. Its state is `sending`, or `uncertain` to be looked up.
+
+    `stopped`: its text was corrected or retracted, and no call of it may begin any more.
+    """
 
     id: int
     update_id: int
@@ -73,7 +77,21 @@ class Claim:
     lease_token: str
     attempts: int
     expanded: bool
+    stopped: bool
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Up to `most` heads of a channel.
+
+    `urgent_only` leaves all but corrections and retractions; without `look_first` these wait for no look at a post in doubt.
+    """
+
+    channel: str
+    most: int
+    urgent_only: bool = False
+    look_first: bool = True
 
 
 _NOW = select(func.clock_timestamp())
@@ -191,42 +209,72 @@ def claim(
     urgent_only: bool = False,
     look_first: bool = True,
 ) -> tuple[Claim, ...]:
-    """Claim up to `limit` heads of a channel; what is past its time is left to `deliveries.expire`.
+    """Claim up to `limit` heads of a channel; see `Wanted` and `claim_all`."""
+    wanted = Wanted(channel=channel, most=limit, urgent_only=urgent_only, look_first=look_first)
+    return claim_all(connection, (wanted,), node=node, now=now)
 
-    `urgent_only` leaves all but corrections and retractions; without `look_first` these wait for no look at a post in doubt. On PostgreSQL rows another node holds are passed over.
+
+def claim_all(
+    connection: Connection, wanted: Sequence[Wanted], *, node: str, now: datetime
+) -> tuple[Claim, ...]:
+    """Claim heads of several channels, of each as many as are wanted of it.
+
+    What is past its time is left to `deliveries.expire`. On PostgreSQL rows another node holds are passed over.
     """
     at = database_now(connection, now)
-    around = {
-        "at": at,
-        "look": at - LOOK if look_first else at,
-        "doubt": at - DOUBT,
-        "soon": at + DOUBT,
-    }
-    asked = {"channel": channel, **around, "now": now, "most": limit}
-    claimed = []
-    for row in connection.execute(_heads(urgent_only), asked).all():
-        token = secrets.token_hex(8)
-        state = State.SENDING if row.state == State.WAITING else State.UNCERTAIN
-        taken = {
+    rows = list(_free(connection, wanted, at, now))
+    if not rows:
+        return ()
+    taken = [
+        {
             "this": row.id,
-            "state": state,
+            "state": _claimed_state(row),
             "lease_node": node,
-            "lease_token": token,
+            "lease_token": secrets.token_hex(8),
             "lease_until": at + LEASE,
             "started_at": row.started_at or now,
             "attempts": row.attempts + 1,
         }
-        connection.execute(_TAKEN, taken)
-        claimed.append(_claim(connection, row, state, token))
-    return tuple(claimed)
+        for row in rows
+    ]
+    connection.execute(_TAKEN, taken)
+    steps = _steps(connection, {row.id: row for row in rows})
+    return tuple(
+        _claim(row, each["lease_token"], steps.get(row.id, ()))
+        for row, each in zip(rows, taken, strict=True)
+    )
 
 
 _TAKEN = sql_update(t.delivery).where(t.delivery.c.id == bindparam("this"))
 
 
-def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
-    asked = {"delivery": row.id, "channel": row.channel, "incident": row.incident_id}
-    rows = connection.execute(_to_do(), asked).all()
+def _free(
+    connection: Connection, wanted: Sequence[Wanted], at: datetime, now: datetime
+) -> Iterator[Any]:
+    """The rows that may be claimed. A channel has a query of its own: none fills the places of another."""
+    sending = set[int]()
+    for each in wanted:
+        asked = {
+            "channel": each.channel,
+            "at": at,
+            "look": at - LOOK if each.look_first else at,
+            "doubt": at - DOUBT,
+            "soon": at + DOUBT,
+            "now": now,
+            "most": each.most,
+        }
+        for row in connection.execute(_heads(each.urgent_only), asked).all():
+            # What it stands in for begins in this very write (see `giving_over`), or it was asked for twice.
+            if not sending & {row.id, row.fallback_for}:
+                sending.add(row.id)
+                yield row
+
+
+def _claimed_state(row: Any) -> State:
+    return State.SENDING if row.state == State.WAITING else State.UNCERTAIN
+
+
+def _claim(row: Any, token: str, steps: Sequence[Step]) -> Claim:
     return Claim(
         id=row.id,
         update_id=row.update_id,
@@ -234,15 +282,25 @@ def _claim(connection: Connection, row: Any, state: State, token: str) -> Claim:
         number=row.number,
         channel=row.channel,
         shape=Shape(row.shape),
-        state=state,
+        state=_claimed_state(row),
         priority=row.priority,
         life_safety=row.life_safety,
         not_after=row.not_after,
         lease_token=token,
         attempts=row.attempts + 1,
         expanded=row.expanded,
-        steps=tuple(_step(connection, found, row) for found in rows),
+        stopped=row.stopped,
+        steps=tuple(steps),
     )
+
+
+def _steps(connection: Connection, claimed: Mapping[int, Any]) -> dict[int, list[Step]]:
+    """What is to be done for each of these deliveries, in order."""
+    found: dict[int, list[Step]] = {}
+    for row in connection.execute(_to_do(), {"deliveries": list(claimed)}).all():
+        step = _step(connection, row, claimed[row.delivery_id])
+        found.setdefault(row.delivery_id, []).append(step)
+    return found
 
 
 def _step(connection: Connection, row: Any, delivery: Any) -> Step:
@@ -279,7 +337,7 @@ _HANDLE = select(t.step.c.handle).where(t.step.c.id == bindparam("step"))
 
 @functools.cache
 def _to_do() -> Select[Any]:
-    """The steps of :delivery, by :channel about :incident, that are not done, in order, with what they say.
+    """The steps of :deliveries that are not done, in order, with what they say.
 
     `broken_off`: the last attempt has no outcome, for the process died while the call was under way. `answers` is what
     was answered when it was tried before, else the end of its thread as that stands now.
@@ -291,21 +349,23 @@ def _to_do() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    answers = func.coalesce(t.step.c.reply_to, _thread_end())
+    mine = t.delivery.alias("mine")
+    answers = func.coalesce(t.step.c.reply_to, _thread_end(mine))
     said = t.message.c.body, t.message.c.subject, t.message.c.payload, t.message.c.language
     return (
         select(t.step, *said, broken_off.label("broken_off"), answers.label("answers"))
+        .join(mine, mine.c.id == t.step.c.delivery_id)
         .outerjoin(t.message, t.message.c.id == t.step.c.message_id)
         .where(
-            t.step.c.delivery_id == bindparam("delivery"),
+            t.step.c.delivery_id.in_(bindparam("deliveries", expanding=True)),
             or_(t.step.c.outcome.is_(None), t.step.c.outcome == "uncertain"),
         )
-        .order_by(t.step.c.position)
+        .order_by(t.step.c.delivery_id, t.step.c.position)
     )
 
 
-def _thread_end() -> ScalarSelect[Any]:
-    """The handle of the newest other post of :incident by :channel, in the language of a step, that still stands."""
+def _thread_end(mine: FromClause) -> ScalarSelect[Any]:
+    """The handle of the newest other post of the incident by the channel, in the language of a step, that still stands."""
     post, words = t.step.alias("post"), t.message.alias("words")
     return (
         select(post.c.handle)
@@ -313,8 +373,8 @@ def _thread_end() -> ScalarSelect[Any]:
         .join(words, words.c.id == post.c.message_id)
         .where(
             words.c.language == t.message.c.language,
-            t.delivery.c.channel == bindparam("channel"),
-            t.delivery.c.incident_id == bindparam("incident"),
+            t.delivery.c.channel == mine.c.channel,
+            t.delivery.c.incident_id == mine.c.incident_id,
             post.c.kind == StepKind.POST,
             post.c.outcome == "accepted",
             post.c.handle != "",
@@ -324,7 +384,7 @@ def _thread_end() -> ScalarSelect[Any]:
         # Plus nothing: SQLite would rather walk through every step there is than sort these few.
         .order_by((post.c.id + 0).desc())
         .limit(1)
-        .correlate(t.step, t.message)
+        .correlate(t.step, t.message, mine)
         .scalar_subquery()
     )
 

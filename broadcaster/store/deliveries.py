@@ -34,7 +34,7 @@ _THIS_DELIVERY = t.delivery.c.id == bindparam("this")
 _HELD = t.delivery.c.lease_token == bindparam("token")
 _THIS_STEP = sql_update(t.step).where(t.step.c.id == bindparam("this"))
 _TRIED = _THIS_STEP.values(attempts=t.step.c.attempts + 1)
-_NEW_ATTEMPT = insert(t.attempt)
+_NEW_ATTEMPTS = insert(t.attempt).returning(t.attempt.c.id, sort_by_parameter_order=True)
 _THIS_ATTEMPT = sql_update(t.attempt).where(t.attempt.c.id == bindparam("this"))
 _RENEWED = sql_update(t.delivery).where(_THIS_DELIVERY, _HELD, ~t.delivery.c.stopped)
 _LOCKED_TOKEN = select(t.delivery.c.lease_token).where(_THIS_DELIVERY).with_for_update()
@@ -68,18 +68,25 @@ def begin_attempt(
     """Write the attempt down before the call. None when the lease is lost or the text was stopped: do not call."""
     if not renew(connection, claim, now):
         return None
-    tried = {
-        "this": step.id,
-        "first_tried_at": step.first_tried_at or now,
-        "reply_to": step.message.in_reply_to,
-    }
+    return begin_attempts(connection, [(claim, step)], node, now)[0]
+
+
+def begin_attempts(
+    connection: Connection, tries: Sequence[tuple[Claim, Step]], node: str, now: datetime
+) -> list[int]:
+    """Write attempts down whose leases are held until this write ends; gives their ids in the order of `tries`."""
+    tried = [
+        {
+            "this": step.id,
+            "first_tried_at": step.first_tried_at or now,
+            "reply_to": step.message.in_reply_to,
+        }
+        for _, step in tries
+    ]
     connection.execute(_TRIED, tried)
-    attempt = {"delivery_id": claim.id, "step_id": step.id, "node": node, "started_at": now}
-    key = connection.execute(
-        _NEW_ATTEMPT, attempt | {"supplier": "", "detail": ""}
-    ).inserted_primary_key
-    assert key is not None  # noqa: S101 - the table has one generated key
-    return int(key[0])
+    new = {"node": node, "started_at": now, "supplier": "", "detail": ""}
+    attempts = [new | {"delivery_id": claim.id, "step_id": step.id} for claim, step in tries]
+    return list(connection.scalars(_NEW_ATTEMPTS, attempts))
 
 
 def renew(connection: Connection, claim: Claim, now: datetime) -> bool:

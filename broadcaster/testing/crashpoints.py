@@ -90,12 +90,12 @@ POINTS: Mapping[str, Point] = {
     # expand, claim
     "audience about to be expanded": Point("store.expanding", "expand", after=False),
     "audience expanded, not committed": Point("store.expanding", "expand"),
-    "claim about to be written": Point("store.claiming", "claim", after=False),
-    "claim written, not committed": Point("store.claiming", "claim", only=_something),
+    "claim about to be written": Point("store.claiming", "claim_all", after=False),
+    "claim written, not committed": Point("store.claiming", "claim_all", only=_something),
     "job claimed, not committed": Point("store.letters", "claim_job", only=_something),
     # intent
-    "attempt about to be written": Point("store.deliveries", "begin_attempt", after=False),
-    "attempt written, not committed": Point("store.deliveries", "begin_attempt"),
+    "attempt about to be written": Point("store.deliveries", "begin_attempts", after=False),
+    "attempt written, not committed": Point("store.deliveries", "begin_attempts"),
     "watermark about to be written": Point("store.letters", "advance", after=False),
     "watermark written, not committed": Point("store.letters", "advance"),
     # call

@@ -34,13 +34,14 @@ def _never_committed(_: Function) -> Function:
     return write
 
 
-def _outcome_first(begin_attempt: Function) -> Function:
-    def begin(connection: Any, claim: Any, step: Any, node: str, now: Any) -> Any:
-        attempt = begin_attempt(connection, claim, step, node, now)
-        deliveries.end_attempt(connection, attempt, now, Outcome.ACCEPTED, None, "")
-        deliveries.end_step(connection, step.id, "accepted", "early")
-        moving.end(connection, claim.id, State.ACCEPTED, now, "", "")
-        return attempt
+def _outcome_first(begin_attempts: Function) -> Function:
+    def begin(connection: Any, tries: Any, node: str, now: Any) -> Any:
+        attempts = begin_attempts(connection, tries, node, now)
+        for attempt, (claim, step) in zip(attempts, tries, strict=True):
+            deliveries.end_attempt(connection, attempt, now, Outcome.ACCEPTED, None, "")
+            deliveries.end_step(connection, step.id, "accepted", "early")
+            moving.end(connection, claim.id, State.ACCEPTED, now, "", "")
+        return attempts
 
     return begin
 
@@ -49,9 +50,9 @@ def _newest_first(claim: Function) -> Function:
     """Number the deliveries backwards while they are claimed."""
     turned = update(t.delivery).values(number=-t.delivery.c.number)
 
-    def claimed(connection: Any, **asked: Any) -> Any:
+    def claimed(connection: Any, *wanted: Any, **asked: Any) -> Any:
         connection.execute(turned)
-        found = claim(connection, **asked)
+        found = claim(connection, *wanted, **asked)
         connection.execute(turned)
         return found
 
@@ -91,9 +92,9 @@ def _gives(answer: Any) -> Callable[[Function], Function]:
 
 SABOTAGES: Mapping[str, tuple[tuple[str, str, Callable[[Function], Function]], ...]] = {
     "answered and never committed": (("service.desk", "Desk.write", _never_committed),),
-    "outcome written before the call": (("store.deliveries", "begin_attempt", _outcome_first),),
+    "outcome written before the call": (("store.deliveries", "begin_attempts", _outcome_first),),
     "watermark not written": (("store.letters", "advance", _gives(True)),),
-    "newest first": (("store.claiming", "claim", _newest_first),),
+    "newest first": (("store.claiming", "claim_all", _newest_first),),
     "retraction stops nothing": (("store.stopping", "stop_what_no_longer_holds", _gives(None)),),
     "what is in doubt counts as not made": (("engine.posts", "PostLane._resolved", _not_found),),
     "bodies before the manifest": (

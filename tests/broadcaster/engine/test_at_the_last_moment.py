@@ -65,13 +65,13 @@ def test_nothing_leaves_after_its_time_though_the_store_was_slow(
 ) -> None:
     with WebhookReceiver() as far:
         engine: Rig = rig({"hook": webhook(far)}, swap={"hook": counting})
-        begin = deliveries.begin_attempt
+        begin = deliveries.begin_attempts
 
-        def slow(*args: Any) -> int | None:
+        def slow(*args: Any) -> list[int]:
             engine.clock.shift += timedelta(hours=5)
             return begin(*args)
 
-        monkeypatch.setattr(deliveries, "begin_attempt", slow)
+        monkeypatch.setattr(deliveries, "begin_attempts", slow)
         engine.say("Strömmen är borta.", until=engine.clock() + timedelta(minutes=5))
         engine.reached(State.EXPIRED, channel="hook")
         assert engine.adapters["hook"].posted == []

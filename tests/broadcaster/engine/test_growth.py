@@ -36,7 +36,8 @@ def statements() -> Iterator[Mapping[str, Any]]:
     seen: dict[str, Any] = {}
 
     def note(_: Any, __: Any, statement: str, values: Any, ___: Any, many: bool) -> None:
-        seen.setdefault(statement, values[0] if many else values)
+        # Many rows that are to say their ids are inserted one by one.
+        seen.setdefault(statement, values[0] if many and isinstance(values, list) else values)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:

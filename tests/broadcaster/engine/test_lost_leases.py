@@ -124,17 +124,17 @@ def test_a_post_is_not_made_on_a_lease_that_ran_out_while_its_attempt_was_writte
     rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blast, "LEASE_SECONDS", 0.5)
-    begin, late, called = deliveries.begin_attempt, threading.Event(), list[int]()
+    begin, late, called = deliveries.begin_attempts, threading.Event(), list[int]()
 
-    def written_late(*args: Any) -> int | None:
-        attempt_id = begin(*args)
+    def written_late(*args: Any) -> list[int]:
+        attempt_ids = begin(*args)
         if not late.is_set():
             late.wait(0.6)
             late.set()
             called.append(len(far.texts("webhook")))
-        return attempt_id
+        return attempt_ids
 
-    monkeypatch.setattr(deliveries, "begin_attempt", written_late)
+    monkeypatch.setattr(deliveries, "begin_attempts", written_late)
     with WebhookReceiver() as far:
         engine: Rig = rig({"hook": webhook(far)})
         engine.say("Strömmen är borta.")

@@ -1,0 +1,123 @@
+"""What one word wakes is claimed in one write, and no channel is the worse for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from broadcaster.domain.delivery import State
+from broadcaster.engine import steps
+from broadcaster.engine.steps import Taking, take
+from broadcaster.store import Rank, deliveries, tables as t
+from broadcaster.store.claiming import Claim, Step
+from broadcaster.store.writer import Work
+from broadcaster.testing.rig import UNHEARD, Rig, webhook
+from broadcaster.testing.servers import WebhookReceiver
+
+MakeRig = Callable[..., Rig]
+NAMES = ("first", "second", "third")
+
+
+def _quiet(engine: Rig) -> None:
+    """Every lane has looked for work and found none."""
+    engine.until(lambda: not any(engine.lane(name).prompted for name in NAMES))
+
+
+def test_what_one_word_wakes_is_claimed_in_one_write(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(dict.fromkeys(NAMES, webhook(far)))
+        _quiet(engine)
+        taken: list[list[str]] = []
+
+        def noted(connection: Any, takings: Sequence[Taking]) -> Any:
+            found = take(connection, takings)
+            taken.append([claim.channel for each in found for claim, _ in each])
+            return found
+
+        monkeypatch.setattr("broadcaster.engine.gathering.take", noted)
+        engine.say("Strömmen är borta.")
+        for name in NAMES:
+            engine.reached(State.ACCEPTED, channel=name)
+        assert list(filter(None, taken)) == [list(NAMES)]
+        assert len(far.texts("webhook")) == len(NAMES)
+
+
+def test_a_channel_whose_claim_breaks_holds_up_no_other(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(dict.fromkeys(NAMES, webhook(far)))
+        _quiet(engine)
+        begin = deliveries.begin_attempts
+
+        def broken(connection: Any, tries: Sequence[tuple[Claim, Step]], *rest: Any) -> list[int]:
+            if any(claim.channel == "second" for claim, _ in tries):
+                raise ValueError("a row nobody can read")
+            return begin(connection, tries, *rest)
+
+        monkeypatch.setattr(deliveries, "begin_attempts", broken)
+        well, hurt = engine.lane("first"), list[Exception]()
+        hand_in = well.hand_in
+
+        async def noted(work: Work[Any], rank: Rank) -> Any:
+            try:
+                return await hand_in(work, rank)
+            except ValueError as error:
+                hurt.append(error)
+                raise
+
+        monkeypatch.setattr(well, "hand_in", noted)
+        engine.say("Strömmen är borta.")
+        for name in ("first", "third"):
+            engine.reached(State.ACCEPTED, channel=name)
+        assert (engine.delivery("second")["state"], hurt) == (State.WAITING, [])
+        monkeypatch.setattr(deliveries, "begin_attempts", begin)
+        engine.reached(State.ACCEPTED, channel="second")
+        assert len(far.texts("webhook")) == len(NAMES)
+
+
+def test_claims_whose_write_the_store_did_not_take_are_made_by_each_lane_once(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebhookReceiver() as far:
+        engine: Rig = rig(dict.fromkeys(NAMES, webhook(far)))
+        _quiet(engine)
+        write, lost = engine.store.write, list[int]()
+
+        def answer_lost(work: Work[Any], rank: Rank = Rank.OUTCOME) -> Future[Any]:
+            future = write(work, rank)
+            gathered = getattr(work, "func", None) is steps.take
+            if gathered and not lost and any(future.result(10)):
+                lost.append(len(future.result()))
+                gone: Future[Any] = Future()
+                gone.set_exception(OSError("nobody knows whether it was kept"))
+                return gone
+            return future
+
+        monkeypatch.setattr(engine.store, "write", answer_lost)
+        engine.say("Strömmen är borta.")
+        for name in NAMES:
+            engine.reached(State.ACCEPTED, channel=name)
+        assert (lost, len(far.texts("webhook"))) == ([len(NAMES)], len(NAMES))
+        tried = engine.store.read(lambda c: c.scalars(select(t.attempt.c.outcome)).all())
+        assert sorted(tried) == ["accepted"] * len(NAMES) + ["transient"] * len(NAMES)
+
+
+def test_two_lanes_of_one_channel_that_ask_at_once_do_not_both_get_a_delivery(
+    tmp_path: Path,
+) -> None:
+    still = Rig(tmp_path, {"hook": UNHEARD})  # no engine runs
+    try:
+        still.say("Strömmen är borta.")
+        asked = [Taking("hook", "n1", still.clock, 4, urgent_only=False) for _ in range(2)]
+        found = still.store.write(lambda connection: take(connection, asked)).result(10)
+        assert [len(each) for each in found] == [1, 0]
+    finally:
+        still.stop()

@@ -73,7 +73,9 @@ def test_what_is_wrong_is_said_in_the_language_of_the_organisation(
         organisation(degraded=DEGRADED[:1], languages=["sv"]),
     )
     said = " ".join(run("status").err.split())
-    assert said == "Inte i ordning: en disk är full eller nästan full. Vad du gör: broadcaster doctor"
+    assert (
+        said == "Inte i ordning: en disk är full eller nästan full. Vad du gör: broadcaster doctor"
+    )
 
 
 def test_a_paused_channel_says_so_and_how_it_goes_on(daemon: Daemon, run: Run) -> None:

@@ -342,10 +342,10 @@ class PostgresWriter(Writer):
                     self._commit(transaction)
             except SQLAlchemyError as error:
                 now = time.monotonic()
-                late = was_ended(error) and now < handed.deadline
-                # Before COMMIT was sent. The pool has thrown away all that are as old.
+                # Nothing of it is stored: COMMIT was not sent. The pool has thrown away all connections that are as old.
                 closed = was_closed(error, now - began) and tries_left == _TRIES - 1
-                if not (tries_left and (late or closed or is_conflict(error))):
+                again = (was_ended(error) or closed) and now < handed.deadline
+                if not (tries_left and (again or is_conflict(error))):
                     raise
                 connection.rollback()  # what COMMIT itself refused is still open
             else:

@@ -99,10 +99,12 @@ def open_talk(
         with answered(Voice(_likely_language(found)), found.server):
             organisation = stranger.get("organisation")
     except End as end:
+        _warn_of_error(found, answered=False)
         known = _remembered(found) if keep and end.code is Code.UNKNOWN else None
         if known is None:
             raise
         return _talk(found, known, as_json=as_json, reached=False)
+    _warn_of_error(found, answered=True)
     remember(found.server, organisation)
     if found.config and found.named_by_config:
         finding.remember_reached(found.config, found.server)
@@ -125,21 +127,26 @@ def _found(server: str | None, config: Path | None) -> Found:
             "or stand where broadcaster.yaml is."
         )
         raise End(Code.USAGE, sentence) from error
-    if found.broken_at:
-        _warn_of_error(found)
     return found
 
 
-def _warn_of_error(found: Found) -> None:
+def _warn_of_error(found: Found, *, answered: bool) -> None:
     """One line beside the answer while the configuration has an error: it concerns whoever is typing there."""
+    if not found.broken_at:
+        return
     _ = Voice(_likely_language(found)).say
-    sentence = _(
-        "{place} has an error: broadcaster config check {config}. The running daemon keeps its present configuration; "
-        "it is asked at {server}.",
-        place=found.broken_at,
-        config=found.config,
-        server=found.server,
-    )
+    values = {"place": found.broken_at, "config": found.config, "server": found.server}
+    if answered:
+        sentence = _(
+            "{place} has an error: broadcaster config check {config}. The running daemon keeps its present "
+            "configuration; it is asked at {server}.",
+            **values,
+        )
+    else:
+        sentence = _(
+            "{place} has an error: broadcaster config check {config}. Its daemon was last reached at {server}.",
+            **values,
+        )
     note(sentence)
 
 
@@ -188,7 +195,7 @@ def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
     _ = voice.say
     words = {
         "store": _("nothing can be stored"),
-        "disk": _("a disk is nearly full"),
+        "disk": _("a disk is full or nearly so"),
         "clock": _("the clock jumped or is wrong"),
         "log": _("the log is not written"),
         "public": _("the page may not be seen"),

@@ -9,16 +9,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from broadcaster.credentials import held_secrets
-from broadcaster.daemon.ownership import name_of
+from broadcaster.domain.incident import Mode
 from broadcaster.registry import Adapter, usable
 from broadcaster.service.desk import Configuration
 from broadcaster.settings import Loaded, Settings
-from broadcaster.store import Store, StoreCorrupt, audit, reading
-
-log = structlog.get_logger()
+from broadcaster.store import Store, StoreCorrupt, StoreError, audit, reading
 
 
 def now() -> datetime:
@@ -42,12 +38,21 @@ def open_store(settings: Settings) -> Store:
 
 
 def open_whole_store(settings: Settings) -> Store:
-    """Open the store for a daemon, if it still holds what was written to it last; raises StoreError.
+    """Open the store for a daemon, if it is there and still holds what was written to it last; raises StoreError.
+
+    Only a demo begins with nothing by itself: a disk that is not mounted looks like a first start, and a store made
+    beneath its place knows no token and shows an empty page. Whoever makes the first token makes the store.
 
     SQLite takes a log that was cut short, or a byte of it that flipped, for the end: what came after is gone without a
     word. The head of the audit trail, exported to a file of its own every second, tells.
     """
     url = settings.store.url.get_secret_value()
+    if settings.mode is not Mode.DEMO and reading.absent(url):
+        raise StoreError(
+            f"There is no store at {reading.file_of(url)}. Is its disk mounted? Nothing was made. If the store is lost, "
+            "restore the latest backup: broadcaster backup restore PATH --yes. To begin with nothing, make the first "
+            "token: broadcaster tokens add NAME --role admin --offline"
+        )
     gone = reading.lacking(url, audit.read_heads(settings.audit_head))
     if gone is not None:
         raise StoreCorrupt(
@@ -55,16 +60,7 @@ def open_whole_store(settings: Settings) -> Store:
             "short, replaced or made anew. It was left as it is. Restore the latest backup: broadcaster backup restore "
             f"PATH --yes. To begin with nothing instead, move both it and {settings.audit_head} aside."
         )
-    folder = reading.file_of(url).absolute().parent if url.startswith("sqlite:") else None
-    missing = folder is not None and not folder.exists()
-    store = open_store(settings)
-    if missing:  # a disk that is not mounted looks like this too
-        log.warning(
-            "the folder of the store was not there and was made",
-            folder=str(folder),
-            owner=name_of(os.geteuid()),
-        )
-    return store
+    return open_store(settings)
 
 
 def store_key(settings: Settings) -> bytes:

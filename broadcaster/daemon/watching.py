@@ -28,6 +28,9 @@ REFUSED = 10.0  # seconds without a good write; a shorter hold is somebody's bac
 NODE_SEEN = timedelta(seconds=60)
 STUMBLES = 3
 LEAST_DISK = 100 * 2**20
+NOTHING_LEFT = 2**20  # what no page and no transaction fits in
+NEARLY_FULL = "The disk of {folders} is nearly full: less than 100 MB are free. Free some: old backups first, then logs."
+FULL = "The disk of {folders} is full. Free some: old backups first, then logs."
 PAGE = 100
 # A wrong clock also breaks certificates: what is told of it goes first.
 SET_BACK = (
@@ -276,12 +279,8 @@ class Watch:
     def _disk(self) -> Iterator[Degraded]:
         for disk in room.disks(self._desk):
             if disk.free < LEAST_DISK:
-                yield Degraded(
-                    "disk",
-                    disk.what[0],
-                    "The disk of {folders} is nearly full: less than 100 MB are free. Free some: old backups first, then logs.",
-                    {"folders": disk.named},
-                )
+                sentence = FULL if disk.free < NOTHING_LEFT else NEARLY_FULL
+                yield Degraded("disk", disk.what[0], sentence, {"folders": disk.named})
 
     def _tell(self, found: tuple[Degraded, ...]) -> None:
         """One notice for each state when it begins; promises have notices of their own at their own times."""

@@ -13,18 +13,15 @@ from broadcaster.store import once
 def say_once(desk: Desk, operator: Operator, command: Command) -> dict[str, Any]:
     """Accept a command, or repeat the answer when this very request was accepted before.
 
-    It is looked up before it is planned: what was done meanwhile would have the same retraction refused the second time.
+    What was accepted is looked up where it is stored; and when it is refused, for what was done meanwhile has the same
+    retraction refused the second time.
 
     Raises:
         Refused, StoreError, OtherBody: as `say`.
     """
-    known = _known(desk, command)
-    if known is not None:
-        return known
     try:
         return say(desk, operator, command)
     except Refused:
-        # The same request may have been accepted by another thread since we looked.
         known = _known(desk, command)
         if known is not None:
             return known

@@ -16,6 +16,7 @@ from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.errors import Conflict
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
 from broadcaster.store.releasing import meta, release, set_meta
+from broadcaster.store.together import later
 from broadcaster.store.writer import wake
 
 Place = tuple[str, str, str, int]
@@ -25,9 +26,9 @@ STAFF_LOG_ID = 0  # of which there is one, outside the public numbering
 
 # Built once: to build a statement takes longer than to run it, and every accepted word needs all of these.
 _NEW: dict[Table, Insert] = {
-    table: insert(table)
-    for table in (t.incident, t.update, t.message, t.delivery, t.step, t.audience)
+    table: later(insert(table).inline()) for table in (t.message, t.delivery, t.step, t.audience)
 }
+_NEW_INCIDENT, _NEW_UPDATE = insert(t.incident), insert(t.update)
 _IDS = {
     table: select(table.c.id)
     .where(table.c.update_id == bindparam("update_id"))
@@ -99,7 +100,7 @@ def _new_incident(connection: Connection, acceptance: Acceptance, now: datetime)
     number = STAFF_LOG_ID if acceptance.staff_log else _take_number(connection, acceptance)
     try:
         connection.execute(
-            _NEW[t.incident],
+            _NEW_INCIDENT,
             {
                 "id": number,
                 "mode": acceptance.update.mode,
@@ -154,7 +155,7 @@ def _update(connection: Connection, incident_id: int, acceptance: Acceptance) ->
         "release_at": acceptance.release_at,
         "digest": acceptance.texts_digest,
     }
-    key = connection.execute(_NEW[t.update], row).inserted_primary_key
+    key = connection.execute(_NEW_UPDATE, row).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     return int(key[0])
 

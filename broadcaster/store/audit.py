@@ -21,11 +21,13 @@ from sqlalchemy.exc import OperationalError
 
 from broadcaster.store.tables import audit, meta
 from broadcaster.store.tables.base import microseconds
+from broadcaster.store.together import later
 
 GENESIS = "0" * 64
 RESTORED = "restore backup"
 """The act that begins an epoch; its detail holds the new `epoch` and the last row, `after`, of the backup."""
-_NOTE = audit.insert()
+_NOTE = later(audit.insert().inline())
+_ORDERED = later(text("SELECT pg_advisory_xact_lock_shared(:lock)"))
 _MOST = 5_000
 _LOCK = 0x61756469
 _LOCK_WAIT = "200ms"
@@ -59,7 +61,7 @@ def note(
     """Add one row. `subject` and `detail` hold opaque ids and numbers, never an address or a text."""
     if connection.dialect.name == "postgresql":
         # An id is drawn before its row is committed: while this is held no sealer passes it by.
-        connection.execute(text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": _LOCK})
+        connection.execute(_ORDERED, {"lock": _LOCK})
     row = {"at": now, "actor": actor, "act": act, "subject": subject, "detail": detail}
     connection.execute(_NOTE, row | {"seal": None})
 

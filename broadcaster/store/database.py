@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from broadcaster.lock import LockedError, take
-from broadcaster.store import schema
+from broadcaster.store import schema, together
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.ballast import Ballast
 from broadcaster.store.errors import (
@@ -31,6 +31,7 @@ from broadcaster.store.errors import (
     StoreLocked,
     explain,
     full,
+    was_closed,
 )
 from broadcaster.store.putting import put
 from broadcaster.store.reaching import arguments
@@ -155,16 +156,26 @@ class Store:
 
         On PostgreSQL outside of a transaction: by default each statement sees what is committed when it begins anyway, BEGIN
         and ROLLBACK are two more ways there and back, and a ROLLBACK forgets every prepared statement. Work that must read
-        one state, or takes rows as a stream, first sets the isolation level of its connection.
+        one state, or takes rows as a stream, first sets the isolation level of its connection. Where the server closed the
+        connection since its last use, `work` is run once more on another.
 
         Raises:
             StoreError: the store is out of reach.
         """
+        began = time.monotonic()
         try:
-            with self._read_engine.connect() as connection:
-                return work(connection)
+            return self._look(work)
+        except SQLAlchemyError as error:
+            if not was_closed(error, time.monotonic() - began):
+                raise explain(error) or error from error
+        try:
+            return self._look(work)
         except SQLAlchemyError as error:
             raise explain(error) or error from error
+
+    def _look(self, work: Work[T]) -> T:
+        with self._read_engine.connect() as connection:
+            return work(connection)
 
     def on_wake(self, call: Callable[[], None]) -> None:
         """Call `call` (from any thread, quickly) whenever a committed write asked for it, on whichever node."""
@@ -243,6 +254,8 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_timeout=_BUSY_MS / 1000,
         connect_args=arguments(url),
     )
+
+    together.listen(engine)
 
     @event.listens_for(engine, "checkin")
     def _note(_: Any, record: ConnectionPoolEntry) -> None:

@@ -10,24 +10,29 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update as sql_update
 
 from broadcaster.store import tables as t
+from broadcaster.store.together import later
 
 FOLLOW_UP = ("remind", "due", "grace")
 STAGES = (FOLLOW_UP, ("open", "close"))  # of these only the latest one reached is acted on
 LEASE = timedelta(seconds=15)  # as of a delivery: what a dead machine was doing is done within it
 _OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
-_NEW = insert(t.due)
-_WAKE = sql_update(t.due).where(t.due.c.update_id == bindparam("this"), t.due.c.outcome == "held")
+_NEW = later(insert(t.due).inline())
+_WAKE = later(
+    sql_update(t.due).where(t.due.c.update_id == bindparam("this"), t.due.c.outcome == "held")
+)
 _PLANNED = (
     select(func.count())
     .select_from(t.due)
     .where(t.due.c.update_id == bindparam("this"), t.due.c.what == "open")
 )
-_EARLIER = sql_update(t.due).where(
-    t.due.c.incident_id == bindparam("incident"),
-    or_(t.due.c.update_id != bindparam("this"), t.due.c.update_id.is_(None)),
-    t.due.c.what.in_(bindparam("settled", expanding=True)),
-    _OPEN,
-    t.due.c.outcome != "held",
+_EARLIER = later(
+    sql_update(t.due).where(
+        t.due.c.incident_id == bindparam("incident"),
+        or_(t.due.c.update_id != bindparam("this"), t.due.c.update_id.is_(None)),
+        t.due.c.what.in_(bindparam("settled", expanding=True)),
+        _OPEN,
+        t.due.c.outcome != "held",
+    )
 )
 
 

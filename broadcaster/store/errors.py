@@ -53,6 +53,7 @@ class Conflict(StoreError):
     """What was read has changed before it could be written: read again and decide again."""
 
 
+_PROMPTLY = 1.0  # seconds
 # The primary result codes of https://www.sqlite.org/rescode.html that need a sentence of their own.
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
@@ -142,6 +143,15 @@ def _explain_sqlite(code: int) -> StoreError | None:
 def is_conflict(error: SQLAlchemyError) -> bool:
     """Whether PostgreSQL asks for the same transaction again (serialization failure or deadlock)."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}
+
+
+def was_closed(error: SQLAlchemyError, since: float) -> bool:
+    """Whether a connection turned out to be closed, promptly: a server that says nothing has taken our time already.
+
+    Args:
+        since: seconds that passed since it was asked.
+    """
+    return isinstance(error, DBAPIError) and error.connection_invalidated and since < _PROMPTLY
 
 
 def was_ended(error: SQLAlchemyError) -> bool:

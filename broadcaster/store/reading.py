@@ -63,6 +63,18 @@ def file_of(url: str) -> Path:
     return Path(str(make_url(url).database))
 
 
+def absent(url: str) -> bool:
+    """Whether there is no store in the file of `url` yet, or not any more; False where that cannot be told."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return False
+    try:
+        return file_of(url).stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # whoever opens it says what is wrong
+
+
 def refuse_company(url: str) -> None:
     """Raise StoreLocked when somebody is connected to PostgreSQL; for SQLite the lock on its side file does this."""
     target = make_url(url)
@@ -85,7 +97,7 @@ def _alone_if_possible(url: URL) -> Iterator[None]:
         return
     database = Path(str(url.database))
     if not database.is_file():
-        raise StoreError(f"There is no store at {database}: it is made when the daemon starts.")
+        raise StoreError(f"There is no store at {database}. Nothing was changed.")
     lock = None
     with suppress(StoreLocked, OSError):  # an auditor may read the store and not hold its lock
         lock = take_lock(database)

@@ -12,16 +12,23 @@ from broadcaster.domain.incident import Audience, Kind, Revision
 from broadcaster.store import audit, dues, tables as t
 from broadcaster.store.rowlocks import hold_incident_of
 from broadcaster.store.stopping import stop_what_no_longer_holds
+from broadcaster.store.together import later
 from broadcaster.store.writer import wake
 
 # Built once: to build a statement takes longer than to run it, and every accepted word needs all of these.
 _META = select(t.meta.c.value).where(t.meta.c.name == bindparam("which"))
 _LOCKED_META = _META.with_for_update()
-_SET_META = sql_update(t.meta).where(t.meta.c.name == bindparam("which"))
+_LAST_REVISION = (
+    select(t.meta.c.name, t.meta.c.value)
+    .where(t.meta.c.name.in_(("epoch", "revision")))
+    .order_by(t.meta.c.name)
+    .with_for_update()
+)
+_SET_META = later(sql_update(t.meta).where(t.meta.c.name == bindparam("which")))
 _LOCKED_UPDATE = select(t.update).where(t.update.c.id == bindparam("this")).with_for_update()
-_UPDATE_GOES = sql_update(t.update).where(t.update.c.id == bindparam("this"))
-_DELIVERIES_GO = sql_update(t.delivery).where(t.delivery.c.update_id == bindparam("this"))
-_AUDIENCES_GO = (
+_UPDATE_GOES = later(sql_update(t.update).where(t.update.c.id == bindparam("this")))
+_DELIVERIES_GO = later(sql_update(t.delivery).where(t.delivery.c.update_id == bindparam("this")))
+_AUDIENCES_GO = later(
     sql_update(t.audience)
     .where(
         t.audience.c.delivery_id.in_(
@@ -30,10 +37,10 @@ _AUDIENCES_GO = (
     )
     .values(upto=select(func.coalesce(func.max(t.subscription.c.id), 0)).scalar_subquery())
 )
-_TOUCHED = insert(t.update_area)
+_TOUCHED = later(insert(t.update_area).inline())
 _INCIDENT = select(t.incident).where(t.incident.c.id == bindparam("this"))
 _NEWEST_ORDER = select(func.max(t.incident.c.public_order))
-_INCIDENT_MOVES = sql_update(t.incident).where(t.incident.c.id == bindparam("this"))
+_INCIDENT_MOVES = later(sql_update(t.incident).where(t.incident.c.id == bindparam("this")))
 
 
 def meta(connection: Connection, name: str, *, lock: bool = False) -> str | None:
@@ -43,10 +50,8 @@ def meta(connection: Connection, name: str, *, lock: bool = False) -> str | None
 
 
 def set_meta(connection: Connection, name: str, value: str) -> None:
-    """Write one of the small facts of which there is one."""
-    changed = connection.execute(_SET_META, {"which": name, "value": value})
-    if not changed.rowcount:
-        connection.execute(insert(t.meta).values(name=name, value=value))
+    """Write one of the small facts of which there is one; it is there since the store was opened."""
+    connection.execute(_SET_META, {"which": name, "value": value})
 
 
 def release(connection: Connection, update_id: int, now: datetime) -> str:
@@ -200,9 +205,9 @@ def epoch(connection: Connection) -> int:
 
 
 def _next_revision(connection: Connection) -> Revision:
-    # FOR UPDATE on this one row makes public revisions gapless and commit-ordered on PostgreSQL.
-    last = meta(connection, "revision", lock=True)
-    revision = Revision(epoch(connection), int(last or 0) + 1)
+    # FOR UPDATE on the revision makes public ones gapless and commit-ordered on PostgreSQL.
+    last = {row.name: int(row.value) for row in connection.execute(_LAST_REVISION)}
+    revision = Revision(last["epoch"], last["revision"] + 1)
     set_meta(connection, "revision", str(revision.n))
     return revision
 

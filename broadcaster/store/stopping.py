@@ -13,6 +13,7 @@ from broadcaster.domain.incident import Audience, Kind, Severity
 from broadcaster.domain.plan import Reach, supersedes
 from broadcaster.store import doubt, tables as t
 from broadcaster.store.moving import stop_begun
+from broadcaster.store.together import later
 
 _OF_DELIVERY = (
     t.delivery.c.id,
@@ -52,15 +53,9 @@ def stop_what_no_longer_holds(connection: Connection, row: Any, now: datetime) -
         _let_nobody_take_over(connection, wrong)
         end = State.WITHDRAWN if row.kind == Kind.RETRACTION else State.SUPERSEDED
         _end_waiting(connection, wrong, end, now, f"{row.kind} {row.number}")
-        connection.execute(
-            sql_update(t.delivery)
-            .where(
-                t.delivery.c.id.in_(wrong),
-                # An uncertain one is looked up still, but must not be sent again when it is not found.
-                t.delivery.c.state.in_([State.SENDING, State.UNCERTAIN]),
-            )
-            .values(stopped=True)
-        )
+        # An uncertain one is looked up still, but must not be sent again when it is not found.
+        begun = t.delivery.c.state.in_([State.SENDING, State.UNCERTAIN])
+        _change(connection, {"stopped": True}, t.delivery.c.id.in_(wrong), begun)
         _try_now(connection, [old.id for old in earlier if old.number < row.number], now)
         return
     _try_now(connection, [old.id for old in earlier if old.state == State.UNCERTAIN], now)
@@ -81,17 +76,18 @@ def _try_now(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     if not ids:
         return
     resting = t.delivery.c.state == State.WAITING, t.delivery.c.due_at > now, ~t.delivery.c.wished
-    connection.execute(
-        sql_update(t.delivery)
-        .where(t.delivery.c.id.in_(ids), or_(and_(*resting), doubt.rests(now)))
-        .values(due_at=now)
+    _change(
+        connection,
+        {"due_at": now},
+        t.delivery.c.id.in_(ids),
+        or_(and_(*resting), doubt.rests(now)),
     )
 
 
 def overtaken_by(connection: Connection, row: Any, delivery: Any) -> int | None:
     """The number of a later released update that makes this delivery of an update needless, or None."""
     old = _reach(row, _ways(connection, delivery))
-    for later in connection.execute(
+    for newer in connection.execute(
         select(t.update)
         .where(
             t.update.c.incident_id == row.incident_id,
@@ -100,9 +96,9 @@ def overtaken_by(connection: Connection, row: Any, delivery: Any) -> int | None:
         )
         .order_by(t.update.c.number.desc())
     ):
-        new = _reach(later, _channels_of(connection, later.id))
+        new = _reach(newer, _channels_of(connection, newer.id))
         if supersedes(new, old, Shape(delivery.shape)):
-            return int(later.number)
+            return int(newer.number)
     return None
 
 
@@ -133,9 +129,7 @@ def _ways(connection: Connection, delivery: Any) -> frozenset[str]:
 
 
 def _let_nobody_take_over(connection: Connection, ids: Iterable[int]) -> None:
-    connection.execute(
-        sql_update(t.delivery).where(t.delivery.c.id.in_(list(ids))).values(fallback=[])
-    )
+    _change(connection, {"fallback": []}, t.delivery.c.id.in_(list(ids)))
 
 
 def _end_waiting(
@@ -143,8 +137,10 @@ def _end_waiting(
 ) -> None:
     mine = t.delivery.c.id.in_(list(ids))
     stop_begun(connection, mine, stopped=True)
-    connection.execute(
-        sql_update(t.delivery)
-        .where(mine, t.delivery.c.state == State.WAITING)
-        .values(state=end, ended_at=now, detail=because)
-    )
+    ended = {"state": end, "ended_at": now, "detail": because}
+    _change(connection, ended, mine, t.delivery.c.state == State.WAITING)
+
+
+def _change(connection: Connection, values: dict[str, Any], *which: Any) -> None:
+    """Change deliveries; how many there are is not asked."""
+    connection.execute(later(sql_update(t.delivery).where(*which).values(values)))

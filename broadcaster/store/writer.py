@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction, text
@@ -29,10 +30,12 @@ from broadcaster.store.errors import (
     explain,
     full,
     is_conflict,
+    was_closed,
     was_ended,
 )
 from broadcaster.store.handing import Handed, Rank, Refusal, Work, Writer
 from broadcaster.store.schema import overtaken
+from broadcaster.store.together import later, together
 
 __all__ = [
     "WAKE_CHANNEL",
@@ -49,6 +52,7 @@ T = TypeVar("T")
 Batch = list[tuple[Rank, Handed[Any]]]
 
 WAKE_CHANNEL = "broadcaster_wake"
+_NOTIFY = later(text("SELECT pg_notify(:channel, '')"))
 _BATCH_SECONDS = 0.02
 _BATCH_WRITES = 64
 _TRIES = 5
@@ -59,7 +63,7 @@ _BOUND = text("SELECT set_config('lock_timeout', :wait, true), version_num FROM 
 def wake(connection: Connection) -> None:
     """Ask that whoever waits for work is woken once this write is committed."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WAKE_CHANNEL})
+        connection.execute(_NOTIFY, {"channel": WAKE_CHANNEL})
     else:
         connection.info["wake"] = True
 
@@ -329,15 +333,21 @@ class PostgresWriter(Writer):
 
     def _run(self, connection: Connection, handed: Handed[T]) -> T:
         for tries_left in reversed(range(_TRIES)):
+            began = time.monotonic()
             try:
                 with connection.begin() as transaction:
-                    self._bound(connection, handed.deadline)
-                    answer = handed.work(connection)
-                    good = self.refusing is None or self._has_written(connection)
+                    # Somebody waits for it: as few ways there and back as can be.
+                    with together(connection) if handed.deadline < math.inf else nullcontext():
+                        self._bound(connection, handed.deadline)
+                        answer = handed.work(connection)
+                        good = self.refusing is None or self._has_written(connection)
                     self._commit(transaction)
             except SQLAlchemyError as error:
-                late = was_ended(error) and time.monotonic() < handed.deadline
-                if not (tries_left and (late or is_conflict(error))):
+                now = time.monotonic()
+                # Nothing of it is stored: COMMIT was not sent. The pool has thrown away all connections that are as old.
+                closed = was_closed(error, now - began) and tries_left == _TRIES - 1
+                again = (was_ended(error) or closed) and now < handed.deadline
+                if not (tries_left and (again or is_conflict(error))):
                     raise
                 connection.rollback()  # what COMMIT itself refused is still open
             else:

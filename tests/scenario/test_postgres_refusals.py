@@ -262,7 +262,7 @@ def fill(ballast: Path) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- slow
-# An accept takes some forty round trips.
+# An accept takes some twenty round trips.
 @pytest.mark.parametrize("latency", [0.01, 0.1, 0.5] if SOAK else [0.01])
 def test_over_a_slow_line_a_word_is_accepted_late_or_clearly_refused(
     tmp_path: Path, postgresql_url: str, latency: float

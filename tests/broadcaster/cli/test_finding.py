@@ -183,6 +183,20 @@ def test_a_report_into_a_dead_daemon_of_a_mistyped_configuration_is_kept(
     daemon.answers["POST /api/v1/incidents"] = (0, None)
     ended = run(*REPORT)
     assert (ended.code, "kept for 15 minutes" in ended.err) == (3, True)
+    # What nobody answered for is not said to run.
+    assert f"Its daemon was last reached at {daemon.url}." in ended.err
+    assert "running daemon" not in ended.err
+
+
+def test_for_a_configuration_that_is_gone_nobody_speaks_to_where_it_was_reached(
+    bare: dict[str, str], daemon: Daemon, run: Run, tmp_path: Path
+) -> None:
+    path = configure(tmp_path, daemon.url)
+    assert run("status", "--config", str(path)).code == 0
+    asked = len(daemon.asked)
+    path.unlink()
+    assert run(*REPORT, "--config", str(path)).code == 2
+    assert len(daemon.asked) == asked
 
 
 def test_the_token_of_a_mistyped_configuration_goes_to_no_daemon_it_never_reached(

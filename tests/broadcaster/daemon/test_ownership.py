@@ -1,4 +1,4 @@
-"""Root leaves nothing behind that the daemon's user cannot write; a folder that is made is told of."""
+"""Root leaves nothing behind that the daemon's user cannot write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from broadcaster.daemon import offline, starting
 from broadcaster.daemon.ownership import OthersFiles, refuse_root
@@ -85,16 +84,6 @@ def test_the_daemon_and_an_offline_token_are_refused_in_swedish(
     for verb, code in (("serve", 2), ("tokens add Eva --role author --offline", 4)):
         ended = run_command((*verb.split(), "--config", str(config)), environ, tmp_path, "")
         assert (ended.code, "tillhör nobody" in ended.err) == (code, True), ended.err
-
-
-def test_a_folder_that_was_made_is_in_the_log(config: Path) -> None:
-    folder = config.parent / "var"
-    folder.rename(config.parent / "elsewhere")
-    with capture_logs() as logs:
-        starting.open_whole_store(settings_of(config)).close()
-        starting.open_whole_store(settings_of(config)).close()
-    [made] = [line for line in logs if "was made" in line["event"]]
-    assert made["folder"] == str(folder)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_what_to_do(config: Path) -> None:

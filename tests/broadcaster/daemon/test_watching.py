@@ -307,6 +307,16 @@ def test_a_full_disk_is_seen_before_the_first_page_is_written(
         assert ("disk", "store") in watched.look()
 
 
+def test_a_disk_without_room_is_called_full_and_not_nearly_full(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for free, said in ((50 * 2**20, "is nearly full:"), (0, "is full.")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        watched.look()
+        [disk] = {state.sentence for state in watched.watch.last if state.what == "disk"}
+        assert said in disk
+
+
 def test_staff_are_told_once_and_past_a_store_that_takes_no_writes(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from broadcaster.domain.incident import Mode, Revision
 from broadcaster.domain.kept import Kept
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
-from broadcaster.store import boards, deliveries, nodes
+from broadcaster.store import Connection, boards, channels, deliveries, nodes
 
 log = structlog.get_logger()
 
@@ -49,12 +49,12 @@ class BoardLane(Lane):
         """Show the newest revision if it is not shown yet."""
         if self.busy:
             return None
-        if not await self.is_open():
+        state, newest = await self.read(self._look)
+        if not await self.allows(state):
             return self.breaker.allows_again_at()
         now = self.around.clock()
         if self._retry_at is not None and now < self._retry_at:
             return self._retry_at
-        newest = await self.read(boards.newest_revision)
         try:
             standing = await self.slots.call(
                 self.adapter.standing,
@@ -69,6 +69,10 @@ class BoardLane(Lane):
         elif self._noted != standing:
             self.spawn(self._note(standing, Receipt(handle=str(standing))))
         return None
+
+    def _look(self, connection: Connection) -> tuple[channels.ChannelState, Revision]:
+        """Both questions of a turn in one read: a way to a thread and back is most of what it costs."""
+        return channels.state(connection, self.name), boards.newest_revision(connection)
 
     def behind_since(
         self, newest: Revision, shown: Revision | None, now: datetime

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from broadcaster.public.folders import Folders
 from broadcaster.public.resource import Copy, Face, Resource, policy
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PAGE = "index.html"
@@ -46,7 +46,12 @@ def read_view(root: Path, owner: str, old: View) -> View:
     What cannot be read is listed in `damaged` and stands as it was in `old`, or as None. Raises
     `Damaged` when the manifest itself cannot be read.
     """
-    manifest = _manifest(root, owner)
+    with Folders(root) as folders:
+        return _view(folders, owner, old)
+
+
+def _view(folders: Folders, owner: str, old: View) -> View:
+    manifest = _manifest(folders, owner)
     wanted = manifest["shards"]
     kept = {} if old.damaged else {k: v for k, v in old.shards.items() if wanted.get(k) == v[0]}
     shards, resources = dict(kept), dict(old.resources)
@@ -55,7 +60,7 @@ def read_view(root: Path, owner: str, old: View) -> View:
             resources.pop(address, None)
     damaged: list[str] = []
     for key in wanted.keys() - kept.keys():
-        sha256, held, lost = _take(root, owner, key, wanted[key], old)
+        sha256, held, lost = _take(folders, owner, key, wanted[key], old)
         shards[key] = (sha256, tuple(held))
         resources.update(held)
         damaged += lost
@@ -64,11 +69,11 @@ def read_view(root: Path, owner: str, old: View) -> View:
 
 
 def _take(
-    root: Path, owner: str, key: str, sha256: str, old: View
+    folders: Folders, owner: str, key: str, sha256: str, old: View
 ) -> tuple[str, dict[str, Resource | None], list[str]]:
     """Read one shard; gives its hash, what it holds by address, and what is damaged."""
     try:
-        entries = _shard(root, owner, key, sha256)
+        entries = _shard(folders, owner, key, sha256)
     except Damaged:
         # What the lost shard held is not known; what was shown goes on being shown.
         shown = old.shards[key][1] if key in old.shards else ()
@@ -79,7 +84,7 @@ def _take(
         address = address_of(path)
         held[address] = old.resources.get(address)
         try:
-            held[address] = _resource(root, path, entry, held[address])
+            held[address] = _resource(folders, path, entry, held[address])
         except Damaged:
             damaged.append(address)
     return sha256, held, damaged
@@ -93,8 +98,8 @@ def address_of(path: str) -> str:
     return f"/{path}"
 
 
-def _manifest(root: Path, owner: str) -> Entry:
-    body, _ = _read(root, f".manifest/{owner}.json")
+def _manifest(folders: Folders, owner: str) -> Entry:
+    body, _ = _read(folders, f".manifest/{owner}.json")
     try:
         manifest: Entry = json.loads(body)
         if not re.fullmatch(r"\d+\.\d+", manifest["revision"]):
@@ -105,32 +110,34 @@ def _manifest(root: Path, owner: str) -> Entry:
     return manifest
 
 
-def _shard(root: Path, owner: str, key: str, sha256: str) -> Mapping[str, Entry]:
-    body, _ = _read(root, f".manifest/{owner}/{key}.{sha256}.json")
+def _shard(folders: Folders, owner: str, key: str, sha256: str) -> Mapping[str, Entry]:
+    body, _ = _read(folders, f".manifest/{owner}/{key}.{sha256}.json")
     if hashlib.sha256(body).hexdigest() != sha256:
         raise Damaged(f"{owner}: shard {key}")
     shard: Mapping[str, Entry] = json.loads(body)
     return shard
 
 
-def _resource(root: Path, path: str, entry: Entry, old: Resource | None) -> Resource:
+def _resource(folders: Folders, path: str, entry: Entry, old: Resource | None) -> Resource:
     if old and old.entry == entry:
         return old
-    face, overdue, after = _face(root, path, entry, old), None, 0.0
+    face, overdue, after = _face(folders, path, entry, old), None, 0.0
     if late := entry.get("overdue"):
         after = datetime.fromisoformat(late["after"]).timestamp()
-        overdue = _face(root, late["path"], late, None, changed=int(after))
+        overdue = _face(folders, late["path"], late, None, changed=int(after))
     immutable = bool(entry.get("immutable"))
     return Resource(entry, entry["media_type"], immutable, face, overdue, after)
 
 
-def _face(root: Path, path: str, copies: Entry, old: Resource | None, *, changed: int = 0) -> Face:
-    body, modified = _body(root, path, copies["sha256"])
+def _face(
+    folders: Folders, path: str, copies: Entry, old: Resource | None, *, changed: int = 0
+) -> Face:
+    body, modified = _body(folders, path, copies["sha256"])
     identity = _copy(body, copies["sha256"], None)
     if old and old.face.identity.etag != identity.etag:
         modified = _later(modified, old)
     compressed = {
-        coding: _copy(_body(root, f"{path}{suffix}", copies[coding])[0], copies[coding], coding)
+        coding: _copy(_body(folders, f"{path}{suffix}", copies[coding])[0], copies[coding], coding)
         for coding, suffix in (("gzip", ".gz"), ("br", ".br"))
         if coding in copies
     }
@@ -149,7 +156,7 @@ def _copy(body: bytes, sha256: str, encoding: str | None) -> Copy:
     return Copy(body, f'"{sha256[:32]}"', encoding)
 
 
-def _body(root: Path, name: str, sha256: str) -> tuple[bytes, int]:
+def _body(folders: Folders, name: str, sha256: str) -> tuple[bytes, int]:
     """Return the body and its time of change, from its own name or from the staged one."""
     folder, slash, last = name.rpartition("/")
     if not all(_PART.fullmatch(part) for part in name.split("/")):
@@ -157,7 +164,7 @@ def _body(root: Path, name: str, sha256: str) -> tuple[bytes, int]:
     # Looked for under its own name again: it may have got it just before the staged one was opened.
     for candidate in (name, f"{folder}{slash}.{last}.new", name):
         try:
-            body, modified = _read(root, candidate)
+            body, modified = _read(folders, candidate)
         except Damaged:
             continue
         if hashlib.sha256(body).hexdigest() == sha256:
@@ -165,25 +172,25 @@ def _body(root: Path, name: str, sha256: str) -> tuple[bytes, int]:
     raise Damaged(f"{name} is missing or not what the manifest says")
 
 
-def _read(root: Path, name: str) -> tuple[bytes, int]:
-    """Read a plain file below `root`, following no symbolic link; gives its time of change."""
-    *folders, last = name.split("/")
+def _read(folders: Folders, name: str) -> tuple[bytes, int]:
+    """Read a plain file, following no symbolic link; gives its time of change."""
+    folder, _, last = name.rpartition("/")
     try:
-        descriptor = os.open(root, _FOLDER)
-        for folder in folders:
-            try:
-                deeper = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = deeper
+        descriptor = os.open(last, _FILE, dir_fd=folders.at(folder))
         try:
-            opened = os.open(last, _FILE, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        with os.fdopen(opened, "rb") as file:
-            status = os.fstat(file.fileno())
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Damaged(f"{name} is not a plain file")
-            return file.read(), int(status.st_mtime)
+            return _whole(descriptor, status.st_size), int(status.st_mtime)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise Damaged(f"{name}: {error.strerror}") from error
+
+
+def _whole(descriptor: int, size: int) -> bytes:
+    """Read a file in one call, as most are, or in as many as it takes; its SHA-256 tells if it grew meanwhile."""
+    body = os.read(descriptor, size)
+    while len(body) < size and (more := os.read(descriptor, size - len(body))):
+        body += more
+    return body

@@ -158,6 +158,17 @@ def test_a_manifest_that_makes_no_sense_changes_nothing(
     assert shown(site, "/a.html") == "a1"
 
 
+def test_more_folders_than_are_held_open_are_read_and_none_is_left_open(tmp_path: Path) -> None:
+    paths = [f"incidents/a{number}/index.html" for number in range(150)]
+    Bundle(tmp_path, "page").publish("1.1", [File(path, path.encode(), HTML) for path in paths])
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not files
+    view = read_view(tmp_path, "page", View())
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
+    assert not view.damaged
+    bodies = {each.face.identity.body.decode() for each in view.resources.values() if each}
+    assert bodies == set(paths)
+
+
 def test_owners_come_and_stand_together(site: Site, tmp_path: Path) -> None:
     publish(tmp_path, "1.1", owner="feed", feed="f1")
     site.look()

@@ -65,16 +65,20 @@ def alone(ground: Ground, store: str, count: int, gateway: str, window: int = 64
     place = partial(ground.with_people, store, count)
     with Subject({"sms": sms(gateway, window)}, place=place) as subject:
         send(subject, blast)
-        blast.peak, blast.size = subject.peak, ground.bytes_of(subject.url)
-        subject.stop()
-        blast.restart = subject.start()
-        subject.stop()
-        ground.drop(subject.url)
+        _leave(ground, subject, blast)
     return blast
 
 
-def beside(ground: Ground, store: str, count: int) -> Blast:
-    """Reports on ten webhooks, one after the other, while a mass sending runs; the letters' gateway is another one."""
+def _leave(ground: Ground, subject: Subject, blast: Blast) -> None:
+    blast.peak, blast.size = subject.peak, ground.bytes_of(subject.url)
+    subject.stop()
+    blast.restart = subject.start()
+    subject.stop()
+    ground.drop(subject.url)
+
+
+def beside(ground: Ground, store: str, count: int, pause: float = 0.1) -> Blast:
+    """Reports on ten webhooks, `pause` seconds between them, while a mass sending runs; its gateway is another far end."""
     blast = Blast(count)
     with Sink() as gateway, Noting() as far:
         channels = {f"c{number}": webhook(f"{far.url}/c{number}/in") for number in range(10)}
@@ -88,12 +92,10 @@ def beside(ground: Ground, store: str, count: int) -> Blast:
             time.sleep(0.2)
             while sending.is_alive():
                 said.append(client.report())
-                sending.join(0.1)
+                sending.join(pause)
             blast.accepts = [each.took for each in said]
             blast.firsts = _firsts(subject, far, said)
-            blast.peak = subject.peak
-            subject.stop()
-            ground.drop(subject.url)
+            _leave(ground, subject, blast)
     return blast
 
 

@@ -75,7 +75,7 @@ def drop(name: Name, reach: Reach, yes: Yes = False) -> None:
     talk = begin(reach)
     _ = talk.voice.say
     if not yes:
-        waits = _waiting_in(talk, name)
+        waits = _waiting_in(talk, name, "not_through")
         need_yes(
             talk.voice,
             _("Give up what waits in {channel} ({what})?", channel=name, what=waits),
@@ -106,11 +106,11 @@ def reroute(
     talk.answer(answer, _("From {channel} to {to}: {what}.", channel=name, to=to, what=what))
 
 
-def _waiting_in(talk: Talk, name: str) -> str:
-    """What waits in a channel, before it is given up or handed over; a wrong name is the daemon's to refuse."""
+def _waiting_in(talk: Talk, name: str, which: str = "waiting") -> str:
+    """What waits in a channel, or is `not_through`, before it is given up or handed over; a wrong name is the daemon's to refuse."""
     with asking_of(talk) as client:
         items = client.get("channels")["items"]
-    updates = [update for one in items if one["channel"] == name for update in one["waiting"]]
+    updates = [update for one in items if one["channel"] == name for update in one[which]]
     return _numbered(talk, len(updates), updates)
 
 

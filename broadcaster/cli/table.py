@@ -54,12 +54,12 @@ def rows(
 
 
 def everywhere(deliveries: Iterable[Delivery]) -> bool:
-    """Whether every channel accepted, and at most 5 % of its letters failed or are in doubt: no gateway took those."""
+    """Whether every channel accepted, and at most 5 % of its letters failed, are in doubt or came too late to be sent."""
     return all(_reached(delivery) for delivery in deliveries)
 
 
 def through(deliveries: Iterable[Delivery]) -> bool:
-    """Whether every channel accepted, and no letter failed or is in doubt."""
+    """Whether every channel accepted, and no letter failed, is in doubt or came too late to be sent."""
     return all(_through(delivery) for delivery in deliveries)
 
 
@@ -67,6 +67,13 @@ def letters_left(delivery: Delivery) -> tuple[int, int]:
     """How many letters failed and how many are in doubt; none of what has no letters."""
     counts = delivery.get("counts") or {}
     return counts.get("failed", 0), counts.get("uncertain", 0)
+
+
+def left_out(delivery: Delivery) -> int:
+    """How many readers were not written to because its time was over before it was their turn."""
+    ended, until = delivery.get("ended_at"), delivery.get("not_after")
+    over = ended and until and datetime.fromisoformat(ended) >= datetime.fromisoformat(until)
+    return int((delivery.get("counts") or {}).get("skipped", 0)) if over else 0
 
 
 def at_rest(deliveries: Iterable[Delivery]) -> bool:
@@ -118,25 +125,28 @@ def standing(deliveries: Sequence[Delivery], voice: Voice) -> str:
 
 def _reached(delivery: Delivery) -> bool:
     total = (delivery.get("counts") or {}).get("total", 0)
-    return delivery["state"] in OUT and sum(letters_left(delivery)) <= total * TOLERATED
+    lacking = sum(letters_left(delivery)) + left_out(delivery)
+    return delivery["state"] in OUT and lacking <= total * TOLERATED
 
 
 def _through(delivery: Delivery) -> bool:
-    return delivery["state"] in OUT and not any(letters_left(delivery))
+    return delivery["state"] in OUT and not any((*letters_left(delivery), left_out(delivery)))
 
 
 def _lacking(delivery: Delivery, voice: Voice) -> str:
     """A channel that has not brought all of it out, and how many letters that concerns."""
-    left = ", ".join(_left(*letters_left(delivery), voice))
+    left = ", ".join(_left(*letters_left(delivery), left_out(delivery), voice))
     return f"{delivery['channel']} ({left})" if left else str(delivery["channel"])
 
 
-def _left(failed: int, uncertain: int, voice: Voice) -> Iterator[str]:
+def _left(failed: int, uncertain: int, late: int, voice: Voice) -> Iterator[str]:
     _ = voice.say
     if failed:
         yield _("{count} failed", count=voice.number(failed))
     if uncertain:
         yield _("{count} uncertain", count=voice.number(uncertain))
+    if late:
+        yield _("{count} left out, its time was over", count=voice.number(late))
 
 
 def _row(
@@ -197,7 +207,7 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     parts = [_("{some} of {total} to the gateway", some=some, total=total)]
     if counts.get("confirmed"):
         parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
-    parts += _left(counts.get("failed", 0), counts.get("uncertain", 0), voice)
+    parts += _left(counts.get("failed", 0), counts.get("uncertain", 0), 0, voice)
     if counts.get("skipped"):
         parts.append(_("{count} left out", count=number(counts["skipped"])))
     said = ", ".join(parts)

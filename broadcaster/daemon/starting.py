@@ -50,8 +50,9 @@ def open_whole_store(settings: Settings) -> Store:
     if settings.mode is not Mode.DEMO and reading.absent(url):
         raise StoreError(
             f"There is no store at {reading.file_of(url)}. Is its disk mounted? Nothing was made. If the store is lost, "
-            "restore the latest backup: broadcaster backup restore PATH --yes. To begin with nothing, make the first "
-            "token: broadcaster tokens add NAME --role admin --offline"
+            "restore the latest backup: broadcaster backup restore PATH --yes. To begin with nothing, move aside what it left, "
+            f"{settings.audit_head} and {settings.public.directory}, and make the first token: broadcaster tokens add NAME "
+            "--role admin --offline"
         )
     gone = reading.lacking(url, audit.read_heads(settings.audit_head))
     if gone is not None:

@@ -28,7 +28,7 @@ from broadcaster.channel import (
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.under_way import AGAIN, Block, UnderWay, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
-from broadcaster.store import Store, StoreError, letters, tallying
+from broadcaster.store import Store, StoreError, inbox, letters, tallying
 from broadcaster.store.letters import Hold, Job
 from broadcaster.store.tallying import LetterRow
 
@@ -274,7 +274,8 @@ class Blast:
         self, under_way: UnderWay, position: int, outcome: str, handle: str, detail: str
     ) -> None:
         self.run.transient += outcome in AGAIN
-        self._rows.append(under_way.note(position, outcome, handle, detail[:200]))
+        told = inbox.storable(handle), inbox.storable(detail[:200])
+        self._rows.append(under_way.note(position, outcome, *told))
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 

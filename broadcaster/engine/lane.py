@@ -278,9 +278,13 @@ class Lane(ABC):
         """Whether this failure is about the channel as a whole, for good."""
         return failure.scope is Scope.CHANNEL and failure.outcome is Outcome.PERMANENT
 
-    def used_up(self, attempts: int) -> bool:
-        """Whether so many attempts are all that there may be; what fails because the far side is down waits on."""
-        return attempts >= self.adapter.settings.attempts and self.breaker.opened_at is None
+    def used_up(self, attempts: int, failure: Failure | None) -> bool:
+        """Whether so many attempts are all that there may be.
+
+        What fails because the far side takes nothing, or asks to be left alone for a while, waits until its time is over.
+        """
+        waits = failure and (failure.scope is Scope.CHANNEL or failure.retry_after is not None)
+        return attempts >= self.adapter.settings.attempts and not waits
 
     def later(self, seconds: float) -> datetime:
         """The time in so many seconds."""

@@ -228,11 +228,13 @@ class LetterLane(Lane):
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure)
         for each in left:
-            await self._let_go(each.job, supplier, run, bool(each.again or failure))
+            await self._let_go(each.job, supplier, run, failure, bool(each.again or failure))
 
-    async def _let_go(self, job: Job, supplier: str, run: Run, failed: bool) -> None:
+    async def _let_go(
+        self, job: Job, supplier: str, run: Run, failure: Failure | None, failed: bool
+    ) -> None:
         again = None
-        if failed and not self.used_up(job.attempts):
+        if failed and not self.used_up(job.attempts, failure):
             other = self._supplier() not in (supplier, None)
             wait = pause(job.attempts, self.chance(), run.retry_after)
             again = self.later(0.0 if other else wait)

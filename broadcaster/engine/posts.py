@@ -269,7 +269,7 @@ class PostLane(Lane):
             hurried = not wished and deliveries.correction_waits_behind(connection, claim)
             if hurried:  # such tries are many, and of those that it has they use up none
                 again = min(again, now + CORRECTION_PAUSE)
-            elif self.used_up(step.attempts + 1):
+            elif self.used_up(step.attempts + 1, failure):
                 self._give_up(connection, claim, step, failure, now)
                 return
             deliveries.put_back(connection, claim, now, again, failure.sentence, wished=wished)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
@@ -27,12 +28,12 @@ def listing(
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
     states, queued = desk.read(channels.states), desk.read(channels.queued)
-    waiting = desk.read(channels.waiting)
+    on_their_way = _on_their_way(desk)
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
             _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
-            | _waiting(waiting, name)
+            | _held(name, *on_their_way)
             for name in names
         ]
     }
@@ -66,10 +67,6 @@ def _line(
         else None,
         "depends_on": list(adapter.settings.depends_on) if adapter else [],
     }
-
-
-def _waiting(waiting: Mapping[str, Sequence[str]], name: str) -> dict[str, Any]:
-    return {"waiting": list(waiting.get(name, ()))}
 
 
 def _word(
@@ -184,4 +181,16 @@ def _one(desk: Desk, name: str) -> dict[str, Any]:
     configuration = desk.configuration
     language = configuration.languages[0]
     line = _line(name, configuration, states.get(name), queued.get(name, 0), {}, language)
-    return line | _waiting(desk.read(channels.waiting), name)
+    return line | _held(name, *_on_their_way(desk))
+
+
+_Names = Mapping[str, tuple[str, ...]]
+
+
+def _on_their_way(desk: Desk) -> tuple[_Names, _Names]:
+    """The updates that wait on each channel, and with them those that are not through."""
+    return desk.read(channels.waiting), desk.read(partial(channels.waiting, begun=True))
+
+
+def _held(name: str, waiting: _Names, not_through: _Names) -> dict[str, Any]:
+    return {"waiting": [*waiting.get(name, ())], "not_through": [*not_through.get(name, ())]}

@@ -89,8 +89,8 @@ def _refuse_underway(row: Any, said: Update, now: datetime) -> None:
     again = may_go_again(row.state, row.failed, row.uncertain)
     if again and row.stopped:
         raise Refused(
-            "{channel} was emptied while it carried {name}: the rest is not sent. Nothing was sent now. "
-            'Say how it stands: broadcaster update {incident} "…"',
+            "{channel} was stopped while it carried {name}, because it was emptied or others carry the rest. "
+            "Nothing was sent now. What became of it: broadcaster status {incident}",
             Why.CONFLICT,
             channel=row.channel,
             name=said.name,

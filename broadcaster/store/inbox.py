@@ -110,6 +110,8 @@ def forget_old(connection: Connection, now: datetime) -> int:
 
 def storable(text: str) -> str:
     """Words of a far side as both databases keep them: "?" for each lone surrogate and NUL."""
+    if text.isprintable() and text.isascii():
+        return text  # nearly all are: this stands on the way of every letter
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 

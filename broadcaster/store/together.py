@@ -40,6 +40,16 @@ def listen(engine: Engine) -> None:
             pipeline.sync()
         return True
 
+    @event.listens_for(engine, "do_executemany")
+    def _send_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        pipeline = context.execution_options.get(_PIPELINE)
+        if pipeline is None:
+            return False
+        cursor.executemany(statement, parameters)
+        if _LATER not in context.execution_options:
+            pipeline.sync()
+        return True
+
 
 @contextmanager
 def together(connection: Connection) -> Iterator[None]:

@@ -65,7 +65,11 @@ def passing(calls: Sequence[str], point: Callable[[str], None]) -> Mapping[str, 
 
         return call
 
-    def fdopen(descriptor: int, mode: str, real: Callable[..., Any] = os.fdopen) -> Any:
-        return HalfWriter(io.FileIO(descriptor, "w")) if mode == "wb" else real(descriptor, mode)
+    real = os.fdopen
+
+    def fdopen(descriptor: int, mode: str = "r", **further: Any) -> Any:
+        if mode == "wb":
+            return HalfWriter(io.FileIO(descriptor, "w"))
+        return real(descriptor, mode, **further)
 
     return {name: told(name, getattr(os, name)) for name in calls} | {"fdopen": fdopen}

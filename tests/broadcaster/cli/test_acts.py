@@ -96,7 +96,9 @@ def test_what_cannot_be_undone_is_refused_when_nobody_can_be_asked(
 def test_the_channel_and_what_waits_in_it_are_named_before_and_after(
     daemon: Daemon, at_terminal: Run, arguments: list[str], question: str, said: str
 ) -> None:
-    waits = {"channel": "x", "waiting": ["A7-1", "A7-2"], "queued": 5}
+    held = ["A7-1", "A7-2"]  # what is under way is given up as well, but not handed over
+    waiting = {"drop": ["A7-2"], "reroute": held}[arguments[0]]
+    waits = {"channel": "x", "waiting": waiting, "not_through": held, "queued": 5}
     daemon.answers["GET /api/v1/channels"] = (200, {"items": [waits]})
     answer = {"deliveries": 2, "updates": ["A7-1", "A7-2"]}
     daemon.answers[f"POST /api/v1/channels/x/{arguments[0]}"] = (200, answer)

@@ -207,6 +207,17 @@ def test_status_does_not_say_that_all_is_out_while_letters_failed_or_are_in_doub
     assert run("status", "A7").out.splitlines()[1:3] == [sentence, DO]
 
 
+def test_status_says_how_many_were_left_out_because_the_time_was_over(
+    daemon: Daemon, run: Run
+) -> None:
+    late = {"not_after": "2026-11-22T13:10:00+00:00", "ended_at": "2026-11-22T13:10:01+00:00"}
+    daemon.deliveries = [delivery("page", "confirmed"), letters(skipped=417) | late]
+    daemon.answers[A7] = (200, daemon.incident())
+    assert run("status", "A7").out.splitlines()[1] == (
+        "Everything is out but sms (417 left out, its time was over)."
+    )
+
+
 def test_letters_that_are_all_in_doubt_are_not_said_to_be_going_out(
     daemon: Daemon, run: Run
 ) -> None:

@@ -85,17 +85,28 @@ def test_a_post_waits_for_a_far_side_that_is_down_until_its_time_is_over(
     rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with WebhookReceiver() as far:
-        far.always(unavailable(), method="POST")
+        far.always(unavailable(retry_after=60), method="POST")
         engine: Rig = rig({"hook": webhook(far, attempts=ATTEMPTS)}, follow_up=QUIET)
         engine.say("Strömmen är borta.")
-        lane = engine.lane("hook")
-        engine.until(lambda: lane.breaker.opened_at is not None and not lane.busy)
+        far.wait_for(1)
         outlast(engine, monkeypatch, "hook", far)
         assert engine.state("hook") == State.WAITING, engine.delivery("hook")
         far.heal()
         far.clock = engine.clock
         engine.pass_by(minutes=5)
         engine.accepted("hook")
+
+
+def test_a_message_that_the_far_side_has_an_error_over_is_given_up_after_so_many_tries(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lane, "chance", staticmethod(lambda: 0.0))
+    with WebhookReceiver() as far:
+        far.always(unavailable(), method="POST")
+        engine: Rig = rig({"hook": webhook(far, attempts=3)}, follow_up=QUIET)
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="hook")
+        assert len(far.requests) >= 3
 
 
 def test_after_thousands_of_tries_the_pause_is_still_the_longest_one() -> None:

@@ -54,7 +54,7 @@ def test_what_was_in_doubt_when_its_channel_was_emptied_is_not_resent_and_that_i
         far.wait_for(lambda far: any("Koka" in str(asked) for asked in far.requests))
         channel_acts.drop(engine.desk, OPERATOR, "sms")
         engine.reached(State.UNCERTAIN, channel="sms")
-        with pytest.raises(Refused, match="sms was emptied while it carried A1-1"):
+        with pytest.raises(Refused, match="sms was stopped while it carried A1-1"):
             resending.resend(engine.desk, OPERATOR, engine.delivery("sms")["id"])
 
 

@@ -139,8 +139,8 @@ class ChannelSettings(BaseModel):
         ge=1,
         le=500,
         description=(
-            "How often one step is tried before it counts as failed. While a far side takes nothing at all, what waits "
-            "for it is tried until its time is over."
+            "How often one step is tried before it counts as failed. What fails because a far side cannot be reached, or "
+            "asks for a pause, is tried until its time is over."
         ),
     )
     own_process: bool = Field(

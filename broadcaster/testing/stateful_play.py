@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Outcome, State
@@ -279,7 +278,8 @@ class Play:
         for far in self.bench.far.values():
             far.turns.clear()
         for channel in sorted(self.known.closed):
-            self._do(partial(channel_acts.resume, self.bench.desk, EVA, channel))
+            # The desk is asked for at each try: after a crash it is another one.
+            self._do(lambda name=channel: channel_acts.resume(self.bench.desk, EVA, name))  # type: ignore[misc]  # bound now
         self.known.closed.clear()
         for seconds in MEND:
             self.pass_by(seconds)

@@ -84,7 +84,9 @@ def test_a_pause_lasts_as_long_as_it_would_have(rig: MakeRig, by: timedelta) -> 
         jump(engine, by)
         engine.wake()
         engine.sweep()
-        engine.until(lambda: 30 < due_in(engine) <= 60)  # who saw the jump first may be writing still
+        engine.until(
+            lambda: 30 < due_in(engine) <= 60
+        )  # who saw the jump first may be writing still
         assert posts(far) == 1
         engine.pass_by(seconds=61)
         engine.accepted("hook")

@@ -100,12 +100,16 @@ def test_claims_that_wait_for_the_store_when_all_their_lanes_stop_are_not_made(
         _quiet(engine)
         write = engine.store.write
 
+        def is_accepted(connection: Any) -> bool:
+            return connection.execute(select(t.delivery.c.id)).first() is not None
+
         def stand(_: Any) -> None:
             held.set()
             go.wait(20)
 
         def held_up(work: Work[Any], rank: Rank = Rank.OUTCOME) -> Future[Any]:
-            if getattr(work, "func", None) is take and not held.is_set():
+            claims = isinstance(work, Taking) or getattr(work, "func", None) is take
+            if claims and not held.is_set() and engine.store.read(is_accepted):
                 write(stand, Rank.RETRACT)
                 held.wait(10)
             return write(work, rank)
@@ -145,7 +149,7 @@ def test_claims_whose_write_the_store_did_not_take_are_made_by_each_lane_once(
             engine.reached(State.ACCEPTED, channel=name)
         assert len(far.texts("webhook")) == len(NAMES)
         tried = engine.store.read(lambda c: c.scalars(select(t.attempt.c.outcome)).all())
-        assert sorted(tried) == ["accepted"] * len(NAMES) + ["transient"] * lost[0]
+        assert sorted(tried) == ["accepted"] * len(NAMES) + ["transient"] * sum(lost)
 
 
 def test_two_lanes_of_one_channel_that_ask_at_once_do_not_both_get_a_delivery(

@@ -30,25 +30,22 @@ def later(statement: E) -> E:
 def listen(engine: Engine) -> None:
     """Prepare an engine of PostgreSQL for `together`."""
 
-    @event.listens_for(engine, "do_execute")
-    def _send(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    def send(run: str, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         pipeline = context.execution_options.get(_PIPELINE)
         if pipeline is None:
             return False
-        cursor.execute(statement, parameters)
+        getattr(cursor, run)(statement, parameters)
         if _LATER not in context.execution_options:
             pipeline.sync()
         return True
 
+    @event.listens_for(engine, "do_execute")
+    def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        return send("execute", cursor, statement, parameters, context)
+
     @event.listens_for(engine, "do_executemany")
-    def _send_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        pipeline = context.execution_options.get(_PIPELINE)
-        if pipeline is None:
-            return False
-        cursor.executemany(statement, parameters)
-        if _LATER not in context.execution_options:
-            pipeline.sync()
-        return True
+    def _many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        return send("executemany", cursor, statement, parameters, context)
 
 
 @contextmanager

@@ -149,6 +149,7 @@ def test_claims_whose_write_the_store_did_not_take_are_made_by_each_lane_once(
             engine.reached(State.ACCEPTED, channel=name)
         assert len(far.texts("webhook")) == len(NAMES)
         tried = engine.store.read(lambda c: c.scalars(select(t.attempt.c.outcome)).all())
+        # On a slow machine each lane may have asked alone; then nothing was lost, and nothing is to be made again.
         assert sorted(tried) == ["accepted"] * len(NAMES) + ["transient"] * sum(lost)
 
 

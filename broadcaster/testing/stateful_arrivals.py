@@ -133,18 +133,26 @@ def what_was_taken_back_stands_nowhere(play: Play) -> None:
     for incident, word in play.words():
         if word.struck_by is None or not play.known.is_clear("social"):
             continue
-        label, by = f"{incident.name}-{word.number}", word.struck_by
+        label = f"{incident.name}-{word.number}"
         states = {
             row["update"]: row["state"]
             for row in play.rows[incident.name]
             if row["channel"] == "social"
         }
-        if states.get(by.number) not in OUT or play.is_doubtful("social", label):
+        told = [by for by in _taken_back_by(word) if states.get(by.number) in OUT]
+        if not told or play.is_doubtful("social", label):
             continue
         for post in play.bench.far["social"].posts.values():
             if post.label == label:
-                assert not word.is_gone(), f"{label} stands though it was retracted"
+                gone = told[-1].kind is Kind.RETRACTION
+                assert not gone, f"{label} stands though it was retracted"
                 assert post.reads.startswith(Variant.AMENDED), f"{label} reads {post.reads}"
+
+
+def _taken_back_by(word: Word) -> list[Word]:
+    """What put a word right, what put that right, and so on: each has its own fate at a far end."""
+    by = word.struck_by
+    return [by, *_taken_back_by(by)] if by else []
 
 
 def letters_go_to_those_they_are_for(play: Play) -> None:

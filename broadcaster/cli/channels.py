@@ -75,12 +75,10 @@ def drop(name: Name, reach: Reach, yes: Yes = False) -> None:
     talk = begin(reach)
     _ = talk.voice.say
     if not yes:
-        waits = _waiting_in(talk, name, "not_through")
-        need_yes(
-            talk.voice,
-            _("Give up what waits in {channel} ({what})?", channel=name, what=waits),
-            yes=yes,
-        )
+        updates, putting_right = _waiting_in(talk, name, "not_through", "putting_right")
+        what = _numbered(talk, len(updates), updates)
+        question = _("Give up what waits in {channel} ({what})?", channel=name, what=what)
+        need_yes(talk.voice, _left_wrong(talk, name, putting_right) + question, yes=yes)
     answer = _act(talk, name, "drop")
     talk.answer(answer, _("Given up in {channel}: {what}.", channel=name, what=_told(talk, answer)))
 
@@ -96,9 +94,10 @@ def reroute(
     talk = begin(reach)
     _ = talk.voice.say
     if not yes:
-        waits = _waiting_in(talk, name)
+        (updates,) = _waiting_in(talk, name, "waiting")
+        what = _numbered(talk, len(updates), updates)
         question = _(
-            "Send what waits in {channel} ({what}) by {to}?", channel=name, what=waits, to=to
+            "Send what waits in {channel} ({what}) by {to}?", channel=name, what=what, to=to
         )
         need_yes(talk.voice, question, yes=yes)
     answer = _act(talk, name, "reroute", {"to": to})
@@ -106,12 +105,26 @@ def reroute(
     talk.answer(answer, _("From {channel} to {to}: {what}.", channel=name, to=to, what=what))
 
 
-def _waiting_in(talk: Talk, name: str, which: str = "waiting") -> str:
-    """What waits in a channel, or is `not_through`, before it is given up or handed over; a wrong name is the daemon's to refuse."""
+def _waiting_in(talk: Talk, name: str, *which: str) -> list[list[str]]:
+    """Of a channel the lists of updates asked for, such as `not_through`; a wrong name is the daemon's to refuse."""
     with asking_of(talk) as client:
         items = client.get("channels")["items"]
-    updates = [update for one in items if one["channel"] == name for update in one[which]]
-    return _numbered(talk, len(updates), updates)
+    mine = [item for item in items if item["channel"] == name]
+    return [[update for item in mine for update in item[key]] for key in which]
+
+
+def _left_wrong(talk: Talk, name: str, updates: Sequence[str]) -> str:
+    """What comes of it when a correction or retraction is given up, to be read before the question; "" without any."""
+    if not updates:
+        return ""
+    _ = talk.voice.say
+    named = ", ".join(updates[:_NAMED]) + (" …" if len(updates) > _NAMED else "")
+    said = _(
+        "Among them is what puts a wrong word right: {updates}. Whoever was told it by {channel} would not be told better.",
+        updates=named,
+        channel=name,
+    )
+    return f"{said} "
 
 
 def _told(talk: Talk, answer: Any) -> str:

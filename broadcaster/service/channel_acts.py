@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
+from broadcaster.domain.incident import Kind
 from broadcaster.locale.retelling import retell
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Operator, Refused, Role, Why
@@ -15,6 +16,8 @@ from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
 from broadcaster.store import Connection, channels, rerouting
 from broadcaster.store.channels import ChannelState
+
+_PUTS_RIGHT = (Kind.CORRECTION, Kind.RETRACTION)
 
 
 def listing(
@@ -28,12 +31,12 @@ def listing(
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
     states, queued = desk.read(channels.states), desk.read(channels.queued)
-    on_their_way = _on_their_way(desk)
+    held = _held(desk)
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
             _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
-            | _held(name, *on_their_way)
+            | held(name)
             for name in names
         ]
     }
@@ -181,16 +184,14 @@ def _one(desk: Desk, name: str) -> dict[str, Any]:
     configuration = desk.configuration
     language = configuration.languages[0]
     line = _line(name, configuration, states.get(name), queued.get(name, 0), {}, language)
-    return line | _held(name, *_on_their_way(desk))
+    return line | _held(desk)(name)
 
 
-_Names = Mapping[str, tuple[str, ...]]
-
-
-def _on_their_way(desk: Desk) -> tuple[_Names, _Names]:
-    """The updates that wait on each channel, and with them those that are not through."""
-    return desk.read(channels.waiting), desk.read(partial(channels.waiting, begun=True))
-
-
-def _held(name: str, waiting: _Names, not_through: _Names) -> dict[str, Any]:
-    return {"waiting": [*waiting.get(name, ())], "not_through": [*not_through.get(name, ())]}
+def _held(desk: Desk) -> Callable[[str], dict[str, list[str]]]:
+    """Tells of a channel which updates wait there, which are not through, and which of these put an earlier one right."""
+    found = {
+        "waiting": desk.read(channels.waiting),
+        "not_through": desk.read(partial(channels.waiting, begun=True)),
+        "putting_right": desk.read(partial(channels.waiting, begun=True, kinds=_PUTS_RIGHT)),
+    }
+    return lambda name: {key: [*names.get(name, ())] for key, names in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
+from broadcaster.domain.incident import Kind
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import incident_name
 from broadcaster.store.moving import stop_begun
@@ -115,11 +116,14 @@ def queued(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def waiting(connection: Connection, *, begun: bool = False) -> dict[str, tuple[str, ...]]:
+def waiting(
+    connection: Connection, *, begun: bool = False, kinds: Collection[Kind] = tuple(Kind)
+) -> dict[str, tuple[str, ...]]:
     """The updates ("A7-2") that wait on each channel, oldest first: what `reroute` hands over.
 
     Args:
         begun: those whose letters are under way as well: what `drop` gives up.
+        kinds: only updates of these kinds.
     """
     under_way = and_(
         t.delivery.c.state == State.SENDING,
@@ -132,7 +136,9 @@ def waiting(connection: Connection, *, begun: bool = False) -> dict[str, tuple[s
             t.delivery.c.channel, t.delivery.c.incident_id, t.delivery.c.number, t.incident.c.staff
         )
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
+        .join(t.update, t.update.c.id == t.delivery.c.update_id)
         .where(t.is_open(), t.delivery.c.released, or_(waits, under_way) if begun else waits)
+        .where(t.update.c.kind.in_(kinds))
         .order_by(t.delivery.c.id)
     )
     found: dict[str, dict[str, None]] = {}

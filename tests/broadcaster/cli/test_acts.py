@@ -98,13 +98,26 @@ def test_the_channel_and_what_waits_in_it_are_named_before_and_after(
 ) -> None:
     held = ["A7-1", "A7-2"]  # what is under way is given up as well, but not handed over
     waiting = {"drop": ["A7-2"], "reroute": held}[arguments[0]]
-    waits = {"channel": "x", "waiting": waiting, "not_through": held, "queued": 5}
+    waits = {"channel": "x", "waiting": waiting, "not_through": held, "putting_right": []}
     daemon.answers["GET /api/v1/channels"] = (200, {"items": [waits]})
     answer = {"deliveries": 2, "updates": ["A7-1", "A7-2"]}
     daemon.answers[f"POST /api/v1/channels/x/{arguments[0]}"] = (200, answer)
     shown = " ".join(at_terminal("channels", *arguments, typed="y\n").out.split())
     assert question in shown
     assert f"{said} 2 deliveries: A7-1, A7-2." in shown
+
+
+def test_before_a_retraction_is_given_up_it_is_said_who_will_not_be_told(
+    daemon: Daemon, run: Run
+) -> None:
+    waits = {"channel": "x", "not_through": ["A7-1", "A7-2"], "putting_right": ["A7-2"]}
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": [waits]})
+    ended = run("channels", "drop", "x")
+    said = " ".join(ended.err.split())
+    assert (
+        "puts a wrong word right: A7-2. Whoever was told it by x would not be told better." in said
+    )
+    assert said.index("told better.") < said.index("Give up what waits in x (2 deliveries")
 
 
 def test_what_waits_is_counted_as_the_language_writes_numbers(daemon: Daemon, run: Run) -> None:

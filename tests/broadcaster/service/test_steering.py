@@ -442,6 +442,19 @@ def test_what_waits_on_a_channel_can_be_given_up(desk: Daemonless) -> None:
         assert desk.ask("POST", f"/api/v1/channels/nix/{act}").status == 404
 
 
+def test_a_retraction_that_waits_on_a_channel_is_listed_apart(desk: Daemonless) -> None:
+    def listed() -> tuple[list[str], list[str]]:
+        items = {one["channel"]: one for one in desk.ask("GET", "/api/v1/channels").json["items"]}
+        return items["sms"]["not_through"], items["sms"]["putting_right"]
+
+    report(desk)
+    assert listed() == (["A1-1"], [])
+    bring_to(desk, delivery(desk, "sms")["id"], State.ACCEPTED)
+    desk.ask("POST", "/api/v1/incidents/A1/updates", {"kind": "retraction"})
+    assert listed() == (["A1-2"], ["A1-2"])
+    assert desk.ask("POST", "/api/v1/channels/sms/drop").json["putting_right"] == []
+
+
 def test_a_channel_takes_over_with_the_texts_written_for_it(desk: Daemonless) -> None:
     hook = desk.desk.configuration.adapters["hook"]
     object.__setattr__(hook.settings, "fallback", ("spare",))

@@ -12,7 +12,7 @@ from channels.mastodon.content import collapsed, text_of
 
 SEARCH_CAP = 2 * 1024 * 1024
 _PAGE = 40
-_PAGES = 5
+_PAGES = 10  # a server lets an account make 300 posts in three hours: all of them, and a hundred to spare
 _CLOCKS_APART = timedelta(minutes=2)
 _MENTION = re.compile(r"(?<!\w)@(\w+)@[\w.-]*\w")
 

@@ -9,8 +9,8 @@ export PYTHON VENV ONESHOT SOAK
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
-setup: ## make the environment from the hashed locks
-	@sh deploy/setup.sh run
+setup: ## make the environment from the hashed locks (EXTRAS="email mqtt": with what these kinds of channel need)
+	@sh deploy/setup.sh run $(EXTRAS)
 
 demo: setup ## a real outage on every channel of config/demo.yaml, on this machine only (ONESHOT=1: then end)
 	@sh deploy/demo.sh

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Makes the environment from the hashed locks: sh deploy/setup.sh run|test|check
-# Quick when nothing changed. PYTHON and VENV choose the interpreter and the folder.
+# Makes the environment from the hashed locks: sh deploy/setup.sh run|test|check [EXTRA ...]
+# Quick when nothing changed. PYTHON and VENV choose the interpreter and the folder. An extra brings what one kind of
+# channel needs (requirements/extras/ lists them); one that was chosen once stays. test and check bring them all.
 set -eu
 cd "$(dirname "$0")/.."
 tier=${1:-run}
+[ $# = 0 ] || shift
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 
@@ -13,13 +15,26 @@ stop() {
     exit 2
 }
 
+every=""
+for lock in requirements/extras/*.txt; do every="$every $(basename "$lock" .txt)"; done
+extras=""
+for extra in "$@"; do
+    [ -f "requirements/extras/$extra.txt" ] || stop "there is no extra '$extra'; there are:$every"
+    extras="$extras $extra"
+done
+for chosen in "$VENV"/.setup-extra-*; do
+    name=${chosen##*.setup-extra-}
+    [ ! -f "$chosen" ] || [ ! -f "requirements/extras/$name.txt" ] || extras="$extras $name"
+done
+
 # Each tier holds those before it, so its stamps do too.
 case $tier in
 run) locks="build run" tiers="run" ;;
-test) locks="build run test" tiers="run test" ;;
-check) locks="build run test check" tiers="run test check" ;;
+test) locks="build run test" tiers="run test" extras=$every ;;
+check) locks="build run test check" tiers="run test check" extras=$every ;;
 *) stop "unknown tier '$tier': write run, test or check." ;;
 esac
+for extra in $extras; do locks="$locks extras/$extra" tiers="$tiers extra-$extra"; done
 
 command -v "$PYTHON" >/dev/null ||
     stop "no '$PYTHON' here. Debian, Ubuntu: apt install python3 python3-venv"
@@ -30,9 +45,11 @@ version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
     stop "Python's venv module is missing. Debian, Ubuntu: apt install python3-venv (or python$version-venv)"
 
-wanted="$version $PWD $(cat deploy/setup.sh pyproject.toml requirements/*.txt | sha256sum | cut -d' ' -f1)"
-stamp="$VENV/.setup-$tier"
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
+wanted="$version $PWD $(cat deploy/setup.sh pyproject.toml requirements/*.txt requirements/extras/*.txt | sha256sum | cut -d' ' -f1)"
+stands() { [ -f "$VENV/.setup-$1" ] && [ "$(cat "$VENV/.setup-$1")" = "$wanted" ]; }
+missing=""
+for made in $tier $(for extra in $extras; do echo "extra-$extra"; done); do stands "$made" || missing=yes; done
+[ -n "$missing" ] || exit 0
 
 clear=""
 if [ -x "$VENV/bin/python" ]; then

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from broadcaster.channel import BoardAdapter, LetterAdapter, PostAdapter
 
@@ -70,7 +76,22 @@ def _remedy(entry: EntryPoint, error: ImportError | AttributeError) -> str:
     extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
     again = "" if extras else "--force-reinstall "
     command = f"python -m pip install {again}'{owner}{extras}'"
+    if extras and entry.dist and (sources := _sources(entry.dist)):
+        # The locks with their hashes are there.
+        here = "" if Path(sys.prefix) == sources / ".venv" else f" VENV={shlex.quote(sys.prefix)}"
+        command = (
+            f'make -C {shlex.quote(str(sources))} setup EXTRAS="{" ".join(entry.extras)}"{here}'
+        )
     return f'kind "{entry.name}" needs {missing}, which is not installed: type  {command}'
+
+
+def _sources(installed: Distribution) -> Path | None:
+    """The folder of the sources that we run from; None where we were installed from a wheel, and for others' packages."""
+    written = installed.read_text("direct_url.json")
+    origin = json.loads(written) if written else {}
+    if installed.name != DISTRIBUTION or not origin.get("dir_info", {}).get("editable"):
+        return None
+    return Path(url2pathname(urlsplit(origin["url"]).path))
 
 
 def owners() -> dict[str, list[str]]:

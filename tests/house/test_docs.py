@@ -278,7 +278,8 @@ def test_the_changelog_has_this_version(root: Path) -> None:
 def test_every_dependency_has_its_reason(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())
     stated = [*project["project"]["dependencies"]]
-    stated += [one for group in project["dependency-groups"].values() for one in group]
+    for group in (project["project"]["optional-dependencies"], project["dependency-groups"]):
+        stated += [one for listed in group.values() for one in listed]
     names = {re.split(r"[^\w-]", one)[0] for one in stated}
     text = (root / "docs/adr/0004-dependencies.md").read_text("utf-8")
     tables = text.split("## Refused")[0]

@@ -21,9 +21,9 @@ def tree(root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def setup(tree: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def setup(tree: Path, *extras: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", "deploy/setup.sh", "run"],
+        ["sh", "deploy/setup.sh", "run", *extras],
         cwd=tree,
         env={**os.environ, "VENV": ".venv", "PYTHON": sys.executable, **environment},
         capture_output=True,
@@ -57,6 +57,13 @@ def test_a_missing_venv_module_names_debians_package(tree: Path) -> None:
     answer = setup(tree, PYTHON=fake_python(tree, script))
     assert answer.returncode == 2
     assert "apt install python3-venv" in answer.stderr
+
+
+def test_an_extra_that_is_none_is_refused_with_those_that_are(tree: Path, root: Path) -> None:
+    answer = setup(tree, "e-mail")
+    assert answer.returncode == 2
+    extras = sorted(path.stem for path in (root / "requirements/extras").glob("*.txt"))
+    assert f"there is no extra 'e-mail'; there are: {' '.join(extras)}" in answer.stderr
 
 
 @pytest.mark.parametrize("name", ["broadcaster", "channels"])

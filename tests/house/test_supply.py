@@ -13,6 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LOCKS = ["build", "run", "test", "check"]
+EXTRAS = sorted(
+    f"extras/{path.stem}"
+    for path in (Path(__file__).parents[2] / "requirements/extras").glob("*.txt")
+)
 # In pieces, so that this file does not name them itself.
 REGISTRIES = [f"p{'ypi'}.org", f"files.p{'ythonhosted'}.org", f"registry.n{'pmjs'}.org"]
 HOMES = "|".join(["home", "ro" + "ot", "Users", "wo" + "rk"])
@@ -25,7 +29,7 @@ def entries(lock: str) -> dict[str, str]:
     return {canonicalize_name(re.split(r"[=\[; ]", block)[0]): block for block in blocks}
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS])
 def test_every_locked_package_has_hashes_and_one_version(root: Path, name: str) -> None:
     found = entries((root / f"requirements/{name}.txt").read_text())
     assert found
@@ -33,7 +37,7 @@ def test_every_locked_package_has_hashes_and_one_version(root: Path, name: str) 
     assert [package for package, block in found.items() if "==" not in block] == []
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS])
 def test_a_lock_names_no_index_and_no_machine(root: Path, name: str) -> None:
     lock = (root / f"requirements/{name}.txt").read_text()
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", lock) == []
@@ -47,6 +51,22 @@ def test_every_dependency_is_in_its_lock(root: Path) -> None:
         locked |= set(entries((root / f"requirements/{name}.txt").read_text()))
         needed = {canonicalize_name(Requirement(line).name) for line in stated[name]}
         assert needed - locked == set(), f"{name}: make lock"
+
+
+def test_every_extra_has_its_lock_and_every_lock_its_extra(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert {f"extras/{name}" for name in extras} == {*EXTRAS}
+    for name, stated in extras.items():
+        locked = set(entries((root / f"requirements/extras/{name}.txt").read_text()))
+        needed = {canonicalize_name(Requirement(line).name) for line in stated}
+        assert needed <= locked, f"{name}: make lock"
+
+
+def test_an_extra_has_the_name_of_a_kind(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    kinds = project["entry-points"]["broadcaster.channels"]
+    assert set(project["optional-dependencies"]) <= set(kinds)
 
 
 def test_the_npm_lock_has_integrity_and_no_addresses(root: Path) -> None:

@@ -1,4 +1,6 @@
-from importlib.metadata import entry_points
+import json
+import sys
+from importlib.metadata import PathDistribution, entry_points
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,36 @@ def test_a_kind_that_cannot_be_used_names_the_command_to_type(kind: str, sentenc
     with pytest.raises(KindUnavailableError) as caught:
         adapter_class(entry)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (
+            {"url": "file:///srv/our%20broadcaster", "dir_info": {"editable": True}},
+            f"make -C '/srv/our broadcaster' setup EXTRAS=\"gone\" VENV={sys.prefix}",
+        ),
+        ({"url": "file:///srv/a.whl"}, "python -m pip install 'crisis-broadcaster[gone]'"),
+        (None, "python -m pip install 'crisis-broadcaster[gone]'"),
+    ],
+)
+def test_an_extra_of_ours_comes_from_the_locks_where_there_are_any(
+    origin: dict[str, object] | None, command: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "crisis_broadcaster-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: crisis-broadcaster\nVersion: 1\n"
+    )
+    (folder / "entry_points.txt").write_text(f"[{GROUP}]\ngone = no_such_module:Gone [gone]\n")
+    if origin:
+        (folder / "direct_url.json").write_text(json.dumps(origin))
+    (entry,) = PathDistribution(folder).entry_points
+    with pytest.raises(KindUnavailableError) as caught:
+        adapter_class(entry)
+    assert str(caught.value).endswith(
+        f"needs no_such_module, which is not installed: type  {command}"
+    )
 
 
 @pytest.mark.parametrize("name", ["channels", "broadcaster"])

@@ -64,8 +64,9 @@ def _checked_authority(value: str) -> str:
     try:
         _tls(value)
     except (ssl.SSLError, ValueError):
-        problem = "holds no certificate in PEM form: write file: and the path of the authority's certificate"
-        raise ValueError(problem) from None
+        raise ValueError(
+            "holds no certificate in PEM form: write file: and the path of the authority's certificate"
+        ) from None
     return value
 
 
@@ -151,9 +152,16 @@ class MqttAdapter(PostAdapter):
         def publish(session: Session) -> Receipt:
             self._fits(session.offer, packet_length(topic, payload))
             reason = session.publish(topic, payload, retain=retain, expiry=max(1, int(expiry)))
-            listens = "nobody listens to it now" if reason.code == NOBODY_LISTENS else "taken"
-            what = topic if payload else f"{topic} is cleared"
-            return Receipt(handle=topic, detail=f"{what}: {listens}.")
+            nobody = reason.code == NOBODY_LISTENS
+            if not payload:
+                detail = f"{topic} is cleared."
+            elif nobody and retain:
+                detail = f"Nobody listens to {topic} now; it is kept for whoever comes."
+            elif nobody:
+                detail = f"Nobody listens to {topic} now."
+            else:
+                detail = f"The broker has it under {topic}."
+            return Receipt(handle=topic, detail=detail)
 
         return self._with_session(attempt, publish)
 
@@ -164,13 +172,13 @@ class MqttAdapter(PostAdapter):
             self._fits(offer, 0)
         except Permanent as failure:
             return Probe(good=False, sentence=failure.sentence)
-        size = offer.maximum_packet_size
-        longest = f"messages of {size} bytes" if size else "messages of any length"
-        return Probe(
-            good=True,
-            sentence=f"{self._broker.host} lets us in, {longest}.",
-            limits={PACKET_LIMIT: size},
+        host, size = self._broker.host, offer.maximum_packet_size
+        sentence = (
+            f"{host} lets us in, messages of {size} bytes."
+            if size
+            else f"{host} lets us in, messages of any length."
         )
+        return Probe(good=True, sentence=sentence, limits={PACKET_LIMIT: size})
 
     def _with_session(self, attempt: Attempt, use: Callable[[Session], _T]) -> _T:
         """What `use` makes of a session; failures come without secrets."""
@@ -192,10 +200,15 @@ class MqttAdapter(PostAdapter):
     def _fits(self, offer: Offer, size: int) -> None:
         """Refuse what this broker cannot do; raises Permanent. Nothing was sent."""
         host, longest = self._broker.host, offer.maximum_packet_size
-        if not (offer.retains and offer.acknowledges):
-            lacks = "quality of service 1" if offer.retains else "retained messages"
+        if not offer.retains:
             raise Permanent(
-                f"{host} does without {lacks}: have that allowed at the broker, then resume the channel.",
+                f"{host} retains no messages: have that allowed at the broker, then resume the channel.",
+                scope=Scope.CHANNEL,
+            )
+        if not offer.acknowledges:
+            raise Permanent(
+                f"{host} takes no messages of quality of service 1: have that allowed at the broker, then resume the "
+                "channel.",
                 scope=Scope.CHANNEL,
             )
         if longest and size > longest:

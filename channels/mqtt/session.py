@@ -112,12 +112,12 @@ class Session:
 
     def _not_let_in(self) -> Failure:
         host = self._broker.host
-        how = (
-            "broke the connection before it had let us in"
-            if self._lost
-            else f"did not let us in within {self._deadline.seconds:g} s"
-        )
-        return Transient(f"{host} {how}: nothing was sent.", scope=Scope.CHANNEL)
+        if self._lost:
+            sentence = f"{host} broke the connection before it had let us in: nothing was sent."
+        else:
+            seconds = f"{self._deadline.seconds:g}"
+            sentence = f"{host} did not let us in within {seconds} s: nothing was sent."
+        return Transient(sentence, scope=Scope.CHANNEL)
 
     # ------------------------------------------------------------------------------------------------------- publishing
     def publish(self, topic: str, payload: str, *, retain: bool, expiry: int) -> Reason:
@@ -150,15 +150,19 @@ class Session:
             if self._hung_up is not None:
                 raise hung_up(self._hung_up, host, topic)
             if self._lost or not self._turn():
-                how = (
-                    "broke the connection before it had answered"
-                    if self._lost
-                    else f"did not answer within {self._deadline.seconds:g} s"
-                )
-                raise Uncertain(f"{host} {how}: the message may have arrived.")
+                raise self._not_answered()
         if self._answer.is_refusal:
             raise refused_message(self._answer, host, topic)
         return self._answer
+
+    def _not_answered(self) -> Uncertain:
+        host = self._broker.host
+        if self._lost:
+            return Uncertain(
+                f"{host} broke the connection before it had answered: the message may have arrived."
+            )
+        seconds = f"{self._deadline.seconds:g}"
+        return Uncertain(f"{host} did not answer within {seconds} s: the message may have arrived.")
 
     def _turn(self) -> bool:
         """Wait for what comes and take it; False when the deadline has passed."""

@@ -26,7 +26,7 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, WebAddress, host_in, printable
 from channels.ntfy.answers import as_unknown, error_in, events_in, refused_for_now
-from channels.ntfy.arrangement import LIMIT, SILENT, TOPIC, arrange, priority_of, topic_of
+from channels.ntfy.arrangement import SILENT, TOPIC, arrange, priority_of, topic_of
 
 _CLOCKS_APART = timedelta(minutes=2)
 _SEARCH_CAP = 1024 * 1024
@@ -166,9 +166,11 @@ class NtfyAdapter(PostAdapter):
         if left == 0:
             return Probe(good=False, sentence=f"{self._host} takes no more messages from us today.")
         name = printable(str(account.get("username") or "*"), 60)
-        who = "Anybody may publish here" if name == "*" else f"Token valid for {name}"
-        more = f", {left} messages left today" if type(left) is int else ""
-        return Probe(good=True, sentence=f"{who}, {LIMIT} bytes{more}.")
+        if name == "*":
+            return Probe(good=True, sentence="Anybody may publish here.")
+        if type(left) is int:
+            return Probe(good=True, sentence=f"Token valid for {name}, {left} messages left today.")
+        return Probe(good=True, sentence=f"Token valid for {name}.")
 
     def _wrong_topic(self) -> str:
         """What is to be mended when an area's topic would be too long, "" when all is well."""

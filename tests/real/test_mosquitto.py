@@ -76,7 +76,9 @@ def test_a_sign_that_listens_and_one_switched_on_later_are_told_the_same(
 ) -> None:
     [text] = texts([NORTH], [])
     with Subscriber(broker, "ekbyn/live/norra-ekbyn/#") as sign:
-        assert post(mqtt(broker.url), text) == ["ekbyn/live/norra-ekbyn/a7/sv: taken."]
+        assert post(mqtt(broker.url), text) == [
+            "The broker has it under ekbyn/live/norra-ekbyn/a7/sv."
+        ]
         [told] = sign.wait_for(1)
     assert told.payload.decode() == text.payload
     assert (told.qos, told.properties.ContentType) == (1, "application/json")  # type: ignore[union-attr]  # set by 5.0
@@ -106,13 +108,13 @@ def test_the_end_clears_the_state_and_the_last_word_stays_nowhere(broker: Mosqui
         True,
     ]  # what stood, nothing, the last word
     assert json.loads(told[-1])["state"] == "over"
-    assert details[0] == "ekbyn/live/norra-ekbyn/a7/sv is cleared: taken."
+    assert details[0] == "ekbyn/live/norra-ekbyn/a7/sv is cleared."
     assert not broker.retained("ekbyn/#")
 
 
 def test_that_nobody_listens_is_said(broker: MosquittoServer) -> None:
     assert post(mqtt(broker.url), *texts([NORTH], [])) == [
-        "ekbyn/live/norra-ekbyn/a7/sv: nobody listens to it now."
+        "Nobody listens to ekbyn/live/norra-ekbyn/a7/sv now; it is kept for whoever comes."
     ]
 
 
@@ -214,7 +216,7 @@ def test_a_broker_that_retains_nothing_is_refused_before_the_storm() -> None:
     with MosquittoServer("retain_available false") as forgetful:
         probe = mqtt(forgetful.url).probe(attempt())
         assert not probe.good
-        assert "without retained messages" in probe.sentence
+        assert "retains no messages" in probe.sentence
         with pytest.raises(Permanent) as refused:
             post(mqtt(forgetful.url), *texts([NORTH], []))
     assert refused.value.scope is Scope.CHANNEL

@@ -7,7 +7,7 @@ import socketserver
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
 
@@ -75,6 +75,8 @@ class Broker:
                     if packet is None:
                         return
                     broker.packets.append(packet)
+                    if packet[0] >> 4 == 3:
+                        broker.arrived.set()
                     if answer is None:
                         return
                     self.say(answer, drip if place == len(answers) else 0.0)
@@ -90,7 +92,7 @@ class Broker:
                     except OSError:
                         return
 
-        self.ended = threading.Event()
+        self.ended, self.arrived = threading.Event(), threading.Event()
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation)
         self._server.daemon_threads = True
         self.url = f"mqtt://127.0.0.1:{self._server.server_address[1]}"
@@ -110,6 +112,9 @@ class Broker:
             return bytes(first + stream.read(length))
         except (OSError, IndexError):
             return None
+
+    def wait_until_published(self) -> None:
+        assert self.arrived.wait(10)
 
     @property
     def published(self) -> list[bytes]:
@@ -384,7 +389,8 @@ def test_a_connection_ended_for_the_message_refuses_it_and_else_leaves_it_in_dou
 
 
 @pytest.mark.parametrize(
-    ("properties", "lacks"), [(b"\x25\x00", "retained messages"), (b"\x24\x00", "service 1")]
+    ("properties", "lacks"),
+    [(b"\x25\x00", "retains no messages"), (b"\x24\x00", "quality of service 1")],
 )
 def test_a_broker_that_cannot_do_it_is_sent_nothing(properties: bytes, lacks: str) -> None:
     with Broker(connack(0, properties), puback()) as broker:
@@ -509,30 +515,16 @@ def test_a_drill_reaches_this_machine_and_nothing_else() -> None:
     assert refused.value.scope is Scope.CHANNEL
 
 
-@pytest.fixture
-def slow() -> Iterator[Broker]:
-    with Broker(connack(), b"") as broker:
-        yield broker
-
-
-def test_two_at_once_do_not_end_each_others_connection(slow: Broker) -> None:
-    """A broker ends the first connection of an identifier when a second comes."""
-    adapter = mqtt(slow.url)
-    failures: list[Failure] = []
-
-    def post(patience: float) -> None:
-        try:
-            adapter.post(a_state(), attempt(deadline=patience))
-        except Failure as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=post, args=(_PATIENCE,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {type(failure) for failure in failures} == {Transient, Uncertain}
-    assert len(slow.published) == 1
+def test_two_at_once_do_not_end_each_others_connection() -> None:
+    """A broker ends the first connection of an identifier when a second comes: so the second waits its turn."""
+    with Broker(connack(), b"") as broker, ThreadPoolExecutor(1) as pool:
+        adapter = mqtt(broker.url)
+        first = pool.submit(adapter.post, a_state(), attempt(deadline=3))
+        broker.wait_until_published()
+        with pytest.raises(Transient, match="were under way: nothing was sent"):
+            adapter.post(a_state(), attempt(deadline=0.2))
+        assert isinstance(first.exception(), Uncertain)
+        assert len(broker.published) == 1
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,42 @@ def test_a_search_goes_back_to_the_first_attempt(far: NtfyServer, tried: NtfyAda
     assert far.requests[-1].parameters == {"poll": "1", "since": str(int(NOW.timestamp()) - 120)}
 
 
+NOT_A_LIST = [b"[]", b"7", b'"event"', b"null", b'{"id": "m1"}', b'{"event": "message"', b"<html>"]
+
+
+@pytest.mark.parametrize("said", NOT_A_LIST)
+def test_a_search_answered_with_something_else_says_nothing(
+    far: NtfyServer, tried: NtfyAdapter, said: bytes
+) -> None:
+    far.next(answers(200, said.decode()))
+    with pytest.raises(Uncertain, match="as it should"):
+        tried.find(message(), again())
+
+
 # ------------------------------------------------------------------------------------------------ which way it failed
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"id": "m1", "event": "open", "topic": "ekbyn"},
+        {"id": "m1", "event": "message", "topic": "another"},
+        {"event": "message", "topic": "ekbyn"},
+    ],
+)
+def test_an_answer_about_something_else_is_not_believed(
+    far: NtfyServer, tried: NtfyAdapter, said: dict[str, str]
+) -> None:
+    far.next(answers(200, json.dumps(said)))
+    with pytest.raises(Uncertain, match="without naming the message"):
+        tried.post(message(), attempt())
+
+
+def test_only_a_deletion_says_that_it_is_taken_away(far: NtfyServer, tried: NtfyAdapter) -> None:
+    receipt = tried.post(message(), attempt())
+    far.next(answers(200, json.dumps({"id": "m1", "event": "message", "topic": "ekbyn"})))
+    with pytest.raises(Uncertain, match="taken away"):
+        tried.withdraw(message(target=receipt.handle), attempt())
+
+
 def test_a_token_that_has_ended_parks_the_channel_and_says_so(far: NtfyServer) -> None:
     adapter = ntfy(far.url, token="tk_another")
     for act in (lambda: adapter.post(message(), attempt()), lambda: adapter.probe(attempt())):
@@ -341,9 +376,7 @@ def test_a_topic_for_unified_push_that_no_phone_follows_took_nothing(
 
 
 def test_the_probe_names_the_user_and_what_is_left(far: NtfyServer, tried: NtfyAdapter) -> None:
-    assert tried.probe(attempt()).sentence == (
-        "Token valid for ekbyn, 4096 bytes, 250 messages left today."
-    )
+    assert tried.probe(attempt()).sentence == "Token valid for ekbyn, 250 messages left today."
     far.token = None
     open_to_all = ntfy(far.url, token="").probe(attempt())
     assert open_to_all.good

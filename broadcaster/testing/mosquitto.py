@@ -20,7 +20,7 @@ _READER, _READS = "sign", "skylt-losen"
 _CONFIGURATION = """
 per_listener_settings false
 allow_anonymous false
-user {owner}
+user root
 password_file {folder}/users
 acl_file {folder}/access
 persistence true
@@ -91,7 +91,6 @@ class MosquittoServer:
         (self.folder / "access").write_text(_ACCESS.format(user=USER, reader=_READER))
         (self.folder / "access").chmod(0o600)
         configuration = _CONFIGURATION.format(
-            owner=Path.home().owner(),
             folder=self.folder,
             port=self.port,
             tls_port=self.tls_port,

@@ -20,8 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
-from broadcaster.httpclient import Deadline, Reach, printable, within
-from broadcaster.httpclient.egress import connect
+from broadcaster.httpclient import Deadline, Reach, connect, printable, within
 from channels.mqtt.reasons import Reason, hung_up, refused_connection, refused_message
 
 _CAP = 64 * 1024

@@ -258,3 +258,19 @@ def test_one_incident_from_report_to_all_clear(
         rig.say("Allt var fel.", kind=Kind.RETRACTION, incident="A2", whole=True)
         rig.accepted("sirens", 2, "A2")
         assert shown() == {}
+
+
+def test_an_end_that_the_broker_missed_is_told_when_it_is_back(
+    broker: MosquittoServer, tmp_path: Path
+) -> None:
+    with Rig(tmp_path, {"sirens": block(broker.url)}) as rig:
+        rig.say("Montör på väg.", area=(NORTH, SOUTH))
+        rig.accepted("sirens")
+        assert len(broker.retained("ekbyn/#")) == 2
+        broker.stop()
+        rig.say("Klart.", kind=Kind.RESTORED)
+        rig.until(lambda: "nothing was sent" in str(rig.delivery("sirens", 2).get("detail")))
+        broker.start()
+        rig.wake()
+        rig.accepted("sirens", 2)
+        assert broker.retained("ekbyn/#") == {}

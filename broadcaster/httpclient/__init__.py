@@ -3,7 +3,8 @@
 One call has one total deadline, from looking up the name to the last byte of the body; the body is capped and never
 decompressed; redirects are refused; TLS is verified; nothing is read from the environment's proxy settings; no
 exception carries a secret. What went wrong is raised as `Transient`, `Permanent` or `Uncertain` of `broadcaster.channel`.
-Bulk letters go by `broadcaster.bulkhttp`.
+Bulk letters go by `broadcaster.bulkhttp`. An adapter that speaks another protocol than HTTP gets its connection from
+`connect`, within the same walls and deadline.
 
 What the deadline does not bound: a name look-up left behind goes on in its own thread until the system's resolver gives
 up, and a thread that is not scheduled cannot look at its clock.
@@ -23,7 +24,7 @@ from broadcaster.httpclient.answer import (
 )
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.deadline import Deadline, within
-from broadcaster.httpclient.egress import Reach, guard_address, is_public
+from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
 from broadcaster.httpclient.transport import Transport, answer_of, host_of
 
@@ -37,6 +38,7 @@ __all__ = [
     "Transport",
     "WebAddress",
     "answer_of",
+    "connect",
     "failure_of",
     "guard_address",
     "guard_session",

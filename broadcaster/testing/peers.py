@@ -144,6 +144,11 @@ PEERS = {
             smsbox=functools.partial(_program, "smsbox", *_KANNEL),
             fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
         ),
+        _peer(
+            "mosquitto",
+            mosquitto=functools.partial(_program, "mosquitto", "/usr/sbin"),
+            mosquitto_passwd=functools.partial(_program, "mosquitto_passwd"),
+        ),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),

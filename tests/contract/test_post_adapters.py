@@ -8,10 +8,12 @@ from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
     FarEnd,
     MastodonServer,
+    NtfyServer,
     WebhookReceiver,
     XServer,
 )
 from channels.mastodon import MastodonAdapter
+from channels.ntfy import NtfyAdapter
 from channels.webhook import WebhookAdapter
 from channels.x import XAdapter
 
@@ -26,6 +28,18 @@ class TestMastodon(PostContract):
     def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
         written = {"kind": "mastodon", "url": url, "token": self.secrets[0]}
         return MastodonAdapter(MastodonAdapter.Settings.model_validate(written), context)
+
+
+class TestNtfy(PostContract):
+    effect = "message"
+    secrets = ("tk_ntfy0123456789",)
+
+    def far_end(self) -> FarEnd:
+        return NtfyServer(token=self.secrets[0])
+
+    def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
+        written = {"kind": "ntfy", "url": url, "prefix": "ekbyn", "token": self.secrets[0]}
+        return NtfyAdapter(NtfyAdapter.Settings.model_validate(written), context)
 
 
 class TestWebhook(PostContract):

@@ -31,6 +31,7 @@ from broadcaster.testing.servers.faults import (
     unavailable,
 )
 from broadcaster.testing.servers.mastodon import MastodonServer
+from broadcaster.testing.servers.ntfy import NtfyServer
 from broadcaster.testing.servers.sms import Reports, SmsGateway, When
 from broadcaster.testing.servers.webhook import WEBHOOK_SECRET, WebhookReceiver
 from broadcaster.testing.servers.x import XServer
@@ -41,6 +42,7 @@ __all__ = [
     "FarEnd",
     "Fault",
     "MastodonServer",
+    "NtfyServer",
     "Reply",
     "Reports",
     "Request",

@@ -19,7 +19,6 @@ from broadcaster.service.drafting import OUR_OWN_WORDS, Draft
 from broadcaster.service.notices import Saying
 from broadcaster.service.preceding import CORRECTING, Preceding
 from broadcaster.store.intents import NewAudience, NewDelivery, NewMessage, NewStep
-from broadcaster.store.sent import SentSteps
 
 _UNSAYABLE = "{channel}: {reason} Nothing was sent. Shorten the text, or leave the channel out with --channel."
 _UNSAYABLE_ON_SEVERAL = (
@@ -82,7 +81,7 @@ def plan(
     """
     later = command.at is not None
     planner = _Planner(drafted, saying, configuration, limits, preceding, command.plain, later)
-    for name in channels_for(command, drafted, configuration, preceding.sent):
+    for name in channels_for(command, drafted, configuration, preceding):
         planner.add_or_leave_out(name)
     planner.add_stand_ins()
     if planner.plan.left_out and not planner.plan.deliveries:
@@ -91,9 +90,9 @@ def plan(
 
 
 def channels_for(
-    command: Command, drafted: Draft, configuration: Configuration, sent: SentSteps
+    command: Command, drafted: Draft, configuration: Configuration, preceding: Preceding
 ) -> tuple[str, ...]:
-    """The channels that carry an update, in the order of the routes."""
+    """The channels that carry an update, in the order of the routes; its end goes wherever an outage was told of."""
     update, adapters = drafted.update, configuration.adapters
     unknown = [name for name in command.only if name not in adapters]
     if unknown:
@@ -108,7 +107,10 @@ def channels_for(
         names = list(adapters)
     if update.kind in CORRECTING:
         # Every channel the wrong text used.
-        names += [name for name in sent.channels if name not in names]
+        names += preceding.sent.channels
+    if update.kind is Kind.RESTORED:
+        # It may have been graver when it began: who was woken by a siren is told that it is over.
+        names += preceding.told
     chosen = [
         name
         for name in names

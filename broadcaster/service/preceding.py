@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from broadcaster.domain.incident import Kind
+from broadcaster.domain.incident import Audience, Kind
 from broadcaster.service.drafting import Draft
 from broadcaster.store import Connection, sent, threads
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -16,10 +16,14 @@ CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
 
 @dataclass(frozen=True, slots=True)
 class Preceding:
-    """`wrong` are the numbers of what is put right, `sent` where that has been, `threads` each channel's languages."""
+    """`wrong` are the numbers of what is put right, `sent` where that has been, `threads` each channel's languages.
+
+    `told` are the channels that told the public of what ends now.
+    """
 
     wrong: tuple[int, ...] = ()
     sent: SentSteps = field(default_factory=SentSteps)
+    told: tuple[str, ...] = ()
     threads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -34,12 +38,21 @@ def preceding_of(
     if record is None:
         return Preceding()
     languages = threads.of_incident(connection, record.id)
+    if drafted.update.kind is Kind.RESTORED:
+        ended = _about_what_ends(record, drafted)
+        return Preceding(told=sent.told_by(connection, record.id, ended), threads=languages)
     if drafted.update.kind not in CORRECTING:
         return Preceding(threads=languages)
     wrong = _put_right(record, drafted)
     if hold:
         sent.hold_posts(connection, record.id)
     return Preceding(wrong, sent.of_updates(connection, record.id, wrong), languages)
+
+
+def _about_what_ends(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:
+    ended = set(drafted.update.ended)
+    public = [word.said for word in record.updates if word.said.audience is Audience.PUBLIC]
+    return tuple(said.number for said in public if ended & {*said.areas})
 
 
 def _put_right(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from broadcaster.domain.delivery import Outcome, Shape, State, StepKind
+from broadcaster.domain.incident import Kind
 from broadcaster.store import rowlocks, tables as t
 from broadcaster.store.claiming import is_taken_away
 
@@ -61,6 +62,23 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
     ).all():
         steps[row.channel] = (*steps.get(row.channel, ()), (row.id, row.language))
     return SentSteps(tuple(dict.fromkeys(row.channel for row in deliveries)), steps)
+
+
+def told_by(connection: Connection, incident_id: int, numbers: Sequence[int]) -> tuple[str, ...]:
+    """The channels whose readers were told by these updates that something goes on; not those that only stood in.
+
+    Letters about an end go to where it ended, and tell the others nothing.
+    """
+    d, words = t.delivery.c, t.update.c
+    found = connection.scalars(
+        select(d.channel)
+        .join(t.update, words.id == d.update_id)
+        .where(d.incident_id == incident_id, d.number.in_(numbers))
+        .where(d.released, d.fallback_for.is_(None))
+        .where(or_(d.shape != Shape.LETTER, words.kind != Kind.RESTORED))
+        .order_by(d.id)
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _may_be_read() -> Any:

@@ -62,15 +62,15 @@ if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
     stamp=tests/peers/node_modules/.stamp
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-        say "installing axe-core and html-validate"
+        say "installing axe-core, html-validate and smpp"
         if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
             printf '%s\n' "$digest" >"$stamp"
         else
-            missing="$missing axe-core html-validate"
+            missing="$missing axe-core html-validate smpp"
         fi
     fi
 else
-    missing="$missing axe-core html-validate"
+    missing="$missing axe-core html-validate smpp"
 fi
 
 [ -n "$missing" ] || exit 0

@@ -22,6 +22,7 @@ from broadcaster.httpclient.answer import (
     seconds_until,
 )
 from broadcaster.httpclient.caller import Caller, guard_session
+from broadcaster.httpclient.calling_off import given_up
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
@@ -38,6 +39,7 @@ __all__ = [
     "WebAddress",
     "answer_of",
     "failure_of",
+    "given_up",
     "guard_address",
     "guard_session",
     "host_in",

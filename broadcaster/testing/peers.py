@@ -166,6 +166,7 @@ PEERS = {
             "eatmydata", libeatmydata=functools.partial(_program, "libeatmydata.so", "/usr/lib/*")
         ),
         _peer("chromium", chromium=_browser),
+        _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),
     )

@@ -175,14 +175,21 @@ class Smsc:
             if not self._changed.wait_for(met, seconds):
                 raise TimeoutError(f"the message centre did not see {what}: {self.events[-10:]}")
 
+    def _settle(self) -> None:
+        """What it did before now is told of by the time an empty order is done."""
+        if self._process is not None:
+            self.order()
+
     @property
     def arrived(self) -> int:
         """How many parts came, taken or not."""
+        self._settle()
         return len(self.seen("arrived"))
 
     @property
     def taken(self) -> list[Taken]:
         """Every part it took, oldest first."""
+        self._settle()
         fields = Taken.__slots__
         return [Taken(**{name: each[name] for name in fields}) for each in self.seen("submit")]
 

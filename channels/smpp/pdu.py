@@ -54,12 +54,13 @@ class Stream:
     def feed(self, some: bytes) -> Iterator[Pdu]:
         """The messages that are whole now. Raises ValueError for what is none."""
         self._there += some
-        while len(self._there) >= _HEADER.size:
-            length, command, status, sequence = _HEADER.unpack_from(self._there)
+        while len(self._there) >= 4:
+            length = int.from_bytes(self._there[:4])
             if not _HEADER.size <= length <= LONGEST:
                 raise ValueError(f"a message of {length} bytes")
             if len(self._there) < length:
                 return
+            _, command, status, sequence = _HEADER.unpack_from(self._there)
             body = bytes(self._there[_HEADER.size : length])
             del self._there[:length]
             yield Pdu(command, status, sequence, body)

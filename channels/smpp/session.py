@@ -160,6 +160,7 @@ class Session:
     def collected(self, at: datetime, seconds: float) -> tuple[InboundRequest, ...]:
         """What was told, after at most `seconds`. Raises Failure when there is no connection to be had."""
         until = time.monotonic() + seconds
+        self._listen(0.0)  # what is stored is answered for also while more is held
         while not (found := self._requests(at)) and (left := until - time.monotonic()) > 0:
             if not self._listen(min(left, _SLICE)):
                 with self._changed:  # a run listens: it tells

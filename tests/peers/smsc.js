@@ -22,7 +22,7 @@ function textOf(sm) {
 function report(session, id, pdu, stat) {
   const number = id.toString(receipts.base);
   const text = `id:${number} sub:001 dlvrd:001 submit date:2611231200 done date:2611231201 stat:${stat} err:000 text:x`;
-  const given = { source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4 };
+  const given = { source_addr: pdu.destination_addr, destination_addr: pdu.source_addr || "ekbyn", esm_class: 4 };
   session.deliver_sm({ ...given, short_message: { message: Buffer.from(text, "latin1") } }, (answer) =>
     tell("answered", { id, status: answer.command_status }),
   );

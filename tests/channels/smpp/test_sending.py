@@ -130,7 +130,9 @@ def test_the_rate_holds_for_parts(make: Any, far: Smsc) -> None:
 
 def test_who_is_throttled_gives_less_and_goes_on(make: Any, far: Smsc) -> None:
     far.next(*[THROTTLED] * 3)
+    begun = time.monotonic()
     ran = run(make(far), letters([NUMBER], 40), an_attempt(deadline=10))
+    assert time.monotonic() - begun > 0.9
     assert len(ran.failures()) == 3
     assert {failure.outcome for failure in ran.failures()} == {Outcome.TRANSIENT}
     assert all(failure.retry_after for failure in ran.failures())
@@ -174,6 +176,18 @@ def test_a_connection_that_ended_between_two_runs_costs_no_letter(
         adapter.collect((), an_attempt())  # as the engine does all the time
     assert run(adapter, letters([NUMBER], 3), an_attempt()).failures() == []
     assert len(far.seen("bind")) == 2
+
+
+def test_a_connection_that_has_just_ended_is_seen_before_anything_is_written(
+    make: Any, far: Smsc
+) -> None:
+    adapter = make(far)
+    for _ in range(5):
+        run(adapter, letters([NUMBER], 1), an_attempt())
+        closed = len(far.seen("closed"))
+        far.order(drop=True)
+        far.wait_for("closed", closed + 1)
+        assert run(adapter, letters([NUMBER], 1), an_attempt()).failures() == []
 
 
 def test_a_connection_that_breaks_leaves_only_what_was_under_way_in_doubt(

@@ -22,6 +22,7 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    gammu-smsd) command -v gammu-smsd >/dev/null ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
     e2fsprogs) command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] ;;
@@ -47,16 +48,19 @@ bring() {
         # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
-        # It was asked for as a program: it shall not serve port 80 of this machine.
-        # shellcheck disable=SC2086
-        [ "$1" != nginx ] || $as_root systemctl disable --now nginx >/dev/null 2>&1 ||
-            $as_root service nginx stop >/dev/null 2>&1 || true
+        # They were asked for as programs: nginx shall not serve port 80 of this machine, gammu-smsd look for no phone.
+        case $1 in
+        nginx | gammu-smsd)
+            # shellcheck disable=SC2086
+            $as_root systemctl disable --now "$1" >/dev/null 2>&1 || $as_root service "$1" stop >/dev/null 2>&1 || true
+            ;;
+        esac
         have "$1" >/dev/null && return 0
     fi
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
+for package in postgresql kannel kannel-extras gammu-smsd nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
@@ -75,5 +79,5 @@ fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras gammu-smsd nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 [ "${CI:-}" != true ] || exit 1

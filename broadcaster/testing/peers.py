@@ -144,6 +144,7 @@ PEERS = {
             smsbox=functools.partial(_program, "smsbox", *_KANNEL),
             fakesmsc=functools.partial(_program, "fakesmsc", *_KANNEL),
         ),
+        _peer("gammu", gammu_smsd=functools.partial(_program, "gammu-smsd", "/usr/bin")),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),

@@ -57,7 +57,7 @@ class Stream:
         while len(self._there) >= 4:
             length = int.from_bytes(self._there[:4])
             if not _HEADER.size <= length <= LONGEST:
-                raise ValueError(f"a message of {length} bytes")
+                raise ValueError(f"A message of {length} bytes.")
             if len(self._there) < length:
                 return
             _, command, status, sequence = _HEADER.unpack_from(self._there)
@@ -165,7 +165,7 @@ class _Fields:
         """Letters up to the zero that ends them."""
         end = self._body.find(b"\0", self._at)
         if end < 0:
-            raise ValueError("a text without an end")
+            raise ValueError("A text in it has no end.")
         said = self._body[self._at : end]
         self._at = end + 1
         return said.decode("latin-1")
@@ -173,7 +173,7 @@ class _Fields:
     def octets(self, count: int) -> bytes:
         found = self._body[self._at : self._at + count]
         if len(found) < count:
-            raise ValueError("it ends too early")
+            raise ValueError("It ends too early.")
         self._at += count
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 
 import pytest
@@ -51,3 +52,14 @@ class TestModem(LetterContract):
         assert (ran.pulled, ran.outcomes) == (0, [])
         assert isinstance(ran.ended, Permanent)
         assert ran.ended.scope is Scope.CHANNEL
+
+    def test_closing_the_run_ends_open_calls_promptly(
+        self, adapter: LetterAdapter, far: Any
+    ) -> None:
+        """A phone sends one after the other: the second text hangs, so that the first has an outcome to wait for."""
+        far.next(answers(500), hang())
+        sending = iter(adapter.send(iter(letters(self.addresses, 2)), an_attempt(deadline=60.0)))
+        next(sending)
+        begun = time.monotonic()
+        sending.close()  # type: ignore[attr-defined]  # the contract: a generator can be closed
+        assert time.monotonic() - begun < 5

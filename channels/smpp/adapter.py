@@ -120,8 +120,8 @@ class SmppAdapter(SmsAdapter):
 
     @staticmethod
     def _ask(session: Session, deadline: Deadline) -> None:
-        if session.sending:
-            return  # it is taking texts now
+        if session.running:
+            return  # it is taking texts now, or a run is about to say that it does not
         host = session.supplier.host
         with session.connection(deadline) as link:
             try:

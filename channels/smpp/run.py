@@ -87,6 +87,7 @@ class Run:
             raise
 
     def _over(self, link: Link, letters: Iterator[Letter]) -> Iterator[Outcome]:
+        self.session.running = True
         try:
             while True:
                 try:
@@ -104,7 +105,7 @@ class Run:
                 if given_up() or self.session.closing:
                     return
         finally:
-            self.session.sending = 0
+            self.session.sending, self.session.running = 0, False
             if self.open:  # their answers would be taken for those of others
                 link.drop()
         if self.end is not None:

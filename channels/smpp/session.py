@@ -27,6 +27,7 @@ MOST_HELD: Final = 20_000
 _SLICE: Final = (
     0.1  # whoever wants to send waits no longer than this for a connection that only listens
 )
+_CONNECT: Final = 5.0
 _PAUSES: Final = (5.0, 15.0, 60.0)
 _REFUSED: Final = 300.0  # a wrong password that is tried over and over locks an account
 
@@ -53,6 +54,8 @@ class Session:
         self.sent = Sent(supplier.receipt_ids)
         self.sending = 0
         """Letters whose answer has not come: a report may be about one of them."""
+        self.running = False
+        """Whether a run has the connection: how that goes says more than a probe."""
         self._allowed_hosts, self._seconds = allowed_hosts, seconds
         self._link: Link | None = None
         self._in_use = threading.Lock()
@@ -174,7 +177,8 @@ class Session:
         if not self._in_use.acquire(blocking=False):
             return False
         try:
-            link = self._standing(Deadline(self._seconds))
+            # One message centre that cannot be reached must not keep the reports of the others waiting.
+            link = self._standing(Deadline(min(self._seconds, _CONNECT)))
             self.heed(link, link.read(seconds))
         except Broken:
             self._link = None

@@ -14,7 +14,7 @@ from broadcaster.channel import InboundRequest, Letter, RefusedRequest, Report
 from broadcaster.store import tables as t
 from broadcaster.testing.contract_letters import an_attempt, letters, run
 from broadcaster.testing.rig import Rig, numbers
-from broadcaster.testing.smsc import Smsc
+from broadcaster.testing.smsc import DROP, Smsc
 from channels.smpp import SmppAdapter
 from channels.smpp.pdu import Delivered
 from channels.smpp.receipts import Receipt, Sent, read
@@ -269,3 +269,32 @@ def test_a_part_that_failed_is_told_at_once() -> None:
     known = Sent("same")
     known.remember("a", PHONES[0], ["1", "2"])
     assert known.judged(Receipt("2", PHONES[0], "failed", "")) == ("a", "failed")
+
+
+@pytest.mark.slow
+@KEYED
+def test_when_one_message_centre_ends_in_the_middle_the_other_takes_the_rest(
+    tmp_path: Path, far: Smsc
+) -> None:
+    """Each letter is taken once; one that was under way is in doubt, and never sent again by itself."""
+    account = {"host": "127.0.0.1", "system_id": "ekbyn", "password": "hemligt1", "window": 4}
+    with Smsc() as second:
+        suppliers = [
+            {"name": "s1", "port": far.port} | account,
+            {"name": "s2", "port": second.port} | account,
+        ]
+        far.order(plan=[{"do": "take"}] * 30, standing=DROP)
+        with Rig(tmp_path, {"sms": {"kind": "smpp", "suppliers": suppliers}}) as rig:
+            rig.subscribe("sms", numbers(60))
+            rig.say("Borta.")
+
+            def settled() -> bool:
+                counts = rig.delivery("sms").get("counts") or {}
+                return bool(counts.get("accepted", 0) + counts.get("uncertain", 0) == 60)
+
+            rig.until(settled)
+            counts = rig.delivery("sms")["counts"]
+        taken = [part.to for part in (*far.taken, *second.taken)]
+        assert len(far.taken) == 30
+        assert len(taken) == len(set(taken)) == counts["accepted"]
+        assert counts["uncertain"] <= 4

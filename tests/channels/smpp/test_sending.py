@@ -94,6 +94,16 @@ def test_a_probe_binds_asks_and_sends_nothing(make: Any, far: Smsc) -> None:
     assert far.arrived == 0
 
 
+def test_a_probe_does_not_wait_for_a_run(make: Any, far: Smsc) -> None:
+    adapter = make(far, rate=0.5)
+    sending = iter(adapter.send(iter(letters([NUMBER], 3)), an_attempt()))
+    next(sending)  # the next is due in two seconds, nothing is under way
+    begun = time.monotonic()
+    assert adapter.probe(an_attempt(deadline=1.0)).good
+    assert time.monotonic() - begun < 0.9
+    sending.close()
+
+
 def test_a_probe_says_which_message_centre_is_to_be_mended(make: Any, far: Smsc) -> None:
     with Smsc() as other:
         other.order(password="another")

@@ -28,7 +28,7 @@ class TestModem(LetterContract):
         ],
         ids=["sorted into error", "sends nothing"],
     )
-    def test_an_answer_means_what_the_table_says(  # type: ignore[override]  # a folder has two answers
+    def test_an_answer_means_what_the_table_says(
         self,
         adapter: LetterAdapter,
         far: Any,

@@ -97,7 +97,7 @@ def test_a_run_that_is_closed_takes_back_what_it_handed_over(make: Any, far: Any
     far.always(hang())
     sending = iter(make(far.block()).send(iter(letters([NUMBER], 3)), an_attempt(deadline=60)))
     next(sending)
-    sending.close()  # type: ignore[attr-defined]  # the contract: a generator can be closed
+    sending.close()
     assert left(far) == []
 
 

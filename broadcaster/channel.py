@@ -337,6 +337,6 @@ class CanCollect(Protocol):
     def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
         """Wait a second at most for reports; return those there are, oldest first, each with a `path` of its own.
 
-        `kept` are the paths of those that are stored by now: answer for them at the far side, and for no other. What
-        is not kept is returned again.
+        `kept` are the paths of those that are stored by now: answer for them at the far side, and for no other; a path
+        that is not known (any more) means nothing. What is not kept is returned again.
         """

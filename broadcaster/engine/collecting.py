@@ -45,8 +45,8 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
             if well:
                 reason = failure.reply or failure.sentence
                 log.warning("reports cannot be collected", channel=lane.name, reason=reason)
-            kept, well = (), False
-        if not kept:
+            well = False  # what was kept is told again: nobody knows whether it was heard
+        if not (kept and well):
             await asyncio.sleep(BREATH if well else PAUSE)
 
 

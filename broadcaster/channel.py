@@ -46,6 +46,7 @@ __all__ = [
     "Board",
     "BoardAdapter",
     "CanAmend",
+    "CanCollect",
     "CanConfirm",
     "CanFind",
     "CanProbe",
@@ -327,3 +328,15 @@ class CanReceive(Protocol):
 
     def receive(self, request: InboundRequest) -> tuple[Report, ...]:
         """Understand a stored request; raise ValueError when it cannot be (it is then kept, flagged)."""
+
+
+@runtime_checkable
+class CanCollect(Protocol):
+    """Is told of reports by a way of its own, such as a connection it keeps; `CanReceive.receive` understands them."""
+
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        """Wait a second at most for reports; return those there are, oldest first, each with a `path` of its own.
+
+        `kept` are the paths of those that are stored by now: answer for them at the far side, and for no other; a path
+        that is not known (any more) means nothing. What is not kept is returned again.
+        """

@@ -22,6 +22,7 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    gammu-smsd) command -v gammu-smsd >/dev/null ;;
     mosquitto) command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
@@ -48,8 +49,9 @@ bring() {
         # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
-        # They were asked for as programs: they shall not serve ports 80 and 1883 of this machine.
-        case $1 in nginx | mosquitto)
+        # They were asked for as programs: they shall neither serve ports of this machine nor look for a phone.
+        case $1 in
+        nginx | mosquitto | gammu-smsd)
             # shellcheck disable=SC2086
             $as_root systemctl disable --now "$1" >/dev/null 2>&1 ||
                 $as_root service "$1" stop >/dev/null 2>&1 || true
@@ -60,24 +62,25 @@ bring() {
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras mosquitto nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
+packages="postgresql kannel kannel-extras gammu-smsd mosquitto nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+for package in $packages; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
     stamp=tests/peers/node_modules/.stamp
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-        say "installing axe-core and html-validate"
+        say "installing axe-core, html-validate and smpp"
         if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
             printf '%s\n' "$digest" >"$stamp"
         else
-            missing="$missing axe-core html-validate"
+            missing="$missing axe-core html-validate smpp"
         fi
     fi
 else
-    missing="$missing axe-core html-validate"
+    missing="$missing axe-core html-validate smpp"
 fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras mosquitto nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install $packages"
 [ "${CI:-}" != true ] || exit 1

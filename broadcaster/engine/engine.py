@@ -16,7 +16,7 @@ from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
 from broadcaster.domain.kept import Kept
-from broadcaster.engine import fallback, inbox, probing
+from broadcaster.engine import collecting, fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.due import Act, DueClaimer
 from broadcaster.engine.gathering import Gathering
@@ -126,6 +126,7 @@ class Engine:
         else:
             lane = LetterLane(name, adapter, self.around, self._epoch)
         lane.start()
+        lane.aside(collecting.collect(lane))
         return lane
 
     def _wake_from_any_thread(self) -> None:

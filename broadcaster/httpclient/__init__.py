@@ -23,6 +23,7 @@ from broadcaster.httpclient.answer import (
     seconds_until,
 )
 from broadcaster.httpclient.caller import Caller, guard_session
+from broadcaster.httpclient.calling_off import given_up
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
@@ -40,6 +41,7 @@ __all__ = [
     "answer_of",
     "connect",
     "failure_of",
+    "given_up",
     "guard_address",
     "guard_session",
     "host_in",

@@ -194,6 +194,12 @@ class _Receives(_Apart):
         return reports
 
 
+class _Collects(_Apart):
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        came: tuple[InboundRequest, ...] = self._try("collect", kept, attempt=attempt)
+        return came
+
+
 _SHAPES: Final = {Shape.BOARD: _Board, Shape.POST: _Post, Shape.LETTER: _Letters}
 _ABILITIES: Final = {
     "probe": _Probes,
@@ -202,6 +208,7 @@ _ABILITIES: Final = {
     "amend": _Amends,
     "withdraw": _Withdraws,
     "receive": _Receives,
+    "collect": _Collects,
 }
 
 

@@ -127,6 +127,7 @@ CALLS: Final[Mapping[str, Crossing]] = {
     "probe": Crossing(tuple[Attempt], Probe),
     "verify": Crossing(tuple[InboundRequest], InboundReply),
     "receive": Crossing(tuple[InboundRequest], tuple[Report, ...]),
+    "collect": Crossing(tuple[tuple[str, ...], Attempt], tuple[InboundRequest, ...]),
 }
 """Every method that is one call and one answer; `send` is a conversation."""
 

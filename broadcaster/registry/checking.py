@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from broadcaster.channel import Audience, CanReceive
+from broadcaster.channel import Audience, CanCollect, CanReceive
 from broadcaster.registry.building import assemble, block_errors, build_sound
 from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.references import references
@@ -143,6 +143,7 @@ def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigE
         remedy = "no channel has audience: staff, so nobody is reminded of a promise: add one"
         yield source.error(("follow_up",), remedy, warning=True)
     for name, adapter in adapters.items():
-        if isinstance(adapter, CanReceive) and settings.inbound is None:
+        by_listener = isinstance(adapter, CanReceive) and not isinstance(adapter, CanCollect)
+        if by_listener and settings.inbound is None:
             remedy = "delivery reports cannot arrive: add inbound, with listen and url"
             yield source.error(("channels", name), remedy, warning=True)

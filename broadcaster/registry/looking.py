@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from broadcaster.channel import (
     CanAmend,
+    CanCollect,
     CanConfirm,
     CanFind,
     CanProbe,
@@ -36,6 +37,7 @@ ABILITIES: dict[str, Any] = {
     "amend": CanAmend,
     "withdraw": CanWithdraw,
     "receive": CanReceive,
+    "collect": CanCollect,
 }
 """Each optional ability by the name of the method it is asked for by."""
 

@@ -149,6 +149,7 @@ PEERS = {
             mosquitto=functools.partial(_program, "mosquitto", "/usr/sbin"),
             mosquitto_passwd=functools.partial(_program, "mosquitto_passwd"),
         ),
+        _peer("gammu", gammu_smsd=functools.partial(_program, "gammu-smsd", "/usr/bin")),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),
@@ -171,6 +172,7 @@ PEERS = {
             "eatmydata", libeatmydata=functools.partial(_program, "libeatmydata.so", "/usr/lib/*")
         ),
         _peer("chromium", chromium=_browser),
+        _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),
     )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import phonenumbers
 from phonenumbers import PhoneNumberType
 
 from broadcaster.bulkhttp import Answer, BulkClient, Problem, Request
@@ -17,29 +15,22 @@ from broadcaster.channel import (
     Failure,
     InboundReply,
     InboundRequest,
-    Kind,
     Letter,
-    LetterAdapter,
     LetterOutcome,
-    Notice,
     Permanent,
     Probe,
     Receipt,
     RefusedRequest,
-    Rendered,
     Report,
     Scope,
-    Text,
 )
-from broadcaster.domain.localtime import say
-from broadcaster.domain.text import SmsMeasure, measure_sms, plain
 from broadcaster.httpclient import host_in
+from broadcaster.sms import SmsAdapter
 from channels.sms_http.answers import failure, understood
 from channels.sms_http.callbacks import Callbacks, fields
 from channels.sms_http.presets import PRESETS
 from channels.sms_http.run import Run, be_careful
 from channels.sms_http.settings import SmsHttpSettings, Supplier
-from channels.sms_http.wording import compose
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
@@ -69,7 +60,7 @@ class Gateway:
         return self.preset.read(self.supplier, answer)
 
 
-class SmsHttpAdapter(LetterAdapter):
+class SmsHttpAdapter(SmsAdapter):
     """One SMS channel. Only numbers in E.164 leave it; every letter is one request and has one outcome."""
 
     Settings = SmsHttpSettings
@@ -102,77 +93,10 @@ class SmsHttpAdapter(LetterAdapter):
         for gateway in self._gateways.values():
             gateway.client.close()
 
-    # ------------------------------------------------------------------------------------------------------- the text
-    def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
-        """Arrange the notice as one text; remarks are English: whoever shows them says them in the language asked for."""
-        body = self._compose(notice)
-        written = plain(body)
-        remarks: list[str] = []
-        if self.settings.plain:
-            body = written.text
-            remarks += [
-                f'"{each.found}" is written "{each.written}".' for each in written.replacements
-            ]
-        measure = measure_sms(body)
-        self._refuse_long(measure)
-        remarks += self._dear_letters(measure, measure_sms(written.text))
+    def price(self) -> tuple[float, str]:
+        """What the first supplier says."""
         first: Supplier = self.settings.suppliers[0]
-        return Rendered(
-            texts=(Text(body=body),),
-            unit="units",
-            used=measure.units,
-            limit=_room(measure, self.settings.max_parts),
-            encoding=measure.encoding,
-            parts=measure.parts,
-            forcing=measure.forcing,
-            cost_per_address=round(first.price * measure.parts, 6),
-            currency=first.currency if first.price else "",
-            remarks=tuple(remarks),
-        )
-
-    def _compose(self, notice: Notice) -> str:
-        """The text; of a retraction that would be too long, what can be left out: it must never be held up by its length."""
-        phrases = self.context.phrases.get(notice.language, {})
-        body = compose(notice, phrases)
-        if notice.kind is Kind.RETRACTION and measure_sms(body).parts > self.settings.max_parts:
-            body = compose(replace(notice, no_longer="", planned="", cause=""), phrases)
-        return body
-
-    def _refuse_long(self, measure: SmsMeasure) -> None:
-        """A refusal is English: whoever answers the operator says it in the language that was asked for."""
-        most = self.settings.max_parts
-        if measure.parts > most:
-            over = max(1, measure.units - _room(measure, most))
-            raise ValueError(
-                f"The SMS needs {measure.parts} parts and at most {most} are allowed: shorten it by {over} letters."
-            )
-
-    def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:
-        """Say which letters make the text dearer, and what would make it cheaper."""
-        if not measure.forcing:
-            return
-        letters = " ".join(f'"{letter}"' for letter in measure.forcing)
-        yield f"{letters} makes it UCS-2, which takes {measure.parts} parts."
-        if without.parts < measure.parts:
-            yield f"With plain signs (--plain) it takes {without.parts}."
-
-    def _say(self, sentence: str, **values: object) -> str:
-        languages = self.context.organisation.languages
-        return say(self.context.phrases.get(languages[0], {}), sentence, **values)
-
-    # ---------------------------------------------------------------------------------------------------- the address
-    def address(self, raw: str) -> str:
-        """Read a number as people of the organisation's country write it; see `LetterAdapter.address`."""
-        _, country = self._say, self.context.organisation.country
-        try:
-            number = phonenumbers.parse(raw, country)
-        except phonenumbers.NumberParseException:
-            raise ValueError(_("is not a telephone number")) from None
-        if not phonenumbers.is_valid_number(number):
-            raise ValueError(_("is not a number that exists"))
-        if phonenumbers.number_type(number) not in _MOBILE:
-            raise ValueError(_("is not a mobile number"))
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return first.price, first.currency
 
     # -------------------------------------------------------------------------------------------------------- sending
     def send(
@@ -253,7 +177,3 @@ class SmsHttpAdapter(LetterAdapter):
         except (LookupError, TypeError, ValueError):
             return {}
         return {"amount": amount, "currency": currency}
-
-
-def _room(measure: SmsMeasure, parts: int) -> int:
-    return measure.limit_single if parts == 1 else parts * measure.per_part_limit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,9 +15,9 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
+from broadcaster.sms import is_international
 from channels.sms_http.preset import Build
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _IN_A_ROW = 10  # failures without a success between them that end a run
 
 
@@ -76,7 +75,7 @@ class Run:
             letter = next(letters, None)
             if letter is None:
                 return
-            if _E164.fullmatch(letter.address):
+            if is_international(letter.address):
                 yield self.build(letter, left)
             else:
                 sentence = "The address is not a number in international form: nothing was sent."

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from broadcaster.channel import ChannelSettings
 from broadcaster.httpclient import WebAddress
+from broadcaster.sms import SmsSettings
 
 _SENDER = r"^(\+[1-9][0-9]{4,14}|[0-9]{3,8}|[A-Za-z][A-Za-z0-9 ]{0,10})$"
 _SENDER_SAYS = "Who the text comes from: up to 11 letters a-z and digits beginning with a letter, a short number, or a number as +46…"
@@ -173,18 +173,11 @@ AnySupplier = Annotated[
 ]
 
 
-class SmsHttpSettings(ChannelSettings):
+class SmsHttpSettings(SmsSettings):
     """SMS over HTTP."""
 
     suppliers: tuple[AnySupplier, ...] = Field(
         min_length=1, description="The gateways, in order of preference."
-    )
-    max_parts: int = Field(
-        4, ge=1, le=10, description="A text that needs more parts than these is refused."
-    )
-    plain: bool = Field(
-        False,
-        description="Write dashes, quotes and other signs with the letters every phone has, so that they do not cost extra.",
     )
 
     @field_validator("suppliers")

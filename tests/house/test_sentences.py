@@ -26,7 +26,7 @@ from broadcaster.locale import catalogue, languages, phrases
 from broadcaster.store import StoreError
 
 LOOKED_AT = (
-    *("domain", "httpclient", "bulkhttp", "bundle"),
+    *("domain", "httpclient", "bulkhttp", "bundle", "sms"),
     *("store", "engine", "ownprocess", "daemon"),
 )
 TRANSLATING = ("service", "api")
@@ -236,7 +236,8 @@ def about_configurations(root: Path) -> Iterator[tuple[str, str]]:
             for line, said in visitor.found:
                 if "\n" not in said:  # a whole file that `init` writes
                     yield f"{path.relative_to(root)}:{line}", said
-    for path in [root / "broadcaster/channel.py", *sorted((root / "channels").rglob("*.py"))]:
+    adapters = [*(root / "broadcaster/sms").rglob("*.py"), *(root / "channels").rglob("*.py")]
+    for path in [root / "broadcaster/channel.py", *sorted(adapters)]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and name_of(node) == "ValueError" and node.args:
                 own = template(node.args[0])

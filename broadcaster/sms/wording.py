@@ -18,7 +18,7 @@ from broadcaster.channel import Kind, Notice, Variant
 from broadcaster.domain.localtime import Phrases, say
 
 _TEMPLATES = ImmutableSandboxedEnvironment(
-    loader=jinja2.PackageLoader("channels.sms_http"),
+    loader=jinja2.PackageLoader("broadcaster.sms"),
     autoescape=False,
     undefined=jinja2.StrictUndefined,
 )

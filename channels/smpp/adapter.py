@@ -1,0 +1,136 @@
+"""SMS to subscribers, by an ordered list of message centres."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+
+from broadcaster.channel import (
+    Attempt,
+    ChannelContext,
+    Failure,
+    InboundReply,
+    InboundRequest,
+    Letter,
+    LetterOutcome,
+    Permanent,
+    Probe,
+    RefusedRequest,
+    Report,
+    Scope,
+    Transient,
+)
+from broadcaster.httpclient import Deadline
+from broadcaster.sms import SmsAdapter
+from channels.smpp import pdu
+from channels.smpp.link import Broken
+from channels.smpp.run import Run
+from channels.smpp.session import Session
+from channels.smpp.settings import SmppSettings
+
+
+class SmppAdapter(SmsAdapter):
+    """One SMS channel. A connection to each message centre is kept, because delivery reports come by it."""
+
+    Settings = SmppSettings
+    settings: SmppSettings
+
+    def __init__(self, settings: SmppSettings, context: ChannelContext) -> None:
+        super().__init__(settings, context)
+        self._sessions = {
+            each.name: Session(each, context.allowed_hosts, settings.deadline)
+            for each in settings.suppliers
+        }
+
+    def suppliers(self) -> tuple[str, ...]:
+        """Their names, as configured."""
+        return tuple(self._sessions)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Every message centre's host."""
+        return tuple(each.host for each in self.settings.suppliers)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every password."""
+        return tuple(each.password.get_secret_value() for each in self.settings.suppliers)
+
+    def price(self) -> tuple[float, str]:
+        """What the first message centre takes."""
+        first = self.settings.suppliers[0]
+        return first.price, first.currency
+
+    def close(self) -> None:
+        """Take our leave everywhere."""
+        for session in self._sessions.values():
+            session.close()
+
+    # -------------------------------------------------------------------------------------------------------- sending
+    def send(
+        self, letters: Iterator[Letter], attempt: Attempt
+    ) -> Iterable[tuple[Letter, LetterOutcome]]:
+        """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
+        session = self._sessions.get(attempt.supplier or self.suppliers()[0])
+        if session is None:
+            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
+            raise Permanent(sentence, scope=Scope.CHANNEL)
+        until = time.monotonic() + (attempt.not_after - attempt.at).total_seconds()
+        return Run(session, until, min(self.settings.deadline, attempt.deadline)).send(letters)
+
+    # -------------------------------------------------------------------------------------------------------- reports
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        """What the message centres told us of; see `CanCollect`."""
+        found: list[InboundRequest] = []
+        problem: Failure | None = None
+        share = 1.0 / len(self._sessions)
+        for session in self._sessions.values():
+            session.kept(kept)
+        for session in self._sessions.values():
+            try:
+                found += session.collected(attempt.at, share)
+            except Failure as failure:
+                problem = failure
+        if problem is not None and not found:
+            raise problem
+        return tuple(found)
+
+    def verify(self, request: InboundRequest) -> InboundReply:
+        """No message centre reports over HTTP."""
+        raise RefusedRequest("Reports on this channel come by its own connection.", 404)
+
+    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+        """Understand what `collect` handed in. It says what it says however late, often or early it comes."""
+        told = json.loads(request.body)
+        return (
+            Report(**{name: str(told[name]) for name in ("key", "handle", "outcome", "detail")}),
+        )
+
+    # -------------------------------------------------------------------------------------------------------- probing
+    def probe(self, attempt: Attempt) -> Probe:
+        """Bind to every message centre and ask whether it lives; nothing is sent."""
+        sentences = []
+        for name, session in self._sessions.items():
+            try:
+                self._ask(session, Deadline.of(attempt))
+            except Failure as failure:
+                sentences.append(f"{name}: {failure.sentence}")
+        good = not sentences
+        sentence = " ".join(sentences) or f"{', '.join(self._sessions)} would take a text now."
+        return Probe(good=good, sentence=sentence)
+
+    @staticmethod
+    def _ask(session: Session, deadline: Deadline) -> None:
+        if session.running:
+            return  # it is taking texts now, or a run is about to say that it does not
+        host = session.supplier.host
+        with session.connection(deadline) as link:
+            try:
+                answer, besides = link.answer_to(link.ask(pdu.ENQUIRE), deadline)
+                session.heed(link, besides)
+            except Broken as broken:
+                sentence = f"{host} broke the connection."
+                raise Transient(sentence, scope=Scope.CHANNEL, reply=str(broken)) from None
+            if answer is None:
+                link.drop()
+                sentence = f"{host} is connected and does not answer."
+                raise Transient(sentence, scope=Scope.CHANNEL)

@@ -73,6 +73,7 @@ NOT_FOUND_IN_A_CONFIGURATION = {
     "module {} has no attribute {}": "a mistake of a programmer",
     "[0-9]{}-[0-9]{}-[0-9]{}([Tt \t].*)?": "an expression",
     "python -m pip install {}'{}{}'": "a command",
+    'make -C {} setup EXTRAS="{}"{}': "a command",
     "expected a single document": "what PyYAML says, looked for",
     'the package {} has installed its own "{}" over ours: install {} into an environment of its own (python3 -m venv)': "about an installation: among the failures",
     "{} instead of a letter and its outcome": "a defect of an adapter, told by the engine",

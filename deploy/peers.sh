@@ -22,6 +22,8 @@ have() {
     postgresql) command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
     kannel) command -v bearerbox >/dev/null || [ -x /usr/sbin/bearerbox ] ;;
     kannel-extras) command -v fakesmsc >/dev/null || [ -x /usr/lib/kannel/test/fakesmsc ] ;;
+    postfix) command -v postfix >/dev/null || [ -x /usr/sbin/postfix ] ;;
+    python3-dkim) command -v dkimverify >/dev/null ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
     e2fsprogs) command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] ;;
@@ -43,6 +45,10 @@ bring() {
         say "installing $1"
         # shellcheck disable=SC2086 # empty or two words
         [ -n "$updated" ] || { $as_root apt-get update -qq || true; updated=yes; }
+        # Without a configuration of the machine's own it serves no port: tests bring theirs.
+        # shellcheck disable=SC2086
+        [ "$1" != postfix ] || echo "postfix postfix/main_mailer_type select No configuration" |
+            $as_root debconf-set-selections
         # One at a time: a package this distribution lacks must not keep the others away.
         # shellcheck disable=SC2086
         $as_root env DEBIAN_FRONTEND=noninteractive \
@@ -56,7 +62,7 @@ bring() {
     missing="$missing $1"
 }
 
-for package in postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
+for package in postgresql kannel kannel-extras postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
@@ -75,5 +81,5 @@ fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
-[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+[ "$as_root" != no ] || say "installing needs root: sudo apt install postgresql kannel kannel-extras postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 [ "${CI:-}" != true ] || exit 1

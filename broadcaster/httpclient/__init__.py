@@ -21,6 +21,7 @@ from broadcaster.httpclient.answer import (
     retry_after,
     seconds_until,
 )
+from broadcaster.httpclient.calling_off import called_off, given_up
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, guard_address, is_public
@@ -37,7 +38,9 @@ __all__ = [
     "Transport",
     "WebAddress",
     "answer_of",
+    "called_off",
     "failure_of",
+    "given_up",
     "guard_address",
     "guard_session",
     "host_in",

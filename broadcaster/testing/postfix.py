@@ -39,6 +39,7 @@ virtual_mailbox_maps = static:all/
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 transport_maps = regexp:{folder}/conf/transport
+smtpd_relay_restrictions = reject_unauth_destination
 smtpd_recipient_restrictions =
     check_recipient_access regexp:{folder}/conf/recipients, reject_unauth_destination
 smtpd_sender_restrictions = check_sender_access regexp:{folder}/conf/senders

@@ -13,6 +13,8 @@ _ENHANCED = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
 _TOO_LARGE = "3.4"
+# Most servers judge client and sender only when the first recipient is named, and answer that one.
+_US = re.compile(r"\b(sender|relay(?:ing)?|client host|helo command)\b", re.IGNORECASE)
 
 
 class Asked(StrEnum):
@@ -50,11 +52,17 @@ class Reading:
             return self.strange(handed=asked is Asked.LETTER)
         if asked in (Asked.GREETING, Asked.LOGIN):
             return self._closed(asked, code, name)
+        if asked is Asked.RECIPIENT and (found := _US.search(text)):
+            asked = Asked.SENDER if found[0].lower() == "sender" else Asked.GREETING
+            return self._unwanted(asked, code, name)
         if code < 500:
             return self._wait(asked, about, name)
         if asked is Asked.LETTER or about == _TOO_LARGE or code == 552:
             return Permanent(f"{self.host} does not take this message ({name}).")
-        return self._refused(asked, code, name, text)
+        if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN:
+            sentence = f"{self.host} refuses this address ({name})."
+            return Permanent(sentence, scope=Scope.ADDRESS)
+        return self._unwanted(asked, code, name)
 
     def _closed(self, asked: Asked, code: int, name: str) -> Failure:
         """Nothing goes: neither this letter nor any other."""
@@ -76,21 +84,20 @@ class Reading:
             return Transient(sentence, scope=Scope.ADDRESS)
         return Transient(f"{self.host} asks us to wait ({name}).")
 
-    def _refused(self, asked: Asked, code: int, name: str, text: str) -> Failure:
-        if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN and "relay" not in text.lower():
-            sentence = f"{self.host} refuses this address ({name})."
-            return Permanent(sentence, scope=Scope.ADDRESS)
+    def _unwanted(self, asked: Asked, code: int, name: str) -> Failure:
+        """It does not want letters from us, or not from this sender: no letter will go."""
+        kind = Permanent if code >= 500 else Transient
         if asked is Asked.SENDER and code not in _WANTS_LOGIN:
             sentence = (
                 f"{self.host} does not let us write as the configured sender ({name}): correct sender or bounces, "
                 "or have it allowed, then resume the channel."
             )
-            return Permanent(sentence, scope=Scope.CHANNEL)
+            return kind(sentence, scope=Scope.CHANNEL)
         sentence = (
             f"{self.host} passes no letters on for us ({name}): write username and password, or have this machine "
             "allowed, then resume the channel."
         )
-        return Permanent(sentence, scope=Scope.CHANNEL)
+        return kind(sentence, scope=Scope.CHANNEL)
 
     def strange(self, *, handed: bool) -> Failure:
         """What was answered is no answer of SMTP, or of no use here."""

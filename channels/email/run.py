@@ -16,12 +16,12 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
-from broadcaster.httpclient import Deadline, called_off, given_up
+from broadcaster.httpclient import called_off, given_up
+from channels.email.pool import Pool
 from channels.email.session import Closed, Envelope, Server, Session
 
 _IN_A_ROW = 10  # failures without a success between them that end a run
 _POLL = 0.2  # seconds until a run that only waits looks again whether it was given up
-_CONNECT = 15.0  # seconds, of the letter's deadline at most, to look up, connect and log in
 
 
 @dataclass
@@ -41,8 +41,10 @@ class Run:
     in_a_row: int = 0
     begun_at: float = 0.0
     trusted: bool = False
-    busy: int = 0
-    idle: list[Session] = field(default_factory=list)
+    pool: Pool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(self.server, self.window)
 
     def send(
         self, letters: Iterator[Letter], seconds: float, deadline: float
@@ -56,9 +58,9 @@ class Run:
         open_: dict[asyncio.Task[LetterOutcome], Letter] = {}
         try:
             yield from self._turn(loop, open_, letters, time.monotonic() + seconds, deadline)
-            loop.run_until_complete(self._say_goodbye())
+            loop.run_until_complete(self.pool.close())
         finally:
-            _break_off(loop, [*open_], self.idle)
+            _break_off(loop, [*open_], self.pool)
         if self.end is not None:
             raise self.end
 
@@ -107,7 +109,7 @@ class Run:
     async def _one(self, letter: Letter, seconds: float) -> LetterOutcome:
         try:
             envelope = self.build(letter)
-            said = await self._hand_over(envelope, Deadline(seconds))
+            said = await self._hand_over(envelope, seconds)
         except Failure as failure:
             self._weigh(failure)
             return LetterOutcome(failure=_of_letter(failure))
@@ -115,54 +117,42 @@ class Run:
         detail = self.server.reading.words(said)
         return LetterOutcome(receipt=Receipt(handle=envelope.message_id, detail=detail))
 
-    async def _hand_over(self, envelope: Envelope, deadline: Deadline) -> str:
-        session = self.idle.pop() if self.idle else Session(self.server)
-        self.busy += 1
+    async def _hand_over(self, envelope: Envelope, seconds: float) -> str:
+        session: Session | None = None
         try:
-            async with asyncio.timeout(deadline.left()):
-                try:
-                    return await self._by(session, envelope, deadline)
-                except Closed:
-                    return await self._by(session, envelope, deadline)
+            async with asyncio.timeout(seconds):
+                while True:
+                    session = await self.pool.take()
+                    try:
+                        return await session.send(envelope)
+                    except Closed:
+                        self.pool.give_back(session)
+                        session = None
         except TimeoutError:
-            failure = self.server.reading.broken(handed=session.handed, late=True)
-            if not session.is_open:
+            handed = session is not None and session.handed
+            failure = self.server.reading.broken(handed=handed, late=True)
+            if session is None:
                 failure.scope = Scope.CHANNEL
-            session.drop()
+            else:
+                session.drop()
             raise failure from None
-        except Failure:
-            raise
-        except BaseException:
-            session.drop()
+        except asyncio.CancelledError:
+            if session is not None:
+                session.drop()
             raise
         finally:
-            self.busy -= 1
-            if session.is_open:
-                self.idle.append(session)
-
-    @staticmethod
-    async def _by(session: Session, envelope: Envelope, deadline: Deadline) -> str:
-        if not session.is_open:
-            await session.open(Deadline(min(_CONNECT, deadline.left())))
-        return await session.send(envelope)
+            if session is not None:
+                self.pool.give_back(session)
 
     def _weigh(self, failure: Failure) -> None:
         if failure.scope is Scope.ADDRESS:
             return
         self.in_a_row += 1
-        if isinstance(failure, Transient) and failure.scope is Scope.CHANNEL and self.trusted:
-            others = self.busy + len(self.idle)
-            if others:  # it takes letters, only on no more connections
-                self.window = others
-                return
         if failure.scope is Scope.CHANNEL:
             self.end = self.end if isinstance(self.end, Permanent) else failure
         elif self.end is None and self.in_a_row >= _IN_A_ROW:
             kind = Permanent if isinstance(failure, Permanent) else Transient
             self.end = kind(failure.sentence, scope=Scope.CHANNEL, reply=failure.reply)
-
-    async def _say_goodbye(self) -> None:
-        await asyncio.gather(*(session.close() for session in self.idle))
 
 
 def _of_letter(failure: Failure) -> Failure:
@@ -173,17 +163,16 @@ def _of_letter(failure: Failure) -> Failure:
 
 
 def _break_off(
-    loop: asyncio.AbstractEventLoop,
-    under_way: list[asyncio.Task[LetterOutcome]],
-    idle: list[Session],
+    loop: asyncio.AbstractEventLoop, under_way: list[asyncio.Task[LetterOutcome]], pool: Pool
 ) -> None:
     """End what is under way at once and close the loop; a look-up of a name is left behind, it has its own deadline."""
     for task in under_way:
         task.cancel()
     if under_way:
         loop.run_until_complete(asyncio.wait(under_way))
-    for session in idle:
-        session.drop()
-    loop.run_until_complete(asyncio.sleep(0))  # the connections' last callbacks
-    loop.run_until_complete(asyncio.sleep(0))
+    opening = pool.break_off()
+    if opening:
+        loop.run_until_complete(asyncio.wait(opening))
+    for _ in range(2):  # the connections' last callbacks
+        loop.run_until_complete(asyncio.sleep(0))
     loop.close()

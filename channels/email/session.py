@@ -61,6 +61,7 @@ class Session:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._smtp: SMTP | None = None
+        self._transport: asyncio.BaseTransport | None = None
         self._used = self._refused = self._ready = False
         self.handed = False
 
@@ -285,15 +286,19 @@ class Session:
         smtp, self._smtp, self._ready = self._smtp, None, False
         if smtp is None:
             return
-        if isinstance(smtp.transport, asyncio.WriteTransport):
-            smtp.transport.abort()
-        elif smtp.sock is not None:
+        # The library only closes, and TLS then waits for the server's goodbye.
+        for transport in (smtp.transport, self._transport):
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+        if smtp.transport is None and smtp.sock is not None:
             smtp.sock.close()
         smtp.close()
+        self._transport = None
 
     async def close(self) -> None:
         """Say goodbye and close."""
         if self._smtp is not None and self._smtp.is_connected:
+            self._transport = self._smtp.transport
             with contextlib.suppress(SMTPException, OSError):
                 async with asyncio.timeout(_POLITE):
                     await self._smtp.quit()

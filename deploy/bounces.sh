@@ -6,8 +6,9 @@ set -eu
 address=$1
 secret=$2
 # The secret goes in by a file that only this user reads: a command line is seen by everybody on the machine.
-header=$(mktemp)
+token=$(cat "$secret") || exit 75
+header=$(mktemp) || exit 75
 trap 'rm -f "$header"' EXIT
-printf 'Authorization: Bearer %s\nContent-Type: message/rfc822\n' "$(cat "$secret")" >"$header"
+printf 'Authorization: Bearer %s\nContent-Type: message/rfc822\n' "$token" >"$header"
 curl --silent --fail --max-time 30 --max-redirs 0 --output /dev/null \
     --header "@$header" --data-binary @- "$address" || exit 75

@@ -57,6 +57,9 @@ class Reading:
             return self._unwanted(asked, code, name)
         if code < 500:
             return self._wait(asked, about, name)
+        return self._refused(asked, code, about, name)
+
+    def _refused(self, asked: Asked, code: int, about: str, name: str) -> Failure:
         if asked is Asked.LETTER or about == _TOO_LARGE or code == 552:
             return Permanent(f"{self.host} does not take this message ({name}).")
         if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN:

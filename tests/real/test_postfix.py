@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -64,17 +65,17 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def postfix(
-    authority: Authority, inbound: MailTaker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostfixServer]:
-    secret = tmp_path_factory.mktemp("mailhost") / "secret"
-    secret.write_text(SECRET + "\n")
-    for part in (secret, *secret.parents[:3]):  # for the user whom Postfix runs the pipe as
-        part.chmod(part.stat().st_mode | 0o055)
-    script = str(ROOT / "deploy" / "bounces.sh")
-    bounces = ("/bin/sh", script, f"{inbound.url}/in/email", str(secret))
-    with PostfixServer(authority.certificate(), bounces) as server:
-        yield server
+def postfix(authority: Authority, inbound: MailTaker) -> Iterator[PostfixServer]:
+    # Not among pytest's folders: the user whom Postfix runs the pipe as cannot look into those.
+    with tempfile.TemporaryDirectory() as folder:
+        secret = Path(folder) / "secret"
+        secret.write_text(SECRET + "\n")
+        secret.chmod(0o644)
+        Path(folder).chmod(0o755)
+        script = str(ROOT / "deploy" / "bounces.sh")
+        bounces = ("/bin/sh", script, f"{inbound.url}/in/email", str(secret))
+        with PostfixServer(authority.certificate(), bounces) as server:
+            yield server
 
 
 @pytest.fixture
@@ -303,11 +304,8 @@ def test_each_address_has_the_outcome_it_had(postfix: PostfixServer, make: Make)
 
 def test_one_session_carries_many_letters(postfix: PostfixServer, make: Make) -> None:
     adapter = make(supplier={"connections": 1})
-    before = sum("connect from" in line and "dis" not in line for line in postfix.log)
     delivered(postfix, adapter, *(a_letter(f"r{n}", f"1.10.{n}", adapter) for n in range(30)))
-    after = sum("connect from" in line and "dis" not in line for line in postfix.log)
-    assert after - before == 1
-    postfix.wait_for("mail=30 rcpt=30 data=30 quit=1")
+    postfix.wait_for("ehlo=1 mail=30 rcpt=30 data=30 quit=1")
 
 
 def test_a_session_that_the_server_ends_is_opened_anew(postfix: PostfixServer, make: Make) -> None:

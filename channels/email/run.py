@@ -88,10 +88,11 @@ class Run:
             more = more and self.end is None and not called_off()
             if given_up() or not (open_ or more):
                 return
-            wait = asyncio.wait(open_, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
-            done = loop.run_until_complete(wait)[0] if open_ else set()
             if not open_:
                 time.sleep(min(_POLL, pause))
+                continue
+            looking = asyncio.wait(open_, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = loop.run_until_complete(looking)
             for task in done:
                 yield open_.pop(task), task.result()
 

@@ -37,7 +37,8 @@ class SmtpServer(FarEnd):
     """`with SmtpServer() as far:` send to `far.host`, `far.port`; what was taken are effects of the kind "mail".
 
     `login` is (user, password) that AUTH PLAIN asks for. `says` replaces the answer to a verb (`"EHLO"`, `"DATA"`, `"."`,
-    `"greeting"`) each time; `""` closes the connection instead. `commands` are all lines that came.
+    `"greeting"`) each time; `""` closes the connection instead. `most` letters go by one session, 0: any number.
+    `commands` are all lines that came.
     """
 
     name = "smtp"
@@ -47,7 +48,7 @@ class SmtpServer(FarEnd):
         self.login = login
         self.says: dict[str, str] = {}
         self.commands: list[str] = []
-        self.sessions = 0
+        self.sessions = self.most = 0
 
     def connection(self) -> asyncio.Protocol:
         """One dialogue of SMTP."""
@@ -63,15 +64,16 @@ class _Dialogue(asyncio.Protocol):
         self._fault: Fault | None = None
         self._to = ""
         self._task: asyncio.Task[None] | None = None
+        self._begun_letters = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._far.connections.add(self)
+        self._far.connections.add(self)  # type: ignore[arg-type]  # all it must be able to is reset()
         self._say("greeting", "220 post.ekbyn.example ESMTP")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._far.connections.discard(self)  # type: ignore[arg-type]  # as above
+        self._far.connections -= {self}
         if self._task is not None:
             self._task.cancel()
 
@@ -132,6 +134,9 @@ class _Dialogue(asyncio.Protocol):
         return "235 2.7.0 Welcome" if good else "535 5.7.8 Wrong user or password"
 
     def _begun(self, line: str) -> str:
+        if self._far.most and self._begun_letters >= self._far.most:
+            return "421 4.7.0 That was enough"
+        self._begun_letters += 1
         request = Request("MAIL", "/", line, {}, time.monotonic(), datetime.now(UTC))
         self._fault = self._far.meet(request)
         self._far.take(request, perform=False)

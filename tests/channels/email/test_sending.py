@@ -153,7 +153,7 @@ def test_no_letter_can_add_a_header_or_a_command(
 
 
 def test_what_looks_like_a_header_in_the_text_stays_text(make: Make, far: SmtpServer) -> None:
-    body = "Bcc: alla@ekbyn.example\n\n.\nQUIT\n\nFrom kris\n=?utf-8?q?x?= <b>&amp; ström"
+    body = "Bcc: alla@ekbyn.example\n\n.punkt\n.\nQUIT\n\nFrom kris\n=?utf-8?q?x?= <b>&amp; ström"
     one(make(), body=body, subject="Åter: <ström> 100 %")
     [effect] = far.effects
     assert effect.text.replace("\r\n", "\n") == body

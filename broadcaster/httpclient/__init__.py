@@ -21,8 +21,8 @@ from broadcaster.httpclient.answer import (
     retry_after,
     seconds_until,
 )
-from broadcaster.httpclient.calling_off import called_off, given_up
 from broadcaster.httpclient.caller import Caller, guard_session
+from broadcaster.httpclient.calling_off import called_off, given_up
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction

@@ -139,7 +139,7 @@ def _facts(notice: Notice, phrases: Phrases) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a text, each on one line; a line `-- ` of the operator's would begin the signature."""
+    """The paragraphs of a text, each on one line: `-- ` on a line of the operator's own cannot begin the signature."""
     parts = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
     return [part for part in parts if part]
 

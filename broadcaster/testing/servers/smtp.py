@@ -37,7 +37,8 @@ class SmtpServer(FarEnd):
     """`with SmtpServer() as far:` send to `far.host`, `far.port`; what was taken are effects of the kind "mail".
 
     `login` is (user, password) that AUTH PLAIN asks for. `says` replaces the answer to a verb (`"EHLO"`, `"DATA"`, `"."`,
-    `"greeting"`) each time; `""` closes the connection instead. `most` letters go by one session, 0: any number.
+    `"greeting"`) each time; `""` closes the connection instead. `most` letters go by one session and
+    `at_once` sessions stand at a time, 0: any number.
     `commands` are all lines that came.
     """
 
@@ -48,7 +49,7 @@ class SmtpServer(FarEnd):
         self.login = login
         self.says: dict[str, str] = {}
         self.commands: list[str] = []
-        self.sessions = self.most = 0
+        self.sessions = self.most = self.at_once = 0
 
     def connection(self) -> asyncio.Protocol:
         """One dialogue of SMTP."""
@@ -70,6 +71,10 @@ class _Dialogue(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._far.connections.add(self)  # type: ignore[arg-type]  # all it must be able to is reset()
+        if self._far.at_once and len(self._far.connections) > self._far.at_once:
+            transport.write(b"421 4.7.0 Too many connections\r\n")
+            transport.close()
+            return
         self._say("greeting", "220 post.ekbyn.example ESMTP")
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -124,6 +124,24 @@ def test_a_server_that_ends_each_session_gets_every_letter_once(
     assert (len(far.effects), far.sessions) == (5, 3)
 
 
+def test_a_server_that_takes_few_connections_is_not_asked_for_more_again_and_again(
+    make: Make, far: SmtpServer
+) -> None:
+    far.at_once = 2
+    ran = run(make({"connections": 8}), letters(ADDRESSES, 60), an_attempt())
+    assert (ran.ended, ran.failures(), len(far.effects)) == (None, [], 60)
+    assert far.sessions <= 16
+
+
+def test_threads_of_a_drill_and_of_another_channel_are_others(make: Make, far: SmtpServer) -> None:
+    for adapter in (make(), make(mode=Mode.DRILL), make(name="staff")):
+        one(adapter, body="Hej\n\n-- \nA7-1")
+        one(adapter, body="Hej\n\n-- \nA7-2")
+    threads = [effect.more["headers"]["References"] for effect in far.effects]
+    assert len(set(threads)) == 3
+    assert threads[::2] == threads[1::2]
+
+
 def test_after_a_refusal_the_server_is_told_to_forget_it(make: Make, far: SmtpServer) -> None:
     far.next(answers(400))
     run(make({"connections": 1}), letters(ADDRESSES, 2), an_attempt())

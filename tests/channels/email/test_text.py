@@ -208,6 +208,8 @@ def test_the_html_is_escaped_and_fetches_nothing(make: Make) -> None:
     )
     page = as_html(text.subject, text.body, "sv", labelled=False)
     assert "<script" not in page
+    marked = text_of(make, headline="Strömavbrott <b>här</b>")
+    assert "<b>" not in as_html(marked.subject, marked.body, "sv", labelled=False)
     assert "<img" not in page
     assert '<a href="https://a.example/?a=1&amp;b=">' in page
     assert not re.search(r"<[^>]*\bsrc=|url\(|@import|<link|<form", page)

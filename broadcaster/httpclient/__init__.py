@@ -23,7 +23,7 @@ from broadcaster.httpclient.answer import (
     seconds_until,
 )
 from broadcaster.httpclient.caller import Caller, guard_session
-from broadcaster.httpclient.calling_off import given_up
+from broadcaster.httpclient.calling_off import called_off, given_up
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
@@ -39,6 +39,7 @@ __all__ = [
     "Transport",
     "WebAddress",
     "answer_of",
+    "called_off",
     "connect",
     "failure_of",
     "given_up",

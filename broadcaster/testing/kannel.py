@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 from urllib.parse import unquote_to_bytes
 
 from broadcaster.testing.peers import PEERS, free_port
+from broadcaster.testing.programs import Program
 
 USER, PASSWORD = "ekbyn", "hemligt-losen"  # they open nothing but this Kannel
 _CONFIGURATION = """
@@ -82,57 +81,13 @@ def shown(parts: Iterable[Part], encoding: str) -> str:
     return whole.decode("utf-16-be" if encoding == "UCS-2" else "utf-8")
 
 
-class _Program:
-    """A running program whose log lines can be awaited."""
-
-    def __init__(self, *command: str) -> None:
-        self.lines: list[bytes] = []
-        self._changed = threading.Condition()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert self.process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
-        self._reader.start()
-
-    def _read(self, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    self.lines.append(line.rstrip(b"\n"))
-                    self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait_for(self, pattern: bytes, count: int = 1, seconds: float = 15.0) -> None:
-        """Wait for so many lines that hold `pattern`; raises TimeoutError with the newest lines."""
-        with self._changed:
-            if self._changed.wait_for(
-                lambda: sum(pattern in line for line in self.lines) >= count, seconds
-            ):
-                return
-            newest = b"\n".join(self.lines[-15:]).decode("utf-8", "replace")
-        raise TimeoutError(
-            f"{self.process.args!r}: {count} times {pattern!r} did not come\n{newest}"
-        )
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join()
-
-
 class KannelServer:
     """`with KannelServer() as kannel:` send to `kannel.url` as `USER` with `PASSWORD`, then look at `kannel.parts`."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="kannel-")
         self._ports = {name: free_port() for name in ("admin", "boxes", "network", "sendsms")}
-        self._running: list[_Program] = []
+        self._running: list[Program] = []
 
     @property
     def url(self) -> str:
@@ -160,8 +115,8 @@ class KannelServer:
         self.network = self._run(str(peer.path("fakesmsc")), "-v", "0", *network)
         bearerbox.wait_for(b"client connected")
 
-    def _run(self, *command: str) -> _Program:
-        program = _Program(*command)
+    def _run(self, *command: str) -> Program:
+        program = Program(*command)
         self._running.append(program)
         return program
 

@@ -127,6 +127,11 @@ def _peer(name: str, **programs: Callable[[], Path | None]) -> Peer:
     return Peer(name, programs)
 
 
+def _postfix() -> Path | None:
+    """`postfix`, where it may run: it wants to be root, to become others."""
+    return _program("postfix", "/usr/sbin") if os.geteuid() == 0 else None
+
+
 _POSTGRESQL = "/usr/lib/postgresql/*/bin"
 _KANNEL = ("/usr/sbin", "/usr/lib/kannel/test")
 
@@ -150,6 +155,9 @@ PEERS = {
             mosquitto_passwd=functools.partial(_program, "mosquitto_passwd"),
         ),
         _peer("gammu", gammu_smsd=functools.partial(_program, "gammu-smsd", "/usr/bin")),
+        _peer("postfix", postfix=_postfix),
+        # An independent judge of signatures; Debian's, since no wheel of it exists.
+        _peer("dkimverify", dkimverify=functools.partial(_program, "dkimverify")),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),

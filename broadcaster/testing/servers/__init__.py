@@ -33,6 +33,7 @@ from broadcaster.testing.servers.faults import (
 from broadcaster.testing.servers.mastodon import MastodonServer
 from broadcaster.testing.servers.ntfy import NtfyServer
 from broadcaster.testing.servers.sms import Reports, SmsGateway, When
+from broadcaster.testing.servers.smtp import SmtpServer
 from broadcaster.testing.servers.webhook import WEBHOOK_SECRET, WebhookReceiver
 from broadcaster.testing.servers.x import XServer
 
@@ -48,6 +49,7 @@ __all__ = [
     "Request",
     "Reset",
     "SmsGateway",
+    "SmtpServer",
     "WebhookReceiver",
     "When",
     "XServer",

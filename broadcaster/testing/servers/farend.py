@@ -136,7 +136,7 @@ class FarEnd:
         self.loop = asyncio.get_running_loop()
         self.released = asyncio.Event()
         self._end = asyncio.Event()
-        server = await self.loop.create_server(lambda: Connection(self), sock=listening)
+        server = await self.loop.create_server(self.connection, sock=listening)
         self.on_start()
         ready.set()
         await self._end.wait()
@@ -166,6 +166,10 @@ class FarEnd:
     def mount(self, far: FarEnd, root: str) -> None:
         """Let ``far`` live under ``root`` of this one, on this one's port and loop."""
         far.root, far._parent = root, self
+
+    def connection(self) -> asyncio.Protocol:
+        """What serves one connection; for subclasses that do not speak HTTP. It puts itself among `connections`."""
+        return Connection(self)
 
     # -- script -----------------------------------------------------------------------------
 

@@ -1,0 +1,5 @@
+"""E-mail to subscribers by SMTP."""
+
+from channels.email.adapter import EmailAdapter
+
+__all__ = ["EmailAdapter"]

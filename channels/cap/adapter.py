@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.bundle import File
@@ -53,23 +53,28 @@ class CapAdapter(BundleBoard):
 
     def probe(self, attempt: Attempt) -> Probe:
         """See that the index can be read from outside, and how long the certificate is good."""
-        sign = self.settings.sign
-        if sign:
-            ends = signing.ends(sign.certificate.get_secret_value())
-            if ends <= attempt.at + _SOON:
-                return Probe(
-                    good=False,
-                    sentence=f"The certificate that signs the documents ends {ends:%Y-%m-%d}: put a new one in.",
-                )
+        ending = self.certificate_probe(attempt.at)
+        if ending:
+            return ending
         answer = self._caller.call("GET", self._url, deadline=Deadline.of(attempt), expect={404})
         if answer.ok and not self.mark.search(answer.body):
             return Probe(
                 good=False,
                 sentence=f"What stands at {self._url} is not our index: correct public.url.",
             )
+        if answer.ok:
+            return Probe(good=True, sentence="The index can be read.")
+        return Probe(good=True, sentence="Nothing was published yet.")
+
+    def certificate_probe(self, now: datetime) -> Probe | None:
+        """Say when the certificate ends, if that is soon."""
+        sign = self.settings.sign
+        ends = signing.ends(sign.certificate) if sign else None
+        if ends is None or ends > now + _SOON:
+            return None
         return Probe(
-            good=True,
-            sentence="The index can be read." if answer.ok else "Nothing was published yet.",
+            good=False,
+            sentence=f"The certificate that signs the documents ends {ends:%Y-%m-%d}: put a new one in.",
         )
 
     # ------------------------------------------------------------------------------------------------------- documents
@@ -101,9 +106,7 @@ class CapAdapter(BundleBoard):
                 reply="; ".join(wrong),
             )
         if sign:
-            root = signing.signed(
-                root, sign.key.get_secret_value(), sign.certificate.get_secret_value()
-            )
+            root = signing.signed(root, sign.key.get_secret_value(), sign.certificate)
         return documents.written(root)
 
     # --------------------------------------------------------------------------------------------------------- indexes

@@ -18,13 +18,13 @@ class Signature(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     key: SecretStr = Field(description="The private key, RSA or EC, in PEM without a passphrase.")
-    certificate: SecretStr = Field(
+    certificate: str = Field(
         description="The certificate that belongs to it, in PEM; further ones of its chain may follow."
     )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        signing.pair(self.key.get_secret_value(), self.certificate.get_secret_value())
+        signing.check(self.key.get_secret_value(), self.certificate)
         return self
 
 

@@ -14,8 +14,8 @@ from lxml import etree
 _LEAST_BITS = 2048
 
 
-def pair(key: str, certificate: str) -> tuple[x509.Certificate, ...]:
-    """See that key and certificate can sign together; return the certificates, the signer's first.
+def check(key: str, certificate: str) -> None:
+    """See that key and certificate can sign together.
 
     Raises:
         ValueError: they cannot, or the library is not there; the message says what to do and holds neither.
@@ -37,7 +37,6 @@ def pair(key: str, certificate: str) -> tuple[x509.Certificate, ...]:
         raise ValueError("the certificate is none in PEM: name its file as file:…") from None
     if chain[0].public_key() != private.public_key():
         raise ValueError("the first certificate does not belong to the key")
-    return tuple(chain)
 
 
 def ends(certificate: str) -> datetime:

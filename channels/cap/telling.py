@@ -190,23 +190,33 @@ class Teller:
         )
 
     def _title(self, words: Wording, incident: AnIncident, update: BoardUpdate) -> str:
-        headline, names = incident.headline, self._names(_concerned(incident, update))
-        if update.kind is Kind.RESTORED:
-            what = words.restored_title(headline, self._names(update.ended))
-        else:
-            to_come = words.to_come(update.planned)
-            what = words.title(headline, names, to_come=to_come)
-            when = words.when_phrase(None, update.planned, headline=headline) if to_come else ""
-            what = f"{what}, {when}" if when else what
+        what = self._what(words, incident, update)
         if update.struck:
             return f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
         if update.kind in (Kind.REPORT, Kind.RESTORED):
             return what
         new_etr = update.etr not in (None, update.etr_before)
         tag = words.tag(
-            update.kind, headline=headline, corrects_at=update.corrects_at, new_etr=new_etr
+            update.kind,
+            headline=incident.headline,
+            corrects_at=update.corrects_at,
+            new_etr=new_etr,
         )
         return f"{tag}: {what}"
+
+    def _what(self, words: Wording, incident: AnIncident, update: BoardUpdate) -> str:
+        """Say what is where. The message holds where it goes on, so that stands before where it is over."""
+        headline, names = incident.headline, self._names(_concerned(incident, update))
+        over = ""
+        if update.kind is Kind.RESTORED:
+            over = words.restored_title(headline, self._names(update.ended))
+            if not update.areas:
+                return over
+        to_come = words.to_come(update.planned)
+        what = words.title(headline, names, to_come=to_come)
+        when = words.when_phrase(None, update.planned, headline=headline) if to_come else ""
+        what = f"{what}, {when}" if when else what
+        return f"{what} · {over}" if over else what
 
     def _struck(self, words: Wording, incident: AnIncident, update: BoardUpdate) -> tuple[str, ...]:
         """What was taken back is told to nobody anew, not even by a board that was away while it stood."""

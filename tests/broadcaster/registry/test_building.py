@@ -31,7 +31,9 @@ def test_an_area_knows_its_outline_and_a_changed_one_is_seen_at_a_reload(
     square = '{"type": "Polygon", "coordinates": [[[18, 59], [%s, 59], [19, 60], [18, 59]]]}'
     (tmp_path / "norra.geojson").write_text(square % 19)
     old = build(loaded(areas=areas))
-    assert old["page"].context.areas[0].outline == (((59, 18), (59, 19), (60, 19), (59, 18)),)
+    assert old["page"].context.areas[0].outline == (
+        ((59.0, 18.0), (59.0, 19.0), (60.0, 19.0), (59.0, 18.0)),
+    )
     (tmp_path / "norra.geojson").write_text(square % 20)
     assert "page" in changed_channels(old, build(loaded(areas=areas)))[2]
 

@@ -54,7 +54,7 @@ def message(schema: etree.XMLSchema) -> Callable[[bytes], Message]:
 
     def read(body: bytes) -> Message:
         root = etree.fromstring(body)
-        assert schema.validate(root), schema.error_log.last_error
+        assert schema.validate(root), str(schema.error_log)
         return Message(body, root)
 
     return read

@@ -127,6 +127,15 @@ def test_what_to_do_how_soon_how_bad_and_how_sure(
         assert set(found.texts(tag)) == {value}
 
 
+def test_where_it_goes_on_is_said_before_where_it_is_over(message: Read) -> None:
+    found = newest(message, partly_restored_cut())
+    assert found.texts("headline") == [
+        "Strömavbrott i Norra Ekbyn · Strömmen är åter i Östra Ekbyn",
+        "Power cut in Norra Ekbyn · The power is back in Östra Ekbyn",
+    ]
+    assert set(found.texts("areaDesc")) == {"Norra Ekbyn"}
+
+
 @pytest.mark.parametrize(
     ("severity", "urgency"),
     [
@@ -453,7 +462,7 @@ def test_what_the_schema_lets_pass_is_objected_to(
     root = roots(power_cut(), areas=areas)[-1]
     assert objections(root) == []
     change(root)
-    assert schema.validate(root), schema.error_log.last_error
+    assert schema.validate(root), str(schema.error_log)
     (why,) = objections(root)
     assert says in why
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Act:
     shown: bool
 
 
-VERBS = {
+VERBS: dict[str, dict[str, Any]] = {
     "report": {"kind": Kind.REPORT},
     "update": {"kind": Kind.UPDATE},
     "holding": {"kind": Kind.HOLDING},
@@ -74,7 +74,7 @@ def history() -> Iterator[Rig]:
 
 def play(rig: Rig, act: Act, said: int) -> None:
     """Do it, unless it may not be done."""
-    fields: dict[str, Any] = dict(VERBS[act.verb])
+    fields = dict(VERBS[act.verb])
     if act.verb == "report":
         fields["area"] = act.area or ("norra-ekbyn",)
     else:
@@ -89,10 +89,8 @@ def play(rig: Rig, act: Act, said: int) -> None:
         fields["severity"] = act.severity
     if act.facts and act.verb in {"report", "update", "correct"}:
         fields |= {"cause": f"Orsak {said}.", "instruction": "Håll kylen stängd."}
-    try:
+    with suppress(Refused):
         rig.say(f"Besked {said}.", **fields)
-    except Refused:
-        pass
 
 
 class Node:

@@ -46,10 +46,10 @@ class CapAdapter(BundleBoard):
         """
         for incident in board.changed:
             yield from self._documents(board, incident)
+        told: dict[tuple[str, int], Alert] = {}
         for language in self.context.organisation.languages:
-            yield from self._indexes(
-                board, index.Index(board, self.context, language, self._teller)
-            )
+            of = index.Index(board, self.context, language, self._teller, told)
+            yield from self._indexes(board, of)
 
     def probe(self, attempt: Attempt) -> Probe:
         """See that the index can be read from outside, and how long the certificate is good."""

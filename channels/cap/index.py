@@ -64,11 +64,17 @@ def _newest(board: Board) -> dict[str, Listed]:
 
 
 class Index:
-    """Writes indexes for one board in one language."""
+    """Writes indexes for one board in one language; by `told` the indexes of a board share what was told already."""
 
     def __init__(
-        self, board: Board, context: ChannelContext, language: str, teller: Teller
+        self,
+        board: Board,
+        context: ChannelContext,
+        language: str,
+        teller: Teller,
+        told: dict[tuple[str, int], Alert],
     ) -> None:
+        self._told = told
         self._board = board
         self._context = context
         self._language = language
@@ -77,13 +83,16 @@ class Index:
 
     def written(self, area: BoardArea | None, path: str) -> bytes:
         """Write the index of an area (None: all), that stands in the folder `path`."""
-        alerts = [
-            self._teller.alert(each.incident, each.update)
-            for each in listed(self._board, area.key if area else "")
-        ]
+        alerts = [self._alert(each) for each in listed(self._board, area.key if area else "")]
         return etree.tostring(
             self._feed(area, path, alerts), xml_declaration=True, encoding="utf-8"
         )
+
+    def _alert(self, of: Listed) -> Alert:
+        name = (of.incident.id, of.update.number)
+        if name not in self._told:
+            self._told[name] = self._teller.alert(of.incident, of.update)
+        return self._told[name]
 
     def _feed(self, area: BoardArea | None, path: str, alerts: Sequence[Alert]) -> etree._Element:
         context, name = self._context, self._context.organisation.name

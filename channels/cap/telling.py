@@ -151,7 +151,7 @@ class Teller:
         return f"{self._sender},{self._identifier(incident, update)},{sent}"
 
     def _local(self, when: datetime) -> datetime:
-        return when.astimezone(self._zone).replace(microsecond=0)
+        return when.astimezone(self._zone)
 
     def _area(self, key: str) -> BoardArea:
         return self._areas.get(key) or BoardArea(key, key)

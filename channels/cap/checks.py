@@ -22,7 +22,7 @@ def objections(root: etree._Element) -> list[str]:
         *_times(root),
         *_references(root),
         *(f"polygon: {why}" for text in _texts(root, ".//cap:polygon") for why in _polygon(text)),
-        *_infos(root),
+        *_languages(root),
     ]
 
 
@@ -80,7 +80,7 @@ def _polygon(text: str) -> Iterator[str]:
             yield f"{point} is nowhere on Earth"
 
 
-def _infos(root: etree._Element) -> Iterator[str]:
+def _languages(root: etree._Element) -> Iterator[str]:
     languages = _texts(root, "cap:info/cap:language")
     if not languages or len(set(languages)) != len(languages):
         yield "info: not one for each language"

@@ -6,7 +6,7 @@ from lxml import etree
 
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.markup import legible
-from channels.cap.telling import Alert, Info, stamp
+from channels.cap.telling import Alert, Told, stamp
 
 CAP = "urn:oasis:names:tc:emergency:cap:1.2"
 MEDIA_TYPE = "application/cap+xml; charset=utf-8"
@@ -34,8 +34,8 @@ def element(alert: Alert, category: str, author: str, contact: str) -> etree._El
     if alert.references:
         _add(root, "references", " ".join(alert.references))
     _add(root, "incidents", alert.incident)
-    for info in alert.infos:
-        _info(_add(root, "info"), alert, info, category, author, contact)
+    for told in alert.told:
+        _told(_add(root, "info"), alert, told, category, author, contact)
     return root
 
 
@@ -44,13 +44,13 @@ def written(root: etree._Element) -> bytes:
     return etree.tostring(root, xml_declaration=True, encoding="utf-8")
 
 
-def _info(
-    node: etree._Element, alert: Alert, info: Info, category: str, author: str, contact: str
+def _told(
+    node: etree._Element, alert: Alert, told: Told, category: str, author: str, contact: str
 ) -> None:
     response, urgency, certainty, _ = alert.situation.value
-    _add(node, "language", info.language)
+    _add(node, "language", told.language)
     _add(node, "category", category)
-    _add(node, "event", info.event)
+    _add(node, "event", told.event)
     _add(node, "responseType", response)
     _add(node, "urgency", urgency)
     _add(node, "severity", alert.severity)
@@ -61,11 +61,11 @@ def _info(
         _add(node, "onset", stamp(alert.onset))
     _add(node, "expires", stamp(alert.expires))
     _add(node, "senderName", author)
-    _add(node, "headline", info.headline)
-    _add(node, "description", info.description)
-    if info.instruction:
-        _add(node, "instruction", info.instruction)
-    _add(node, "web", info.web)
+    _add(node, "headline", told.headline)
+    _add(node, "description", told.description)
+    if told.instruction:
+        _add(node, "instruction", told.instruction)
+    _add(node, "web", told.web)
     if contact:
         _add(node, "contact", contact)
     for area in alert.areas:

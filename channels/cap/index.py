@@ -13,7 +13,7 @@ from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardArea, BoardUpdate
 from broadcaster.domain.localtime import say
 from broadcaster.domain.markup import legible
-from channels.cap.telling import Alert, AnIncident, Info, Teller, expiry
+from channels.cap.telling import Alert, AnIncident, Teller, Told, expiry
 
 NAME = "cap.atom"
 MEDIA_TYPE = "application/atom+xml; charset=utf-8"
@@ -118,20 +118,20 @@ class Index:
 
     def _entry(self, node: etree._Element, alert: Alert) -> None:
         address = f"{self._context.public_url}/{alert.path}"
-        info = self._in_its_language(alert)
+        told = self._in_its_language(alert)
         sent = alert.sent.isoformat(timespec="seconds")
         _add(node, "id", address)
-        _add(node, "title", info.headline)
+        _add(node, "title", told.headline)
         _add(node, "published", sent)
         _add(node, "updated", sent)
         _add(node, "link", rel="alternate", type="application/cap+xml", href=address)
-        _add(node, "link", rel="related", type="text/html", href=info.web)
+        _add(node, "link", rel="related", type="text/html", href=told.web)
         for label in _sorted_by(alert):
             _add(node, "category", term=label)
-        _add(node, "summary", info.description)
+        _add(node, "summary", told.description)
 
-    def _in_its_language(self, alert: Alert) -> Info:
-        return next(info for info in alert.infos if info.language == self._language)
+    def _in_its_language(self, alert: Alert) -> Told:
+        return next(told for told in alert.told if told.language == self._language)
 
     def _say(self, sentence: str) -> str:
         return say(self._context.phrases.get(self._language, {}), sentence)

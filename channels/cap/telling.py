@@ -36,7 +36,7 @@ class Situation(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
+class Told:
     """What the message says in one language."""
 
     language: str
@@ -64,7 +64,7 @@ class Alert:
     is_power_cut: bool
     onset: datetime | None
     expires: datetime
-    infos: tuple[Info, ...]
+    told: tuple[Told, ...]
     areas: tuple[BoardArea, ...]
 
 
@@ -138,7 +138,7 @@ class Teller:
             is_power_cut=self._wording(update, languages[0]).is_power_cut(incident.headline),
             onset=self._local(began) if began else None,
             expires=self._local(expiry(update)),
-            infos=tuple(self._info(incident, update, language) for language in languages),
+            told=tuple(self._told(incident, update, language) for language in languages),
             areas=tuple(self._area(key) for key in _concerned(incident, update)),
         )
 
@@ -164,7 +164,7 @@ class Teller:
     def _names(self, keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(self._area(key).name for key in keys)
 
-    def _info(self, incident: AnIncident, update: BoardUpdate, language: str) -> Info:
+    def _told(self, incident: AnIncident, update: BoardUpdate, language: str) -> Told:
         words, languages = self._wording(update, language), self._context.organisation.languages
         title = legible(self._title(words, incident, update))
         mode = words.mode_label(incident.mode)
@@ -174,7 +174,7 @@ class Teller:
         said = said or self._said(words, incident, update, language)
         own_words = is_own and not update.struck and bool(update.areas)
         folder = language_folder(languages, language)
-        return Info(
+        return Told(
             language=language,
             event=legible(words.hazard(incident.headline, to_come=words.to_come(update.planned))),
             headline=_cut(f"{mode}: {title}" if mode else title),

@@ -99,8 +99,9 @@ def play(rig: Rig, act: Act, said: int, known: int) -> int:
 class Node:
     """One board of ours, in a directory of its own."""
 
-    def __init__(self, rig: Rig, public: Path) -> None:
+    def __init__(self, rig: Rig, public: Path, phone: str = "") -> None:
         made = context("cap", rig.loaded.settings)
+        made = replace(made, organisation=replace(made.organisation, phone=phone))
         self.public = public
         self._rig = rig
         self._adapter = CapAdapter(
@@ -170,6 +171,8 @@ def test_whatever_is_said_exactly_what_is_open_counts_and_no_document_changes(
             if act.shown:
                 judge(read[0], first.show(), before)
         judge(read[0], first.show(), before)
+        # Another configuration has everything written anew, and no document changes.
+        judge(read[0], Node(rig, first.public, "0999-1").show(), before)
         # Who was away tells of the same messages, and of the same that count.
         judge(read[1], late.show(), {})
         here, there = (reader.documents() for reader in read)

@@ -71,6 +71,21 @@ class Bundle:
             self._refresh(verify)
             return self._root.revision if self._root and not self._broken else None
 
+    def bodies(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return what stands at each of `paths`, as it was published; what is not there intact is left out."""
+        found: dict[str, bytes] = {}
+        shards: dict[str, Shard | None] = {}
+        with self._tree.lock(f"{self._manifest}.lock"):
+            self._refresh(verify=False)
+            for path in paths:
+                key = shard_key(path)
+                if key not in shards:
+                    shards[key] = self._shard(key)
+                entry, body = (shards[key] or {}).get(path), self._tree.read(path)
+                if entry and body is not None and digest(body) == entry["sha256"]:
+                    found[path] = body
+        return found
+
     def publish(
         self,
         revision: str,

@@ -12,15 +12,17 @@ from datetime import datetime
 from itertools import takewhile
 
 from broadcaster.domain.incident import Kind, Mode, Planned, Revision, Severity
+from broadcaster.domain.outline import Ring
 
 
 @dataclass(frozen=True, slots=True)
 class BoardArea:
-    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}."""
+    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}; `outline` is where it is."""
 
     key: str
     name: str
     codes: Mapping[str, str] = field(default_factory=dict)
+    outline: tuple[Ring, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, Mode, Organisation
 from broadcaster.credentials import held_secrets, resolve_all
 from broadcaster.domain.board import BoardArea
+from broadcaster.domain.outline import Ring, rings
 from broadcaster.locale import languages, phrases
 from broadcaster.ownprocess import (
     Broke,
@@ -37,9 +39,11 @@ from broadcaster.registry.looking import breaks
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
-from broadcaster.settings.model import Settings
+from broadcaster.settings.model import AreaSettings, Settings
 from broadcaster.settings.sentences import describe, did_you_mean, mask
 from broadcaster.settings.source import Place, Source
+
+_LONGEST_OUTLINE = 1_000_000  # bytes: some thirty thousand corners
 
 
 def build(loaded: Loaded) -> dict[str, Adapter]:
@@ -269,7 +273,34 @@ def board_area(key: str, settings: Settings) -> BoardArea:
     """An area as boards show it."""
     area = settings.areas[key]
     codes = {"scb": area.scb, "ssb": area.ssb}
-    return BoardArea(key, area.name, {register: code for register, code in codes.items() if code})
+    known = {register: code for register, code in codes.items() if code}
+    try:
+        outline = outline_of(area)
+    except ValueError:
+        outline = ()  # `config check` says why; the words go out without a map
+    return BoardArea(key, area.name, known, outline)
+
+
+def outline_of(area: AreaSettings) -> tuple[Ring, ...]:
+    """Read where an area is; () when nothing is configured.
+
+    Raises:
+        ValueError: the file cannot be read, or is not what it should be; the message says why.
+    """
+    if area.polygon is None:
+        return ()
+    try:
+        with area.polygon.open("rb") as stream:
+            raw = stream.read(_LONGEST_OUTLINE + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    if len(raw) > _LONGEST_OUTLINE:
+        raise ValueError("is larger than 1 MB: simplify the outline")
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is not GeoJSON") from error
+    return rings(content)
 
 
 def changed_channels(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from broadcaster.channel import Audience, CanCollect, CanReceive
-from broadcaster.registry.building import assemble, block_errors, build_sound
+from broadcaster.registry.building import assemble, block_errors, build_sound, outline_of
 from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
@@ -80,6 +80,11 @@ def _places(loaded: Loaded) -> Iterator[ConfigError]:
         if area.polygon and not area.polygon.is_file():
             remedy = f"there is no file {area.polygon}: put it there or take the line out"
             yield source.error(("areas", key, "polygon"), remedy)
+            continue
+        try:
+            outline_of(area)
+        except ValueError as error:
+            yield source.error(("areas", key, "polygon"), str(error))
 
 
 def _writable(directory: Path) -> bool:

@@ -22,6 +22,7 @@ _FEEDS = {
     "Atom": ("feed.atom", "application/atom+xml"),
     "JSON Feed": ("feed.json", "application/feed+json"),
 }
+_CAP = {"CAP": ("cap.atom", "application/atom+xml")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,7 @@ class Frame:
         return self._organisation.name
 
     def _feeds(self, area: BoardArea | None) -> list[Feed]:
-        if not self._settings.feeds:
-            return []
+        found = (_FEEDS if self._settings.feeds else {}) | (_CAP if self._settings.cap else {})
         _ = self._words.say
         about = area.name if area else _("All areas")
         place = f"{self._folder}areas/{area.key}/" if area else self._folder
@@ -181,5 +181,5 @@ class Frame:
                 place + file,
                 media_type,
             )
-            for name, (file, media_type) in _FEEDS.items()
+            for name, (file, media_type) in found.items()
         ]

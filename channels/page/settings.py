@@ -25,6 +25,10 @@ class PageSettings(ChannelSettings):
     feeds: bool = Field(
         True, description="Whether the page points at the feeds of a channel of kind feed."
     )
+    cap: bool = Field(
+        False,
+        description="Whether the page points at the warnings for machines of a channel of kind cap.",
+    )
     advice: Mapping[str, str] = Field(
         default_factory=dict,
         description="Standing advice beside every open incident, by language, such as when to ring 112.",

@@ -319,3 +319,15 @@ def test_the_wall_clock_plays_no_part(bundle: Bundle, root: Path) -> None:
     past = Overdue(datetime(1999, 1, 1, tzinfo=UTC), b"late")
     bundle.publish("1.1", [page("a.html", overdue=past)])
     assert (root / "a.html").read_text() == LONG
+
+
+def test_what_was_published_can_be_read_back_unless_it_was_damaged(
+    bundle: Bundle, root: Path
+) -> None:
+    bundle.publish("1.1", [page("a/one.html"), page("a/two.html"), page("b/three.html")])
+    (root / "a/two.html").write_text("half a pa")
+    (root / "b/own.html").write_text("nobody published this")
+    wanted = ["a/one.html", "a/two.html", "b/three.html", "b/own.html", "c/none.html"]
+    found = {path: LONG.encode() for path in ("a/one.html", "b/three.html")}
+    assert bundle.bodies(wanted) == Bundle(root, "page").bodies(wanted) == found
+    assert Bundle(root, "feed").bodies(wanted) == {}

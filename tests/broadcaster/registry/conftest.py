@@ -59,6 +59,7 @@ GOOD: dict[str, Any] = {
     "routes": "[{severity: minor, channels: [page, phone]}]",
     "inbound": '{listen: "127.0.0.1:8090", url: "https://in.example"}',
     "languages": "[sv, en]",
+    "areas": "{norra-ekbyn: {name: Norra Ekbyn}}",
     "more": "",
 }
 TEMPLATE = """\
@@ -67,7 +68,7 @@ organisation: {{name: E, country: SE, languages: {languages}, timezone: Europe/S
 public: {{url: "https://drift.example", listen: none}}
 inbound: {inbound}
 store: {{url: "sqlite:///var/b.db", key: "${{KEY}}"}}
-areas: {{norra-ekbyn: {{name: Norra Ekbyn}}}}
+areas: {areas}
 channels:
   page: {page}
   wire: {wire}

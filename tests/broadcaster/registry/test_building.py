@@ -24,6 +24,20 @@ def test_every_channel_is_built_with_its_own_surroundings(loaded: Load) -> None:
     assert set(wire.context.phrases) == {"sv", "en"}
 
 
+def test_an_area_knows_its_outline_and_a_changed_one_is_seen_at_a_reload(
+    loaded: Load, tmp_path: Path
+) -> None:
+    areas = "{norra-ekbyn: {name: Norra Ekbyn, polygon: norra.geojson}}"
+    square = '{"type": "Polygon", "coordinates": [[[18, 59], [%s, 59], [19, 60], [18, 59]]]}'
+    (tmp_path / "norra.geojson").write_text(square % 19)
+    old = build(loaded(areas=areas))
+    assert old["page"].context.areas[0].outline == (
+        ((59.0, 18.0), (59.0, 19.0), (60.0, 19.0), (59.0, 18.0)),
+    )
+    (tmp_path / "norra.geojson").write_text(square % 20)
+    assert "page" in changed_channels(old, build(loaded(areas=areas)))[2]
+
+
 def test_a_drill_knows_its_allowed_hosts(loaded: Load) -> None:
     adapters = build(loaded(mode="drill", more="allowed_hosts: [a.example]"))
     assert adapters["wire"].context.mode is Mode.DRILL

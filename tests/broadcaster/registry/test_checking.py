@@ -42,6 +42,27 @@ def test_an_error_names_line_path_and_remedy(
     assert part in error.sentence
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is not GeoJSON"),
+        ("[" * 100_000, "is not GeoJSON"),
+        ('{"type": "Point", "coordinates": [18.1, 59.1]}', "holds something else than a Polygon"),
+        (" " * 1_000_001, "is larger than 1 MB"),
+    ],
+)
+def test_an_outline_that_cannot_be_drawn_is_told_and_keeps_no_channel_from_speaking(
+    found: Found, started: Callable[..., Any], tmp_path: Path, content: str, sentence: str
+) -> None:
+    (tmp_path / "norra.geojson").write_text(content)
+    areas = "{norra-ekbyn: {name: Norra Ekbyn, polygon: norra.geojson}}"
+    (error,) = found(areas=areas)
+    assert (error.line, error.path, error.warning) == (6, "areas.norra-ekbyn.polygon", False)
+    assert sentence in error.sentence
+    _, adapters, _ = started(areas=areas)
+    assert adapters["page"].context.areas[0].outline == ()
+
+
 def test_a_circle_of_fallbacks_is_shown(found: Found) -> None:
     errors = found(
         wire="{kind: sample_wire, fallback: [phone], audience: staff}",

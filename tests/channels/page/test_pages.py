@@ -472,6 +472,18 @@ def test_configured_advice_and_ways_to_follow_are_shown_and_feeds_can_be_left_ou
     assert b"feed.rss" not in body
 
 
+@pytest.mark.parametrize("feeds", [True, False])
+def test_the_warnings_for_machines_are_pointed_at_where_they_are_configured(feeds: bool) -> None:
+    link = b'href="./cap.atom"'
+    assert link not in written(states()["one"], PageSettings(kind="page"))["index.html"].body
+    shown = written(states()["one"], PageSettings(kind="page", feeds=feeds, cap=True))
+    body = shown["index.html"].body
+    assert link in body
+    assert b">CAP</a>" in body
+    assert (b"feed.rss" in body) is feeds
+    assert b"areas/norra-ekbyn/cap.atom" in shown["areas/norra-ekbyn/index.html"].body
+
+
 def test_severity_orders_but_a_mild_incident_is_never_left_out() -> None:
     mild = replace(boards.water_leak(), severity=Severity.MINOR)
     assert "Vattenläcka på Storgatan" in front(board(mild, power_cut()))

@@ -46,7 +46,8 @@ def preceding_of(
     wrong = _put_right(record, drafted)
     if hold:
         sent.hold_posts(connection, record.id)
-    return Preceding(wrong, sent.of_updates(connection, record.id, wrong), languages)
+    steps = sent.of_updates(connection, record.id, wrong)
+    return Preceding(wrong, steps, threads=languages)
 
 
 def _about_what_ends(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:

@@ -39,6 +39,9 @@ class DueClaimer:
             self._set(0)
 
     async def _turn(self) -> None:
+        if self._looking:  # asked for twice before the first began
+            self._again = True
+            return
         self._looking, self._again = True, False
         next_at = None
         try:

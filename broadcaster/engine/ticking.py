@@ -11,6 +11,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 Work = Callable[[], Awaitable[Any]]
+_ANY_NUMBER = 1_000  # of runs that have ended and are not counted as ended yet: one too many would be left out for ever
 
 
 class Ticker:
@@ -38,7 +39,7 @@ class Ticker:
         Should it never ask for itself again it comes again by itself.
         """
         when: dict[str, Any] = {"trigger": "interval", "seconds": seconds} if seconds else {}
-        self._add(name, work, replace_existing=True, max_instances=2, **when)
+        self._add(name, work, replace_existing=True, max_instances=_ANY_NUMBER, **when)
 
     def _add(self, name: str, work: Work, **when: Any) -> None:
         self._scheduler.add_job(

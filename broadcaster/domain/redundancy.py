@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -14,9 +14,32 @@ EXACT_TO = 20
 """So many channels of different domains are counted exactly; of more, a number that is surely reached is told."""
 # Under these, names are registered one level further down. Left out on purpose: lists of hosting companies' customers,
 # since two customers of one company fail together.
-_REGISTRIES = frozenset("ac co com edu go gob gov ne net or org".split())
+_REGISTRIES = frozenset(["ac", "co", "com", "edu", "go", "gob", "gov", "ne", "net", "or", "org"])
 _COUNTRIES = frozenset(
-    "ar au br cn hk id il in jp ke kr mx my nz ph sg th tr tw ua uk za".split()
+    [
+        "ar",
+        "au",
+        "br",
+        "cn",
+        "hk",
+        "id",
+        "il",
+        "in",
+        "jp",
+        "ke",
+        "kr",
+        "mx",
+        "my",
+        "nz",
+        "ph",
+        "sg",
+        "th",
+        "tr",
+        "tw",
+        "ua",
+        "uk",
+        "za",
+    ]
 )
 
 
@@ -80,6 +103,28 @@ def _registered(name: str) -> str:
         return THIS_MACHINE
     deeper = last in _COUNTRIES and labels[-2:-1] and labels[-2] in _REGISTRIES
     return ".".join(labels[-3 if deeper else -2 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the failure of one domain does to some channels: which stop, which go on, how many independent ways are left."""
+
+    domain: str
+    stops: tuple[str, ...]
+    left: tuple[str, ...]
+    ways: int
+
+
+def losses(ways: Sequence[Way]) -> list[Loss]:
+    """What each domain's failure does that stops any channel, the worst first: after which nothing is left."""
+    found = []
+    for domain in sorted({name for one in ways for name in one.domains}):
+        left = [one for one in ways if one.stands_without(domain)]
+        stops = tuple(one.channel for one in ways if not one.stands_without(domain))
+        if stops:
+            count = independent(one.domains - {domain} for one in left)
+            found.append(Loss(domain, stops, tuple(one.channel for one in left), count))
+    return sorted(found, key=lambda loss: (loss.ways, len(loss.left), loss.domain))
 
 
 # --------------------------------------------------------------------------------------------------- independent ways
@@ -158,12 +203,14 @@ class Reached:
     """How far an update is: `at` is when it became out, `channels` those that had it then; now, where it is not out.
 
     `ways` of these are independent, `needed` would do. That is fewer than wanted where its channels have no more.
+    `lacking` are the channels that do not have it.
     """
 
     at: datetime | None
     channels: tuple[str, ...]
     ways: int
     needed: int
+    lacking: tuple[str, ...] = ()
 
 
 def reached(quorum: Quorum, arrivals: Iterable[Arrival]) -> Reached:
@@ -184,14 +231,24 @@ def reached(quorum: Quorum, arrivals: Iterable[Arrival]) -> Reached:
                 could.discard(one.channel)
             else:
                 have[one.channel] = None
-        ways, needed = _count(quorum, have), _needed(quorum, could)
-        if have and ways >= needed:
-            return Reached(at, tuple(have), ways, needed)
-    return Reached(None, tuple(have), _count(quorum, have), _needed(quorum, could))
+        so_far = _so_far(quorum, have, could, known)
+        if have and so_far.ways >= so_far.needed:
+            return replace(so_far, at=at)
+    return _so_far(quorum, have, could, known)
 
 
-def _needed(quorum: Quorum, could: Iterable[str]) -> int:
-    return min(quorum.out, _count(quorum, could))
+def _so_far(
+    quorum: Quorum, have: Iterable[str], could: Iterable[str], known: Iterable[Arrival]
+) -> Reached:
+    channels = tuple(have)
+    lacking = dict.fromkeys(one.channel for one in known if not one.nobody)
+    return Reached(
+        at=None,
+        channels=channels,
+        ways=_count(quorum, channels),
+        needed=min(quorum.out, _count(quorum, could)),
+        lacking=tuple(name for name in lacking if name not in channels),
+    )
 
 
 def _count(quorum: Quorum, channels: Iterable[str]) -> int:

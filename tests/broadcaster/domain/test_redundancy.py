@@ -165,8 +165,9 @@ def test_in_which_order_deliveries_are_read_and_what_comes_later_change_nothing(
     assert reached(quorum, [arrivals[n] for n in order if n < len(arrivals)]) == known
     if known.at is not None:
         later = [
-            one if one.accepted_at and one.accepted_at <= known.at else
-            Arrival(one.channel, NOON + timedelta(days=1), one.stands_in, one.nobody)
+            one
+            if one.accepted_at and one.accepted_at <= known.at
+            else Arrival(one.channel, NOON + timedelta(days=1), one.stands_in, one.nobody)
             for one in arrivals
         ]
         assert reached(quorum, later) == known
@@ -175,7 +176,6 @@ def test_in_which_order_deliveries_are_read_and_what_comes_later_change_nothing(
 def quorum(out: int = 2) -> Quorum:
     here, net = frozenset({"ekbyn.example"}), frozenset({"mobile-net"})
     return Quorum(out, 300.0, {"page": here, "feed": here, "sms": net, "spare": net})
-
 
 
 def arrival(channel: str, second: int | None, **more: bool) -> Arrival:

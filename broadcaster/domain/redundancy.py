@@ -46,7 +46,7 @@ _COUNTRIES = frozenset(
 # ------------------------------------------------------------------------------------------------------------- domains
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A channel with the failure domains it lives by: it needs all of `needs`, and one of `either` where that has any."""
+    """A channel with the failure domains it lives by: it needs all of `needs`, and one of `either`: none or several."""
 
     channel: str
     needs: frozenset[str]
@@ -59,7 +59,7 @@ class Way:
 
     def stands_without(self, domain: str) -> bool:
         """Whether it goes on when this fails and nothing else does."""
-        return domain not in self.needs and self.either != {domain}
+        return domain not in self.needs
 
 
 def way(channel: str, declared: Iterable[str], hosts: Iterable[str], suppliers: int = 1) -> Way:

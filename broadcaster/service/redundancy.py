@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from broadcaster.domain.incident import Audience, Update
 from broadcaster.domain.redundancy import Arrival, Quorum, reached
 from broadcaster.service.desk import Configuration
 from broadcaster.service.notices import iso
@@ -16,15 +15,12 @@ from broadcaster.store.incidents import UpdateRecord
 from broadcaster.store.intents import NewDelivery
 
 
-def quorum(
-    update: Update, configuration: Configuration, deliveries: Iterable[NewDelivery]
-) -> Quorum | None:
-    """What makes an update out. None for one that only staff are told: nobody counts by how many ways they are.
+def quorum(configuration: Configuration, deliveries: Iterable[NewDelivery]) -> Quorum | None:
+    """What makes an update out that goes by these deliveries.
 
-    Channels that may stand in are known beforehand, since their texts are; what is read by staff alone counts for none.
+    Channels that may stand in are known beforehand, since their texts are. What is read by staff alone is no way to
+    residents: None for an update that has no other, so for each that only staff are told.
     """
-    if update.audience is Audience.STAFF:
-        return None
     names = {name for each in deliveries for name in (each.channel, *each.fallback)}
     domains = {name: way.domains for name, way in configuration.ways.items() if name in names}
     wanted = configuration.settings.redundancy

@@ -235,7 +235,7 @@ def _acceptance(command: Command, prepared: Prepared) -> Acceptance:
         deliveries=tuple(prepared.plan.deliveries),
         follow_up=follow_up(update, prepared.configuration, _is_planned_anew(command, prepared)),
         once=command.once,
-        quorum=quorum(update, prepared.configuration, prepared.plan.deliveries),
+        quorum=quorum(prepared.configuration, prepared.plan.deliveries),
     )
 
 

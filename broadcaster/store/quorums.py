@@ -35,7 +35,7 @@ LATE = timedelta(hours=1)
 """So long after nothing of an update may leave any more, what comes of its letters is still counted."""
 
 _FAILED_AFTER_ALL = frozenset({State.FAILED, State.BOUNCED})
-_COLUMNS = ("id", "incident_id", "number", "released_at", "quorum")
+_COLUMNS = ("id", "incident_id", "number", "released_at", "not_after", "quorum")
 _OPEN = (t.update.c.quorum.is_not(None), t.update.c.out_at.is_(None))
 _RELEASED = t.update.c.released_at.is_not(None)
 _NEXT = (
@@ -43,10 +43,9 @@ _NEXT = (
     .where(
         *_OPEN,
         _RELEASED,
-        t.update.c.not_after > bindparam("since"),
-        t.update.c.id > bindparam("after"),
+        t.update.c.not_after > bindparam("after"),
     )
-    .order_by(t.update.c.id)
+    .order_by(t.update.c.not_after)  # as the index that holds nothing but these has it
     .limit(bindparam("most", type_=Integer))
 )
 _ARRIVALS = select(
@@ -64,6 +63,7 @@ class Standing:
     incident_id: int
     number: int
     released_at: datetime
+    not_after: datetime
     quorum: Quorum
     reached: Reached
     outdone: int = 0
@@ -99,9 +99,14 @@ def arrivals(connection: Connection, update_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
-def look(connection: Connection, now: datetime, after: int = 0) -> list[Standing]:
-    """How far the next updates are that are not written down as out, those with ids above `after`; `MOST` at most."""
-    asked = {"since": now - LATE, "after": after, "most": MOST}
+def look(connection: Connection, now: datetime, after: datetime | None = None) -> list[Standing]:
+    """How far the next updates are that are not written down as out, in the order of `not_after`; `MOST` at most.
+
+    Args:
+        after: the `not_after` of the last that was looked at; None begins with the first.
+    """
+    oldest = now - LATE
+    asked = {"after": max(oldest, after or oldest), "most": MOST}
     return _standing(connection, connection.execute(_NEXT, asked).all())
 
 
@@ -127,13 +132,14 @@ def overdue(connection: Connection, now: datetime) -> list[Standing]:
     nor is one of which nothing may leave any more.
     """
     rows = connection.execute(_overdue(), {"now": now}).all()
-    return [
+    late = [
         one
         for one in _standing(connection, rows)
         if one.reached.at is None
         and one.outdone < one.reached.needed
         and now - one.released_at > timedelta(seconds=one.quorum.within)
     ]
+    return sorted(late, key=lambda one: one.update_id)
 
 
 def _overdue() -> Any:
@@ -157,7 +163,7 @@ def _overdue() -> Any:
             t.update.c.not_after > bindparam("now"),
             ~exists().where(after, struck),
         )
-        .order_by(t.update.c.id)
+        .order_by(t.update.c.not_after)
         .limit(MOST)
     )
 
@@ -176,6 +182,7 @@ def _standing(connection: Connection, rows: Sequence[Any]) -> list[Standing]:
                     incident_id=row.incident_id,
                     number=row.number,
                     released_at=row.released_at,
+                    not_after=row.not_after,
                     quorum=quorum,
                     reached=how_far,
                     outdone=outdone,

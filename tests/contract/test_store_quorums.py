@@ -149,10 +149,10 @@ def test_more_updates_than_fit_into_one_look_are_seen_one_look_after_the_other(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quorums, "MOST", 2)
-    for _ in range(3):
-        tell(store, board("page"))
+    for hours in (2, 3, 4):
+        tell(store, board("page"), not_after=NOON + timedelta(hours=hours))
     first = store.read(lambda c: quorums.look(c, NOON))
-    rest = store.read(lambda c: quorums.look(c, NOON, first[-1].update_id))
+    rest = store.read(lambda c: quorums.look(c, NOON, first[-1].not_after))
     assert [one.incident_id for one in (*first, *rest)] == [1, 2, 3]
 
 

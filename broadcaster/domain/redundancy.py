@@ -203,7 +203,7 @@ class Reached:
     """How far an update is: `at` is when it became out, `channels` those that had it then; now, where it is not out.
 
     `ways` of these are independent, `needed` would do. That is fewer than wanted where its channels have no more.
-    `lacking` are the channels that do not have it.
+    `lacking` are the channels that do not have it, in the order of the configuration.
     """
 
     at: datetime | None
@@ -241,13 +241,13 @@ def _so_far(
     quorum: Quorum, have: Iterable[str], could: Iterable[str], known: Iterable[Arrival]
 ) -> Reached:
     channels = tuple(have)
-    lacking = dict.fromkeys(one.channel for one in known if not one.nobody)
+    awaited = {one.channel for one in known if not one.nobody}.difference(channels)
     return Reached(
         at=None,
         channels=channels,
         ways=_count(quorum, channels),
         needed=min(quorum.out, _count(quorum, could)),
-        lacking=tuple(name for name in lacking if name not in channels),
+        lacking=tuple(name for name in quorum.domains if name in awaited),
     )
 
 

@@ -320,19 +320,6 @@ def test_what_only_the_watch_can_see_the_doctor_says_too(watched: Watched) -> No
     assert disk["sentence"] not in [sentence for _, _, sentence in said]  # it looks for itself
 
 
-def test_of_what_is_not_out_the_doctor_says_what_lacks(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    not_out(watched, monkeypatch)
-    health = {"ready": True, "degraded": []}
-    found = doctor.examine(watched.rig.desk, OPERATOR, health, {}, "sv")["items"]
-    [said] = [item["sentence"] for item in found if item["what"] == "not_out"]
-    assert said == (
-        "A1-1 är inte ute efter 1 min: 0 av 1 oberoende vägar har det, inte hook, page. "
-        "Vad som är fel: broadcaster status A1"
-    )
-
-
 def test_a_full_disk_is_seen_before_the_first_page_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,3 +408,17 @@ def test_an_alarm_that_one_channel_refuses_reaches_the_others(watched: Watched) 
     rig = watched.rig
     told = alarming.alarm(rig.engine.lanes, rig.desk.configuration, "Hjälp.", rig.clock())
     assert rig.call(told) == 0
+
+
+def test_of_what_is_not_out_the_doctor_says_what_lacks(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mend = not_out(watched, monkeypatch)
+    health = {"ready": True, "degraded": []}
+    found = doctor.examine(watched.rig.desk, OPERATOR, health, {}, "sv")["items"]
+    [said] = [item["sentence"] for item in found if item["what"] == "not_out"]
+    assert said == (
+        "A1-1 är inte ute efter 1 min: 0 av 1 oberoende vägar har det, inte hook, page. "
+        "Vad som är fel: broadcaster status A1"
+    )
+    mend()

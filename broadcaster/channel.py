@@ -203,7 +203,7 @@ class _Adapter(ABC):
         return ()
 
     def hosts(self) -> tuple[str, ...]:
-        """Every host this channel may call, for the check of drill and demo configurations."""
+        """Every host this channel may call: drill and demo are checked by it, and it tells on whom a channel depends."""
         return ()
 
     def close(self) -> None:  # noqa: B027 - most adapters hold nothing open

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from broadcaster.api.asking import Ask, AskedOnce
@@ -13,7 +13,7 @@ from broadcaster.api.door import Door, needs
 from broadcaster.api.incidents import accepted
 from broadcaster.domain.role import Role
 from broadcaster.locale.retelling import retell
-from broadcaster.service import channel_acts, resending, scheduling
+from broadcaster.service import channel_acts, coverage, resending, scheduling
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.once_only import say_once
 
@@ -31,6 +31,16 @@ def read_channels(ask: Ask) -> Json:
     degraded = ask.control.health()["degraded"]
     resting = {one["where"]: one["sentence"] for one in degraded if one["what"] == "resting"}
     return channel_acts.listing(ask.desk, ask.operator, resting, ask.language)
+
+
+@routes.get(
+    "/coverage",
+    summary="Say what still reaches people if something fails",
+    openapi_extra=needs(Role.VIEWER),
+)
+def read_coverage(ask: Ask, area: Annotated[str, Query(max_length=80)] = "") -> Json:
+    """By area and severity, as configured now; the worst first."""
+    return coverage.coverage(ask.desk, ask.operator, area)
 
 
 @routes.post(

@@ -11,6 +11,7 @@ from typer import Argument, Option, Typer
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, named, now
 from broadcaster.cli.options import ListsItself, Reach, grouped
+from broadcaster.cli.redundancy import out_line, short_of
 from broadcaster.cli.saying import Voice, note, out, out_json
 from broadcaster.cli.seen import saw
 from broadcaster.cli.sending import begin
@@ -166,6 +167,8 @@ def _head(talk: Talk, incident: Incident) -> Iterator[str]:
     over = incident.get("end") == "restored"
     yield head(talk, incident, str(incident["incident"]), over=over)
     yield _waiting(talk, incident) or standing(list(incident.get("deliveries") or ()), voice)
+    if said := out_line(voice, incident.get("out")):
+        yield said
     yield from (str(sentence) for sentence in incident.get("advice") or ())
     yield from _facts(talk, incident)
     updates = incident.get("updates") or []
@@ -288,6 +291,8 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     if doubt := item.get("in_doubt"):
         uncertain = _("{count} letters uncertain", count=voice.number(doubt))
         last = ", ".join(filter(None, (last, uncertain)))
+    if short := short_of(voice, item.get("out")):
+        last = ", ".join(filter(None, (short, last)))
     opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""
     areas = ", ".join(talk.area_names(list(item["areas"] or item.get("ended") or ())))
     whom = staff_only(voice, item)

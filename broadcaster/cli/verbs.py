@@ -32,6 +32,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "resending",
         "Send an update once more by one channel, where it failed or is in doubt.",
     ),
+    "coverage": (
+        "redundancy",
+        "Say what still reaches people if something fails: single points of failure first.",
+    ),
     "login": ("tokens", "Keep server and token for the commands that follow."),
     "doctor": ("keeping", "Look at all that a blast needs, and say what to mend."),
     "config": ("running", "Check the configuration."),

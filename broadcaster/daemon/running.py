@@ -32,7 +32,12 @@ from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Surroundings
 from broadcaster.inbound import create_inbound_app
 from broadcaster.locale.retelling import tell
-from broadcaster.registry import ForeignOwnerError, changed_channels, refuse_foreign_owners
+from broadcaster.registry import (
+    ForeignOwnerError,
+    changed_channels,
+    refuse_foreign_owners,
+    thin,
+)
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
@@ -202,6 +207,7 @@ class Daemon:
             self._spawn(self._public.keep())
         self._spawn(self._watching())
         self._spawn(self._reloading())
+        _warn_of_thin(configured)
         log.info(
             "daemon ready",
             mode=str(settings.mode),
@@ -291,6 +297,7 @@ class Daemon:
             settings, kept, configuration.digest, configuration.broken
         )
         self._loaded = loaded
+        _warn_of_thin(self.desk.configuration)
         digest = configuration.digest
         await self.engine.swap(kept, frozenset(removed), frozenset(changed), digest)
         log.info(
@@ -341,6 +348,11 @@ class Daemon:
                 with contextlib.suppress(StoreError):  # the watch has said so
                     await asyncio.to_thread(self._server_time.look)
             await asyncio.sleep(WATCH_SECONDS)
+
+
+def _warn_of_thin(configuration: Configuration) -> None:
+    for one in thin(configuration.settings, configuration.adapters):
+        log.warning("few independent ways", reason=one.sentence)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -16,7 +16,7 @@ from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.locale.retelling import tell
-from broadcaster.service import room, status
+from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
@@ -151,6 +151,7 @@ class Watch:
             self._nodes,
             self._promises,
             self._letters,
+            self._not_out,
         ):
             yield from find(seen, now)
         yield from self._disk()
@@ -186,6 +187,7 @@ class Watch:
             "nodes": nodes.listing(connection),
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
             "in doubt": list(status.letters_in_doubt(connection, now)),
+            "not out": list(redundancy.not_out(connection, now)),
         }
 
     def _broken(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
@@ -275,6 +277,10 @@ class Watch:
         for one in seen["in doubt"]:
             where = "{update} {channel}".format(**one["values"])
             yield Degraded("letters", where, one["sentence"], one["values"])
+
+    def _not_out(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for values in seen["not out"]:
+            yield Degraded("not_out", str(values["update"]), redundancy.NOT_OUT, values)
 
     def _disk(self) -> Iterator[Degraded]:
         for disk in room.disks(self._desk):

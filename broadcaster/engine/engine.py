@@ -37,6 +37,7 @@ from broadcaster.store import (
     jumps,
     nodes,
     once,
+    quorums,
 )
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ class Engine:
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
         self._stopped = False
+        self._looked_at: datetime | None = None  # up to which `not_after` updates were looked at
         self._ticker = Ticker()
         self._due = DueClaimer(around, self._ticker, acts)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,6 +111,7 @@ class Engine:
         self._due.look()
         self._ticker.every("tend", 1.0, self._tend)
         self._ticker.every("understand", 1.0, self._understand)
+        self._ticker.every("note what is out", 1.0, self.note_out)
         self._ticker.every("sweep", 2.0, self._sweep)
         self._ticker.every("forget", 3600.0, self._forget)
         self._ticker.every("probe", 300.0, self.probe)
@@ -224,6 +227,29 @@ class Engine:
         head = await self._write(work)
         if head is not None and self._audit_head is not None:
             await self._export(self._audit_head, head)
+
+    async def note_out(self) -> None:
+        """Every second: write down which updates are out. It waits for nothing that it would hold up."""
+        now, after = self.around.clock(), self._looked_at
+        try:
+            found = await asyncio.to_thread(
+                self.around.store.read, partial(quorums.look, now=now, after=after)
+            )
+        except StoreError as error:
+            log.error("what is out cannot be looked at", reason=str(error))
+            return
+        # From the beginning again when all were seen: of thousands that never come out, each has its turn.
+        self._looked_at = found[-1].not_after if len(found) == quorums.MOST else None
+        if any(one.reached.at is not None for one in found):
+            for one in await self._write(partial(quorums.note, found=found)) or ():
+                log.info(
+                    "out",
+                    incident=one.incident_id,
+                    update=one.number,
+                    channels=len(one.reached.channels),
+                    ways=one.reached.ways,
+                    seconds=(one.reached.at - one.released_at).total_seconds(),
+                )
 
     async def _understand(self) -> None:
         """Every second, beside the rest: it calls adapters."""

@@ -9,18 +9,23 @@ from broadcaster.registry.kinds import (
     kinds,
     refuse_foreign_owners,
 )
+from broadcaster.registry.redundancy import Level, levels, thin, ways
 from broadcaster.registry.schema import json_schema
 
 __all__ = [
     "Adapter",
     "AdapterClass",
     "ForeignOwnerError",
+    "Level",
     "build",
     "changed_channels",
     "check",
     "check_file",
     "json_schema",
     "kinds",
+    "levels",
     "refuse_foreign_owners",
+    "thin",
     "usable",
+    "ways",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from broadcaster.channel import Audience, CanCollect, CanReceive
 from broadcaster.registry.building import assemble, block_errors, build_sound, outline_of
 from broadcaster.registry.kinds import Adapter
+from broadcaster.registry.redundancy import thin
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded, load, loaded_from, validate
@@ -58,7 +59,7 @@ def check(loaded: Loaded) -> list[ConfigError]:
     if errors:  # what one error causes is no doubt of its own
         return sorted({*errors, *places})
     doubts = [*_exposure(loaded), *_unrouted(loaded.source, adapters), *_silent(loaded, adapters)]
-    return sorted({*places, *doubts})
+    return sorted({*places, *doubts, *_thin(loaded, adapters)})
 
 
 def _places(loaded: Loaded) -> Iterator[ConfigError]:
@@ -138,6 +139,11 @@ def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[Confi
         if adapter.settings.audience is Audience.PUBLIC and name not in used:
             remedy = "no route and no fallback names this channel: it carries nothing"
             yield source.error(("channels", name), remedy, warning=True)
+
+
+def _thin(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
+    for one in thin(loaded.settings, adapters):
+        yield loaded.source.error(("routes",), one.sentence, warning=True)
 
 
 def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:

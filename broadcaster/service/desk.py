@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from broadcaster.domain.plan import Route
+from broadcaster.domain.redundancy import Way
 from broadcaster.locale.retelling import retell, tell
-from broadcaster.registry import Adapter
+from broadcaster.registry import Adapter, ways
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.settings.model import Settings
 from broadcaster.store import Store
 from broadcaster.store.writer import Rank, Work
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """A configuration in force. A reload replaces the whole of it, never a part.
 
@@ -36,6 +38,11 @@ class Configuration:
             Route(route.severity, route.channels, frozenset(route.areas) or None)
             for route in self.settings.routes
         )
+
+    @cached_property
+    def ways(self) -> Mapping[str, Way]:
+        """The channels that residents read, each with the failure domains it lives by; looked at once."""
+        return ways(self.settings, self.adapters)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
-from broadcaster.service import room, status, token_acts
+from broadcaster.service import redundancy, room, status, token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.looking import GONE
@@ -118,6 +118,7 @@ def _look(
         yield from _nodes(desk, now)
         yield from _promises(desk, now)
         yield from _letters(desk, now)
+        yield from _not_out(desk, now)
         yield from _channels(desk, probes, words)
         yield from _gone(desk)
     except StoreError as error:
@@ -235,6 +236,12 @@ def _letters(desk: Desk, now: datetime) -> Iterator[Finding]:
     doubts = desk.read(lambda connection: list(status.letters_in_doubt(connection, now)))
     for one in doubts:
         yield Finding("letters", Verdict.MEND, one["sentence"], one["values"])
+
+
+def _not_out(desk: Desk, now: datetime) -> Iterator[Finding]:
+    found = desk.read(lambda connection: list(redundancy.not_out(connection, now)))
+    for values in found:
+        yield Finding("not_out", Verdict.MEND, redundancy.NOT_OUT, values)
 
 
 def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from broadcaster.service.finding import load_named
 from broadcaster.service.notices import Saying
 from broadcaster.service.planning import Plan, plan
 from broadcaster.service.preceding import CORRECTING, Preceding, preceding_of
+from broadcaster.service.redundancy import quorum
 from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once
 from broadcaster.store.accepting import incident_name, next_incident_id
 from broadcaster.store.incidents import IncidentRecord
@@ -234,6 +235,7 @@ def _acceptance(command: Command, prepared: Prepared) -> Acceptance:
         deliveries=tuple(prepared.plan.deliveries),
         follow_up=follow_up(update, prepared.configuration, _is_planned_anew(command, prepared)),
         once=command.once,
+        quorum=quorum(prepared.configuration, prepared.plan.deliveries),
     )
 
 

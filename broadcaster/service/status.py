@@ -16,7 +16,8 @@ from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
-from broadcaster.store import Connection, channels, incidents, outcomes, stopping
+from broadcaster.service.redundancy import out_answer
+from broadcaster.store import Connection, channels, incidents, outcomes, quorums, stopping
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 COUNTS = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
@@ -78,6 +79,7 @@ def incident_answer(
         "instruction": stands.instruction if stands else "",
         "updates": [update_line(update) for update in record.updates],
         "deliveries": [delivery_answer(row, language) for row in rows],
+        "out": out_answer(shown, map(quorums.arrival, rows), now),
         "advice": _advice(connection, record, rows, now),
     }
 
@@ -251,18 +253,32 @@ def listing(
 
     now = desk.clock()
 
-    def look(connection: Connection) -> tuple[list[IncidentRecord], Counter[int]]:
+    def look(connection: Connection) -> tuple[list[IncidentRecord], Counter[int], Outs]:
         page = incidents.page(connection, before=before, limit=limit, only_open=only_open)
+        outs = _outs(connection, page, now)
         doubts: Counter[int] = Counter()
         for row in _in_doubt(connection, page, now):
             doubts[row.incident_id] += row.uncertain
-        return page, doubts
+        return page, doubts, outs
 
-    found, doubts = desk.read(look)
+    found, doubts, outs = desk.read(look)
     return {
-        "items": [line_answer(record, now) | {"in_doubt": doubts[record.id]} for record in found],
+        "items": [
+            line_answer(record, now) | {"in_doubt": doubts[record.id], "out": outs[record.id]}
+            for record in found
+        ],
         "next": str(found[-1].id) if len(found) == limit else "",
     }
+
+
+Outs = dict[int, dict[str, Any] | None]
+
+
+def _outs(connection: Connection, page: Sequence[IncidentRecord], now: datetime) -> Outs:
+    """By how many ways what went out last of each incident is out, or what it lacks."""
+    shown = {record.id: _shown(record) for record in page}
+    known = quorums.arrivals(connection, [update.id for update in shown.values()])
+    return {key: out_answer(update, known[update.id], now) for key, update in shown.items()}
 
 
 def all_deliveries(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[str, Any]:

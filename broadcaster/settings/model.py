@@ -180,6 +180,35 @@ class FollowUp(_Closed):
         return self
 
 
+class Redundancy(_Closed):
+    """By how many independent ways residents are told."""
+
+    out: int = Field(
+        2,
+        ge=1,
+        le=20,
+        description=(
+            "An update is out when so many independent ways have accepted it; where its channels have fewer, as many as "
+            "they have."
+        ),
+    )
+    within: Duration = Field(
+        300.0,
+        ge=10,
+        le=43200,
+        description="How long that may take; staff are told of an update that is not out by then.",
+    )
+    minimum: int = Field(
+        2,
+        ge=1,
+        le=20,
+        description=(
+            "`config check` warns of each severity and area whose channels have fewer independent ways, in mode live. Left "
+            "out with all of redundancy: it warns of none."
+        ),
+    )
+
+
 class LogSettings(_Closed):
     """What the daemon says about itself."""
 
@@ -218,6 +247,10 @@ class Settings(_Closed):
     )
     follow_up: FollowUp | None = Field(
         None, description="The promise of the next word; left out: every update names it."
+    )
+    redundancy: Redundancy = Field(
+        default_factory=lambda: Redundancy(minimum=1),
+        description="By how many independent ways residents are told.",
     )
     retract_text: dict[Language, str] = Field(
         default_factory=lambda: dict(RETRACT_TEXT),

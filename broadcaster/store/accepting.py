@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.incident import Kind
-from broadcaster.store import audit, dues, tables as t
+from broadcaster.store import audit, dues, quorums, tables as t
 from broadcaster.store.errors import Conflict
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery, NewMessage
 from broadcaster.store.releasing import meta, release, set_meta
@@ -154,6 +154,7 @@ def _update(connection: Connection, incident_id: int, acceptance: Acceptance) ->
         "hold": acceptance.hold or None,
         "release_at": acceptance.release_at,
         "digest": acceptance.texts_digest,
+        "quorum": quorums.written(acceptance.quorum) if acceptance.quorum else None,
     }
     key = connection.execute(_NEW_UPDATE, row).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key

@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from broadcaster.domain.incident import Audience, Kind, Mode, Planned, Revision, Severity, Update
-from broadcaster.store import tables as t
+from broadcaster.domain.redundancy import Quorum
+from broadcaster.store import quorums, tables as t
 from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 
 _THESE = select(t.incident).where(t.incident.c.id.in_(bindparam("ids", expanding=True)))
@@ -38,6 +39,7 @@ _THEIR_UPDATES = (
 class UpdateRecord:
     """An update as kept: `said` is what it says, the rest how it came and went.
 
+    `quorum` says what makes it out (None: nobody counts that), `out_at` when it was, by `out_channels` over `out_ways`.
     `struck_by` is the number of the update that corrected or retracted it, None while it stands.
     """
 
@@ -49,6 +51,9 @@ class UpdateRecord:
     release_at: datetime | None
     cancelled_at: datetime | None
     out_at: datetime | None
+    out_channels: int | None
+    out_ways: int | None
+    quorum: Quorum | None
     struck_by: int | None = None
 
 
@@ -165,6 +170,9 @@ def _record(incident: str, row: Any, struck_by: int | None) -> UpdateRecord:
         release_at=row.release_at,
         cancelled_at=row.cancelled_at,
         out_at=row.out_at,
+        out_channels=row.out_channels,
+        out_ways=row.out_ways,
+        quorum=quorums.read(row.quorum),
         struck_by=struck_by,
     )
 

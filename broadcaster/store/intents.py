@@ -8,6 +8,7 @@ from datetime import datetime
 
 from broadcaster.domain.delivery import Shape, StepKind, Variant
 from broadcaster.domain.incident import Update
+from broadcaster.domain.redundancy import Quorum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,8 @@ class Acceptance:
 
     `incident_id` is None for a new incident; then `update.incident` holds the name the texts were rendered with, and
     the write is a `Conflict` when it was taken meanwhile. `hold` says why it is not released now ("" = released), and
-    `release_at` when it will be. `follow_up` are the due rows it brings: what → when.
+    `release_at` when it will be. `follow_up` are the due rows it brings: what → when. `quorum` says what makes it out;
+    None: nobody counts that.
     """
 
     incident_id: int | None
@@ -94,6 +96,7 @@ class Acceptance:
     deliveries: tuple[NewDelivery, ...] = ()
     follow_up: Mapping[str, datetime] = field(default_factory=dict)
     once: Once | None = None
+    quorum: Quorum | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ class StandInDaemon:
     url: str = ""
     answers: dict[str, Answer | Callable[[Any], Answer]] = field(default_factory=dict)
     asked: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(
         default_factory=lambda: [delivery("page", "confirmed"), delivery("feed", "confirmed")]
     )
@@ -191,7 +192,8 @@ class _Door(BaseHTTPRequestHandler):
         content = self.rfile.read(length)
         kind = self.headers.get("Content-Type", "")
         body = json.loads(content) if kind == "application/json" else content.decode()
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
+        self.daemon.queries.append(query)
         route = f"{self.command} {path}"
         self.daemon.asked.append((route, body, dict(self.headers)))
         status, answer = 401, {"title": "Unauthorized", "status": 401}

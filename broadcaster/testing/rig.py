@@ -258,6 +258,10 @@ class Rig:
         self.call(self.engine._sweep())  # noqa: SLF001 - a test need not wait two seconds for it
         self.wake()
 
+    def note_out(self) -> None:
+        """Write down which updates are out, as the engine does each second."""
+        self.call(self.engine.note_out())
+
     def resume(self, channel: str) -> None:
         """Arm a parked channel again, as `channels resume` does."""
         now = self.clock()

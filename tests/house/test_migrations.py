@@ -12,6 +12,7 @@ LANDED = {
     "0002_who_reads_and_who_speaks.py": "d634f15315aa65e3a8faadf74fbed887f0875e3c2b0042ab86452665556f3c41",
     "0003_open_work_is_found_at_any_size.py": "f1ee72d77d74ecd2e4a68bc7e0c43b87d8b9e2e92c1b289048f2d7327eb002ba",
     "0004_what_a_far_side_asked_for_is_known.py": "e6fa7cf87e889b5d1e92b6e78092e41b17d2b6ad780c7009162f93b822eba9ce",
+    "0005_when_an_update_is_out_is_known.py": "41ef03da21169d63d3538f4e1e80f70d5777dfc3445579f008d7a638b5068ffe",
 }
 
 

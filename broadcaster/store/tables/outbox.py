@@ -96,13 +96,23 @@ update = Table(
     Column("not_after", UtcTime, nullable=False),
     Column("rev_epoch", Integer),
     Column("rev_n", BigInteger),
-    Column("out_at", UtcTime),
+    Column("out_at", UtcTime),  # when enough independent ways had it; see `quorums`
     Column(
         "digest", String(64), nullable=False
     ),  # of kind, areas and texts: finds the same report sent twice
+    Column("out_channels", Integer),
+    Column("out_ways", Integer),
+    # What makes it out, as configured when it was accepted; NULL: nothing is counted.
+    Column("quorum", JSON(none_as_null=True)),
     UniqueConstraint("incident_id", "number"),
     Index("ix_incident_update_revision", "rev_epoch", "rev_n"),
     Index("ix_incident_update_digest", "digest", "accepted_at"),
+    Index(
+        "ix_incident_update_not_out",
+        "not_after",
+        sqlite_where=text("quorum IS NOT NULL AND out_at IS NULL"),
+        postgresql_where=text("quorum IS NOT NULL AND out_at IS NULL"),
+    ),
     Index(
         "ix_incident_update_hold",
         "release_at",

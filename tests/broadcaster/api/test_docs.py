@@ -47,6 +47,7 @@ ASKED: list[str | tuple[str, str, str, Any]] = [
     ("POST", "/deliveries/9/resend", "", None),
     PROBED,
     ("GET", "/channels", "", None),
+    ("GET", "/coverage", "?area=norra-ekbyn", None),
     ("POST", "/channels/hook/probe", "", None),
     ("POST", "/channels/hook/pause", "", None),
     ("POST", "/channels/hook/resume", "", None),

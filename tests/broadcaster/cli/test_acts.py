@@ -301,6 +301,7 @@ def test_every_verb_of_the_contract_has_its_help(run: Run) -> None:
         "tokens:add",
         "tokens:list",
         "tokens:revoke",
+        "coverage",
         "login",
         "backup:create",
         "backup:restore",

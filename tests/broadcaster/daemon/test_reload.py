@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from broadcaster.daemon import starting
 from broadcaster.daemon.running import Daemon
 from broadcaster.store import Store, nodes
 from broadcaster.telemetry import Redaction
+from broadcaster.testing.blank import blank
 from broadcaster.testing.rig import configuration, webhook
 from broadcaster.testing.servers import WebhookReceiver
 
@@ -22,6 +25,7 @@ def write(folder: Path, channels: dict[str, Any], **further: Any) -> Path:
     key.chmod(0o600)
     document["store"]["key"] = f"file:{key}"
     path.write_text(json.dumps(document), "utf-8")
+    path.chmod(0o600)
     return path
 
 
@@ -81,4 +85,19 @@ def test_the_other_nodes_learn_which_configuration_is_in_force_after_a_reload(
         (known,) = store.read(nodes.listing)
         assert known.config_digest == daemon.desk.configuration.digest
         assert known.config_digest == starting.configure(path)[1].digest
+        store.close()
+
+
+def test_a_reload_warns_of_routes_with_too_few_independent_ways(tmp_path: Path) -> None:
+    with WebhookReceiver() as far:
+        channels = {"hook": webhook(far), "spare": webhook(far)}
+        live = {"mode": "live", "redundancy": {"minimum": 2}}
+        path = write(tmp_path, channels, **live)
+        blank(tmp_path / "broadcaster.db")
+        with capture_logs() as logs:
+            _, store = reloaded(path, lambda: write(tmp_path, channels, **live))
+        said = [line["reason"] for line in logs if line["event"] == "few independent ways"]
+        assert [sentence.partition(":")[0] for sentence in said] == [
+            "minor updates go by 1 of the 2 independent ways wanted (hook, spare)"
+        ]
         store.close()

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.exchange import Probe
 from broadcaster.service import doctor
+from broadcaster.settings.model import Redundancy
 from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
@@ -213,7 +215,30 @@ def letters_in_doubt(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], No
     return lambda: come_to(accepted=9, uncertain=0)
 
 
+def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    assert watched.page is not None
+    watched.page.stuck = True
+    watched.far.always(unavailable(), method="POST")
+    configured = watched.rig.desk.configuration
+    soon = Redundancy(
+        within=60.0, minimum=1
+    )  # a webhook of staff takes no clock that is minutes off
+    settings = configured.settings.model_copy(update={"redundancy": soon})
+    watched.rig.desk.configuration = replace(configured, settings=settings)
+    watched.rig.say("Strömmen är borta.")
+    watched.rig.clock_only(seconds=61)
+
+    def mend() -> None:
+        assert watched.page is not None
+        watched.page.stuck = False
+        watched.rig.wake()
+        watched.rig.accepted("page")
+
+    return mend
+
+
 STATES = {
+    ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
@@ -350,6 +375,7 @@ def test_a_disk_that_lies_is_a_state_too(watched: Watched, monkeypatch: pytest.M
 
 def test_a_broken_promise_is_a_state_and_told_at_its_own_time_only(watched: Watched) -> None:
     watched.rig.say("Strömmen är borta.")
+    watched.rig.accepted("hook")
     watched.rig.clock_only(hours=1)
     with capture_logs() as logs:
         assert ("promise", "A1") in watched.look()
@@ -382,3 +408,17 @@ def test_an_alarm_that_one_channel_refuses_reaches_the_others(watched: Watched) 
     rig = watched.rig
     told = alarming.alarm(rig.engine.lanes, rig.desk.configuration, "Hjälp.", rig.clock())
     assert rig.call(told) == 0
+
+
+def test_of_what_is_not_out_the_doctor_says_what_lacks(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mend = not_out(watched, monkeypatch)
+    health = {"ready": True, "degraded": []}
+    found = doctor.examine(watched.rig.desk, OPERATOR, health, {}, "sv")["items"]
+    [said] = [item["sentence"] for item in found if item["what"] == "not_out"]
+    assert said == (
+        "A1-1 är inte ute efter 1 min: 0 av 1 oberoende vägar har det, inte hook, page. "
+        "Vad som är fel: broadcaster status A1"
+    )
+    mend()

@@ -17,7 +17,9 @@ from broadcaster.locale import catalogue, phrases, translate
 
 LONGEST = 4_000
 """Characters of a sentence that is looked at; a longer one is none of ours."""
-_LOOKS = 40  # how many pieces of one sentence are looked up: three gateways and a fallback need 35
+_LOOKS = (
+    48  # how many pieces of one sentence are looked up: three gateways and a fallback need 45 or so
+)
 _JOINTS = 8  # how many sentences one detail may be made of
 _END = ". "
 

@@ -112,6 +112,9 @@ class PostfixServer:
         self.folder.chmod(0o755)
         for name in ("conf", "queue", "state", "mail"):
             (self.folder / name).mkdir()
+            (self.folder / name).chmod(
+                0o755
+            )  # also where what ran before keeps what it makes to itself
         os.chown(self.folder / "state", postfix.pw_uid, -1)
         os.chown(self.folder / "mail", mail.pw_uid, mail.pw_gid)
         own = self.folder / "conf" / "certificate.pem"

@@ -48,6 +48,7 @@ POLICY: dict[tuple[str, str], tuple[Role, bool, str, Any]] = {
     ("POST", "/audit/verify"): (V, True, "", None),
     ("POST", "/backups"): (S, False, "", {"path": "night.backup"}),
     ("GET", "/doctor"): (V, True, "", None),
+    ("GET", "/coverage"): (V, True, "", None),
     ("POST", "/subscribers/import"): (S, True, IMPORT, b"address,area,language\n"),
     ("GET", "/subscribers/export"): (S, True, "", None),
     ("GET", "/subscribers"): (V, True, "", None),

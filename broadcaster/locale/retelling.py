@@ -17,9 +17,7 @@ from broadcaster.locale import catalogue, phrases, translate
 
 LONGEST = 4_000
 """Characters of a sentence that is looked at; a longer one is none of ours."""
-_LOOKS = (
-    48  # how many pieces of one sentence are looked up: three gateways and a fallback need 45 or so
-)
+_LOOKS = 48  # how many pieces of one sentence are looked up: three gateways and a fallback need 45
 _JOINTS = 8  # how many sentences one detail may be made of
 _END = ". "
 

@@ -11,7 +11,7 @@ import structlog
 from broadcaster.channel import CanCollect, Failure, InboundRequest
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.lane import Lane
-from broadcaster.store import inbox
+from broadcaster.store import StoreError, inbox
 
 log = structlog.get_logger()
 BREATH = 0.05  # an adapter waits for reports itself; one that does not is not asked without a pause
@@ -46,6 +46,11 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
                 reason = failure.reply or failure.sentence
                 log.warning("reports cannot be collected", channel=lane.name, reason=reason)
             well = False  # what was kept is told again: nobody knows whether it was heard
+        except (StoreError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("reports cannot be collected", channel=lane.name)
+            kept, well = (), False
         if not (kept and well):
             await asyncio.sleep(BREATH if well else PAUSE)
 

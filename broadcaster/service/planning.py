@@ -108,7 +108,7 @@ def channels_for(
     if update.kind in CORRECTING:
         # Every channel the wrong text used.
         names += preceding.sent.channels
-    if update.kind is Kind.RESTORED:
+    if update.ended:
         # It may have been graver when it began: who was woken by a siren is told that it is over.
         names += preceding.told
     chosen = [
@@ -183,7 +183,7 @@ class _Planner:
                 return  # who never had a word of it is told nothing
             steps = list(self._post_steps(name, adapter))
         elif adapter.shape is Shape.LETTER:
-            audiences = self._audiences()
+            audiences = self._only_told(name, self._audiences())
             for variant in dict.fromkeys(group.variant for group in audiences):
                 self._render_all(name, adapter, variant, self.configuration.languages)
             if not audiences:
@@ -284,6 +284,15 @@ class _Planner:
                 )
 
     # -------------------------------------------------------------------------------------------------------- letters
+    def _only_told(self, name: str, groups: tuple[NewAudience, ...]) -> tuple[NewAudience, ...]:
+        """Of a channel that only tells an end, those whom it told of the beginning; of any other, all."""
+        update, told = self.update, self.preceding.told.get(name, frozenset())
+        areas = (*update.areas, *update.ended)
+        if not told or name in routed(self.configuration.routes, update.severity, areas):
+            return groups
+        # The last group are those for whom it ends.
+        return (replace(groups[-1], areas=tuple(area for area in update.ended if area in told)),)
+
     def _audiences(self) -> tuple[NewAudience, ...]:
         """Who is written to, and what: see design.md §3 for corrections."""
         update = self.update

@@ -18,12 +18,12 @@ CORRECTING = (Kind.CORRECTION, Kind.RETRACTION)
 class Preceding:
     """`wrong` are the numbers of what is put right, `sent` where that has been, `threads` each channel's languages.
 
-    `told` are the channels that told the public of what ends now.
+    `told` are the channels that told the public of what ends now, each with the areas of which it did.
     """
 
     wrong: tuple[int, ...] = ()
     sent: SentSteps = field(default_factory=SentSteps)
-    told: tuple[str, ...] = ()
+    told: Mapping[str, frozenset[str]] = field(default_factory=dict)
     threads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -38,9 +38,12 @@ def preceding_of(
     if record is None:
         return Preceding()
     languages = threads.of_incident(connection, record.id)
-    if drafted.update.kind is Kind.RESTORED:
-        ended = _about_what_ends(record, drafted)
-        return Preceding(told=sent.told_by(connection, record.id, ended), threads=languages)
+    if drafted.update.kind not in CORRECTING and drafted.update.ended:
+        about = _about_what_ends(record, drafted)
+        told: dict[str, frozenset[str]] = {}
+        for channel, number in sent.told_by(connection, record.id, tuple(about)):
+            told[channel] = told.get(channel, frozenset()) | about[number]
+        return Preceding(told=told, threads=languages)
     if drafted.update.kind not in CORRECTING:
         return Preceding(threads=languages)
     wrong = _put_right(record, drafted)
@@ -50,10 +53,16 @@ def preceding_of(
     return Preceding(wrong, steps, threads=languages)
 
 
-def _about_what_ends(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:
-    ended = set(drafted.update.ended)
-    public = [word.said for word in record.updates if word.said.audience is Audience.PUBLIC]
-    return tuple(said.number for said in public if ended & {*said.areas})
+def _about_what_ends(record: IncidentRecord, drafted: Draft) -> dict[int, frozenset[str]]:
+    """Each public word since it last was over there, and where of what ends now it said that it goes on."""
+    left, about = set(drafted.update.ended), dict[int, frozenset[str]]()
+    for word in reversed(record.updates):
+        said = word.said
+        if said.audience is Audience.PUBLIC and said.released_at is not None:
+            if here := frozenset(left & {*said.areas}):
+                about[said.number] = here
+            left -= {*said.ended}
+    return about
 
 
 def _put_right(record: IncidentRecord, drafted: Draft) -> tuple[int, ...]:

@@ -21,9 +21,8 @@ from broadcaster.domain.delivery import Shape, State, StepKind, Variant
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import delivery_row, new_key
 from broadcaster.store.moving import stop_begun
+from broadcaster.store.quorums import TAKEN_BACK
 from broadcaster.store.writer import wake
-
-_TAKEN_BACK = "what it stood in for is sent again"
 
 
 def start(
@@ -107,7 +106,7 @@ def _heard(connection: Connection, row: Any, target: str, kinds: Mapping[str, st
     """
     same_kind = row.shape == Shape.LETTER and kinds.get(row.channel) == kinds.get(target)
     d = t.delivery
-    taken_back = and_(d.c.state == State.WITHDRAWN, d.c.detail == _TAKEN_BACK)
+    taken_back = and_(d.c.state == State.WITHDRAWN, d.c.detail == TAKEN_BACK)
     same = d.c.update_id == row.update_id, d.c.channel == target, ~taken_back
     return not same_kind and bool(connection.scalar(select(exists().where(*same))))
 
@@ -178,7 +177,7 @@ def take_back(connection: Connection, delivery_id: int, now: datetime, actor: st
         kept = {"fallback": [row.channel, *row.fallback]}
         connection.execute(sql_update(d).where(d.c.id == delivery_id).values(kept))
         ended = {"ended_at": now, "fallback": [], "fallback_for": None}
-        withdrawn = {"state": State.WITHDRAWN, "detail": _TAKEN_BACK}
+        withdrawn = {"state": State.WITHDRAWN, "detail": TAKEN_BACK}
         connection.execute(sql_update(d).where(d.c.id == row.id).values(**withdrawn, **ended))
         audit.note(connection, now, actor, "take back", str(delivery_id), of=row.channel)
 

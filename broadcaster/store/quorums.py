@@ -29,6 +29,8 @@ from broadcaster.domain.incident import Audience, Kind
 from broadcaster.domain.redundancy import Arrival, Quorum, Reached, reached
 from broadcaster.store import tables as t
 
+TAKEN_BACK = "what it stood in for is sent again"
+"""The detail of a stand-in that was taken back: it was never one of the ways that were planned."""
 MOST = 200
 """How many updates are looked at in one go."""
 LATE = timedelta(hours=1)
@@ -50,7 +52,7 @@ _NEXT = (
 )
 _ARRIVALS = select(
     *(t.delivery.c[name] for name in ("update_id", "channel", "shape", "state", "accepted_at")),
-    *(t.delivery.c[name] for name in ("total", "fallback_for")),
+    *(t.delivery.c[name] for name in ("total", "expanded", "fallback_for", "detail")),
 ).where(t.delivery.c.update_id.in_(bindparam("updates", expanding=True)))
 _NOTE = sql_update(t.update).where(t.update.c.id == bindparam("this"), t.update.c.out_at.is_(None))
 
@@ -86,8 +88,9 @@ def read(kept: Mapping[str, Any] | None) -> Quorum | None:
 def arrival(row: Any) -> Arrival:
     """What the row of a delivery says of when its channel accepted it."""
     came = None if row.state in _FAILED_AFTER_ALL else row.accepted_at
-    nobody = row.shape == Shape.LETTER and row.total == 0
-    return Arrival(row.channel, came, row.fallback_for is not None, nobody)
+    nobody = row.shape == Shape.LETTER and row.expanded and row.total == 0
+    stands_in = row.fallback_for is not None or row.detail == TAKEN_BACK
+    return Arrival(row.channel, came, stands_in, nobody)
 
 
 def arrivals(connection: Connection, update_ids: Sequence[int]) -> dict[int, list[Arrival]]:

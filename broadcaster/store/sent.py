@@ -64,21 +64,24 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
     return SentSteps(tuple(dict.fromkeys(row.channel for row in deliveries)), steps)
 
 
-def told_by(connection: Connection, incident_id: int, numbers: Sequence[int]) -> tuple[str, ...]:
-    """The channels whose readers were told by these updates that something goes on; not those that only stood in.
+def told_by(
+    connection: Connection, incident_id: int, numbers: Sequence[int]
+) -> Sequence[tuple[str, int]]:
+    """By which channel which of these updates may have told readers that something goes on.
 
-    Letters about an end go to where it ended, and tell the others nothing.
+    Letters about an end go to where it ended, and tell the others nothing; those of a stand-in are the first channel's.
     """
     d, words = t.delivery.c, t.update.c
-    found = connection.scalars(
-        select(d.channel)
+    found = connection.execute(
+        select(d.channel, d.number)
         .join(t.update, words.id == d.update_id)
         .where(d.incident_id == incident_id, d.number.in_(numbers))
-        .where(d.released, d.fallback_for.is_(None))
+        .where(d.released, or_(d.fallback_for.is_(None), d.shape != Shape.LETTER))
+        .where(or_(d.started_at.is_not(None), d.state.not_in([State.WITHDRAWN, State.EXPIRED])))
         .where(or_(d.shape != Shape.LETTER, words.kind != Kind.RESTORED))
         .order_by(d.id)
     )
-    return tuple(dict.fromkeys(found))
+    return [(row.channel, row.number) for row in found]
 
 
 def _may_be_read() -> Any:

@@ -7,6 +7,7 @@ failed is taken out of the folders: numbers and texts stay nowhere.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -50,7 +51,11 @@ class Spool:
         """Take out what an earlier life of ours left: nobody knows any more until when it is worth sending."""
         for folder in (self.outbox, self.sent, self.error):
             for path in folder.glob(f"*{self._ours}*{_ENDING}"):
-                if f"{self._ours}{self._life}-" not in path.name:
+                # Another channel on this phone may have a name that begins as ours does.
+                mine = re.search(
+                    rf"{re.escape(self._ours)}([0-9a-f]{{8}})-\d+{_ENDING}$", path.name
+                )
+                if mine and mine[1] != self._life:
                     path.unlink(missing_ok=True)
 
     def put(self, letter: Letter, at: datetime) -> str:

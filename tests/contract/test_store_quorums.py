@@ -130,7 +130,7 @@ def test_what_failed_after_all_and_what_goes_to_nobody_does_not_count(store: Sto
     came(store, told, "sms", NOON + SECOND, state=State.BOUNCED)
     assert note(store) == []
     came(store, told, "mastodon", None, accepted_at=None)
-    came(store, told, "sms", NOON + 2 * SECOND, total=0)
+    came(store, told, "sms", NOON + 2 * SECOND, total=0, expanded=True)
     assert note(store) == []  # one way is missing still, that of Mastodon
     came(store, told, "mastodon", NOON + 9 * SECOND)
     assert note(store) == ["A1-1"]

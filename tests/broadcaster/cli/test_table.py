@@ -54,7 +54,7 @@ def test_letters_are_counted() -> None:
     counts = {"total": 12430, "accepted": 8214, "confirmed": 7950, "failed": 3, "uncertain": 1}
     said = detail(SWEDISH, state="sending", counts=counts)
     assert said == (
-        "8\xa0214 av 12\xa0430 till SMS-växeln, 7\xa0950 nådde telefonen, 3 misslyckade, 1 ovissa"
+        "8\xa0214 av 12\xa0430 överlämnade, 7\xa0950 nådde telefonen, 3 misslyckade, 1 ovissa"
     )
 
 

@@ -110,3 +110,29 @@ def test_an_adapter_that_fails_over_what_is_kept_is_told_again_and_it_is_kept_on
         engine.until(lambda: adapter.answered == ["r/1"])
         kept = engine.store.read(lambda c: c.scalar(select(func.count()).select_from(t.inbound)))
         assert kept == 1
+
+
+class HandsInNonsense(Collects):
+    """Once, before it does as it should."""
+
+    nonsense = 1
+
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        if self.there and self.nonsense:
+            self.nonsense -= 1
+            raise RefusedRequest("Not now.", 404)
+        return super().collect(kept, attempt)
+
+
+def test_reports_come_again_after_an_adapter_raised_what_it_should_not(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "PAUSE", 0.0)
+    with SmsGateway() as far:
+        engine = rig({"sms": sms(far)}, swap={"sms": HandsInNonsense})
+        engine.subscribe("sms", numbers(2))
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        adapter: Collects = engine.adapters["sms"]
+        adapter.there = [("r/1", b"1.1.0")]
+        engine.until(lambda: engine.delivery("sms")["counts"]["confirmed"] == 1)

@@ -11,6 +11,7 @@ import pytest
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind
 from broadcaster.service import status
+from broadcaster.service.resending import resend
 from broadcaster.store import incidents, quorums
 from broadcaster.testing.rig import OPERATOR, Rig, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, answers
@@ -182,3 +183,33 @@ def test_what_never_comes_out_keeps_nothing_else_from_being_written_down(
         for _ in range(3):
             engine.note_out()
         assert noted()
+
+
+def test_letters_that_wait_are_named_among_what_lacks(rig: MakeRig, tmp_path: Any) -> None:
+    with SmsGateway() as gateway:
+        engine = make(rig, tmp_path, {"page": {"kind": "page"}, "sms": sms(gateway)})
+        engine.subscribe("sms", numbers(3))
+        engine.pause("sms")
+        engine.say("Strömmen är borta.")
+        engine.accepted("page")
+        assert out_of(engine)["lacking"] == ["sms"]
+
+
+def test_who_stood_in_and_was_taken_back_is_not_waited_for(rig: MakeRig, tmp_path: Any) -> None:
+    with WebhookReceiver() as far, WebhookReceiver() as other:
+        far.always(answers(410), method="POST")
+        channels = {"hook": webhook(far, fallback=["spare"]), "spare": webhook(other)}
+        channels["spare"]["depends_on"] = ["another-network"]
+        routes = [{"severity": "minor", "channels": ["hook"]}]
+        engine = make(rig, tmp_path, channels, routes=routes)
+        engine.pause("spare")
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="hook")
+        needed = out_of(engine)["needed"]
+        engine.sweep()
+        engine.until(lambda: engine.state("spare") == "waiting")
+        far.heal()
+        resend(engine.desk, OPERATOR, engine.delivery("hook")["id"])
+        engine.accepted("hook")
+        assert engine.state("spare") == "withdrawn"
+        assert (out_of(engine)["needed"], bool(out_of(engine)["at"])) == (needed, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from broadcaster.channel import Mode, Outcome, Permanent, Scope, Transient
 from broadcaster.testing.contract_letters import a_notice, an_attempt, letters, run
 from broadcaster.testing.servers import answers, hang
+from channels.modem.settings import Phone
+from channels.modem.spool import Spool
 
 NUMBER = "+46701740605"
 
@@ -164,3 +167,17 @@ def test_a_folder_that_is_not_there_is_named(make: Any, far: Any) -> None:
     said = make(far.block() | {"error": "/nowhere/error"}).probe(an_attempt())
     assert not said.good
     assert "/nowhere/error" in said.sentence
+
+
+def test_a_channel_leaves_alone_what_another_of_ours_handed_to_the_same_phone(
+    tmp_path: Path,
+) -> None:
+    folders = {name: tmp_path / name for name in ("outbox", "sent", "error")}
+    for folder in folders.values():
+        folder.mkdir()
+    block = {name: str(path) for name, path in folders.items()}
+    phone = Phone.model_validate({"name": "drawer", **block})
+    other = Spool(phone, "sms-reserv")
+    name = other.put(next(iter(letters([NUMBER], 1))), datetime.now(UTC))
+    Spool(phone, "sms").clear()
+    assert other.fate(name) == "waiting"

@@ -124,7 +124,8 @@ class PostLane(Lane):
         receipt = await self._record(
             claim, lambda connection: steps.end(connection, claim, now, detail)
         )
-        self._went_out(claim, receipt)
+        if receipt is not None:
+            self._went_out(claim, receipt)
 
     def _went_out(self, claim: Claim, receipt: Receipt) -> None:
         self.around.observe("accepted", self.name)
@@ -284,8 +285,10 @@ class PostLane(Lane):
     def _give_up(
         connection: Any, claim: Claim, step: Step, failure: Failure, now: datetime
     ) -> None:
-        deliveries.end_step(connection, step.id, "failed")
-        moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
+        if not steps.give_up(connection, claim, step):
+            moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
+            return
+        deliveries.put_back(connection, claim, now, now, failure.sentence)
 
     def _settle_uncertain(
         self,

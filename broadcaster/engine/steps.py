@@ -141,8 +141,26 @@ def _accepted(
         withdrawing.note_taken(connection, step.id)
 
 
-def end(connection: Connection, claim: Claim, now: datetime, detail: str) -> Receipt:
-    """End a delivery whose steps are done. Returns what a person is shown of it."""
+def give_up(connection: Connection, claim: Claim, step: Step) -> bool:
+    """Write down that a step was refused, and whether something is left to do all the same.
+
+    Where the far side refuses our words the wrong post is taken away or changed still; no later post of them is made.
+    """
+    deliveries.end_step(connection, step.id, "failed")
+    behind = claim.steps[claim.steps.index(step) + 1 :]
+    for other in behind:
+        if other.kind is StepKind.POST:
+            deliveries.end_step(connection, other.id, "failed")
+    return any(other.kind is not StepKind.POST for other in behind)
+
+
+def end(connection: Connection, claim: Claim, now: datetime, detail: str) -> Receipt | None:
+    """End a delivery whose steps are done. Returns what a person is shown of it; None when one of them was refused."""
+    # What was refused in an earlier claim: only then does one begin with what is to be changed or taken away.
+    goes_on = not claim.steps or claim.steps[0].kind is not StepKind.POST
+    if goes_on and (refused := deliveries.refusal(connection, claim.id)) is not None:
+        moving.end(connection, claim.id, State.FAILED, now, refused)
+        return None
     # That is the first post, though it was made in an earlier claim; what was changed is not it.
     posts = sent.posts(connection, claim.id)
     handle, url = (posts[0].handle, posts[0].url) if posts else ("", "")

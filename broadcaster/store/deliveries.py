@@ -127,6 +127,18 @@ def end_step(
     connection.execute(_THIS_STEP, came_to | {"this": step_id})
 
 
+def refusal(connection: Connection, delivery_id: int) -> str | None:
+    """What the far side said to the first step of a delivery that it refused; None: it refused none."""
+    said = connection.execute(
+        select(t.attempt.c.detail)
+        .join(t.step, t.step.c.id == t.attempt.c.step_id)
+        .where(t.step.c.delivery_id == delivery_id, t.step.c.outcome == "failed")
+        .order_by(t.step.c.position, t.attempt.c.id.desc())
+        .limit(1)
+    )
+    return said.scalar()
+
+
 def end_open_attempts(connection: Connection, step_id: int, now: datetime) -> None:
     """An attempt without an outcome was under way when the process died: it is uncertain."""
     connection.execute(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.bench import group_accept, group_bulk, table
+from tests.bench import group_accept, group_bulk, table, ten_kinds
 from tests.bench.ground import FULL, POSTGRESQL, SMALL, SQLITE, Ground
 from tests.bench.machine import cpu_seconds, describe, p50, p99, until
 from tests.bench.sinks import BODY, Noting, Running, Sink, posts_a_second
@@ -293,7 +293,7 @@ def main(words: Sequence[str]) -> int:
     python = said.venv.absolute() / "bin" / "python"
     rows: list[Row] = []
     with Ground(FULL if said.size == "full" else SMALL) as ground:
-        for part in (ten_channels, letters):
+        for part in (ten_channels, ten_kinds.run, letters):
             for row in part(ground, python):
                 rows.append(row)
                 ground.say("  " + " | ".join(filter(None, row.cells())))

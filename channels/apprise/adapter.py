@@ -62,7 +62,7 @@ class AppriseAdapter(PostAdapter):
 
     def __init__(self, settings: AppriseSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
-        self._service = Service(settings.url.get_secret_value())
+        self._service = Service(settings.url.get_secret_value(), context.organisation.name)
         self._redaction = Redaction(self._service.secrets)
         self._session = guard_session(requests.Session(), Transport(Reach(context.allowed_hosts)))
         self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self._service.secrets)

@@ -22,6 +22,8 @@ _OURS = frozenset(
     {"emojis", "format", "optional", "overflow", "retry", "store", "template", "verify", "wait"}
 )
 """What an address may not set: how often, how long and in which form is told by the engine and the message."""
+_LINK = re.compile(r"(https?://\S+)")
+_MARKS = re.compile(r"[\\`*_\[\]<>~|]|^[-+#=]", re.MULTILINE)
 _SHORTEST_SECRET = 4
 _REHEARSED = "Strömavbrott i Norra Ekbyn"
 
@@ -29,13 +31,17 @@ _REHEARSED = "Strömavbrott i Norra Ekbyn"
 class Service:
     """One address. A plugin is made for each message: it keeps state and pauses, and several threads may be at it.
 
+    Args:
+        url: the address as Apprise writes it.
+        speaker: what a service that cannot do without a title is given as one.
+
     Raises:
         ValueError: no channel can be made of the address; the message is the end of a sentence for `config check`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, speaker: str = "") -> None:
         _load()
-        self._url = url
+        self._url, self._speaker = url, speaker
         scheme = urlsplit(url).scheme.lower()
         _judge(scheme, url)
         plugin = self.plugin()
@@ -66,20 +72,30 @@ class Service:
 
     def plugin(self) -> Any:
         """The plugin for this address, None when Apprise cannot make one of it."""
-        return apprise.Apprise.instantiate(self._url, asset=_asset())
+        return apprise.Apprise.instantiate(self._url, asset=_asset(self._speaker))
 
     def notify(self, body: str) -> bool:
         """Let a plugin send `body` as plain text, whole; what it asks goes by the errand under way."""
         plugin = self.plugin()
         plugin.throttle = _no_pause
+        form = apprise.NotifyFormat.TEXT
+        if plugin.resolve_format(form) == apprise.NotifyFormat.MARKDOWN:
+            # Apprise would put a \ before every full stop, also of a link, which not every chat takes away again.
+            form, body = apprise.NotifyFormat.MARKDOWN, escaped(body)
         return bool(
             plugin.notify(
                 body=body,
-                body_format=apprise.NotifyFormat.TEXT,
+                body_format=form,
                 notify_type=apprise.NotifyType.INFO,
                 overflow=apprise.OverflowMode.UPSTREAM,
             )
         )
+
+
+def escaped(text: str) -> str:
+    """`text` so that Markdown (CommonMark 0.31) shows it as it is; its links stay links."""
+    parts = _LINK.split(text)  # every second one is a link
+    return "".join(part if n % 2 else _MARKS.sub(r"\\\g<0>", part) for n, part in enumerate(parts))
 
 
 def _no_pause(*_: Any, **__: Any) -> None:
@@ -97,11 +113,11 @@ def _load() -> None:
     take_over()
 
 
-def _asset() -> apprise.AppriseAsset:
+def _asset(speaker: str) -> apprise.AppriseAsset:
     """How plugins call themselves; no picture of a third party, no file written, no symbol read into a text."""
     return apprise.AppriseAsset(
         app_id="crisis-broadcaster",
-        app_desc="crisis-broadcaster",
+        app_desc=speaker or "crisis-broadcaster",
         app_url="",
         image_url_mask="",
         image_url_logo="",

@@ -26,13 +26,13 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.httpclient import (
-    Caller,
     Deadline,
     Reach,
     Redaction,
     Transport,
     guard_session,
     host_in,
+    within,
 )
 from channels.apprise.arrangement import arrange
 from channels.apprise.errand import Errand
@@ -55,6 +55,15 @@ class AppriseSettings(ChannelSettings):
     )
 
 
+class _AnyAnswer(Transport):
+    """Asks whether somebody is there: to be led elsewhere is an answer too. Nobody goes there."""
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        response = super().build_response(req, resp)
+        response.status_code = 200
+        return response
+
+
 class AppriseAdapter(PostAdapter):
     """Posts to one receiver by one plugin. It cannot be looked for or taken back: what is uncertain stays so."""
 
@@ -65,7 +74,7 @@ class AppriseAdapter(PostAdapter):
         self._service = Service(settings.url.get_secret_value(), context.organisation.name)
         self._redaction = Redaction(self._service.secrets)
         self._session = guard_session(requests.Session(), Transport(Reach(context.allowed_hosts)))
-        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self._service.secrets)
+        self._asking = guard_session(requests.Session(), _AnyAnswer(Reach(context.allowed_hosts)))
         self._host = host_in(self._service.origin)
 
     def secrets(self) -> tuple[str, ...]:
@@ -76,7 +85,7 @@ class AppriseAdapter(PostAdapter):
 
     def close(self) -> None:
         self._session.close()
-        self._caller.close()
+        self._asking.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         return arrange(
@@ -109,19 +118,11 @@ class AppriseAdapter(PostAdapter):
     def probe(self, attempt: Attempt) -> Probe:
         """See that the service can be reached over a connection it is trusted on: more cannot be asked without sending."""
         try:
-            self._caller.call(
-                "HEAD",
-                f"{self._service.origin}/",
-                deadline=Deadline.of(attempt),
-                expect=_ANY_ANSWER,
-                cap=0,
-            )
+            with within(Deadline.of(attempt), idempotent=True, cap=0):
+                self._asking.head(f"{self._service.origin}/", allow_redirects=False)
         except Permanent as failure:
             return Probe(good=False, sentence=failure.sentence)
         return Probe(
             good=True,
             sentence=f"{self._host} answers. Whether it takes our messages is known when one is sent.",
         )
-
-
-_ANY_ANSWER = range(200, 600)

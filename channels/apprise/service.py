@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import apprise
+from apprise.manager_attachment import AttachmentManager
 from apprise.plugins import N_MGR
 
 from channels.apprise.errand import STAND_IN, Rehearsal, take_over
 
-_PLUGINS: Any = N_MGR  # Apprise says of its own registry that it is untyped
+_PLUGINS: Any = N_MGR  # of Apprise's registries one says that it is untyped
+_ATTACHMENTS: Any = AttachmentManager()  # type: ignore[no-untyped-call]  # as above
 _OTHERS = frozenset({"apprise_api", "nostr"})
 """Plugins that would speak to several behind one address, or by connections of their own besides HTTP."""
 _OURS = frozenset(
@@ -110,6 +112,7 @@ def _load() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _PLUGINS.load_modules()
+        _ATTACHMENTS.load_modules()  # a plugin may fetch a key by one
     take_over()
 
 

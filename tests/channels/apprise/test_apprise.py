@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from html import unescape
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -366,13 +368,39 @@ def test_a_yes_without_a_question_is_no_yes(far: Chats) -> None:
     assert not errand(far).run(lambda: True)
 
 
+def test_a_probe_takes_any_answer_and_goes_nowhere_else(far: Chats) -> None:
+    """Slack and Telegram lead whoever asks at their front door to their documents."""
+    tried = adapter(f"json://{far.host}:{far.port}/x")
+    for status in (200, 302, 403, 404, 500):
+        far.next(answers(status, "", {"Location": f"{far.url}/elsewhere"}))
+        assert tried.probe(attempt()).good
+    assert {request.method for request in far.requests} == {"HEAD"}
+    assert {request.path for request in far.requests} == {"/"}
+    drill = adapter("json://192.0.2.1/x", context(Mode.DRILL, ()))
+    assert not drill.probe(attempt()).good
+
+
 def test_outside_an_errand_no_plugin_gets_out(far: Chats) -> None:
-    plugin = apprise.Apprise.instantiate(f"json://{far.host}:{far.port}/x")
+    plugin: Any = apprise.Apprise.instantiate(f"json://{far.host}:{far.port}/x")
     with pytest.raises(RuntimeError, match="outside an errand"):
         plugin.notify(body="x")
     with pytest.raises(AttributeError):
         STAND_IN.Session()
     assert not far.requests
+
+
+def test_every_module_of_apprise_that_calls_out_was_taken_over() -> None:
+    adapter("json://h/x")
+    package = Path(str(apprise.__file__)).parent
+    asking = {
+        ".".join(("apprise", *path.relative_to(package).with_suffix("").parts))
+        for path in package.rglob("*.py")
+        if any(name.startswith(("requests", "urllib3")) for name in imports_of(path))
+    }
+    asking = {name.removesuffix(".__init__") for name in asking}
+    asking -= {"apprise.config.http"}  # reads lists of addresses, which are not offered
+    assert len(asking) > 150
+    assert [name for name in asking if sys.modules[name].requests is not STAND_IN] == []
 
 
 def test_what_the_plugin_asks_of_time_outs_redirects_and_certificates_is_ours(far: Chats) -> None:
@@ -441,7 +469,7 @@ def test_no_plugin_that_is_carried_knows_another_way_out() -> None:
         (name, imported)
         for name in carried
         for imported in imports_of(Path(str(sys.modules[name].__file__)))
-        if imported in ANOTHER_WAY or imported.endswith("utils.socket")
+        if imported in ANOTHER_WAY or imported.endswith(("utils.socket", ".HTTPPolicy", "Session"))
     }
     assert wrong == set()
 
@@ -452,6 +480,23 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "") if node.level else (node.module or "").split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_the_page_names_what_was_tried_and_how_much_it_holds() -> None:
+    page = Path(__file__).parents[3] / "docs/channels/apprise.md"
+    rows = re.findall(
+        r"^\| .* \| (`.*) \| (.*) \|$", page.read_text("utf-8").split("## Tried")[1], re.MULTILINE
+    )
+    told = {
+        schema: int(most.replace(",", ""))
+        for schemas, holds in rows
+        for schema, most in zip_longest(
+            re.findall(r"(\w+)://", schemas), holds.split(", "), fillvalue=holds.split(", ")[0]
+        )
+    }
+    tried = {url.partition(":")[0]: rendered(url).limit for url in SERVICES}
+    assert told == tried
 
 
 def test_a_drill_calls_no_service_that_is_not_listed() -> None:

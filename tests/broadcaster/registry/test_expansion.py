@@ -96,6 +96,11 @@ def test_a_route_and_a_fallback_that_name_the_block_name_them_all_once(read: Loa
     assert adapters["press-paper"].settings.fallback == ("spare-one", "spare-two")
 
 
+def test_a_channel_that_is_named_before_its_block_is_named_once(read: Load) -> None:
+    (route,) = read({"page, press, hook, press-radio": "press-radio, page, press"}).settings.routes
+    assert route.channels == ("press-radio", "page", "press-paper")
+
+
 def test_a_reload_that_takes_one_address_out_changes_no_other_channel(read: Load) -> None:
     old = build(read())
     new = build(read({'      radio: "https://radio.example/in"\n': "", ", press-radio": ""}))

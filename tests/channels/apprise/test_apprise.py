@@ -243,8 +243,32 @@ def test_a_service_gets_the_text_whole_in_one_request(far: Chats, speaking: Make
     assert effect.kind == SERVICES[url] == tried.hosts()[0]
     arrived = unescape(effect.text).replace("\\", "").replace("\r\n", "\n")
     assert arrived.removeprefix("Ekbyns Energi\n") == text.body
+    assert notice().link in effect.text
     assert receipt.detail == f"{effect.kind} answered 200."
     assert len(far.requests) == 1
+
+
+def test_what_grows_on_its_way_is_not_cut(far: Chats, speaking: Make) -> None:
+    """Marks are escaped behind our count; whether the service takes so many letters is the service's to say."""
+    tried = speaking(TEAMS)
+    (text,) = tried.render(notice(text=f"{'*' * 700} slut"), {}).texts
+    tried.post(message(body=text.body), attempt())
+    (effect,) = far.effects
+    assert len(effect.text) > 1000
+    assert effect.text.replace("\\", "") == text.body
+
+
+def test_no_plugin_sleeps_between_its_requests(
+    far: Chats, speaking: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("apprise.url.time.sleep", slept.append)
+    found = json.dumps({"ok": True, "user": {"id": "U123"}})
+    said = json.dumps({"ok": True, "channel": "U123"})
+    far.next(answers(200, found), answers(200, said))
+    speaking(SLACK_BOT.replace("#general", "elsa@ekbyn.example")).post(message(), attempt())
+    assert len(far.requests) == 2
+    assert slept == []
 
 
 def test_no_picture_of_a_third_party_goes_along(far: Chats, speaking: Make) -> None:
@@ -349,13 +373,15 @@ def test_what_is_refused_after_a_login_was_not_taken(far: Chats) -> None:
     assert type(run.failure) is Transient
 
 
-def test_a_plugin_that_hides_a_failure_is_not_believed(far: Chats) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_plugin_that_hides_a_failure_is_not_believed(far: Chats, elsewhere: bool) -> None:
     def hides() -> bool:
         far.next(answers(401))
         try:
             STAND_IN.post(f"{far.url}/x", json={"text": "a"})
         except Exception:  # noqa: BLE001 - as a plugin does
-            STAND_IN.post(f"{far.url}/elsewhere", json={"text": "a"})
+            if elsewhere:
+                STAND_IN.post(f"{far.url}/elsewhere", json={"text": "a"})
         return True
 
     run = errand(far)
@@ -469,7 +495,8 @@ def test_no_plugin_that_is_carried_knows_another_way_out() -> None:
         (name, imported)
         for name in carried
         for imported in imports_of(Path(str(sys.modules[name].__file__)))
-        if imported in ANOTHER_WAY or imported.endswith(("utils.socket", ".HTTPPolicy", "Session"))
+        if imported in ANOTHER_WAY
+        or imported.endswith(("utils.socket", ".HTTPPolicy", ".HTTPPolicySession"))
     }
     assert wrong == set()
 

@@ -114,7 +114,9 @@ class Rehearsal:
     def send(self, method: str, url: str, asked: dict[str, Any]) -> NoReturn:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and parts.hostname
-        self._origin = self._origin or (f"{parts.scheme}://{parts.netloc}" if usable else "")
+        self._origin = self._origin or (
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if usable else ""
+        )
         raise requests.ConnectionError("this is a rehearsal")
 
 

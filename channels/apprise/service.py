@@ -8,7 +8,7 @@ import sys
 import warnings
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import apprise
 from apprise.manager_attachment import AttachmentManager
@@ -44,8 +44,8 @@ class Service:
     def __init__(self, url: str, speaker: str = "") -> None:
         _load()
         self._url, self._speaker = url, speaker
-        scheme = urlsplit(url).scheme.lower()
-        _judge(scheme, url)
+        scheme, there, _ = url.lower().partition("://")
+        _judge(scheme if there else "", url)
         plugin = self.plugin()
         if plugin is None:
             raise ValueError(
@@ -74,7 +74,10 @@ class Service:
 
     def plugin(self) -> Any:
         """The plugin for this address, None when Apprise cannot make one of it."""
-        return apprise.Apprise.instantiate(self._url, asset=_asset(self._speaker))
+        try:
+            return apprise.Apprise.instantiate(self._url, asset=_asset(self._speaker))
+        except Exception:  # noqa: BLE001 - a plugin that breaks on an address cannot read it
+            return None
 
     def notify(self, body: str) -> bool:
         """Let a plugin send `body` as plain text, whole; what it asks goes by the errand under way."""
@@ -157,8 +160,11 @@ def _by_http(module: str) -> bool:
 
 def _secrets(url: str, plugin: Any) -> tuple[str, ...]:
     """The address, and each part of it that Apprise would not show."""
-    shown = set(_parts(plugin.url(privacy=True)))
-    hidden = {part for part in _parts(plugin.url(privacy=False)) if part not in shown}
+    try:
+        shown, whole = set(_parts(plugin.url(privacy=True))), plugin.url(privacy=False)
+    except Exception:  # noqa: BLE001 - what a plugin does not say of itself is all hidden
+        shown, whole = set(), url
+    hidden = {part for part in _parts(whole) if part not in shown}
     return (url, *sorted(part for part in hidden if len(part) >= _SHORTEST_SECRET))
 
 

@@ -445,6 +445,8 @@ def test_what_the_plugin_asks_of_time_outs_redirects_and_certificates_is_ours(fa
         ("bogus://x", "no such service"),
         ("x", "no such service"),
         ("json://", "cannot read this json://"),
+        ("json://[", "this json://"),
+        ("http://[", "no such service"),
         ("xmpp://kris:pass@h", "not carried"),
         ("mailto://kris:pass@ekbyn.example", "not carried"),
         ("mqtt://h/topic", "not carried"),

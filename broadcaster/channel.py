@@ -111,6 +111,30 @@ Duration = Annotated[
 """Seconds, written in YAML as 12s, 45m, 2h or 1h30m."""
 
 
+def _left_as_written(value: object) -> None:
+    """Refuse `urls` that did not become channels of their own when the configuration was read (docs/adr/0019)."""
+    if value is not None:
+        raise ValueError(
+            'must be names with an address each, such as press: "file:secrets/press", without url beside it'
+        )
+
+
+Several = Annotated[
+    None,
+    BeforeValidator(_left_as_written),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "patternProperties": {
+                "^[a-z0-9]+([-_][a-z0-9]+)*$": {"type": "string", "writeOnly": True}
+            },
+        }
+    ),
+]
+"""Addresses by name, each of which becomes a channel of its own before the settings are made."""
+
+
 class ChannelSettings(BaseModel):
     """The keys every channel has; an adapter subclasses it. Unknown keys are errors, values never appear in errors.
 
@@ -121,6 +145,13 @@ class ChannelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: str = Field(description="Which adapter carries this channel.")
+    urls: Several = Field(
+        None,
+        description=(
+            "Several addresses by one block, for a kind that has url: each name and its address become a channel, called "
+            "by the block's name, a hyphen and this one."
+        ),
+    )
     audience: Audience = Field(
         Audience.PUBLIC, description="Who reads this channel: public or staff."
     )

@@ -13,13 +13,14 @@ from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.redundancy import thin
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
+from broadcaster.settings.expansion import expand
 from broadcaster.settings.loading import Loaded, load, loaded_from, validate
 from broadcaster.settings.source import Source, read
 
 
 def check_file(path: Path, environ: Mapping[str, str]) -> list[ConfigError]:
     """All errors and warnings of a configuration, in its own order, whatever else is wrong with it."""
-    source = read(path)
+    source = expand(read(path))
     settings, errors = validate(source, environ)
     if settings is not None and not errors:
         return check(loaded_from(source, settings, environ))

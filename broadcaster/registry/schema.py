@@ -55,6 +55,11 @@ def _of_kind(kind: str, shared: Mapping[str, Any]) -> dict[str, Any]:
     }
     block["properties"]["kind"] = {"const": kind, **words}
     block["required"] = sorted({"kind", *block.get("required", ())})
+    if "url" in block["required"]:
+        block["required"].remove("url")
+        block["oneOf"] = [{"required": ["url"]}, {"required": ["urls"]}]
+    else:
+        del block["properties"]["urls"]
     return block
 
 

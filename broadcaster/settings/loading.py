@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from broadcaster.credentials import is_reference, resolve_all
 from broadcaster.settings.errors import ConfigError, ConfigErrors
+from broadcaster.settings.expansion import expand
 from broadcaster.settings.model import Settings
 from broadcaster.settings.sentences import describe
 from broadcaster.settings.source import Source, read
@@ -44,7 +45,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     Raises:
         ConfigErrors: with everything that is wrong.
     """
-    source = read(path)
+    source = expand(read(path))
     settings, errors = validate(source, environ)
     if settings is None or errors:
         raise ConfigErrors(errors)

@@ -35,12 +35,18 @@ def spell(place: Place) -> str:
 
 @dataclass(slots=True)
 class Source:
-    """A configuration as written: `document` holds its plain values, `lines` the line of each place, from 1."""
+    """A configuration as written: `document` holds its plain values, `lines` the line of each place, from 1.
+
+    Where the document was expanded since (`settings.expansion`), `origins` holds the places that were written elsewhere, and
+    `blocks` the block that each channel came of.
+    """
 
     path: Path
     document: dict[str, Any] = field(default_factory=dict, repr=False)
     lines: dict[Place, int] = field(default_factory=dict, repr=False)
     errors: list[ConfigError] = field(default_factory=list)
+    origins: dict[Place, Place] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
 
     @property
     def directory(self) -> Path:
@@ -49,10 +55,19 @@ class Source:
 
     def error(self, place: Place, sentence: str, *, warning: bool = False) -> ConfigError:
         """Say what is wrong at `place`; the line is that of the nearest thing written."""
+        place = self._written_at(place)
         near = place
         while near and near not in self.lines:
             near = near[:-1]
         return ConfigError(self.path, self.lines.get(near, 1), spell(place), sentence, warning)
+
+    def _written_at(self, place: Place) -> Place:
+        """Where what stands at `place` of the document is written."""
+        if place in self.origins:
+            return self.origins[place]
+        if place[:1] == ("channels",) and place[1:2] and place[1] in self.blocks:
+            return ("channels", self.blocks[str(place[1])], *place[2:])
+        return place
 
     def refuse(self, line: int, place: Place, sentence: str) -> None:
         """Note an error found while reading; a hostile file has no thousands of them."""

@@ -72,8 +72,9 @@ def _blocks(schema: Schema, part: Schema) -> Iterator[Schema]:
 
 
 def _every_channel(schema: Schema) -> str:
-    any_kind = schema["$defs"][f"channel.{_kinds(schema)[0]}"]
-    shared = {name: any_kind["properties"][name] for name in ChannelSettings.model_fields}
+    blocks = [schema["$defs"][f"channel.{kind}"]["properties"] for kind in _kinds(schema)]
+    any_kind = {name: part for block in blocks for name, part in block.items()}
+    shared = {name: any_kind[name] for name in ChannelSettings.model_fields}
     text = (
         "## `channels`\n\nEach channel has a name of your choice and a `kind`. Every kind has these keys; its own are "
         "below, and its page says how to set it up.\n\n"
@@ -121,13 +122,19 @@ def _table(schema: Schema, block: Schema, *, deep: bool = False) -> str:
     """The keys of a block; `deep`: with the keys of the blocks in it."""
     lines = ["| Key | Means | Default |", "|---|---|---|"]
     for name, part in block["properties"].items():
-        default = _default(schema, part, required=name in block.get("required", ()))
+        default = _default(schema, part, required=name in _required(block))
         lines.append(f"| `{name}` | {_means(schema, part)} | {default} |")
         lines += [
             f"| `{name}{key}` | {words} | {default} |"
             for key, words, default in (_inner(schema, part) if deep else ())
         ]
     return "\n".join(lines)
+
+
+def _required(block: Schema) -> set[str]:
+    """The keys that a block must have, also where another may stand for one: urls for url."""
+    either = (key for choice in block.get("oneOf", ()) for key in choice.get("required", ()))
+    return {*block.get("required", ()), *either}
 
 
 def _inner(schema: Schema, part: Schema) -> Iterator[tuple[str, str, str]]:

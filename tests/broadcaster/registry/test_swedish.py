@@ -49,6 +49,12 @@ GOOD: dict[str, Any] = {
             "attempts": 5,
             "audience": "staff",
         },
+        "hooks": {
+            "kind": "webhook",
+            "urls": {"a": "http://127.0.0.1"},
+            "secret": "whsec_YSBzdGFuZC1pbiBoYXMgbm8gc2VjcmV0cw==",
+            "audience": "staff",
+        },
         "sms": {
             "kind": "sms_http",
             "max_parts": 4,

@@ -2,6 +2,7 @@
 # Brings the real servers and browsers the tests talk to: sh deploy/peers.sh
 # Distribution packages where it may install them (root, or sudo without a password), npm packages beside
 # the tests. What cannot be had is named; with CI=true that is a failure. Quick when all is there.
+# With PEERS=all, and with CI=true, also those that take minutes and hundreds of megabytes.
 set -eu
 cd "$(dirname "$0")/.."
 missing=""
@@ -84,6 +85,27 @@ if have nodejs && have npm; then
     fi
 else
     missing="$missing axe-core html-validate smpp"
+fi
+
+# A server of Bluesky's network: 250 MB, a minute of compiling. Its binding of SQLite is all that is built or run.
+pds=tests/peers/bluesky
+if [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; then
+    digest=$(cat "$pds/package-lock.json" "$(command -v node || echo /dev/null)" | sha256sum)
+    if [ ! -f "$pds/node_modules/.stamp" ] || [ "$(cat "$pds/node_modules/.stamp")" != "$digest" ]; then
+        say "installing Bluesky's server (a minute or two)"
+        if (
+            cd "$pds"
+            quiet="--no-audit --no-fund --loglevel=error"
+            # shellcheck disable=SC2086 # several options
+            npm ci --ignore-scripts $quiet && npm rebuild better-sqlite3 $quiet
+        ); then
+            printf '%s\n' "$digest" >"$pds/node_modules/.stamp"
+        else
+            missing="$missing pds"
+        fi
+    fi
+elif [ ! -f "$pds/node_modules/.stamp" ]; then
+    say "left out: Bluesky's server (make peers PEERS=all brings it)"
 fi
 
 [ -n "$missing" ] || exit 0

@@ -39,6 +39,7 @@ have() {
     chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
+    g++ | make) command -v "$1" >/dev/null ;;
     esac
 }
 
@@ -90,6 +91,7 @@ fi
 # A server of Bluesky's network: 250 MB, a minute of compiling. Its binding of SQLite is all that is built or run.
 pds=tests/peers/bluesky
 if [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; then
+    for package in g++ make; do bring "$package"; done
     digest=$(cat "$pds/package-lock.json" "$(command -v node || echo /dev/null)" | sha256sum)
     if [ ! -f "$pds/node_modules/.stamp" ] || [ "$(cat "$pds/node_modules/.stamp")" != "$digest" ]; then
         say "installing Bluesky's server (a minute or two)"

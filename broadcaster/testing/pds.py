@@ -82,7 +82,7 @@ class PdsServer:
         try:
             headers = {"Authorization": access} if access else {}
             body = None if fields is None else json.dumps(fields).encode()
-            if fields:
+            if fields is not None:
                 headers["Content-Type"] = "application/json"
             connection.request(
                 "GET" if fields is None else "POST",

@@ -142,17 +142,15 @@ class BlueskyServer(FarEnd):
         if not _TID.fullmatch(fields["rkey"]):
             return xrpc_error(400, "InvalidRequest", "Invalid record key: Invalid TID")
         text = record.get("text")
-        problem = ""
         if not isinstance(text, str) or "createdAt" not in record or record.get("$type") != _POST:
-            problem = "must have the properties text and createdAt"
-        elif len(text.encode()) > 3000:
-            problem = "/text must not be longer than 3000 characters"
-        elif len(regex.findall(r"\X", text)) > 300:
-            problem = "/text must not be longer than 300 graphemes"
-        if problem:
-            words = f"Invalid {_POST} record: Record{problem}"
-            return xrpc_error(400, "InvalidRequest", words)
-        return None
+            problem = 'Missing required key "text" at $.record'
+        elif (octets := len(text.encode())) > 3000:
+            problem = f"string too big (maximum 3000, got {octets}) at $.record.text"
+        elif (letters := len(regex.findall(r"\X", text))) > 300:
+            problem = f"grapheme too big (maximum 300, got {letters}) at $.record.text"
+        else:
+            return None
+        return xrpc_error(400, "InvalidRequest", f"Invalid {_POST} record: {problem}")
 
     def _delete(self, request: Request) -> Reply:
         refused = self._refused(request)

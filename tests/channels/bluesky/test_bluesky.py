@@ -91,7 +91,7 @@ def test_words_in_another_language_are_marked_as_such() -> None:
     assert " [sv] Orsaken är okänd" in body(language="en", text_language="sv")
 
 
-RETOLD = {
+RETOLD: dict[str, tuple[dict[str, Any], str, int]] = {
     "first": (
         {
             "etr": "",

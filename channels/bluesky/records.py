@@ -48,7 +48,7 @@ class Reference:
         """Repository (a DID) and key; raises ValueError when the address is not that of a post."""
         found = _ADDRESS.fullmatch(self.uri)
         if found is None:
-            raise ValueError("is not the address of a post")
+            raise ValueError(self.uri)
         return found[1], found[2]
 
     def fields(self) -> dict[str, str]:
@@ -68,7 +68,7 @@ class Handle:
         """Read back what `str` wrote; raises ValueError for anything else."""
         words = text.split(" ")
         if len(words) not in {2, 4} or not all(words):
-            raise ValueError("is not the handle of a post")
+            raise ValueError(text)
         post = Reference(*words[:2])
         handle = cls(post, Reference(*words[2:]) if words[2:] else post)
         handle.post.place  # noqa: B018 - raises when it is no post's

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broadcaster.channel import Kind, Mode, Permanent, Scope, Transient, Uncertain
+from broadcaster.domain.delivery import State
 from broadcaster.domain.text import grapheme_length
 from broadcaster.testing.faultproxy import ANSWER, RESET, FaultProxy, strike
 from broadcaster.testing.notices import again, attempt, context, message, notice
@@ -283,7 +284,7 @@ def test_one_incident_from_report_to_all_clear(
     """Judged by what the account shows after each command."""
     with Rig(tmp_path, {"sky": block(account, pds.url, own_process=own_process)}) as rig:
         rig.say("Montör är på väg.")
-        rig.accepted("sky")
+        rig.reached(State.CONFIRMED, channel="sky")
         [first] = pds.posts(account)
         rig.say("Södra Ekbyn är utan ström.", kind=Kind.UPDATE)
         rig.accepted("sky", 2)
@@ -300,3 +301,23 @@ def test_one_incident_from_report_to_all_clear(
         [last] = pds.texts(account)
         assert "Allt var fel." in last
         assert rig.delivery("sky", 4)["attempts"] == 1
+
+
+def test_a_word_whose_answer_was_lost_goes_out_once(
+    pds: PdsServer, account: Account, tmp_path: Path
+) -> None:
+    with FaultProxy(pds.port) as proxy, Rig(tmp_path, {"sky": block(account, proxy.url)}) as rig:
+        rig.say("Montör är på väg.")
+        rig.reached(State.CONFIRMED, channel="sky")
+        proxy.trouble = strike(ANSWER, at=1, by=RESET)
+        rig.say("Södra Ekbyn är utan ström.", kind=Kind.UPDATE)
+        rig.reached(State.UNCERTAIN, channel="sky", number=2)
+        assert len(pds.posts(account)) == 2
+        proxy.trouble = None
+        rig.wake()
+        rig.reached(State.CONFIRMED, channel="sky", number=2)
+        rig.say("Allt är klart.", kind=Kind.RESTORED)
+        rig.reached(State.CONFIRMED, channel="sky", number=3)
+    assert len(pds.posts(account)) == 3
+    [first, *rest] = sorted(pds.posts(account).values(), key=lambda post: str(post["createdAt"]))
+    assert [post["reply"]["root"]["cid"] for post in rest] == [first["cid"]] * 2

@@ -170,11 +170,14 @@ class BlueskyAdapter(PostAdapter):
     def probe(self, attempt: Attempt) -> Probe:
         """Log in if need be, and ask what has become of the account; nothing is published."""
         deadline = Deadline.of(attempt)
-        answer, _ = self._authorised("GET", "com.atproto.server.getSession", attempt, deadline)
+        answer, _ = self._authorised(
+            "GET", "com.atproto.server.getSession", attempt, deadline, expect={400}
+        )
         account = answer.fields()
-        name = printable(str(account.get("handle") or "?"), 100)
-        if account.get("active") is False:
-            status = printable(str(account.get("status") or "inactive"), 40)
+        name = printable(str(account.get("handle") or self.settings.account), 100)
+        if not answer.ok or account.get("active") is False:
+            # Of an account that a moderator took down the server only says that it knows none.
+            status = printable(str(account.get("status") or account.get("message") or "?"), 100)
             return Probe(
                 good=False, sentence=f"{self._host} says of @{name}: {status}. See it in the app."
             )

@@ -584,6 +584,10 @@ def test_a_probe_sees_an_account_that_was_deactivated(
     probe = tried.probe(attempt())
     assert not probe.good
     assert "@ekbyn.test: deactivated" in probe.sentence
+    far.next(refusal(400, "InvalidRequest", "Could not find user info"), path="getSession")
+    probe = tried.probe(attempt())
+    assert not probe.good
+    assert "@ekbyn.test: Could not find user info. See it" in probe.sentence
 
 
 # --------------------------------------------------------------------------------------------------------- settings

@@ -2,6 +2,7 @@
 # Brings the real servers and browsers the tests talk to: sh deploy/peers.sh
 # Distribution packages where it may install them (root, or sudo without a password), npm packages beside
 # the tests. What cannot be had is named; with CI=true that is a failure. Quick when all is there.
+# With PEERS=all, and with CI=true, also those that take minutes and hundreds of megabytes.
 set -eu
 cd "$(dirname "$0")/.."
 missing=""
@@ -38,6 +39,7 @@ have() {
     chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
+    g++ | make) command -v "$1" >/dev/null ;;
     esac
 }
 
@@ -84,6 +86,33 @@ if have nodejs && have npm; then
     fi
 else
     missing="$missing axe-core html-validate smpp"
+fi
+
+# A server of Bluesky's network: 250 MB, and a minute of compiling its binding of SQLite, which is all of it that runs or is
+# built here. What was compiled is kept for the next clone: it fits this lock and this node.
+pds=tests/peers/bluesky
+if [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; then
+    for package in g++ make; do bring "$package"; done
+    digest=$(cat "$pds/package-lock.json" "$(command -v node || echo /dev/null)" | sha256sum | cut -d' ' -f1)
+    kept="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/crisis-broadcaster/$digest"
+    built="$pds/node_modules/better-sqlite3/build/Release"
+    if [ ! -f "$pds/node_modules/.stamp" ] || [ "$(cat "$pds/node_modules/.stamp")" != "$digest" ]; then
+        say "installing Bluesky's server (a minute or two the first time)"
+        if (cd "$pds" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) && {
+            if [ -f "$kept/better_sqlite3.node" ]; then
+                mkdir -p "$built" && cp "$kept/better_sqlite3.node" "$built/"
+            else
+                (cd "$pds" && npm rebuild better-sqlite3 --loglevel=error) &&
+                    mkdir -p "$kept" && cp "$built/better_sqlite3.node" "$kept/"
+            fi
+        }; then
+            printf '%s\n' "$digest" >"$pds/node_modules/.stamp"
+        else
+            missing="$missing pds"
+        fi
+    fi
+elif [ ! -f "$pds/node_modules/.stamp" ]; then
+    say "left out: Bluesky's server (make peers PEERS=all brings it)"
 fi
 
 [ -n "$missing" ] || exit 0

@@ -25,6 +25,8 @@ import sqlalchemy
 from broadcaster.testing import namespaces
 
 NODE_MODULES = Path(__file__).parents[2] / "tests" / "peers" / "node_modules"
+BLUESKY = NODE_MODULES.parent / "bluesky"
+"""A stage of its own: `make peers PEERS=all` brings it."""
 _SERVER_OPTIONS = "-c fsync=on -c listen_addresses=127.0.0.1 -c max_connections=200"
 
 
@@ -48,8 +50,8 @@ def _library(pattern: str) -> Path | None:
     return next(iter(sorted(Path("/usr/lib").glob(pattern))), None)
 
 
-def _node_module(inside: str) -> Path | None:
-    path = NODE_MODULES / inside
+def _node_module(inside: str, modules: Path = NODE_MODULES) -> Path | None:
+    path = modules / inside
     return path if path.exists() and shutil.which("node") else None
 
 
@@ -181,6 +183,15 @@ PEERS = {
         ),
         _peer("chromium", chromium=_browser),
         _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
+        _peer(
+            "pds",
+            # Last of what its installation makes.
+            pds=functools.partial(
+                _node_module,
+                "better-sqlite3/build/Release/better_sqlite3.node",
+                BLUESKY / "node_modules",
+            ),
+        ),
         _peer("axe-core", axe=functools.partial(_node_module, "axe-core/axe.min.js")),
         _peer("html-validate", html_validate=functools.partial(_node_module, ".bin/html-validate")),
     )

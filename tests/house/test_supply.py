@@ -69,8 +69,9 @@ def test_an_extra_has_the_name_of_a_kind(root: Path) -> None:
     assert set(project["optional-dependencies"]) <= set(kinds)
 
 
-def test_the_npm_lock_has_integrity_and_no_addresses(root: Path) -> None:
-    lock = json.loads((root / "tests/peers/package-lock.json").read_text())
+@pytest.mark.parametrize("folder", ["tests/peers", "tests/peers/bluesky"])
+def test_the_npm_lock_has_integrity_and_no_addresses(root: Path, folder: str) -> None:
+    lock = json.loads((root / folder / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert packages
     assert [name for name, entry in packages.items() if "integrity" not in entry] == []

@@ -10,6 +10,7 @@ each module names the document it was built from. ::
         assert far.texts("status") == ["Strömmen är borta"]
 """
 
+from broadcaster.testing.servers.bluesky import BlueskyServer
 from broadcaster.testing.servers.exchange import Effect, Reply, Request
 from broadcaster.testing.servers.farend import FarEnd, read_journal
 from broadcaster.testing.servers.faults import (
@@ -39,6 +40,7 @@ from broadcaster.testing.servers.x import XServer
 
 __all__ = [
     "WEBHOOK_SECRET",
+    "BlueskyServer",
     "Effect",
     "FarEnd",
     "Fault",

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-export PYTHON VENV ONESHOT SOAK
+export PYTHON VENV ONESHOT SOAK PEERS
 
 .PHONY: help setup demo test check peers bench bench-peers soak lock
 
@@ -27,7 +27,7 @@ check: ## format, lint, types, import contracts, documentation
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/house
 
-peers: ## bring the real servers and browsers the tests talk to
+peers: ## bring the real servers and browsers the tests talk to (PEERS=all: the large ones too)
 	@sh deploy/peers.sh
 
 bench: ## measure, every figure a ratio to a limit of the same run (ARGS="accept --size small" runs a part)

@@ -142,7 +142,7 @@ class MatrixAdapter(PostAdapter):
             return Receipt(handle=message.target, detail="The message is taken away.")
         raise problem
 
-    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None = None) -> bool:
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
         """Whether the homeserver shows it in our words. It shows rooms to accounts only, so to ours."""
         room, event = _place(receipt.handle)
         answer = self._ask(

@@ -122,6 +122,11 @@ def test_words_in_another_language_are_marked_as_such() -> None:
     assert "\n[sv] Orsaken är okänd" in rendered(language="en", text_language="sv").texts[0].body
 
 
+def test_what_was_missed_stands_behind_the_promise() -> None:
+    body = rendered(missed="Tidigare besked 14.05 nådde inte hit").texts[0].body
+    assert "Nästa besked senast 15.50. Tidigare besked 14.05 nådde inte hit." in body
+
+
 def test_the_last_byte_that_fits_also_as_an_edit_is_taken_and_the_next_refused(
     far: MatrixServer, tried: MatrixAdapter
 ) -> None:

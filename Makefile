@@ -27,7 +27,7 @@ check: ## format, lint, types, import contracts, documentation
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/house
 
-peers: ## bring the real servers and browsers the tests talk to (PEERS=all: those too that take minutes)
+peers: ## bring the real servers and browsers the tests talk to (PEERS=all: the large ones too)
 	@sh deploy/peers.sh
 
 bench: ## measure, every figure a ratio to a limit of the same run (ARGS="accept --size small" runs a part)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Brings the real servers and browsers the tests talk to: sh deploy/peers.sh
+# Brings the real servers and browsers the tests talk to: [PEERS=all] sh deploy/peers.sh
 # Distribution packages where it may install them (root, or sudo without a password), npm packages beside
 # the tests. What cannot be had is named; with CI=true that is a failure. Quick when all is there.
-# With PEERS=all, and with CI=true, also those that take minutes and hundreds of megabytes.
+# Large ones come with PEERS=all, and with CI=true, into a cache outside the tree: the next clone finds them there.
 set -eu
 cd "$(dirname "$0")/.."
 missing=""
@@ -88,10 +88,12 @@ else
     missing="$missing axe-core html-validate smpp"
 fi
 
+large() { [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; }
+
 # A server of Bluesky's network: 250 MB, and a minute of compiling its binding of SQLite, which is all of it that runs or is
 # built here. What was compiled is kept for the next clone: it fits this lock and this node.
 pds=tests/peers/bluesky
-if [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; then
+if large; then
     for package in g++ make; do bring "$package"; done
     digest=$(cat "$pds/package-lock.json" "$(command -v node || echo /dev/null)" | sha256sum | cut -d' ' -f1)
     kept="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/crisis-broadcaster/$digest"
@@ -112,8 +114,24 @@ if [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; then
         fi
     fi
 elif [ ! -f "$pds/node_modules/.stamp" ]; then
-    say "left out: Bluesky's server (make peers PEERS=all brings it)"
+    say "left out, being large: Bluesky's server (PEERS=all brings it)"
 fi
+
+# broadcaster/testing/peers.py looks for the same folder. Made aside and renamed: what stands there is whole.
+synapse=${XDG_CACHE_HOME:-$HOME/.cache}/crisis-broadcaster/synapse-$(sha256sum <tests/peers/synapse/requirements.txt | cut -c1-12)
+if [ ! -x "$synapse/bin/python" ] && large; then
+    say "installing Synapse (250 MB)"
+    mkdir -p "$(dirname "$synapse")"
+    made=$(mktemp -d "$synapse.XXXXXX")
+    if "${PYTHON:-python3}" -m venv "$made" && "$made/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --no-input --require-hashes --only-binary :all: -r tests/peers/synapse/requirements.txt; then
+        mv -T -n "$made" "$synapse"
+    else
+        missing="$missing synapse"
+    fi
+    rm -rf "$made" # what failed, or came second
+fi
+[ -x "$synapse/bin/python" ] || large || say "left out, being large: synapse (PEERS=all brings it)"
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."

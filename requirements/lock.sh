@@ -37,6 +37,10 @@ compile check pyproject.toml --all-extras --group test --group check
 # shellcheck disable=SC2086 # empty or one word
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
     --no-emit-index-url --no-header $upgrade --output-file requirements/bench.txt requirements/bench.in
+# A homeserver for the tests, in an environment of its own as well.
+# shellcheck disable=SC2086 # empty or one word
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+    --no-emit-index-url --no-header $upgrade --output-file tests/peers/synapse/requirements.txt tests/peers/synapse/requirements.in
 
 for python in 3.11 3.12 3.13; do
     for machine in x86_64 aarch64; do

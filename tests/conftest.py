@@ -89,7 +89,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, count in sorted(counts.items()):
         lacks = ", ".join(PEERS[name].missing())
         terminalreporter.line(f"{name} (no {lacks}): {count} tests did not run", red=True)
-    terminalreporter.line("`make peers PEERS=all` brings them, as root or with sudo.", red=True)
+    brings = "`make peers` brings them, as root or with sudo; large ones `make peers PEERS=all`."
+    terminalreporter.line(brings, red=True)
 
 
 @pytest.fixture(scope="session")

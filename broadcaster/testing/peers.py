@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import pwd
 import re
@@ -53,6 +54,17 @@ def _library(pattern: str) -> Path | None:
 def _node_module(inside: str, modules: Path = NODE_MODULES) -> Path | None:
     path = modules / inside
     return path if path.exists() and shutil.which("node") else None
+
+
+def _synapse() -> Path | None:
+    """The Python of an environment with Synapse, where deploy/peers.sh puts it: outside the tree, by its lock."""
+    lock = NODE_MODULES.parent / "synapse" / "requirements.txt"
+    if not lock.exists():  # with an author of adapters, who has no tests of ours
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = f"synapse-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    python = cache / "crisis-broadcaster" / name / "bin" / "python"
+    return python if python.exists() else None
 
 
 @contextlib.contextmanager
@@ -160,6 +172,7 @@ PEERS = {
         _peer("postfix", postfix=_postfix),
         # An independent judge of signatures; Debian's, since no wheel of it exists.
         _peer("dkimverify", dkimverify=functools.partial(_program, "dkimverify")),
+        _peer("synapse", python=_synapse),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),

@@ -8,11 +8,13 @@ from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
     FarEnd,
     MastodonServer,
+    MatrixServer,
     NtfyServer,
     WebhookReceiver,
     XServer,
 )
 from channels.mastodon import MastodonAdapter
+from channels.matrix import MatrixAdapter
 from channels.ntfy import NtfyAdapter
 from channels.webhook import WebhookAdapter
 from channels.x import XAdapter
@@ -28,6 +30,23 @@ class TestMastodon(PostContract):
     def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
         written = {"kind": "mastodon", "url": url, "token": self.secrets[0]}
         return MastodonAdapter(MastodonAdapter.Settings.model_validate(written), context)
+
+
+class TestMatrix(PostContract):
+    effect = "message"
+    secrets = ("syt_matrix_0123456789",)
+
+    def far_end(self) -> FarEnd:
+        return MatrixServer(token=self.secrets[0])
+
+    def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
+        written = {
+            "kind": "matrix",
+            "url": url,
+            "room": "!room:matrix.example",
+            "token": self.secrets[0],
+        }
+        return MatrixAdapter(MatrixAdapter.Settings.model_validate(written), context)
 
 
 class TestNtfy(PostContract):

@@ -17,6 +17,7 @@ EXTRAS = sorted(
     f"extras/{path.stem}"
     for path in (Path(__file__).parents[2] / "requirements/extras").glob("*.txt")
 )
+PEERS = ["../tests/peers/synapse/requirements"]
 # In pieces, so that this file does not name them itself.
 REGISTRIES = [f"p{'ypi'}.org", f"files.p{'ythonhosted'}.org", f"registry.n{'pmjs'}.org"]
 HOMES = "|".join(["home", "ro" + "ot", "Users", "wo" + "rk"])
@@ -29,7 +30,7 @@ def entries(lock: str) -> dict[str, str]:
     return {canonicalize_name(re.split(r"[=\[; ]", block)[0]): block for block in blocks}
 
 
-@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS])
+@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS, *PEERS])
 def test_every_locked_package_has_hashes_and_one_version(root: Path, name: str) -> None:
     found = entries((root / f"requirements/{name}.txt").read_text())
     assert found
@@ -37,7 +38,7 @@ def test_every_locked_package_has_hashes_and_one_version(root: Path, name: str) 
     assert [package for package, block in found.items() if "==" not in block] == []
 
 
-@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS])
+@pytest.mark.parametrize("name", [*LOCKS, *EXTRAS, *PEERS])
 def test_a_lock_names_no_index_and_no_machine(root: Path, name: str) -> None:
     lock = (root / f"requirements/{name}.txt").read_text()
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host", lock) == []

@@ -32,6 +32,7 @@ from broadcaster.testing.servers.faults import (
     unavailable,
 )
 from broadcaster.testing.servers.mastodon import MastodonServer
+from broadcaster.testing.servers.matrix import MatrixServer
 from broadcaster.testing.servers.ntfy import NtfyServer
 from broadcaster.testing.servers.sms import Reports, SmsGateway, When
 from broadcaster.testing.servers.smtp import SmtpServer
@@ -45,6 +46,7 @@ __all__ = [
     "FarEnd",
     "Fault",
     "MastodonServer",
+    "MatrixServer",
     "NtfyServer",
     "Reply",
     "Reports",

@@ -14,10 +14,19 @@ from broadcaster.testing.faultproxy import REQUEST, FaultProxy, strike
 from broadcaster.testing.gammu import GammuSmsd
 from broadcaster.testing.kannel import KannelServer
 from broadcaster.testing.mosquitto import MosquittoServer, Subscriber
+from broadcaster.testing.pds import PdsServer
+from broadcaster.testing.peers import PEERS
 from broadcaster.testing.postfix import PostfixServer
 from broadcaster.testing.rig import mastodon, numbers, webhook
-from broadcaster.testing.servers import MastodonServer, NtfyServer, SmsGateway, WebhookReceiver
+from broadcaster.testing.servers import (
+    MastodonServer,
+    NtfyServer,
+    SmsGateway,
+    WebhookReceiver,
+)
+from broadcaster.testing.servers.chats import Chats
 from broadcaster.testing.smsc import Smsc
+from broadcaster.testing.synapse import SynapseServer
 from broadcaster.testing.tls import Authority
 
 BOARDS = {"page": "/incidents/{incident}/", "feed": "/feed.atom", "cap": "/cap.atom"}
@@ -52,6 +61,9 @@ class FarEnds:
         self._phones()
         self._mail()
         self._signs()
+        self._chats()
+        if not PEERS["synapse"].missing() and not PEERS["pds"].missing():
+            self._large()
 
     def _add(self, channel: str, block: dict[str, Any], side: Side) -> None:
         self.blocks[channel], self.sides[channel] = block, side
@@ -159,6 +171,44 @@ class FarEnds:
         }
         self._side("signs", "Mosquitto", lambda: _told(sign.messages), near, "mqtt")
 
+    def _chats(self) -> None:
+        far = self._inside.enter_context(Chats())
+        block = {"kind": "apprise", "url": f"json://{far.host}:{far.port}/chat"}
+        side = Side(
+            "apprise",
+            "sink",
+            lambda: [("", one.text) for one in far.effects],
+            far.stop,
+            far.start,
+        )
+        self._add("chat", block, side)
+
+    def _large(self) -> None:
+        """Those that not every machine has; they stay where they are in every outage."""
+        pds = self._inside.enter_context(PdsServer())
+        speaker = pds.account("ekbyn")
+        block = {"kind": "bluesky", "url": pds.url, "account": speaker.handle}
+        block |= {"password": speaker.app_password}
+        sky = Side(
+            "bluesky",
+            "Bluesky's server",
+            lambda: [("", text) for text in pds.texts(speaker)],
+            tuple,
+            tuple,
+        )
+        self._add("sky", block, sky)
+
+        server = self._inside.enter_context(SynapseServer())
+        keeper, resident = server.account("ekbyn"), server.account("elsa")
+        room = keeper.room("larm")
+        resident.join(room)
+        block = {"kind": "matrix", "url": server.url, "room": room, "token": keeper.token}
+        self._add(
+            "room",
+            block,
+            Side("matrix", "Synapse", lambda: _said(resident.events(room)), tuple, tuple),
+        )
+
     def _letters(self, channel: str, block: dict[str, Any], readers: list[str]) -> None:
         self.blocks[channel], self.addresses[channel] = block, readers
 
@@ -183,3 +233,11 @@ class FarEnds:
 def _told(messages: Iterable[Any]) -> Iterable[tuple[str, str]]:
     for message in list(messages):
         yield "", message.payload.decode()
+
+
+def _said(events: Iterable[Any]) -> Iterable[tuple[str, str]]:
+    """Messages as they were first said: what edits made of them is another word's doing."""
+    for event in events:
+        content = event["content"]
+        if content.get("body") and "m.new_content" not in content:
+            yield "", content["body"]

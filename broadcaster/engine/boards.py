@@ -13,7 +13,7 @@ from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Outcome
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.domain.kept import Kept
-from broadcaster.engine import confirming
+from broadcaster.engine import confirming, correcting
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
 from broadcaster.store import Connection, boards, channels, deliveries, nodes
@@ -128,5 +128,7 @@ class BoardLane(Lane):
         self.shown = revision
         for _ in accepted:
             self.around.observe("accepted", self.name)
+        if accepted:
+            self.aside(correcting.measure(self, accepted))
         if accepted and confirming.can_be_seen(self):
             self.aside(confirming.soon(self, accepted, [(receipt, None)]))

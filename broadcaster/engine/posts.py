@@ -14,7 +14,7 @@ import structlog
 
 from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
-from broadcaster.engine import blast, confirming, steps
+from broadcaster.engine import blast, confirming, correcting, steps
 from broadcaster.engine.calls import see
 from broadcaster.engine.gathering import Gathering
 from broadcaster.engine.lane import Lane, Surroundings
@@ -130,6 +130,8 @@ class PostLane(Lane):
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
         self.aside(confirming.post(self, claim.id))
+        if claim.priority == 0:
+            self.aside(correcting.measure(self, [claim.id]))
 
     # --------------------------------------------------------------------------------------------------- one step
     async def _step(self, claim: Claim, step: Step, begun: Begun | None, detail: str) -> str | None:

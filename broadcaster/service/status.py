@@ -22,7 +22,7 @@ from broadcaster.store import Connection, channels, incidents, outcomes, quorums
 from broadcaster.store.correcting import Took, by_delivery
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
-COUNTS = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
+COUNTS = ("total", "accepted", "confirmed", "failed", "bounced", "uncertain", "skipped")
 
 
 def delivery_answer(row: Any, language: str, took: Took | None = None) -> dict[str, Any]:

@@ -166,6 +166,13 @@ class ChannelSettings(BaseModel):
         ),
     )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
+    confirm: bool = Field(
+        True,
+        description=(
+            "Whether what was accepted is looked at from outside, where that can be done. Write false where this machine "
+            "cannot reach its own public address."
+        ),
+    )
     attempts: int = Field(
         50,
         ge=1,

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _TOKEN = re.compile(r"\bbc_[A-Za-z0-9_-]{8,}")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s@/]+)@")
@@ -330,6 +330,13 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._to_correct = Histogram(
+            "broadcaster_time_to_correct_seconds",
+            "From a correction's acceptance by us to that by the far side, where the wrong text was.",
+            ["channel"],
+            buckets=(1, 2, 5, 10, 30, 60, 300, 1800, 7200),
+            registry=self.registry,
+        )
         self._degraded = Gauge(
             "broadcaster_degraded",
             "1 while something is degraded.",
@@ -349,6 +356,9 @@ class Metrics:
             "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
             "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
             "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
+            "corrected": lambda channel, facts: self._to_correct.labels(channel).observe(
+                facts["seconds"]
+            ),
         }
 
     def observe(self, event: str, channel: str, **facts: Any) -> None:

@@ -13,17 +13,24 @@ from typing import Any, ClassVar
 
 from broadcaster.bundle.bundle import Bundle, NotStanding, OlderRevision
 from broadcaster.bundle.file import File
+from broadcaster.bundle.manifest import digest
 from broadcaster.channel import (
     Attempt,
     Board,
     BoardAdapter,
     ChannelContext,
     Message,
+    Permanent,
     Receipt,
     Revision,
+    Scope,
     Transient,
 )
-from broadcaster.httpclient import Caller, Deadline, host_in
+from broadcaster.httpclient import Answer, Caller, Deadline, host_in
+
+_HEAD = 64 * 1024  # bytes within which the revision stands
+_WHOLE = 8 * 1024 * 1024
+_INDEX = "index.html"
 
 
 class BundleBoard(BoardAdapter):
@@ -88,12 +95,50 @@ class BundleBoard(BoardAdapter):
         return Receipt(handle=revision, url=url)
 
     def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
-        """Fetch `seen_at` from our public address and see whether it shows `receipt.handle` or something newer."""
-        answer = self._caller.call("GET", self._url, deadline=Deadline.of(attempt))
-        seen = self.mark.search(answer.body)
-        if seen is None:
-            return False
-        return Revision.parse(seen[1].decode()) >= Revision.parse(receipt.handle)
+        """Fetch `seen_at` from our public address, as readers do, and compare it with the very file that was published.
+
+        Raises:
+            Permanent: something else stands there.
+            Transient: it shows an older revision, as an old copy somewhere on the way would.
+        """
+        deadline, wanted = Deadline.of(attempt), Revision.parse(receipt.handle)
+        # Twice: between the look at the address and that at the files, newer ones may have been published.
+        return self._is_ours(wanted, deadline) or self._is_ours(wanted, deadline, last=True)
+
+    def _is_ours(self, wanted: Revision, deadline: Deadline, *, last: bool = False) -> bool:
+        answer = self._fetch(deadline)
+        found = self.mark.search(answer.body[:_HEAD])
+        if found is None:
+            raise Permanent(
+                f"What stands at {self._url} is not ours: see where public.url leads.",
+                reply=answer.excerpt(),
+            )
+        seen = Revision.parse(found[1].decode())
+        if seen < wanted:
+            raise Transient(
+                f"{self._url} shows revision {seen}, not {wanted}: see what keeps an old copy.",
+            )
+        standing = self._bundle.standing()
+        if standing is None or not answer.whole or seen > Revision.parse(standing):
+            return True  # another machine is ahead: its files are for it to compare
+        if digest(answer.body) in self._bundle.digests(self.seen_at or _INDEX):
+            return True
+        if last and seen == Revision.parse(standing):
+            raise Permanent(
+                f"{self._url} shows revision {seen}, but not as it was published: see what changes it on the way.",
+                reply=answer.excerpt(),
+            )
+        return False
+
+    def _fetch(self, deadline: Deadline) -> Answer:
+        try:
+            return self._caller.call("GET", self._url, deadline=deadline, cap=_WHOLE)
+        except Permanent as failure:
+            if failure.scope is not Scope.CHANNEL or self.context.allowed_hosts is not None:
+                raise
+            # Of a post it would mean that nobody can look; here it is our readers who see nothing.
+            problem = Permanent(failure.sentence, reply=failure.reply)
+        raise problem
 
     @property
     def _url(self) -> str:

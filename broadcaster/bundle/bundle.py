@@ -86,6 +86,16 @@ class Bundle:
                     found[path] = body
         return found
 
+    def digests(self, path: str) -> frozenset[str]:
+        """Return the SHA-256 of what may be shown at `path`: the file, and what takes its place when it is overdue."""
+        with self._tree.lock(f"{self._manifest}.lock"):
+            self._refresh(verify=False)
+            entry = (self._shard(shard_key(path)) or {}).get(path)
+        if entry is None:
+            return frozenset()
+        overdue = entry.get("overdue")
+        return frozenset({entry["sha256"], *([overdue["sha256"]] if overdue else [])})
+
     def publish(
         self,
         revision: str,

@@ -217,6 +217,7 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     line = f"{name}  {clock}  {kind}  {update['author']}: {text}"
     if update.get("struck_by"):
         line += "  " + _("[struck by {name}]", name=f"{incident['incident']}-{update['struck_by']}")
+    line += "".join(f"  [{said}]" for said in _corrected(voice, update.get("corrected")))
     if update.get("cancelled"):
         line += "  " + _("[cancelled, nobody got it]")
     elif update.get("held") and update.get("release_at"):
@@ -225,6 +226,26 @@ def _said(talk: Talk, incident: Incident, update: Mapping[str, Any]) -> str:
     elif update.get("held"):
         line += "  " + _("[waits: {reason}]", reason=update["held"])
     return line.replace("\n", " ")
+
+
+def _corrected(voice: Voice, found: Mapping[str, Any] | None) -> Iterator[str]:
+    """On how many of the channels that had the wrong text it is put right, and how long the slowest took."""
+    if not found:
+        return
+    _ = voice.say
+    counts = {"some": voice.number(found["corrected"]), "all": voice.number(found["channels"])}
+    if found["corrected"]:
+        seconds = voice.seconds(found["seconds"])
+        yield _(
+            "put right on {some} of {all} channels, slowest {channel} {seconds}",
+            channel=found["slowest"],
+            seconds=seconds,
+            **counts,
+        )
+    else:
+        yield _("put right on {some} of {all} channels", **counts)
+    if found["lacking"]:
+        yield _("still wrong on {channels}", channels=", ".join(found["lacking"]))
 
 
 def _show_list(talk: Talk, found: Mapping[str, Any]) -> None:

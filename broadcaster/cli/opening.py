@@ -200,6 +200,7 @@ def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
         "log": _("the log is not written"),
         "public": _("the page may not be seen"),
         "configuration": _("the machines differ"),
+        "unconfirmed": _("what was sent is not seen from outside"),
         "reload": _("the configuration file was refused"),
         "broken": _("a channel cannot be used"),
     }

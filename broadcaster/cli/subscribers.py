@@ -95,6 +95,15 @@ def count(
         )
         for item in items
     )
+    for name, number in sorted((answer.get("gone") or {}).items()):
+        count = talk.voice.number(number)
+        out(
+            _(
+                "{channel}: {count} addresses are no more and are left out",
+                channel=name,
+                count=count,
+            )
+        )
 
 
 @grouped

@@ -207,7 +207,11 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     parts = [_("{some} of {total} to the gateway", some=some, total=total)]
     if counts.get("confirmed"):
         parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
-    parts += _left(counts.get("failed", 0), counts.get("uncertain", 0), 0, voice)
+    came_back = counts.get("bounced", 0)
+    if came_back:
+        parts.append(_("{count} came back", count=number(came_back)))
+    refused = max(0, counts.get("failed", 0) - came_back)
+    parts += _left(refused, counts.get("uncertain", 0), 0, voice)
     if counts.get("skipped"):
         parts.append(_("{count} left out", count=number(counts["skipped"])))
     said = ", ".join(parts)

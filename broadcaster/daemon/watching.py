@@ -24,6 +24,7 @@ from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
 BEHIND = timedelta(seconds=10)
+SEEN_BY = 120.0  # seconds in which what was accepted is seen from outside; something else there is told at once
 REFUSED = 10.0  # seconds without a good write; a shorter hold is somebody's backup
 NODE_SEEN = timedelta(seconds=60)
 STUMBLES = 3
@@ -148,6 +149,7 @@ class Watch:
             self._broken,
             self._channels,
             self._boards,
+            self._seen_outside,
             self._nodes,
             self._promises,
             self._letters,
@@ -248,6 +250,21 @@ class Watch:
                     name,
                     "{channel} does not show the newest update on this machine.",
                     {"channel": name},
+                )
+
+    def _seen_outside(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for name, lane in self._engine.lanes.items():
+            late = [
+                one
+                for one in lane.unseen.values()
+                if one.differs or time.monotonic() - one.since >= SEEN_BY
+            ]
+            for one in sorted(late, key=lambda one: not one.differs)[:1]:
+                yield Degraded(
+                    "unconfirmed",
+                    name,
+                    "{channel} is not seen from outside as it was sent: {because}",
+                    {"channel": name, "because": one.because},
                 )
 
     def _nodes(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:

@@ -154,7 +154,10 @@ class Receipt:
 
 
 class Failure(Exception):
-    """It was not accepted. `args[0]` is a sentence for the operator without secrets; `reply` is for the log."""
+    """It was not accepted. `args[0]` is a sentence for the operator without secrets; `reply` is for the log.
+
+    `gone`, with scope `address` and for good: there is no such address (any more). It is written to no more.
+    """
 
     outcome: ClassVar[Outcome]
 
@@ -165,12 +168,14 @@ class Failure(Exception):
         scope: Scope = Scope.MESSAGE,
         retry_after: float | None = None,
         reply: str = "",
+        gone: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.scope = scope
         self.retry_after = retry_after
         self.reply = reply
+        self.gone = gone
 
 
 class Transient(Failure):
@@ -223,12 +228,17 @@ class InboundRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A delivery report about one letter, by the letter's `key` or by the far side's `handle`."""
+    """A delivery report about one letter, by the letter's `key` or by the far side's `handle`.
+
+    `gone`, with "failed": there is no such address (any more). It is written to no more; not for what may pass, such as
+    a full mailbox, nor for what is about us, such as a text that is refused.
+    """
 
     key: str = ""
     handle: str = ""
     outcome: str  # "confirmed" | "failed" | "pending"
     detail: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

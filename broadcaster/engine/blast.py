@@ -28,7 +28,7 @@ from broadcaster.channel import (
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.under_way import AGAIN, Block, UnderWay, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
-from broadcaster.store import Store, StoreError, inbox, letters, tallying
+from broadcaster.store import Store, StoreError, gone, inbox, letters, tallying
 from broadcaster.store.letters import Hold, Job
 from broadcaster.store.tallying import LetterRow
 
@@ -89,6 +89,9 @@ class Blast:
         self._under_way = [UnderWay(job)]
         self._last = self._under_way[0]
         self._rows: list[LetterRow] = []
+        self._gone: list[
+            int
+        ] = []  # subscribers whose addresses are no more, to be written with them
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
         self._pending: tuple[Any, Future[Written]] | None = None
@@ -211,8 +214,9 @@ class Blast:
         under_way, known = block.under_way, block.known
         for position in block.positions:
             sealed = known.get(under_way.job.subscribers[position])
-            if sealed is None:
-                self._row(under_way, position, "skipped", "", "no longer a subscriber")
+            if sealed is None or sealed.gone:
+                because = gone.REASON if sealed else "no longer a subscriber"
+                self._row(under_way, position, "skipped", "", because)
                 continue
             letter = self._letter(under_way, position, sealed)
             if letter is None:
@@ -260,6 +264,8 @@ class Blast:
             )
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
+        if failure.gone and failure.outcome is Outcome.PERMANENT:
+            self._gone.append(under_way.job.subscribers[position])
         self._row(under_way, position, self._outcome(failure), "", failure.sentence)
 
     def _outcome(self, failure: Failure) -> str:
@@ -295,6 +301,7 @@ class Blast:
         through = [each.job for each in self._under_way if each.through]
         self._under_way = [each for each in self._under_way if not each.through]
         supplier = self._attempt.supplier
+        no_more, self._gone = self._gone, []
 
         def work(connection: Any) -> Written:
             asked_at = time.monotonic()
@@ -303,6 +310,7 @@ class Blast:
             ours = [row for row in rows if row.job_id not in lost]
             if ours:
                 tallying.flush_rows(connection, ours, supplier, now)
+                gone.note(connection, no_more, now)
             for job in through:
                 letters.end_job(connection, job, None, now, through=True)
             held = all(hold is Hold.HELD for hold in holds.values())

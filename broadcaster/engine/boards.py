@@ -13,6 +13,7 @@ from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Outcome
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.domain.kept import Kept
+from broadcaster.engine import confirming, correcting
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
 from broadcaster.store import Connection, boards, channels, deliveries, nodes
@@ -36,7 +37,6 @@ class BoardLane(Lane):
         self._kept = kept
         self._failures = 0
         self._retry_at: datetime | None = None
-        self._noted: Revision | None = None
         self._behind_since: datetime | None = None
 
     def shift(self, by: timedelta) -> None:
@@ -66,7 +66,7 @@ class BoardLane(Lane):
             return self._retry_at
         if standing is None or standing < newest:
             self.spawn(self._show(standing))
-        elif self._noted != standing:
+        elif self.shown != standing:
             self.spawn(self._note(standing, Receipt(handle=str(standing))))
         return None
 
@@ -125,8 +125,10 @@ class BoardLane(Lane):
             )
 
         accepted = await self.write(work)
-        self._noted = revision
+        self.shown = revision
         for _ in accepted:
             self.around.observe("accepted", self.name)
         if accepted:
-            self.aside(self.confirm(accepted, [(receipt, None)]))
+            self.aside(correcting.measure(self, accepted))
+        if accepted and confirming.can_be_seen(self):
+            self.aside(confirming.soon(self, accepted, [(receipt, None)]))

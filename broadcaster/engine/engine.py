@@ -16,7 +16,7 @@ from broadcaster.domain.board import BoardIncident
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Mode
 from broadcaster.domain.kept import Kept
-from broadcaster.engine import collecting, fallback, inbox, probing
+from broadcaster.engine import collecting, confirming, fallback, inbox, probing
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.due import Act, DueClaimer
 from broadcaster.engine.gathering import Gathering
@@ -116,6 +116,7 @@ class Engine:
         self._ticker.every("forget", 3600.0, self._forget)
         self._ticker.every("probe", 300.0, self.probe)
         self._ticker.every("probe again", PROBE_AGAIN_SECONDS, self.probe_again)
+        self._ticker.every("look from outside", confirming.EVERY, self.look_again)
         self._ticker.after("first probe", 0, self.probe)
         return set_back
 
@@ -303,6 +304,10 @@ class Engine:
     async def probe(self) -> None:
         """Ask every channel that can be asked whether it would work now."""
         await asyncio.gather(*(probing.probe(lane) for lane in self.lanes.values()))
+
+    async def look_again(self) -> None:
+        """Look from outside for what was accepted and is not seen yet; see that boards are still what they should be."""
+        await asyncio.gather(*(confirming.again(lane) for lane in self.lanes.values()))
 
     async def probe_again(self) -> None:
         """Ask those again of which the store did not take what they said."""

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from broadcaster.channel import Attempt, CanConfirm, Failure, Message, Receipt
+from broadcaster.channel import Attempt, Failure, Revision
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.pacing import Breaker
-from broadcaster.store import Store, StoreError, channels, deliveries
+from broadcaster.store import Store, StoreError, channels
 from broadcaster.store.writer import Rank, Work
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 SLOW_POLL = 5.0
 HUNG_LIMIT = 3
-CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
 CLOSE_SECONDS = 2.0
 
 
@@ -40,6 +39,18 @@ class Surroundings:
     clock: Clock
     node: str
     observe: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What was accepted and is not seen from outside: since when (by `time.monotonic`), and what is seen instead.
+
+    `differs`: something else than what was sent stands there.
+    """
+
+    since: float
+    because: str
+    differs: bool
 
 
 class Lane(ABC):
@@ -57,6 +68,11 @@ class Lane(ABC):
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
         self.unkept = False  # the store did not take what the last probe said
+        self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
+        self.seen_at = float(
+            "-inf"
+        )  # when something of it was seen from outside, by `time.monotonic`
+        self.shown: Revision | None = None  # what a board shows here
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = self._closed = False
@@ -226,34 +242,6 @@ class Lane(ABC):
         self.around.observe(
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
-
-    async def confirm(
-        self, delivery_ids: Sequence[int], said: Sequence[tuple[Receipt, Message | None]]
-    ) -> None:
-        """See from outside that what was accepted is there; nothing is lost when it cannot be seen.
-
-        It goes over the public address and may be slow: run it aside, it holds no turn of the lane.
-        """
-        if not isinstance(self.adapter, CanConfirm) or not said:
-            return
-        for number, wait in enumerate(CONFIRM_PAUSES, start=1):
-            await asyncio.sleep(wait)
-            try:
-                seen = [await self.sees(receipt, message, number) for receipt, message in said]
-            except Failure as failure:
-                log.info("not confirmed", channel=self.name, reason=failure.sentence)
-                continue
-            if all(seen):
-                await self.write(lambda connection: deliveries.confirm(connection, delivery_ids))
-                return
-
-    async def sees(self, receipt: Receipt, message: Message | None, number: int) -> bool:
-        """Look once whether it stands there, from outside. Raises Failure."""
-        attempt = self.attempt(number, self.later(60))
-        seen: bool = await self.looks.call(
-            self.adapter.confirm, receipt, attempt, message, deadline=attempt.deadline, gives=bool
-        )
-        return seen
 
     async def park(self, because: str) -> None:
         """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""

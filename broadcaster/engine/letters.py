@@ -13,6 +13,7 @@ import structlog
 
 from broadcaster.channel import Failure, Transient
 from broadcaster.domain.delivery import Outcome, State
+from broadcaster.engine import correcting
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
@@ -66,6 +67,8 @@ class LetterLane(Lane):
         ended = await self.write(lambda connection: finishing.finish(connection, self.name, now))
         for _ in ended:
             self.around.observe("accepted", self.name)
+        if ended:
+            self.aside(correcting.measure(self, ended))
         if not await self.is_open():
             return self.later(1.0)
         claims = await self.write(

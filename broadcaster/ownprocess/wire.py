@@ -95,6 +95,7 @@ class Failed:
     retry_after: float | None = None
     reply: str = ""
     status: int = 0
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +177,18 @@ def failed(failure: Failure) -> Failed:
         scope=failure.scope,
         retry_after=None if retry_after is None else float(retry_after),
         reply=str(failure.reply),
+        gone=bool(failure.gone),
     )
 
 
 def failure(told: Failed) -> Failure:
     """The failure again."""
     return _KINDS[told.outcome](
-        told.sentence, scope=told.scope, retry_after=told.retry_after, reply=told.reply
+        told.sentence,
+        scope=told.scope,
+        retry_after=told.retry_after,
+        reply=told.reply,
+        gone=told.gone,
     )
 
 

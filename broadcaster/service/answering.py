@@ -57,6 +57,8 @@ def _delivery(key: int, new: NewDelivery, acceptance: Acceptance, now: datetime)
         "started_at": None,
         "accepted_at": None,
         "ended_at": None,
+        "time_to_correct": None,
+        "wrong_for": None,
         "counts": dict.fromkeys(COUNTS, 0) if new.shape is Shape.LETTER else None,
     }
 

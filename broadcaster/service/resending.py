@@ -11,7 +11,7 @@ from broadcaster.domain.plan import LIFE_PAST_PROMISE, lifetime
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Desk, permit, permit_areas
 from broadcaster.service.status import delivery_answer
-from broadcaster.store import Connection, incidents, outcomes, stopping
+from broadcaster.store import Connection, correcting, incidents, outcomes, stopping
 
 
 def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "") -> dict[str, Any]:
@@ -39,7 +39,8 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
             _refuse_stood_in(connection, row)  # its channel may have been resumed just now
             raise _nothing_left(connection, row, said.name)
         spoken = language or desk.configuration.languages[0]
-        return delivery_answer(outcomes.one(connection, delivery_id), spoken)
+        took = correcting.of_deliveries(connection, [delivery_id]).get(delivery_id)
+        return delivery_answer(outcomes.one(connection, delivery_id), spoken, took)
 
     answer: dict[str, Any] = desk.write(work)
     return answer

@@ -13,18 +13,24 @@ from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, 
 from broadcaster.locale.retelling import retell
 from broadcaster.service.advising import Advice, advice
 from broadcaster.service.commands import Operator, Refused, Role
+from broadcaster.service.correcting import all_took, corrected
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
 from broadcaster.service.redundancy import out_answer
 from broadcaster.store import Connection, channels, incidents, outcomes, quorums, stopping
+from broadcaster.store.correcting import Took, by_delivery
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
-COUNTS = ("total", "accepted", "confirmed", "failed", "uncertain", "skipped")
+COUNTS = ("total", "accepted", "confirmed", "failed", "bounced", "uncertain", "skipped")
 
 
-def delivery_answer(row: Any, language: str) -> dict[str, Any]:
-    """One delivery, its `detail` in `language`; `counts` is null for boards and posts."""
+def delivery_answer(row: Any, language: str, took: Took | None = None) -> dict[str, Any]:
+    """One delivery, its `detail` in `language`; `counts` is null for boards and posts.
+
+    Args:
+        took: how long it took, where it carries a correction to where the wrong text was.
+    """
     return {
         "id": row.id,
         "update": row.number,
@@ -39,6 +45,8 @@ def delivery_answer(row: Any, language: str) -> dict[str, Any]:
         "started_at": iso(row.started_at),
         "accepted_at": iso(row.accepted_at),
         "ended_at": iso(row.ended_at),
+        "time_to_correct": took.seconds if took else None,
+        "wrong_for": took.wrong_for if took else None,
         "counts": {name: getattr(row, name) for name in COUNTS}
         if row.shape == Shape.LETTER
         else None,
@@ -70,6 +78,8 @@ def incident_answer(
     shown = _shown(record)
     rows = outcomes.of_update(connection, shown.id)
     word = _newest_word(record)
+    took = all_took(connection, record)
+    mine = by_delivery(took.get(shown.said.number, ()))
     return line_answer(record, now) | {
         "revision": str(word.revision or ""),
         "accepted_at": iso(word.accepted_at),
@@ -77,8 +87,11 @@ def incident_answer(
         "affected": stands.affected if stands else None,
         "cause": stands.cause if stands else "",
         "instruction": stands.instruction if stands else "",
-        "updates": [update_line(update) for update in record.updates],
-        "deliveries": [delivery_answer(row, language) for row in rows],
+        "updates": [
+            update_line(update) | {"corrected": corrected(took.get(update.said.number))}
+            for update in record.updates
+        ],
+        "deliveries": [delivery_answer(row, language, mine.get(row.id)) for row in rows],
         "out": out_answer(shown, map(quorums.arrival, rows), now),
         "advice": _advice(connection, record, rows, now),
     }
@@ -289,7 +302,8 @@ def all_deliveries(desk: Desk, operator: Operator, name: str, language: str = ""
     def look(connection: Connection) -> dict[str, Any]:
         record = load_named(connection, name)
         rows = outcomes.of_incident(connection, record.id)
-        return {"items": [delivery_answer(row, spoken) for row in rows]}
+        took = by_delivery(one for found in all_took(connection, record).values() for one in found)
+        return {"items": [delivery_answer(row, spoken, took.get(row.id)) for row in rows]}
 
     answer: dict[str, Any] = desk.read(look)
     return answer

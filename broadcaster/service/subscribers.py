@@ -15,22 +15,25 @@ from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import area_key
 from broadcaster.service.everywhere import permit_everywhere
-from broadcaster.store import StoreError, audit, erasures, subscribers
+from broadcaster.store import StoreError, audit, erasures, gone, subscribers
 
 _NUMBER = re.compile(r"\+[0-9]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def count(desk: Desk, operator: Operator, areas: tuple[str, ...]) -> dict[str, Any]:
-    """How many subscribers each channel has in each area (in these areas, when some are named)."""
+    """How many subscribers each channel has in each area (in these areas, when some are named), and whose address is no more."""
     permit(operator, Role.VIEWER)
     settings = desk.configuration.settings
     keys = tuple(area_key(area, settings) for area in areas) or None
-    found = desk.read(lambda connection: subscribers.count(connection, keys))
+    found, no_more = desk.read(
+        lambda connection: (subscribers.count(connection, keys), gone.count(connection))
+    )
     return {
         "items": [
             {"channel": channel, "area": area, "count": number} for channel, area, number in found
-        ]
+        ],
+        "gone": no_more,
     }
 
 

@@ -1,17 +1,19 @@
-"""What a delivery's posts should say at the far side, so that they can be compared with what is seen there."""
+"""What was accepted and not yet seen, and what it should say there: to be compared with what is seen from outside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, exists, func, select
 
-from broadcaster.domain.delivery import StepKind
+from broadcaster.domain.delivery import State, StepKind
 from broadcaster.domain.exchange import Message, Receipt
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import tables as t
 from broadcaster.store.accepting import incident_name
 
+_MOST = 200
 _ORIGINAL = func.coalesce(t.step.c.target_step, t.step.c.id)
 _LATER = t.step.alias("later")
 # Whatever comes to change or remove the post: from then on what it says is no more this delivery's.
@@ -40,6 +42,23 @@ _SAID = (
     )
     .order_by(t.step.c.position)
 )
+
+_UNSEEN = (
+    select(t.delivery.c.id)
+    .where(
+        t.delivery.c.channel == bindparam("channel"),
+        t.delivery.c.state == State.ACCEPTED,
+        t.delivery.c.accepted_at.is_not(None),  # in the words of the index
+        t.delivery.c.accepted_at > bindparam("after", type_=t.UtcTime),
+    )
+    .order_by(t.delivery.c.accepted_at.desc(), t.delivery.c.id.desc())
+    .limit(_MOST)
+)
+
+
+def unseen(connection: Connection, channel: str, after: datetime) -> Sequence[int]:
+    """The deliveries of a channel that were accepted after `after` and are not confirmed, newest first; 200 at most."""
+    return list(connection.scalars(_UNSEEN, {"channel": channel, "after": after}))
 
 
 def said(connection: Connection, delivery_id: int) -> Sequence[tuple[Receipt, Message]]:

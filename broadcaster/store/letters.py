@@ -62,6 +62,8 @@ class Sealed:
     channel: str
     address: bytes
     language: str
+    gone: bool = False
+    """The far side says that there is no such address."""
 
 
 # Statements of a blast are made once: to put one together costs more than to run it.
@@ -205,7 +207,7 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
     ids = list(subscriber_ids)
     # The driver's own statement: one value for all ids, where SQLAlchemy writes each into the statement anew.
     rows = connection.exec_driver_sql(
-        "SELECT id, channel, address, language FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
+        "SELECT id, channel, address, language, gone_at IS NOT NULL FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
         f" WHERE id IN ({asked}) AND EXISTS"
         " (SELECT 1 FROM subscription WHERE subscription.subscriber_id = subscriber.id)",
         (json.dumps(ids) if sqlite else ids,),

@@ -272,12 +272,14 @@ def _letters_again(connection: Connection, delivery_id: int, now: datetime) -> i
         delete(t.letter).where(mine, t.letter.c.outcome == "failed", lacks)
     )
     # Letters never pulled were counted as skipped when the delivery ended; a row has only who was left out on purpose.
+    came_to = {
+        "failed": t.letter.c.outcome == "failed",
+        "skipped": t.letter.c.outcome == "skipped",
+        "bounced": t.letter.c.reported == "failed",
+    }
     left = {
-        name: select(func.count())
-        .select_from(t.letter)
-        .where(mine, t.letter.c.outcome == name)
-        .scalar_subquery()
-        for name in ("failed", "skipped")
+        name: select(func.count()).select_from(t.letter).where(mine, which).scalar_subquery()
+        for name, which in came_to.items()
     }
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == delivery_id).values(left))
     connection.execute(

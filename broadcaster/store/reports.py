@@ -11,7 +11,7 @@ from sqlalchemy import Connection, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.exchange import Report
-from broadcaster.store import moving, tables as t
+from broadcaster.store import gone, moving, tables as t
 from broadcaster.store.inbox import storable
 from broadcaster.store.releasing import epoch
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
@@ -75,6 +75,12 @@ def _match(connection: Connection, channel: str, report: Report, held: frozenset
         .values(reported=report.outcome, outcome=outcome, detail=report.detail[:200])
     )
     changes = _counts(row, outcome, report.outcome == "confirmed")
+    if report.outcome == "failed":
+        changes |= {"bounced": 1}
+        gone.note(connection, [row.subscriber_id] if report.gone else [], row.at)
+    elif row.reported == "failed":
+        changes |= {"bounced": -1}
+        gone.forget(connection, [row.subscriber_id])
     if changes:
         connection.execute(
             sql_update(t.delivery)

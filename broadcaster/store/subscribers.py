@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store import audit, tables as t
+from broadcaster.store import audit, gone, tables as t
 from broadcaster.store.expanding import members
 from broadcaster.store.intents import NewAudience
 
@@ -122,6 +122,8 @@ def take(
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
     _bring_back(connection, [ids[digest] for digest in silent - declined], import_id)
+    back = [ids[row.digest] for row in wanted if row.digest in known and known[row.digest].gone_at]
+    gone.forget(connection, back)
     missing = [
         (ids[row.digest], area)
         for row in wanted
@@ -134,6 +136,7 @@ def take(
     )
     old = {found.id for found in known.values()}
     changed = {ids[row.digest] for row in respoken} | {key for key, _ in missing if key in old}
+    changed |= set(back)
     return Taken(len(added), len(changed), declined)
 
 
@@ -145,6 +148,7 @@ def _known(connection: Connection, channel: str, rows: Sequence[NewSubscriber]) 
             t.subscriber.c.id,
             t.subscriber.c.language,
             t.subscriber.c.import_id,
+            t.subscriber.c.gone_at,
         )
         .where(
             t.subscriber.c.channel == channel,
@@ -280,7 +284,7 @@ def reached(
     ids = members(delivery, audience, 0).order_by(None)
     rows = connection.execute(
         select(t.subscriber.c.language, func.count())
-        .where(t.subscriber.c.id.in_(ids))
+        .where(t.subscriber.c.id.in_(ids), t.subscriber.c.gone_at.is_(None))
         .group_by(t.subscriber.c.language)
     ).all()
     return {row[0]: int(row[1]) for row in rows}

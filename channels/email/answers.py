@@ -13,6 +13,8 @@ _ENHANCED = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
 _TOO_LARGE = "3.4"
+NO_SUCH_ADDRESS = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10"})
+"""What 5.x.x says of an address that is no more (RFC 3463 §3.2, RFC 7505); 1.7 and 1.8 are about the sender's."""
 # Most servers judge client and sender only when the first recipient is named, and answer that one.
 _US = re.compile(r"\b(sender|relay(?:ing)?|client host|helo command)\b", re.IGNORECASE)
 
@@ -64,7 +66,7 @@ class Reading:
             return Permanent(f"{self.host} does not take this message ({name}).")
         if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN:
             sentence = f"{self.host} refuses this address ({name})."
-            return Permanent(sentence, scope=Scope.ADDRESS)
+            return Permanent(sentence, scope=Scope.ADDRESS, gone=about in NO_SUCH_ADDRESS)
         return self._unwanted(asked, code, name)
 
     def _closed(self, asked: Asked, code: int, name: str) -> Failure:

@@ -12,6 +12,7 @@ from email import message_from_bytes, message_from_string
 from email.message import Message
 
 from broadcaster.channel import Report
+from channels.email.answers import NO_SUCH_ADDRESS
 from channels.email.marks import Marks
 
 _TO = ("To", "Delivered-To", "X-Original-To", "Envelope-To", "X-Delivered-To")
@@ -62,8 +63,8 @@ class Bounces:
         key = self._key(mail)
         if key is None:
             raise ValueError("The report does not say which letter of this channel came back.")
-        outcome, detail = min(map(_said, blocks), key=lambda said: _RANK.index(said[0]))
-        return (Report(key=key, outcome=outcome, detail=detail),)
+        outcome, detail, gone = min(map(_said, blocks), key=lambda said: _RANK.index(said[0]))
+        return (Report(key=key, outcome=outcome, detail=detail, gone=gone),)
 
     def _key(self, mail: Message) -> str | None:
         for mark in self._candidates(mail):
@@ -114,17 +115,18 @@ def _blocks(mail: Message) -> Iterator[Message]:
         return
 
 
-def _said(block: Message) -> tuple[str, str]:
-    """The outcome and why; a letter that is late is on its way still."""
+def _said(block: Message) -> tuple[str, str, bool]:
+    """The outcome, why, and whether there is no such address; a letter that is late is on its way still."""
     action = str(block["Action"]).split(";")[0].strip().lower()
     outcome = _OUTCOMES.get(action, "pending")
     if outcome != "failed":
-        return outcome, ""
+        return outcome, "", False
     found = _STATUS.match(str(block["Status"] or ""))
     if found is None:
-        return outcome, _NO_WHY
+        return outcome, _NO_WHY, False
     both = f"{found[2]}.{found[3]}"
-    return outcome, _WHY.get(both) or _WHY.get(found[2], _NO_WHY)
+    gone = found[1] == "5" and both in NO_SUCH_ADDRESS
+    return outcome, _WHY.get(both) or _WHY.get(found[2], _NO_WHY), gone
 
 
 def _answers_by_itself(mail: Message) -> bool:

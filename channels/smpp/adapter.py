@@ -101,9 +101,9 @@ class SmppAdapter(SmsAdapter):
     def receive(self, request: InboundRequest) -> tuple[Report, ...]:
         """Understand what `collect` handed in. It says what it says however late, often or early it comes."""
         told = json.loads(request.body)
-        return (
-            Report(**{name: str(told[name]) for name in ("key", "handle", "outcome", "detail")}),
-        )
+        names = ("key", "handle", "outcome", "detail")
+        key, handle, outcome, detail = (str(told[name]) for name in names)
+        return (Report(key=key, handle=handle, outcome=outcome, detail=detail),)
 
     # -------------------------------------------------------------------------------------------------------- probing
     def probe(self, attempt: Attempt) -> Probe:

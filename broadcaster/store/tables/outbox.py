@@ -184,6 +184,8 @@ delivery = Table(
     Column("skipped", Integer, nullable=False),
     # The far side asked for nothing before `due_at`.
     Column("wished", Boolean, nullable=False, server_default=false()),
+    # Letters that the network refused after their gateway had taken them; they are among `failed`.
+    Column("bounced", Integer, nullable=False, server_default=text("0")),
     Index("ix_delivery_update", "update_id"),
     Index("ix_delivery_incident", "channel", "incident_id", "number"),
     Index("ix_delivery_number", "incident_id", "number"),
@@ -192,6 +194,13 @@ delivery = Table(
         "not_after",
         sqlite_where=text("json_array_length(fallback) > 0"),
         postgresql_where=text("json_array_length(fallback) > 0"),
+    ),
+    Index(
+        "ix_delivery_accepted",
+        "channel",
+        "accepted_at",
+        sqlite_where=text("accepted_at IS NOT NULL"),
+        postgresql_where=text("accepted_at IS NOT NULL"),
     ),
     Index(
         "ix_delivery_open",

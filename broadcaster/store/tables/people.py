@@ -31,7 +31,15 @@ subscriber = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("language", String(20), nullable=False),
     Column("import_id", Id, nullable=False),
+    # Since when the far side says that there is no such address: it is written to no more until it is imported again.
+    Column("gone_at", UtcTime),
     UniqueConstraint("channel", "digest"),
+    Index(
+        "ix_subscriber_gone",
+        "channel",
+        sqlite_where=text("gone_at IS NOT NULL"),
+        postgresql_where=text("gone_at IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -29,6 +29,7 @@ LATER = {"incident": "A1", "text": "Snart klart.", "at": "2026-11-22T12:20:00Z"}
 PEOPLE = b"address,area,language\n0701740605,norra-ekbyn,sv\nx,norra-ekbyn,sv\n"
 ADDRESS = {"channel": "sms", "address": "070-174 06 05"}
 FAILED, PROBED = "a delivery failed", "a channel was asked"
+OUT = "everything was accepted"
 # What is asked, in this order; together the answers hold every field once with something in it.
 ASKED: list[str | tuple[str, str, str, Any]] = [
     ("POST", "/subscribers/import", "?channel=sms&source=list&legal_basis=law", PEOPLE),
@@ -45,6 +46,9 @@ ASKED: list[str | tuple[str, str, str, Any]] = [
     ("GET", "/incidents/A1/deliveries", "", None),
     FAILED,
     ("POST", "/deliveries/9/resend", "", None),
+    OUT,
+    ("POST", "/incidents/A1/updates", "", {"kind": "correction", "text": "Så är det."}),
+    ("GET", "/incidents/A1", "", None),
     PROBED,
     ("GET", "/channels", "", None),
     ("GET", "/coverage", "?area=norra-ekbyn", None),
@@ -139,6 +143,8 @@ def set_up(desk: Daemonless, what: str) -> None:
             connection.execute(
                 update(t.delivery).where(t.delivery.c.id == 9).values(state=State.FAILED)
             )
+        elif what == OUT:
+            connection.execute(update(t.delivery).values(accepted_at=desk.clock()))
         else:
             desk.probes["hook"] = Probe(good=True, sentence="It answers.")
             channels.record_probe(connection, "hook", desk.clock(), desk.probes["hook"])

@@ -282,6 +282,33 @@ def test_an_update_without_words_says_where(daemon: Daemon, run: Run) -> None:
     assert "restored  Anna: Norra Ekbyn\n" in run("status", "A7").out
 
 
+@pytest.mark.parametrize(
+    ("corrected", "said"),
+    [
+        (
+            {"channels": 6, "corrected": 5, "slowest": "sms", "seconds": 14.2, "lacking": ["x"]},
+            "  [put right on 5 of 6 channels, slowest sms 14.2 s]  [still wrong on x]",
+        ),
+        (
+            {"channels": 1, "corrected": 0, "slowest": "", "seconds": None, "lacking": ["sms"]},
+            "  [put right on 0 of 1 channels]  [still wrong on sms]",
+        ),
+        (None, "not where I said."),
+    ],
+)
+def test_a_correction_says_how_far_it_is_and_how_long_it_took(
+    daemon: Daemon, run: Run, corrected: object, said: str
+) -> None:
+    update = daemon.incident()["updates"][0] | {
+        "kind": "correction",
+        "text": {"en": "It is not where I said."},
+        "corrected": corrected,
+    }
+    daemon.answers[A7] = (200, daemon.incident(updates=[update]))
+    (line,) = [each for each in run("status", "A7").out.splitlines() if "Anna" in each]
+    assert line.endswith(said)
+
+
 def test_what_nobody_has_counted_is_not_said_to_be_nought(daemon: Daemon, run: Run) -> None:
     counts = dict.fromkeys(("total", "accepted", "confirmed", "failed", "uncertain", "skipped"), 0)
     daemon.deliveries = [delivery("sms", "waiting", shape="letter", counts=counts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,6 +23,7 @@ from broadcaster.daemon import alarming, watching
 from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.exchange import Probe
+from broadcaster.engine.lane import Unseen
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
 from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
@@ -237,7 +239,13 @@ def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return mend
 
 
+def unconfirmed(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.rig.lane("hook").unseen = {1: Unseen(time.monotonic(), "Something else.", differs=True)}
+    return lambda: setattr(watched.rig.lane("hook"), "unseen", {})
+
+
 STATES = {
+    ("unconfirmed", "hook"): unconfirmed,
     ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("reload", ""): refused_file,
@@ -277,6 +285,20 @@ def test_a_degraded_state_is_seen_everywhere_and_goes_when_it_is_mended(
         (line["event"], line.get("what"), line.get("where")) for line in logs
     }
     assert watched.metric(*state) is None
+
+
+def test_what_is_not_seen_yet_is_told_after_two_minutes_and_what_differs_at_once(
+    watched: Watched,
+) -> None:
+    lane, state = watched.rig.lane("hook"), ("unconfirmed", "hook")
+    late = time.monotonic() - watching.SEEN_BY
+    lane.unseen = {1: Unseen(late + 10, "It is not there.", differs=False)}
+    assert state not in watched.look()
+    lane.unseen = {1: Unseen(late, "It is not there.", differs=False)}
+    assert state in watched.look()
+    lane.unseen |= {2: Unseen(late + 119, "It says otherwise.", differs=True)}
+    said = [one for one in watched.watch.look() if one.what == "unconfirmed"]
+    assert [one.values["because"] for one in said] == ["It says otherwise."]
 
 
 def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(

@@ -202,7 +202,8 @@ def test_it_is_confirmed_when_its_public_address_shows_the_revision(
     receipt = cap.show(states()["one"], ATTEMPT)
     assert cap.confirm(receipt, ATTEMPT, None)
     assert cap.confirm(Receipt(handle="1.2"), ATTEMPT, None)
-    assert not cap.confirm(Receipt(handle="1.4"), ATTEMPT, None)
+    with pytest.raises(Transient, match=r"shows revision 1\.3, not 1\.4"):
+        cap.confirm(Receipt(handle="1.4"), ATTEMPT, None)
     cap.close()
 
 

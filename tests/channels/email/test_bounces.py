@@ -69,32 +69,41 @@ Message-ID: {message_id}
 
 
 @pytest.mark.parametrize(
-    ("action", "status", "outcome", "detail"),
+    ("action", "status", "outcome", "detail", "gone"),
     [
-        ("failed", "5.1.1", "failed", "The address does not exist."),
-        ("failed", "5.1.10", "failed", "The address does not exist."),
-        ("Failed", "5.2.1", "failed", "The mailbox is closed."),
-        ("failed", "5.2.2", "failed", "The mailbox is full."),
-        ("failed", "4.4.7", "failed", "The mail server of the address was not reached in time."),
+        ("failed", "5.1.1", "failed", "The address does not exist.", True),
+        ("failed", "5.1.10", "failed", "The address does not exist.", True),
+        ("failed", "5.1.8", "failed", "The address does not exist.", False),  # the sender's
+        ("Failed", "5.2.1", "failed", "The mailbox is closed.", False),
+        ("failed", "5.2.2", "failed", "The mailbox is full.", False),
+        (
+            "failed",
+            "4.4.7",
+            "failed",
+            "The mail server of the address was not reached in time.",
+            False,
+        ),
         (
             "failed",
             "5.7.1",
             "failed",
             "The mail server of the address refuses letters of this kind.",
+            False,
         ),
-        ("failed", "5.0.0", "failed", "The letter came back undelivered."),
-        ("failed", "", "failed", "The letter came back undelivered."),
-        ("delayed", "4.4.1", "pending", ""),
-        ("relayed", "2.0.0", "pending", ""),
-        ("delivered", "2.0.0", "confirmed", ""),
+        ("failed", "5.0.0", "failed", "The letter came back undelivered.", False),
+        ("failed", "", "failed", "The letter came back undelivered.", False),
+        ("delayed", "4.4.1", "pending", "", False),
+        ("relayed", "2.0.0", "pending", "", False),
+        ("delivered", "2.0.0", "confirmed", "", False),
     ],
 )
 def test_a_report_says_what_became_of_the_letter(
-    make: Make, action: str, status: str, outcome: str, detail: str
+    make: Make, action: str, status: str, outcome: str, detail: str, gone: bool
 ) -> None:
     adapter = make()
     mail = dsn(back_to(adapter), action=action, status=status)
-    assert adapter.receive(request(mail)) == (Report(key=KEY, outcome=outcome, detail=detail),)
+    said = Report(key=KEY, outcome=outcome, detail=detail, gone=gone)
+    assert adapter.receive(request(mail)) == (said,)
 
 
 def test_a_return_address_in_great_letters_is_known(make: Make) -> None:

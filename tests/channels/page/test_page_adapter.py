@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.channel import Attempt, CanConfirm, Permanent, Receipt, Revision, Transient
+from broadcaster.channel import Attempt, CanConfirm, Permanent, Receipt, Revision, Scope, Transient
 from broadcaster.testing.boards import NOW, board, context, minutes, power_cut, states
 from channels.page import PageAdapter
 
@@ -104,15 +104,55 @@ def test_a_page_is_confirmed_when_its_public_address_shows_it(public: Path, addr
     assert isinstance(page, CanConfirm)
     receipt = page.show(states()["one"], ATTEMPT)
     assert page.confirm(receipt, ATTEMPT, None)
-    assert not page.confirm(Receipt(handle="1.4"), ATTEMPT, None)
     assert page.confirm(Receipt(handle="1.2"), ATTEMPT, None)
+    page.close()
+
+
+def test_an_old_copy_of_the_page_is_told_as_that(public: Path, address: str) -> None:
+    page = adapter(public, public_url=address)
+    page.show(states()["one"], ATTEMPT)
+    with pytest.raises(Transient, match=r"shows revision 1\.3, not 1\.4: see what keeps"):
+        page.confirm(Receipt(handle="1.4"), ATTEMPT, None)
     page.close()
 
 
 def test_an_address_that_shows_something_else_confirms_nothing(public: Path, address: str) -> None:
     page = adapter(public, public_url=address)
     (public / "index.html").write_text("<h1>It works!</h1>")
-    assert not page.confirm(Receipt(handle="1.3"), ATTEMPT, None)
+    with pytest.raises(Permanent, match="is not ours") as other:
+        page.confirm(Receipt(handle="1.3"), ATTEMPT, None)
+    assert other.value.scope is Scope.MESSAGE
+    page.close()
+
+
+def test_the_right_revision_with_other_words_is_not_confirmed(
+    public: Path, address: str, tmp_path: Path
+) -> None:
+    publisher = adapter(tmp_path / "real", public_url=address)
+    receipt = publisher.show(states()["one"], ATTEMPT)
+    published = (tmp_path / "real/index.html").read_bytes()
+    (public / "index.html").write_bytes(published + b"<!-- rewritten on the way -->")
+    with pytest.raises(Permanent, match="not as it was published") as other:
+        publisher.confirm(receipt, ATTEMPT, None)
+    assert other.value.scope is Scope.MESSAGE
+    (public / "index.html").write_bytes(published)
+    assert publisher.confirm(receipt, ATTEMPT, None)
+    publisher.close()
+
+
+def test_the_page_of_a_promise_that_is_overdue_is_as_good(public: Path, address: str) -> None:
+    page = adapter(public, public_url=address)
+    receipt = page.show(board(power_cut()), ATTEMPT)
+    (public / "index.overdue.html").rename(public / "index.html")  # what the public server shows
+    assert page.confirm(receipt, ATTEMPT, None)
+    page.close()
+
+
+def test_a_page_that_is_missing_at_its_address_is_told_at_once(public: Path, address: str) -> None:
+    page = adapter(public, public_url=f"{address}/elsewhere")
+    with pytest.raises(Permanent) as missing:
+        page.confirm(Receipt(handle="1.3"), ATTEMPT, None)
+    assert missing.value.scope is Scope.MESSAGE
     page.close()
 
 

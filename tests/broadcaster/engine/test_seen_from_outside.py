@@ -1,0 +1,171 @@
+"""What was accepted is looked for from outside until it is seen, over restarts; what else stands there is known at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.channel import Attempt, Message, Permanent, Receipt, Scope, Transient
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind
+from broadcaster.engine import confirming
+from broadcaster.testing.rig import Rig, mastodon
+from broadcaster.testing.servers import MastodonServer, answers
+from channels.page import PageAdapter
+
+MakeRig = Callable[..., Rig]
+STATUSES = "/api/v1/statuses/"
+
+
+@pytest.fixture
+def far() -> Iterator[MastodonServer]:
+    with MastodonServer() as far:
+        yield far
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirming, "PAUSES", (0.0,))
+    monkeypatch.setattr(confirming, "BOARD_EVERY", 0.0)
+
+
+def hidden(far: MastodonServer) -> None:
+    """Posts are taken, and shown to nobody yet."""
+    far.always(answers(404, "not yet"), method="GET")
+
+
+def unseen(engine: Rig, channel: str = "social") -> list[str]:
+    return [one.because for one in engine.lane(channel).unseen.values()]
+
+
+def look(engine: Rig) -> None:
+    engine.call(engine.engine.look_again())
+
+
+def test_what_is_not_there_yet_is_noted_and_asked_for_again(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    look(engine)
+    assert unseen(engine) == [confirming.NOT_THERE]
+    far.heal()
+    look(engine)
+    assert engine.state("social") == State.CONFIRMED
+    assert not unseen(engine)
+
+
+def test_a_restart_forgets_nothing_that_is_still_to_be_seen(
+    tmp_path: Path, far: MastodonServer
+) -> None:
+    hidden(far)
+    with Rig(tmp_path, {"social": mastodon(far)}) as before:
+        before.say("Strömmen är borta.")
+        before.reached(State.ACCEPTED, channel="social")
+    far.heal()
+    with Rig(tmp_path, {"social": mastodon(far)}) as after:
+        assert after.state("social") == State.ACCEPTED
+        look(after)
+        assert after.state("social") == State.CONFIRMED
+
+
+def test_what_was_accepted_long_ago_is_asked_for_no_more(rig: MakeRig, far: MastodonServer) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    look(engine)
+    engine.clock_only(hours=2)
+    asked = len(far.requests)
+    look(engine)
+    assert len(far.requests) == asked
+    assert not unseen(engine)
+
+
+def test_other_words_than_were_sent_are_known_at_once(rig: MakeRig, far: MastodonServer) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    (status,) = far.statuses.values()
+    status["content"] = "<p>Strömmen är åter.</p>"
+    far.heal()
+    look(engine)
+    (one,) = engine.lane("social").unseen.values()
+    assert one.differs
+    assert "is not what was sent" in one.because
+    assert engine.state("social") == State.ACCEPTED
+
+
+def test_a_post_that_a_correction_has_changed_is_not_compared_with_its_first_words(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    engine.accepted("social", 2)
+    far.heal()
+    look(engine)
+    assert engine.state("social", 2) == State.CONFIRMED
+    assert engine.state("social", 1) == State.ACCEPTED
+    assert not unseen(engine)
+
+
+def test_a_channel_that_says_no_to_confirm_is_not_looked_at(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far, confirm=False)})
+    engine.say("Strömmen är borta.")
+    engine.accepted("social")
+    look(engine)
+    assert engine.state("social") == State.ACCEPTED
+    assert not [each for each in far.requests if each.path.startswith(STATUSES)]
+
+
+# ------------------------------------------------------------------------------------------------------------ boards
+class Seen(PageAdapter):
+    """A page of which a test says what is seen from outside."""
+
+    instead: Exception | None = None
+
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        assert message is None
+        if self.instead:
+            raise self.instead
+        return True
+
+
+def seen(built: Any) -> Seen:
+    return Seen(built.settings, built.context)
+
+
+def test_a_page_that_falls_behind_long_after_it_was_confirmed_is_known(rig: MakeRig) -> None:
+    engine = rig({"page": {"kind": "page"}}, swap={"page": seen})
+    engine.say("Strömmen är borta.")
+    engine.reached(State.CONFIRMED, channel="page")
+    engine.clock_only(hours=5)
+    page: Any = engine.lane("page").adapter
+    page.instead = Transient("It shows revision 1.1, not 1.2.")
+    look(engine)
+    assert unseen(engine, "page") == ["It shows revision 1.1, not 1.2."]
+    page.instead = None
+    look(engine)
+    assert not unseen(engine, "page")
+
+
+def test_where_nobody_outside_can_look_nothing_is_wrong(rig: MakeRig) -> None:
+    engine = rig({"page": {"kind": "page"}}, swap={"page": seen})
+    page: Any = engine.lane("page").adapter
+    page.instead = Permanent("A drill calls no such host.", scope=Scope.CHANNEL)
+    engine.say("Strömmen är borta.")
+    engine.accepted("page")
+    look(engine)
+    assert engine.state("page") == State.ACCEPTED
+    assert not unseen(engine, "page")

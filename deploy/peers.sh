@@ -26,6 +26,8 @@ have() {
     gammu-smsd) command -v gammu-smsd >/dev/null ;;
     mosquitto) command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] ;;
     postfix) command -v postfix >/dev/null || [ -x /usr/sbin/postfix ] ;;
+    openssh-server) command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] ;;
+    openssl) command -v openssl >/dev/null ;;
     python3-dkim) command -v dkimverify >/dev/null ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
     strace) command -v strace >/dev/null ;;
@@ -59,10 +61,12 @@ bring() {
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
         # They were asked for as programs: they shall neither serve ports of this machine nor look for a phone.
         case $1 in
-        nginx | mosquitto | gammu-smsd)
+        nginx | mosquitto | gammu-smsd | openssh-server)
+            unit=$1
+            [ "$1" != openssh-server ] || unit=ssh
             # shellcheck disable=SC2086
-            $as_root systemctl disable --now "$1" >/dev/null 2>&1 ||
-                $as_root service "$1" stop >/dev/null 2>&1 || true
+            $as_root systemctl disable --now "$unit" >/dev/null 2>&1 ||
+                $as_root service "$unit" stop >/dev/null 2>&1 || true
             ;;
         esac
         have "$1" >/dev/null && return 0
@@ -70,22 +74,22 @@ bring() {
     missing="$missing $1"
 }
 
-packages="postgresql kannel kannel-extras gammu-smsd mosquitto postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+packages="postgresql kannel kannel-extras gammu-smsd mosquitto openssh-server openssl postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 for package in $packages; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
     stamp=tests/peers/node_modules/.stamp
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-        say "installing axe-core, html-validate and smpp"
+        say "installing axe-core, html-validate, s3rver and smpp"
         if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
             printf '%s\n' "$digest" >"$stamp"
         else
-            missing="$missing axe-core html-validate smpp"
+            missing="$missing axe-core html-validate s3rver smpp"
         fi
     fi
 else
-    missing="$missing axe-core html-validate smpp"
+    missing="$missing axe-core html-validate s3rver smpp"
 fi
 
 large() { [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; }

@@ -101,15 +101,21 @@ def _one_kind(schema: Schema, kind: str) -> str:
     parts = [heading, _table(schema, {**block, "properties": own}, deep=True)]
     for name, part in own.items():
         for choice in _choices(schema, part):
-            preset = choice["properties"]["preset"]["const"]
+            key = _telling(part)
+            preset = choice["properties"][key]["const"]
             parts.append(
-                f"#### `{name}`: `preset: {preset}`\n\n" + _table(schema, choice, deep=True)
+                f"#### `{name}`: `{key}: {preset}`\n\n" + _table(schema, choice, deep=True)
             )
     return "\n\n".join(parts)
 
 
 def _choices(schema: Schema, part: Schema) -> list[Schema]:
-    return [_followed(schema, one) for one in part.get("items", {}).get("oneOf", ())]
+    return [_followed(schema, one) for one in part.get("items", part).get("oneOf", ())]
+
+
+def _telling(part: Schema) -> str:
+    """The key by which the shapes of a block are told apart."""
+    return str(part.get("items", part)["discriminator"]["propertyName"])
 
 
 def _kinds(schema: Schema) -> list[str]:

@@ -169,6 +169,12 @@ PEERS = {
             mosquitto_passwd=functools.partial(_program, "mosquitto_passwd"),
         ),
         _peer("gammu", gammu_smsd=functools.partial(_program, "gammu-smsd", "/usr/bin")),
+        _peer(
+            "openssh",
+            sshd=functools.partial(_program, "sshd", "/usr/sbin"),
+            ssh_keygen=functools.partial(_program, "ssh-keygen"),
+        ),
+        _peer("openssl", openssl=functools.partial(_program, "openssl")),
         _peer("postfix", postfix=_postfix),
         # An independent judge of signatures; Debian's, since no wheel of it exists.
         _peer("dkimverify", dkimverify=functools.partial(_program, "dkimverify")),
@@ -195,6 +201,7 @@ PEERS = {
             "eatmydata", libeatmydata=functools.partial(_program, "libeatmydata.so", "/usr/lib/*")
         ),
         _peer("chromium", chromium=_browser),
+        _peer("s3rver", s3rver=functools.partial(_node_module, ".bin/s3rver")),
         _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer(
             "pds",

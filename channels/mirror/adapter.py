@@ -1,0 +1,202 @@
+"""The channel of kind `mirror`: a signed copy of what the boards have published, where another machine serves it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from broadcaster.channel import (
+    Attempt,
+    Board,
+    BoardAdapter,
+    ChannelContext,
+    Message,
+    Permanent,
+    Probe,
+    Receipt,
+    Revision,
+    Scope,
+)
+from broadcaster.httpclient import Answer, Caller, Deadline, host_in
+from channels.mirror.copying import Copier
+from channels.mirror.directory import Directory
+from channels.mirror.far import CAP, FarSide
+from channels.mirror.manifest import NAME, Manifest, Seal, signature_name
+from channels.mirror.s3 import Bucket
+from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
+from channels.mirror.sftp import SftpServer
+from channels.mirror.stamp import Stamp
+from channels.mirror.work import Source, Standing
+
+_HOME = "index.html"
+_LOOK_DEADLINE = 20.0
+_NOT_SHOWN = frozenset({301, 302, 303, 307, 308, 401, 403, 404})
+_FRESH = {"Cache-Control": "no-cache"}
+
+
+class MirrorAdapter(BoardAdapter):
+    """Shows a board by copying what the channels `boards` have published of it."""
+
+    Settings = MirrorSettings
+    settings: MirrorSettings
+
+    def __init__(self, settings: MirrorSettings, context: ChannelContext) -> None:
+        super().__init__(settings, context)
+        self._far = _far_side(settings, context)
+        self._seal = Seal(signing_key(settings.key.get_secret_value()))
+        self._source = Source(
+            Path(context.public_directory),
+            settings.boards,
+            context.public_url,
+            self._far.variants,
+            Stamp(context),
+        )
+        self._copier = Copier(self._source, self._seal, self._far.called)
+        self._url = settings.url.rstrip("/")
+        self._caller = Caller(allowed_hosts=context.allowed_hosts)
+        self._seen: Manifest | None = None
+        self._seen_at = 0.0
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the signing key and what lets us in."""
+        to = self.settings.to
+        held = [self.settings.key.get_secret_value()]
+        if isinstance(to, S3Place):
+            held.append(to.secret_key.get_secret_value())
+        elif not isinstance(to, DirectoryPlace):
+            held.append(to.key.get_secret_value())
+        return tuple(held)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return where the copy is written, and where it is read."""
+        return tuple(dict.fromkeys((*self._far.hosts(), host_in(self.settings.url))))
+
+    def close(self) -> None:
+        self._far.close()
+        self._caller.close()
+
+    # ------------------------------------------------------------------------------------------------------ as a board
+    def standing(self) -> Revision | None:
+        """Return the revision that stands there, signed by us; None also when other code or another configuration made it.
+
+        What was seen is trusted for `look`: to ask a far side each time would be thousands of calls a day.
+
+        Raises:
+            Transient: it cannot be reached.
+            Permanent: it does not let us in; scope `channel`.
+        """
+        if self._seen is None or time.monotonic() - self._seen_at > self.settings.look:
+            with self._far.connected(Deadline(min(self.settings.deadline, _LOOK_DEADLINE))) as far:
+                self._note(self._copier.standing(far).manifest)
+        made = self._source.made(self._seal)
+        if self._seen is None or (made is not None and made != self._seen.made):
+            return None
+        return self._seen.revision
+
+    def show(self, board: Board, attempt: Attempt) -> Receipt:
+        """Copy what has changed, once the boards have published this revision. An older one than stands is left out.
+
+        Raises:
+            Transient: the boards have not published it yet, the far side is away or full, or time was not enough.
+            Permanent: it does not let us in; scope `channel`.
+        """
+        at = attempt.at.astimezone(ZoneInfo(self.context.organisation.timezone))
+        self._seen = None
+        deadline = Deadline.of(attempt)
+        with self._far.connected(deadline) as far:
+            manifest, count = self._copier.show(far, board.revision, at, deadline)
+        self._note(manifest)
+        detail = (
+            f"{count} files copied"
+            if manifest.revision <= board.revision
+            else "a newer revision stands already"
+        )
+        return Receipt(handle=str(board.revision), url=f"{self._url}/", detail=detail)
+
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None = None) -> bool:
+        """See by the copy's own address that its manifest and its front page are those of `receipt.handle` or newer.
+
+        Raises:
+            Permanent: what stands there is not signed by us; scope `message`.
+        """
+        deadline = Deadline.of(attempt)
+        manifest = self._read_outside(deadline)
+        if manifest is None or manifest.revision < Revision.parse(receipt.handle):
+            return False
+        return self._front_shown(manifest, deadline)
+
+    def probe(self, attempt: Attempt) -> Probe:
+        """Be let in, and see whether what stands there is ours, how old it is, and whether residents can read it."""
+        deadline = Deadline.of(attempt)
+        called = self._far.called
+        with self._far.connected(deadline) as far:
+            standing = self._copier.standing(far)
+        if standing.manifest is None:
+            return _nothing_stands(called, standing)
+        seen = self._read_outside(deadline)
+        if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
+            return Probe(
+                good=False,
+                sentence=f"{self._url} does not show what stands in {called}: correct url, or see to the web server there.",
+            )
+        told = standing.manifest
+        return Probe(
+            good=True,
+            sentence=f"{called} holds revision {told.revision}, copied {told.copied_at}, and {self._url} shows it.",
+        )
+
+    # -------------------------------------------------------------------------------------------------------- outside
+    def _read_outside(self, deadline: Deadline) -> Manifest | None:
+        """Read the manifest as residents can; None when there is none. Raises Permanent when it is not ours."""
+        answer = self._fetch(NAME, deadline)
+        if not answer.ok:
+            return None
+        signature = self._fetch(signature_name(answer.body), deadline)
+        if not signature.ok or not self._seal.knows(answer.body, signature.body):
+            raise Permanent(
+                f"What stands at {self._url}/{NAME} is not signed by us: see who writes there.",
+                scope=Scope.MESSAGE,
+            )
+        return Manifest.decode(answer.body)
+
+    def _front_shown(self, manifest: Manifest, deadline: Deadline) -> bool:
+        """Whether the most read file is there as it was copied: the page, else the first file at the root."""
+        names = ["", _HOME] if _HOME in manifest.front else sorted(manifest.front)[:1]
+        wanted = manifest.front.get(names[-1]) if names else None
+        answers = (self._fetch(name, deadline) for name in names)
+        return any(
+            answer.ok and hashlib.sha256(answer.body).hexdigest() == wanted for answer in answers
+        )
+
+    def _fetch(self, name: str, deadline: Deadline) -> Answer:
+        return self._caller.call(
+            "GET",
+            f"{self._url}/{name}",
+            deadline=deadline,
+            headers=_FRESH,
+            expect=_NOT_SHOWN,
+            cap=CAP,
+        )
+
+    def _note(self, manifest: Manifest | None) -> None:
+        self._seen, self._seen_at = manifest, time.monotonic()
+
+
+def _far_side(settings: MirrorSettings, context: ChannelContext) -> FarSide:
+    to = settings.to
+    if isinstance(to, DirectoryPlace):
+        return Directory(to)
+    if isinstance(to, S3Place):
+        return Bucket(to, context.allowed_hosts)
+    return SftpServer(to, context.allowed_hosts)
+
+
+def _nothing_stands(called: str, standing: Standing) -> Probe:
+    if standing.found is None:
+        return Probe(good=True, sentence=f"{called} lets us in; nothing was copied yet.")
+    return Probe(
+        good=False,
+        sentence=f"What stands in {called} is not signed by our key: it is written anew. See who else writes there.",
+    )

@@ -1,0 +1,80 @@
+"""A copy in a second directory: another disk, or a share of another machine. Files are whole at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from broadcaster.bundle import UnsafePath
+from broadcaster.bundle.disk import Tree
+from broadcaster.channel import Permanent, Scope, Transient
+from broadcaster.httpclient import Deadline
+from channels.mirror.far import Found, Place, Thing
+from channels.mirror.settings import DirectoryPlace
+
+_LOCK = ".manifest/mirror.lock"
+
+
+class Directory:
+    """The far side that is a directory."""
+
+    variants = True
+
+    def __init__(self, settings: DirectoryPlace) -> None:
+        self.called = settings.path
+
+    def hosts(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    @contextmanager
+    def connected(self, deadline: Deadline) -> Iterator[Place]:
+        if not Path(self.called).is_dir():
+            # Made here it would stand on this machine's own disk when a share is not mounted.
+            raise Transient(
+                f"{self.called} is not there: make it, or mount what it is on.", scope=Scope.CHANNEL
+            )
+        try:
+            yield _Open(Tree(Path(self.called)), deadline)
+        except UnsafePath as error:
+            raise Permanent(
+                f"{self.called} cannot be used: {error}.", scope=Scope.CHANNEL
+            ) from error
+        except OSError as error:
+            raise Transient(
+                f"{self.called} could not be read or written: {error.strerror or type(error).__name__}. "
+                "Make room there, or mend its permissions."
+            ) from error
+
+
+class _Open:
+    """The directory. Its lock is held for moments, so that a probe never waits for a copying: turns are the journal's."""
+
+    def __init__(self, tree: Tree, deadline: Deadline) -> None:
+        self._tree = tree
+        self._deadline = deadline
+
+    def read(self, name: str) -> Found | None:
+        with self._tree.lock(_LOCK):
+            body = self._tree.read(name)
+        return None if body is None else Found(body)
+
+    def write(self, things: Sequence[Thing]) -> None:
+        with self._tree.lock(_LOCK):
+            for thing in things:
+                self._deadline.require()
+                self._tree.stage(thing.name, thing.body)
+                self._tree.settle(thing.name)
+
+    def swap(self, thing: Thing, before: Found | None) -> None:
+        with self._tree.lock(_LOCK):
+            self._tree.stage(thing.name, thing.body, durable=True)
+            self._tree.settle(thing.name, durable=True)
+
+    def drop(self, names: Sequence[str]) -> None:
+        with self._tree.lock(_LOCK):
+            for name in names:
+                self._tree.drop(name)

@@ -1,0 +1,102 @@
+"""Boards of a few lines and a copy of them, for tests that do not care what a page looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from broadcaster.bundle import Bundle, File
+from broadcaster.channel import Attempt, Receipt, Revision
+from broadcaster.testing.boards import NOW, board, context, minutes
+from channels.mirror import MirrorAdapter
+
+ATTEMPT = Attempt(number=1, at=NOW, not_after=minutes(60), deadline=20)
+
+
+def pem() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+KEY = cache(pem)
+
+
+def page(text: str) -> bytes:
+    filler = "så är läget. " * 40  # long enough to be compressed
+    return f"<!doctype html><body><main><p>{text}: {filler}</p>\n</main></body>\n".encode()
+
+
+@dataclass
+class Boards:
+    """A page and a feed in one public directory, and adapters that copy them."""
+
+    folder: Path
+
+    @property
+    def public(self) -> Path:
+        return self.folder / "public"
+
+    @property
+    def copy(self) -> Path:
+        return self.folder / "copy"
+
+    def publish(
+        self, revision: str, pages: Mapping[str, str], *, feed: str = "", made: str = "a"
+    ) -> None:
+        """Let the page show exactly `pages` (text by path), and the feed the same revision."""
+        files = [File(path, page(text), "text/html; charset=utf-8") for path, text in pages.items()]
+        files.append(File("page.maker.txt", made.encode(), "text/plain"))
+        Bundle(self.public, "page").publish(revision, files, whole=True)
+        self.publish_feed(feed or revision)
+
+    def publish_feed(self, revision: str) -> None:
+        files = [
+            File("feed.json", f'{{"revision": "{revision}"}}'.encode(), "application/feed+json"),
+            File("feed.maker.txt", b"f", "text/plain"),
+        ]
+        Bundle(self.public, "feed").publish(revision, files, whole=True)
+
+    def mirror(self, **written: Any) -> MirrorAdapter:
+        block: dict[str, Any] = {
+            "kind": "mirror",
+            "url": "http://127.0.0.1:9",
+            "boards": ["page", "feed"],
+            "key": KEY(),
+            "to": {"place": "directory", "path": str(self.copy)},
+            "look": 0.001,
+            **written,
+        }
+        if block["to"]["place"] == "directory" and not self.copy.exists():
+            self.copy.mkdir(parents=True)
+        made = context(public_directory=str(self.public), name="mirror")
+        return MirrorAdapter(MirrorAdapter.Settings.model_validate(block), made)
+
+    def show(self, adapter: MirrorAdapter, revision: str, **circumstances: Any) -> Receipt:
+        shown = board(revision=Revision.parse(revision))
+        return adapter.show(shown, replace(ATTEMPT, **circumstances))
+
+
+@pytest.fixture
+def boards(tmp_path: Path) -> Boards:
+    return Boards(tmp_path)
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, bytes]]:
+    """What stands below a folder for readers: everything but the locks."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.suffix != ".lock"
+        }
+
+    return read

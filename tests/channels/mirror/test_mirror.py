@@ -1,0 +1,563 @@
+"""A copy holds what the boards have published, is signed, never goes backwards, and says how old it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from broadcaster.bundle import Bundle
+from broadcaster.channel import (
+    CanConfirm,
+    CanProbe,
+    Permanent,
+    Receipt,
+    Revision,
+    Scope,
+    Transient,
+)
+from broadcaster.httpclient import Deadline
+from broadcaster.testing.boards import NOW, context, states
+from broadcaster.testing.peers import PEERS
+from channels.feed import FeedAdapter
+from channels.mirror import MirrorAdapter, copying
+from channels.mirror.directory import Directory
+from channels.mirror.far import Found, Place, Thing
+from channels.mirror.manifest import Manifest, signature_name
+from channels.mirror.settings import DirectoryPlace
+from channels.page import PageAdapter
+
+from .conftest import ATTEMPT, KEY, Boards, page, pem
+
+Tree = Callable[[Path], dict[str, bytes]]
+THREE = {
+    "index.html": "allt",
+    "incidents/a7/index.html": "A7",
+    "areas/norra-ekbyn/index.html": "norr",
+}
+
+
+def manifest(boards: Boards) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((boards.copy / "mirror.json").read_bytes())
+    return read
+
+
+# -------------------------------------------------------------------------------------------------------- what is copied
+def test_the_copy_holds_every_file_of_page_and_feed_byte_for_byte(tmp_path: Path) -> None:
+    boards = Boards(tmp_path)
+    shown = states()["three"]
+    made = context(public_directory=str(boards.public), name="page")
+    PageAdapter(PageAdapter.Settings(kind="page"), made).show(shown, ATTEMPT)
+    made = context(public_directory=str(boards.public), name="feed")
+    FeedAdapter(FeedAdapter.Settings(kind="feed"), made).show(shown, ATTEMPT)
+    boards.mirror().show(shown, ATTEMPT)
+    files = [p for p in boards.public.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    originals = {p.relative_to(boards.public) for p in files if ".manifest" not in p.parts}
+    left_out = {p for p in originals if ".overdue." in p.name}
+    stamped = {Path(folder, "index.html") for folder in ("", "en")}
+    stamped |= {
+        path.with_name(f"index.html.{coding}") for path in stamped for coding in ("gz", "br")
+    }
+    assert len(originals) > 50
+    for path in originals - left_out - stamped:
+        assert (boards.copy / path).read_bytes() == (boards.public / path).read_bytes(), path
+    assert not [path for path in left_out if (boards.copy / path).exists()]
+
+
+def test_the_front_page_says_of_what_it_is_a_copy_and_since_when(tmp_path: Path) -> None:
+    boards = Boards(tmp_path)
+    made = context(public_directory=str(boards.public), name="page")
+    PageAdapter(PageAdapter.Settings(kind="page"), made).show(states()["one"], ATTEMPT)
+    boards.mirror(boards=["page"]).show(states()["one"], ATTEMPT)
+    link = '<a href="https://drift.ekbyn.example/">drift.ekbyn.example</a>'
+    for name, line in {
+        "index.html": f"Det här är en kopia av {link}, gjord söndag 22 november 2026 15.05.",
+        "en/index.html": f"This is a copy of {link}, made Sunday 22 November 2026 15:05.",
+    }.items():
+        shown = (boards.copy / name).read_text()
+        assert f'<p class="asof">{line}</p>\n</main>' in shown
+        without = shown.replace(f'<p class="asof">{line}</p>\n', "")
+        assert without == (boards.public / name).read_text()
+        assert not (boards.copy / f"{name}.gz").exists(), "a compressed one would lack the line"
+
+
+def test_only_what_has_changed_is_copied(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    boards.show(mirror, "1.1")
+    untouched = boards.copy / "areas/norra-ekbyn/index.html"
+    before = untouched.stat().st_ino
+    boards.publish("1.2", THREE | {"incidents/a7/index.html": "A7 igen"})
+    # incidents/a7/index.html and its two compressed forms, and feed.json; front pages are always written
+    assert boards.show(mirror, "1.2").detail == "4 files copied"
+    assert boards.show(boards.mirror(), "1.2").detail == "0 files copied"
+    assert untouched.stat().st_ino == before
+    assert (boards.copy / "incidents/a7/index.html").read_bytes() == page("A7 igen")
+
+
+def test_what_is_gone_from_the_boards_goes_from_the_copy_and_nothing_else(
+    boards: Boards, tree: Tree
+) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    (boards.copy / "robots.txt").write_text("somebody else's")
+    del (fewer := dict(THREE))["areas/norra-ekbyn/index.html"]
+    boards.publish("1.2", fewer)
+    boards.show(boards.mirror(), "1.2")
+    standing = tree(boards.copy)
+    assert not [name for name in standing if name.startswith("areas/")]
+    assert "robots.txt" in standing
+    shards = {name for name in standing if name.startswith(".manifest/")}
+    told = manifest(boards)["shards"]
+    assert shards == {f".manifest/{b}/{k}.{s}.json" for b in told for k, s in told[b].items()}
+    assert len([name for name in standing if name.endswith(".sig")]) == 1
+
+
+def test_it_waits_for_every_board_to_have_published_the_revision(boards: Boards) -> None:
+    boards.publish("1.2", THREE, feed="1.1")
+    mirror = boards.mirror()
+    late = threading.Timer(0.3, boards.publish_feed, ("1.2",))
+    late.start()
+    boards.show(mirror, "1.2")
+    late.join()
+    assert json.loads((boards.copy / "feed.json").read_bytes()) == {"revision": "1.2"}
+
+
+def test_a_board_that_does_not_publish_is_named(boards: Boards) -> None:
+    boards.publish("1.2", THREE, feed="1.1")
+    with pytest.raises(Transient, match=r"^feed has not shown revision 1\.2 in .* yet"):
+        boards.show(boards.mirror(), "1.2", deadline=0.5)
+    assert not (boards.copy / "mirror.json").exists()
+
+
+def test_pages_made_anew_for_the_same_revision_are_copied_anew(boards: Boards) -> None:
+    boards.publish("1.1", THREE, made="a")
+    mirror = boards.mirror()
+    boards.show(mirror, "1.1")
+    assert mirror.standing() == Revision(1, 1)
+    boards.publish("1.1", THREE | {"incidents/a7/index.html": "nya ord"}, made="b")
+    assert mirror.standing() is None
+    boards.show(mirror, "1.1")
+    assert mirror.standing() == Revision(1, 1)
+    assert (boards.copy / "incidents/a7/index.html").read_bytes() == page("nya ord")
+
+
+def test_a_damaged_original_is_never_copied(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    (boards.public / "incidents/a7/index.html").write_text("torn")
+    with pytest.raises(Transient, match="is not what its manifest says"):
+        boards.show(boards.mirror(), "1.1")
+    assert not (boards.copy / "mirror.json").exists()
+    assert not (boards.copy / "incidents/a7/index.html").exists()
+
+
+# ------------------------------------------------------------------------------------------------------ never backwards
+def test_an_older_revision_never_replaces_a_newer_one(boards: Boards, tree: Tree) -> None:
+    boards.publish("1.5", THREE)
+    boards.show(boards.mirror(), "1.5")
+    before = tree(boards.copy)
+    other = Boards(boards.folder / "restored")  # another node, or a backup that was put back
+    other.publish("1.4", THREE | {"index.html": "gammalt"})
+    behind = other.mirror(to={"place": "directory", "path": str(boards.copy)})
+    receipt = other.show(behind, "1.4")
+    assert receipt.detail == "a newer revision stands already"
+    assert tree(boards.copy) == before
+    assert behind.standing() == Revision(1, 5) or behind.standing() is None
+
+
+def test_a_clock_set_back_holds_nothing_back(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    boards.publish("1.2", THREE)
+    boards.show(boards.mirror(), "1.2", at=NOW.replace(year=2020))
+    assert manifest(boards)["revision"] == "1.2"
+    assert manifest(boards)["copied_at"].startswith("2020-11-22T15:05:00")
+
+
+def test_a_higher_epoch_goes_on_where_a_backup_was_restored(boards: Boards) -> None:
+    boards.publish("1.9", THREE)
+    boards.show(boards.mirror(), "1.9")
+    other = Boards(boards.folder / "restored")
+    other.publish("2.1", THREE)
+    other.show(other.mirror(to={"place": "directory", "path": str(boards.copy)}), "2.1")
+    assert manifest(boards)["revision"] == "2.1"
+
+
+# ------------------------------------------------------------------------------------------------- cut off and together
+class Cut:
+    """A real directory whose connection breaks at the `after`-th thing that is written or dropped."""
+
+    def __init__(self, far: Directory, after: int) -> None:
+        self.called, self.variants, self._far = far.called, far.variants, far
+        self.left = after
+        self.before_cut: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def connected(self, deadline: Deadline) -> Iterator[Place]:
+        with self._far.connected(deadline) as place:
+            self._place = place
+            yield self
+
+    def hosts(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+    def read(self, name: str) -> Found | None:
+        return self._place.read(name)
+
+    def write(self, things: Any) -> None:
+        for thing in things:
+            self._spend()
+            self._place.write([thing])
+
+    def swap(self, thing: Thing, before: Found | None) -> None:
+        self._spend()
+        self._place.swap(thing, before)
+
+    def drop(self, names: Any) -> None:
+        for name in names:
+            self._spend()
+            self._place.drop([name])
+
+    def _spend(self) -> None:
+        if self.left == 0:
+            self.before_cut()
+            raise Transient("The connection broke.")
+        self.left -= 1
+
+
+def cut(boards: Boards, after: int) -> tuple[MirrorAdapter, Cut]:
+    mirror = boards.mirror()
+    far = Cut(Directory(DirectoryPlace(place="directory", path=str(boards.copy))), after)
+    mirror._far = far
+    return mirror, far
+
+
+def whole(boards: Boards, standing: dict[str, bytes]) -> None:
+    """See that what stands is exactly what its signed manifest says."""
+    body = standing["mirror.json"]
+    assert signature_name(body) in standing
+    told = Manifest.decode(body)
+    for board, shards in told.shards.items():
+        for key, sha256 in shards.items():
+            shard = json.loads(standing[f".manifest/{board}/{key}.{sha256}.json"])
+            for path, entry in shard.items():
+                wanted = told.front.get(path, entry["sha256"])
+                assert hashlib.sha256(standing[path]).hexdigest() == wanted, path
+
+
+def test_cut_off_anywhere_the_old_manifest_stands_until_all_is_there_and_the_next_one_finishes(
+    boards: Boards, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "LEASE", 0.0)
+    second = {
+        "index.html": "nytt",
+        "incidents/a7/index.html": "A7 nytt",
+        "incidents/a8/index.html": "A8",
+    }
+    met, after = set(), 0
+    while True:
+        here = Boards(boards.folder / str(after))
+        here.publish("1.1", THREE)
+        here.show(here.mirror(), "1.1")
+        here.publish("1.2", second)
+        mirror, _ = cut(here, after)
+        try:
+            here.show(mirror, "1.2")
+        except Transient:
+            told = manifest(here)["revision"]
+            met.add(told)
+            standing = tree(here.copy)
+            if told == "1.2":
+                whole(here, standing)
+            if b"nytt" in standing["index.html"] or b"1.2" in standing["feed.json"]:
+                assert b"nytt" in standing["incidents/a7/index.html"], (
+                    "what leads there comes after"
+                )
+        else:
+            break
+        other = here.mirror()  # of another process: it has to see that the first one is dead
+        if (here.copy / ".manifest/mirror.copying.json").exists():
+            with pytest.raises(Transient, match="Another machine copies"):
+                here.show(other, "1.2")
+        here.show(other, "1.2")
+        standing = tree(here.copy)
+        whole(here, standing)
+        assert not [name for name in standing if name.startswith("areas/") or "copying" in name]
+        assert len([name for name in standing if name.endswith(".sig")]) == 1
+        after += 1
+    assert met == {"1.1", "1.2"}
+    assert after > 20
+
+
+def test_what_the_deadline_cuts_off_goes_on_in_the_next_call(boards: Boards) -> None:
+    many = {f"incidents/a{n}/index.html": f"A{n}" for n in range(60)}
+    boards.publish("1.1", {"index.html": "allt", **many})
+    mirror, far = cut(boards, 10_000)
+    slow, written = Deadline(100.0), far.write
+
+    def write(things: Any) -> None:
+        written(things)
+        slow._end -= 60.0
+
+    far.write = write  # type: ignore[method-assign]  # a far side that takes a minute for each batch
+    with (
+        far.connected(slow) as place,
+        pytest.raises(Transient, match=r"64 of 18\d files are copied"),
+    ):
+        mirror._copier.show(place, Revision(1, 1), NOW, slow)
+    far.write = written  # type: ignore[method-assign]  # as above
+    again = boards.show(mirror, "1.1").detail
+    assert int(again.split()[0]) < 125
+    assert mirror.standing() == Revision(1, 1)
+
+
+def test_another_machine_that_copies_is_waited_for_and_overtaken_when_it_is_dead(
+    boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards.publish("1.1", THREE)
+    first, _ = cut(boards, 6)
+    with pytest.raises(Transient, match="broke"):
+        boards.show(first, "1.1")
+    second = boards.mirror()
+    for _ in range(2):
+        with pytest.raises(Transient, match=r"^Another machine copies to .*/copy\.$"):
+            boards.show(second, "1.1")
+    monkeypatch.setattr(copying, "LEASE", 0.0)
+    boards.show(second, "1.1")
+    assert manifest(boards)["revision"] == "1.1"
+
+
+def test_who_was_overtaken_does_not_switch_the_manifest(
+    boards: Boards, monkeypatch: pytest.MonkeyPatch, tree: Tree
+) -> None:
+    monkeypatch.setattr(copying, "LEASE", 0.0)
+    boards.publish("1.1", THREE)
+    slow, far = cut(boards, 10_000)
+    write = far.write
+
+    def overtaken(things: Any) -> None:
+        write(things)
+        # After the first files another machine takes this one for dead and is quicker.
+        far.write = write  # type: ignore[method-assign]  # a step between two of its steps
+        other = copying.Copier(slow._copier.known.source, slow._seal, "there")
+        with pytest.raises(Transient, match="Another machine copies"):
+            other.show(far, Revision(1, 1), NOW, Deadline(20))
+        other.show(far, Revision(1, 1), NOW, Deadline(20))
+
+    far.write = overtaken  # type: ignore[method-assign]  # as above
+    with pytest.raises(Transient, match="Another machine has begun to copy"):
+        boards.show(slow, "1.1")
+    whole(boards, tree(boards.copy))
+
+
+# -------------------------------------------------------------------------------------------------------------- signed
+@pytest.mark.real("openssl")
+def test_anybody_can_verify_a_copy_with_openssl(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    body = (boards.copy / "mirror.json").read_bytes()
+    told = subprocess.run(
+        [
+            str(PEERS["openssl"].path("openssl")),
+            *("pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", "mirror/key.pem"),
+            *("-in", "mirror.json", "-sigfile", f"mirror/{hashlib.sha256(body).hexdigest()}.sig"),
+        ],
+        cwd=boards.copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Signature Verified Successfully" in told.stdout, told.stderr
+
+
+def test_what_somebody_else_wrote_there_counts_for_nothing(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    boards.show(mirror, "1.1")
+    forged = (boards.copy / "mirror.json").read_text().replace('"1.1"', '"9.9"')
+    (boards.copy / "mirror.json").write_text(forged)
+    assert isinstance(mirror, CanProbe)
+    probe = mirror.probe(ATTEMPT)
+    assert not probe.good
+    assert "is not signed by our key" in probe.sentence
+    assert mirror.standing() is None, "a forged revision may not hold back what we say"
+    boards.show(mirror, "1.1")
+    assert manifest(boards)["revision"] == "1.1"
+
+
+def test_a_new_key_signs_anew(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    renewed = boards.mirror(key=pem())
+    assert renewed.standing() is None
+    boards.show(renewed, "1.1")
+    assert renewed.standing() == Revision(1, 1)
+    assert boards.mirror().standing() is None
+    assert len(list((boards.copy / "mirror").glob("*.sig"))) == 1
+
+
+def test_a_journal_that_cannot_be_read_has_everything_written_anew(
+    boards: Boards, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "LEASE", 0.0)
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    (boards.copy / "incidents/a7/index.html").write_text("half a page")
+    (boards.copy / ".manifest/mirror.copying.json").write_text("[]")
+    boards.publish("1.2", THREE)
+    mirror = boards.mirror()
+    with pytest.raises(Transient):
+        boards.show(mirror, "1.2")
+    boards.show(mirror, "1.2")
+    whole(boards, tree(boards.copy))
+
+
+# ----------------------------------------------------------------------------------------------------- seen from outside
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(boards: Boards) -> Iterator[str]:
+    boards.copy.mkdir(exist_ok=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(boards.copy)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str) -> None:
+    mirror = boards.mirror(url=address)
+    assert isinstance(mirror, CanConfirm)
+    assert not mirror.confirm(Receipt(handle="1.1"), ATTEMPT), "nothing stands there"
+    boards.publish("1.1", THREE)
+    receipt = boards.show(mirror, "1.1")
+    assert receipt.url == f"{address}/"
+    assert mirror.confirm(receipt, ATTEMPT)
+    assert not mirror.confirm(Receipt(handle="1.2"), ATTEMPT)
+    assert mirror.probe(ATTEMPT).sentence == (
+        f"{boards.copy} holds revision 1.1, copied 2026-11-22T15:05:00+01:00, and {address} shows it."
+    )
+    (boards.copy / "index.html").write_text("another page")
+    assert not mirror.confirm(receipt, ATTEMPT)
+    assert not mirror.probe(ATTEMPT).good
+
+
+def test_what_is_not_signed_by_us_is_never_confirmed(boards: Boards, address: str) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror(url=address)
+    receipt = boards.show(mirror, "1.1")
+    forged = (boards.copy / "mirror.json").read_text().replace("drift.", "drift2.")
+    (boards.copy / "mirror.json").write_text(forged)
+    with pytest.raises(Permanent, match="is not signed by us") as caught:
+        mirror.confirm(receipt, ATTEMPT)
+    assert caught.value.scope is Scope.MESSAGE
+
+
+def test_a_place_that_nobody_serves_is_told_by_the_probe(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    assert mirror.probe(ATTEMPT).sentence == f"{boards.copy} lets us in; nothing was copied yet."
+    boards.show(mirror, "1.1")
+    with pytest.raises(Transient, match="cannot be reached"):
+        mirror.probe(ATTEMPT)
+
+
+def test_what_was_seen_is_trusted_for_a_while(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    trusting, looking = boards.mirror(look=3600), boards.mirror(look=0.0001)
+    boards.show(trusting, "1.1")
+    boards.show(looking, "1.1")
+    (boards.copy / "mirror.json").unlink()
+    assert trusting.standing() == Revision(1, 1)
+    assert looking.standing() is None
+
+
+# ------------------------------------------------------------------------------------------------------------- settings
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"key": "no key"}, "is no Ed25519 key in PEM"),
+        ({"boards": []}, "at least 1 item"),
+        ({"to": {"place": "ftp"}}, "place"),
+        ({"to": {"place": "directory", "path": ""}}, "at least 1 character"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_to_write(
+    boards: Boards, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        boards.mirror(**wrong)
+
+
+def test_the_key_is_a_secret_and_the_address_a_failure_domain(boards: Boards) -> None:
+    mirror = boards.mirror(url="https://kopia.ekbyn.example")
+    assert mirror.secrets() == (KEY(),)
+    assert mirror.hosts() == ("kopia.ekbyn.example",)
+    assert KEY().splitlines()[1] not in repr(mirror.settings)
+
+
+def test_a_directory_that_cannot_be_written_is_said(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    (boards.copy / "incidents").symlink_to("/tmp")  # noqa: S108 - it is never written to
+    with pytest.raises(Permanent, match=r"copy cannot be used: 'incidents' .* symbolic link") as e:
+        boards.show(mirror, "1.1")
+    assert e.value.scope is Scope.CHANNEL
+
+
+def test_a_share_that_is_not_mounted_is_waited_for_and_never_made(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    boards.copy.rmdir()
+    with pytest.raises(Transient, match="copy is not there: make it, or mount what it is on"):
+        boards.show(mirror, "1.1")
+    assert not boards.copy.exists()
+
+
+def test_a_probe_does_not_wait_for_a_copying(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    mirror, far = cut(boards, 5)
+    told = []
+    far.before_cut = lambda: told.append(boards.mirror().probe(ATTEMPT).sentence)
+    with pytest.raises(Transient, match="broke"):
+        boards.show(mirror, "1.1")
+    assert told == [f"{boards.copy} lets us in; nothing was copied yet."]
+
+
+def test_the_boards_are_never_held_up(boards: Boards) -> None:
+    """Copying takes no lock of a board: one that publishes meanwhile is not waited for."""
+    boards.publish("1.1", THREE)
+    mirror, far = cut(boards, 5)
+    published = threading.Event()
+
+    def publish() -> None:
+        boards.publish("1.2", THREE | {"index.html": "under tiden"})
+        published.set()
+
+    def meanwhile() -> None:
+        threading.Thread(target=publish).start()
+        published.wait(10)
+
+    far.before_cut = meanwhile
+    with pytest.raises(Transient):
+        boards.show(mirror, "1.1")
+    assert published.is_set()
+    assert Bundle(boards.public, "page").standing() == "1.2"

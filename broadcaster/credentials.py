@@ -20,6 +20,8 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _URL_WITHOUT_PASSWORD = re.compile(r"[a-z0-9+]+://(?![^/]*:[^/]*@)[^?]*")
 _GROUP, _OTHERS = 0o070, 0o007
+_READING = 0o044
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
 
 class MissingSecretError(Exception):
@@ -36,6 +38,7 @@ def resolve(value: str, base: Path, environ: Mapping[str, str], *, lax: bool = F
 
     A file must be readable by its owner alone unless `lax` (demo mode); one line break at its end is dropped. A credential
     of systemd's (`LoadCredential=`) may show bits of the group: that is how an access list for the daemon's user looks.
+    A certificate is there to be read, and its file may be read by everybody, but not changed.
 
     Raises:
         MissingSecretError: there is no such variable or file, or others can read the file.
@@ -128,6 +131,11 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
     return value
 
 
+def _is_public(raw: bytes) -> bool:
+    """Whether a file holds certificates in PEM form and no key."""
+    return set(_PEM.findall(raw)) == {b"CERTIFICATE"}
+
+
 def _file(path: Path, *, forbidden: int) -> str:
     try:
         with path.open("rb") as stream:
@@ -137,7 +145,7 @@ def _file(path: Path, *, forbidden: int) -> str:
         raise MissingSecretError(
             f"the file {path} cannot be read ({error.strerror}): create it with the secret in it, owned by the daemon's user"
         ) from None
-    if mode & forbidden:
+    if mode & (forbidden & ~_READING if _is_public(raw) else forbidden):
         raise MissingSecretError(f"others can read the file {path}: type  chmod 600 {path}")
     try:
         secret = raw.decode().removesuffix("\n").removesuffix("\r")

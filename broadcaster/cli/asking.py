@@ -14,6 +14,9 @@ from broadcaster.cli.options import Said
 from broadcaster.cli.saying import Voice, note, shown
 
 _TRIES = 3
+"""After so many misses it is said how to say it later."""
+_LISTED = 12
+"""How many areas are shown, with their numbers."""
 
 
 def can_ask() -> bool:
@@ -64,25 +67,54 @@ def need_yes(voice: Voice, question: str, *, yes: bool) -> None:
         raise End(Code.REFUSED, _("Nothing was changed."))
 
 
-def need_area_name(voice: Voice, names: list[str], keys: list[str]) -> None:
-    """Have the name of an area typed: what goes to phones is not sent by a reflex.
+def need_area_name(talk: Talk, keys: list[str], again: str) -> None:
+    """Have the name of an area typed, or of several: what goes to phones is not sent by a reflex.
+
+    A miss is asked again as often as it takes: it is no reason to lose what was typed before.
+
+    Args:
+        keys: the areas that it concerns.
+        again: the command that says it anew.
 
     Raises:
-        End: the name was not typed (code 4).
+        End: nothing was typed (code 4).
     """
-    _ = voice.say
-    right = {name.casefold() for name in (*names, *keys)}
-    for _try in range(_TRIES):
-        question = _(
-            "Type the area's name to send, nothing to give up: {name}\n>", name=" / ".join(names)
-        )
-        typed = ask(voice, question)
-        if typed.casefold() in right:
+    _ = talk.voice.say
+    names = ", ".join(talk.area_names(keys))
+    one = _("Type the area's name to send, nothing to give up: {name}\n>", name=names)
+    several = _(
+        "Type the name of one of the areas to send, nothing to give up: {names}\n>", names=names
+    )
+    missed = 0
+    while typed := ask(talk.voice, several if len(keys) > 1 else one):
+        named = [part.strip() for part in typed.split(",") if part.strip()]
+        if named and all(
+            any(_is_called(part, area) for area in _among(talk, keys)) for part in named
+        ):
             return
-        if not typed:
-            break
         note(_('"{typed}" is not the name.', typed=typed))
-    raise End(Code.REFUSED, _("Nothing was sent."))
+        missed += 1
+        if missed == _TRIES:
+            note(_("Nothing has been sent. To say it later:"))
+            note(f"  {again}")
+    raise End(Code.REFUSED, not_sent(talk.voice, again))
+
+
+def not_sent(voice: Voice, again: str) -> str:
+    """That nothing was sent, and how it is said without answering everything anew."""
+    _ = voice.say
+    return "\n".join((_("Nothing was sent. To say it later:"), f"  {again}"))
+
+
+def _among(talk: Talk, keys: list[str]) -> list[Mapping[str, Any]]:
+    known = {str(area["key"]): area for area in talk.organisation.get("areas", ())}
+    return [known.get(key, {"key": key, "name": key}) for key in keys]
+
+
+def _is_called(written: str, area: Mapping[str, Any]) -> bool:
+    """Whether that is the area's key, one of its codes, or its name."""
+    given = written.casefold()
+    return given in {area["key"], area["name"].casefold(), *dict(area.get("codes") or {}).values()}
 
 
 def ask_four(talk: Talk, said: Said) -> str:
@@ -133,10 +165,14 @@ def _ask_etr(voice: Voice) -> str | None:
 
 def _ask_where(voice: Voice, areas: list[Mapping[str, Any]]) -> list[str]:
     _ = voice.say
-    shown = ", ".join(f"{area['key']} ({area['name']})" for area in areas[:12])
-    note(_("Areas: {areas}{more}", areas=shown, more=" …" if len(areas) > 12 else ""))
+    shown = ", ".join(
+        f"{number} {area['name']} ({area['key']})"
+        for number, area in enumerate(areas[:_LISTED], start=1)
+    )
+    more = " …" if len(areas) > _LISTED else ""
+    note(_("Areas: {areas}{more}", areas=shown, more=more))
     while True:
-        written = ask(voice, _("Where (several with a comma between)?"))
+        written = ask(voice, _("Where (name, key or number, several with a comma between)?"))
         named = [part.strip() for part in written.split(",") if part.strip()]
         keys = [_area_key(part, areas) for part in named]
         unknown = [part for part, key in zip(named, keys, strict=True) if key is None]
@@ -163,12 +199,16 @@ def _no_area(voice: Voice, written: str, areas: list[Mapping[str, Any]]) -> str:
 
 
 def _area_key(written: str, areas: list[Mapping[str, Any]]) -> str | None:
-    """The key of an area written as key, code or name, or as the beginning of exactly one name or key."""
+    """The key of an area written as key, code, name or number of the list, or as the beginning of exactly one name or key.
+
+    A code that is another's number in the list means neither.
+    """
     given = written.casefold()
-    for area in areas:
-        words = {area["key"], area["name"].casefold(), *dict(area.get("codes") or {}).values()}
-        if given in words:
-            return str(area["key"])
+    called = {str(area["key"]) for area in areas if _is_called(written, area)}
+    listed = {str(number): str(area["key"]) for number, area in enumerate(areas[:_LISTED], 1)}
+    called |= {listed[given]} if given in listed else set()
+    if called:
+        return called.pop() if len(called) == 1 else None
     begun = [
         str(area["key"])
         for area in areas

@@ -8,6 +8,7 @@ from typing import Any
 
 from broadcaster.cli.opening import Talk, now
 from broadcaster.cli.saying import Voice
+from broadcaster.cli.table import state_word, why_stopped
 
 Told = Mapping[str, Any]
 _LONGEST = 60
@@ -27,6 +28,14 @@ def changes(talk: Talk, told: Told) -> Iterator[str]:
         yield _(
             "Nothing goes out on {channel}: its adapter breaks. The log says how.", channel=name
         )
+    for name, stop in (told.get("stopped") or {}).items():
+        yield _(
+            "{channel} is {state}, and what is said waits there: {why}",
+            channel=name,
+            state=state_word(talk.voice, stop["state"]),
+            why=why_stopped(stop, talk.voice),
+        )
+    yield from _named_only(talk, told)
     if told.get("nothing_stands"):
         yield _("Nothing of {name} stands after it.", name=incident)
     if told.get("closes"):
@@ -34,6 +43,26 @@ def changes(talk: Talk, told: Told) -> Iterator[str]:
     changed = "; ".join(_changes(talk, told.get("changes") or {}))
     if changed:
         yield _("Changes with it: {facts}", facts=changed)
+
+
+def _named_only(talk: Talk, told: Told) -> Iterator[str]:
+    """That the text names an area where nobody is told, and how it is told there."""
+    _ = talk.voice.say
+    keys = list(told.get("names_also") or ())
+    if not keys:
+        return
+    options = " ".join(f"--area {key}" for key in keys)
+    if told.get("incident"):  # it is said already
+        remedy = f'broadcaster correct {told["incident"]} "…" {options}'
+        remedy = _("To say it there too: {command}", command=remedy)
+    else:
+        remedy = _("To say it there too, add {options}", options=options)
+    yield _(
+        "The text names {named}, but this is about {areas}. {remedy}",
+        named=", ".join(talk.area_names(keys)),
+        areas=", ".join(talk.area_names(list(told.get("areas") or ()))) or "–",
+        remedy=remedy,
+    )
 
 
 def wordless(talk: Talk, told: Told) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option, Typer
 
 from broadcaster.cli.asking import need_yes
+from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
 from broadcaster.cli.saying import out, out_json
@@ -35,7 +36,8 @@ def list_channels(reach: Reach) -> None:
     wrong = [item["channel"] for item in items if item["state"] != "good"]
     said = _("Not in order: {channels}", channels=", ".join(wrong)) if wrong else _("All in order.")
     out(f"{talk.mode} · {said}")
-    show_columns(_line(talk, item) for item in items)
+    headings = ("  " + _("channel"), _("kind"), _("state"), _("waiting"), _("what it said"))
+    show_columns([headings, *(_line(talk, item) for item in items)])
 
 
 @grouped
@@ -76,6 +78,7 @@ def drop(name: Name, reach: Reach, yes: Yes = False) -> None:
     _ = talk.voice.say
     if not yes:
         updates, putting_right = _waiting_in(talk, name, "not_through", "putting_right")
+        _refuse_nothing(talk, name, updates)
         what = _numbered(talk, len(updates), updates)
         question = _("Give up what waits in {channel} ({what})?", channel=name, what=what)
         need_yes(talk.voice, _left_wrong(talk, name, putting_right) + question, yes=yes)
@@ -95,6 +98,7 @@ def reroute(
     _ = talk.voice.say
     if not yes:
         (updates,) = _waiting_in(talk, name, "waiting")
+        _refuse_nothing(talk, name, updates)
         what = _numbered(talk, len(updates), updates)
         question = _(
             "Send what waits in {channel} ({what}) by {to}?", channel=name, what=what, to=to
@@ -106,11 +110,32 @@ def reroute(
 
 
 def _waiting_in(talk: Talk, name: str, *which: str) -> list[list[str]]:
-    """Of a channel the lists of updates asked for, such as `not_through`; a wrong name is the daemon's to refuse."""
+    """Of a channel the lists of updates asked for, such as `not_through`.
+
+    Raises:
+        End: there is no such channel (code 4).
+    """
     with asking_of(talk) as client:
         items = client.get("channels")["items"]
     mine = [item for item in items if item["channel"] == name]
+    if not mine:
+        _ = talk.voice.say
+        raise End(
+            Code.REFUSED,
+            _(
+                'There is no channel "{channel}". There are {channels}.',
+                channel=name[:80],
+                channels=", ".join(item["channel"] for item in items),
+            ),
+        )
     return [[update for item in mine for update in item[key]] for key in which]
+
+
+def _refuse_nothing(talk: Talk, name: str, updates: Sequence[str]) -> None:
+    """Nobody is asked about nothing; raises End (code 4)."""
+    if not updates:
+        _ = talk.voice.say
+        raise End(Code.REFUSED, _("Nothing waits in {channel}.", channel=name))
 
 
 def _left_wrong(talk: Talk, name: str, updates: Sequence[str]) -> str:
@@ -160,7 +185,7 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     if probed.get("at"):
         detail += f" ({talk.voice.clock(probed['at'], near=now())})" if detail else ""
     waiting = item.get("queued")
-    queued = _("{count} waiting", count=talk.voice.number(waiting)) if waiting else ""
+    queued = talk.voice.number(waiting) if waiting else ""
     return (
         f"  {item['channel']}",
         item["kind"],

@@ -24,7 +24,7 @@ from broadcaster.cli.situation import (
     times,
     what,
 )
-from broadcaster.cli.table import Stop, at_rest, standing
+from broadcaster.cli.table import at_rest, standing, state_word
 from broadcaster.cli.usage import Commands
 from broadcaster.cli.watching import Look, View, on_terminal, show, show_columns, view_of, watch
 
@@ -134,7 +134,6 @@ def _view(talk: Talk, incident: Incident, *, watched: bool = False) -> View:
         deliveries,
         _accepted_at(incident, deliveries),
         head=[*_head(talk, incident), ""] if deliveries else list(_head(talk, incident)),
-        stopped=_stopped(talk, incident),
         over=at_rest(deliveries) and not stays,
     )
 
@@ -144,21 +143,6 @@ def _accepted_at(incident: Incident, deliveries: list[Mapping[str, Any]]) -> str
     number = deliveries[0].get("update", incident["update"]) if deliveries else None
     updates = {update["update"]: update for update in incident.get("updates", ())}
     return str(updates.get(number, incident).get("at") or incident["opened_at"])
-
-
-def _stopped(talk: Talk, incident: Incident) -> dict[str, Stop]:
-    _ = talk.voice.say
-    stopped: dict[str, Stop] = {}
-    for channel in incident.get("channels") or ():
-        name = str(channel["channel"])
-        if channel.get("gone"):
-            stopped[name] = ("gone", _("not in the configuration any more"))
-        elif channel.get("parked_because"):
-            stopped[name] = ("parked", str(channel["parked_because"]))
-        elif channel.get("paused"):
-            go_on = _("go on: broadcaster channels resume {channel}", channel=name)
-            stopped[name] = ("paused", go_on)
-    return stopped
 
 
 def _head(talk: Talk, incident: Incident) -> Iterator[str]:
@@ -312,6 +296,8 @@ def _line(talk: Talk, item: Incident) -> tuple[str, ...]:
     if doubt := item.get("in_doubt"):
         uncertain = _("{count} letters uncertain", count=voice.number(doubt))
         last = ", ".join(filter(None, (last, uncertain)))
+    for channel, state in (item.get("stopped") or {}).items():
+        last = ", ".join(filter(None, (last, f"{channel} {state_word(voice, state)}")))
     if short := short_of(voice, item.get("out")):
         last = ", ".join(filter(None, (short, last)))
     opened = voice.clock(item["opened_at"], near=now()) if not (waits or planned) else ""

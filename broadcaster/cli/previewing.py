@@ -15,7 +15,25 @@ Preview = Mapping[str, Any]
 
 
 def summary(talk: Talk, preview: Preview) -> Iterator[str]:
-    """Mode, kind, what, where; what is taken back; the text; channels with people, parts and cost; times."""
+    """Mode, kind, what, where; what is taken back; the text; channels with people, parts and cost; times; what is dear."""
+    yield from _in_short(talk, preview)
+    yield from _dear(talk.voice, preview)
+
+
+def unsayable(voice: Voice, preview: Preview) -> str:
+    """Why the daemon would refuse it whatever is answered: the first channel that cannot say it; "" for none."""
+    _ = voice.say
+    for channel in preview.get("channels") or ():
+        if channel.get("error"):
+            return _(
+                "{channel}: {reason} Nothing was sent. Shorten the text, or leave the channel out with --channel.",
+                channel=channel["channel"],
+                reason=channel["error"],
+            )
+    return ""
+
+
+def _in_short(talk: Talk, preview: Preview) -> Iterator[str]:
     _ = talk.voice.say
     kind = kind_word(talk.voice, str(preview.get("kind") or ""))
     over = preview.get("kind") == "restored" and preview.get("ended")
@@ -36,7 +54,7 @@ def summary(talk: Talk, preview: Preview) -> Iterator[str]:
 
 def whole(talk: Talk, preview: Preview) -> Iterator[str]:
     """The summary, then each channel's exact texts with their length, parts and cost."""
-    yield from summary(talk, preview)
+    yield from _in_short(talk, preview)
     channels = list(preview.get("channels") or ())
     boards = [channel for channel in channels if channel.get("shape") == "board"]
     yield from ("", *(_board(talk.voice, board) for board in boards)) if boards else ()
@@ -119,19 +137,31 @@ def _channels(voice: Voice, preview: Preview) -> str:
     open_to_all = dict.fromkeys(str(one["channel"]) for one in carrying)
     said = [", ".join(name for name in open_to_all if name not in recipients)]
     for name, people in recipients.items():
-        parts = sum(_parts(one) for one in carrying if one["channel"] == name)
-        said.append(
-            _(
-                "{channel} to {addresses}: {parts}",
-                channel=name,
-                addresses=_addresses(voice, people),
-                parts=_part_count(voice, parts),
-            )
-        )
+        mine = [one for one in carrying if one["channel"] == name]
+        values = {"channel": name, "addresses": _addresses(voice, people)}
+        if any(map(_has_parts, mine)):
+            parts = _part_count(voice, sum(map(_parts, mine)))
+            said.append(_("{channel} to {addresses}: {parts}", parts=parts, **values))
+        else:
+            said.append(_("{channel} to {addresses}", **values))
     cost = preview.get("cost")
     if cost:
         said.append(_("about {sum}", sum=voice.money(float(cost["amount"]), cost["currency"])))
     return "; ".join(part for part in said if part)
+
+
+def _dear(voice: Voice, preview: Preview) -> Iterator[str]:
+    """Which letters make more parts of a text that goes out, each channel once, whatever its languages."""
+    told: dict[str, None] = {}
+    for channel in preview.get("channels") or ():
+        if channel.get("forcing") and not channel.get("fallback"):
+            told |= {f"{channel['channel']}: {doubt}": None for doubt in _doubts(voice, channel)}
+    yield from told
+
+
+def _has_parts(channel: Mapping[str, Any]) -> bool:
+    """Whether its texts are counted and paid for in parts: an SMS's, not a mail's."""
+    return bool(channel.get("encoding")) or int(channel.get("parts") or 0) > 1
 
 
 def _parts(channel: Mapping[str, Any]) -> int:
@@ -164,7 +194,7 @@ def _measured(voice: Voice, channel: Mapping[str, Any]) -> str:
         parts.append(f"{voice.number(channel['used'])} {_unit(voice, channel)}")
     if channel.get("encoding"):
         parts.append(str(channel["encoding"]))
-    if channel.get("parts"):
+    if channel.get("parts") and _has_parts(channel):
         parts.append(_part_count(voice, int(channel["parts"])))
     if channel.get("cost_per_address"):
         each = voice.money(float(channel["cost_per_address"]), str(channel.get("currency") or ""))

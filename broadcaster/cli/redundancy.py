@@ -101,13 +101,7 @@ def out_line(voice: Voice, found: Json | None) -> str:
     if not found or (found["at"] is None and not found["needed"]):
         return ""
     if found["at"]:
-        said = _(
-            "Out {clock}: {channels} over {ways}",
-            clock=_clock(voice, found["at"]),
-            channels=_count_of_channels(voice, found["channels"]),
-            ways=count_of_ways(voice, found["ways"]),
-        )
-        return f"{said}, {_all_it_has(voice)}" if found["ways"] < found["wanted"] else said
+        return _out(voice, found)
     values = {
         "channels": ", ".join(found["accepted"]) or _("no channel"),
         "ways": found["ways"],
@@ -123,6 +117,23 @@ def out_line(voice: Voice, found: Json | None) -> str:
         "Not out yet: {channels}, {ways} of {needed} independent ways; waiting for {lacking}",
         **values,
     )
+
+
+def _out(voice: Voice, found: Json) -> str:
+    _ = voice.say
+    clock = _clock(voice, found["at"])
+    channels = _count_of_channels(voice, found["channels"])
+    said = _(
+        "Out {clock}: {channels} over {ways}",
+        clock=clock,
+        channels=channels,
+        ways=count_of_ways(voice, found["ways"]),
+    )
+    if found["ways"] >= found["wanted"]:
+        return said
+    if found["channels"] == 1:
+        said = _("Out {clock}: {channels}", clock=clock, channels=channels)
+    return f"{said}. {_('This update goes by no more independent ways.')}"
 
 
 def short_of(voice: Voice, found: Json | None) -> str:
@@ -147,11 +158,6 @@ def count_of_ways(voice: Voice, count: int) -> str:
 def _count_of_channels(voice: Voice, count: int) -> str:
     _ = voice.say
     return _("1 channel") if count == 1 else _("{count} channels", count=voice.number(count))
-
-
-def _all_it_has(voice: Voice) -> str:
-    _ = voice.say
-    return _("as many as its channels have")
 
 
 def _clock(voice: Voice, at: str) -> str:

@@ -189,9 +189,12 @@ def _write(text: str, stream: TextIO) -> None:
 
 
 def _folded(line: str) -> list[str]:
-    """A line in pieces no wider than the terminal; those that go on keep its indentation."""
+    """A line in pieces no wider than the terminal; those that go on keep its indentation.
+
+    A command on a line of its own stays whole: it is there to be pasted, and a break would become part of its text.
+    """
     columns = get_terminal_size().columns
-    if len(line) <= columns:
+    if len(line) <= columns or line.lstrip().startswith("broadcaster "):
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
     return wrap(

@@ -12,13 +12,14 @@ from typing import Any
 
 from broadcaster.cli import spool
 from broadcaster.cli.addressing import address
-from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name
+from broadcaster.cli.asking import ask, ask_yes, can_ask, need_area_name, not_sent
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.meaning import Preview, preview_of, settled
 from broadcaster.cli.opening import Talk, asking_of, now, open_talk, warn_of_trouble
 from broadcaster.cli.options import Manner, Reach
 from broadcaster.cli.patience import AT_TERMINAL, ELSEWHERE, Patience
-from broadcaster.cli.previewing import summary
+from broadcaster.cli.previewing import summary, unsayable
+from broadcaster.cli.retyping import retyped
 from broadcaster.cli.saying import Voice, note
 from broadcaster.cli.situation import kind_of, kind_word, staff_only
 from broadcaster.cli.spool import Entry
@@ -143,12 +144,14 @@ def _confirmed(
         raise End(Code.REFUSED, sentence)
     for line in summary(talk, preview):
         note(line)
+    if refused := unsayable(talk.voice, preview):  # no answer to a question would help
+        raise End(Code.REFUSED, refused, {"at": "text"})
     named = ("ended", "areas") if preview.get("kind") == "restored" else ("areas", "ended")
     keys = list(preview.get(named[0]) or preview.get(named[1]) or ())
     if preview["asks"]:
-        need_area_name(talk.voice, talk.area_names(keys), keys)
+        need_area_name(talk, keys, retyped(entry))
     elif not ask_yes(talk.voice, _("Send it?")):
-        raise End(Code.REFUSED, _("Nothing was sent."))
+        raise End(Code.REFUSED, not_sent(talk.voice, retyped(entry)))
     return replace(entry, confirmed=True)
 
 

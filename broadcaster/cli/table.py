@@ -17,8 +17,6 @@ TOLERATED = 0.05
 """The share of letters that may fail or be in doubt while a channel still counts as reached."""
 
 Delivery = Mapping[str, Any]
-Stop = tuple[str, str]
-"""How a channel is stopped ("parked", "paused", "gone") and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +36,13 @@ def rows(
     accepted_at: str,
     voice: Voice,
     now: datetime,
-    stopped: Mapping[str, Stop] | None = None,
 ) -> list[Row]:
     """A row for each delivery, in the daemon's order.
 
     Args:
         accepted_at: when the update was accepted (ISO 8601): times are said relative to it.
-        stopped: the channels that are parked, paused or gone, by their names.
     """
-    stopped = stopped or {}
-    return [
-        _row(delivery, accepted_at, voice, now, stopped.get(delivery["channel"]))
-        for delivery in deliveries
-    ]
+    return [_row(delivery, accepted_at, voice, now) for delivery in deliveries]
 
 
 def everywhere(deliveries: Iterable[Delivery]) -> bool:
@@ -70,10 +62,16 @@ def letters_left(delivery: Delivery) -> tuple[int, int]:
 
 
 def left_out(delivery: Delivery) -> int:
-    """How many readers were not written to because its time was over before it was their turn."""
+    """How many readers were not written to: its time was over before it was their turn, or it was given up."""
+    skipped = int((delivery.get("counts") or {}).get("skipped", 0))
+    return skipped if delivery.get("given_up") or _came_too_late(delivery) else 0
+
+
+def _came_too_late(delivery: Delivery) -> bool:
     ended, until = delivery.get("ended_at"), delivery.get("not_after")
-    over = ended and until and datetime.fromisoformat(ended) >= datetime.fromisoformat(until)
-    return int((delivery.get("counts") or {}).get("skipped", 0)) if over else 0
+    if not ended or not until:
+        return False
+    return datetime.fromisoformat(ended) >= datetime.fromisoformat(until)
 
 
 def at_rest(deliveries: Iterable[Delivery]) -> bool:
@@ -135,33 +133,52 @@ def _through(delivery: Delivery) -> bool:
 
 def _lacking(delivery: Delivery, voice: Voice) -> str:
     """A channel that has not brought all of it out, and how many letters that concerns."""
-    left = ", ".join(_left(*letters_left(delivery), left_out(delivery), voice))
+    _ = voice.say
+    parts = list(_left(*letters_left(delivery), voice))
+    if count := left_out(delivery):
+        late = _("{count} left out, its time was over", count=voice.number(count))
+        dropped = _("{count} left out, given up", count=voice.number(count))
+        parts.append(dropped if delivery.get("given_up") else late)
+    left = ", ".join(parts)
     return f"{delivery['channel']} ({left})" if left else str(delivery["channel"])
 
 
-def _left(failed: int, uncertain: int, late: int, voice: Voice) -> Iterator[str]:
+def _left(failed: int, uncertain: int, voice: Voice) -> Iterator[str]:
     _ = voice.say
     if failed:
         yield _("{count} failed", count=voice.number(failed))
     if uncertain:
         yield _("{count} uncertain", count=voice.number(uncertain))
-    if late:
-        yield _("{count} left out, its time was over", count=voice.number(late))
 
 
-def _row(
-    delivery: Delivery, accepted_at: str, voice: Voice, now: datetime, stop: Stop | None
-) -> Row:
-    state, because = str(delivery["state"]), ""
-    if stop is not None and state == "waiting":
-        state, because = stop
+def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime) -> Row:
+    stop = delivery.get("stop") or {}
+    state = str(stop.get("state") or delivery["state"])
     return Row(
         channel=str(delivery["channel"]),
         state=state,
         word=state_word(voice, state),
         elapsed=_elapsed(delivery, accepted_at, voice),
-        detail=because or _detail(delivery, voice, now),
+        detail=_stopped(delivery, stop, voice) if stop else _detail(delivery, voice, now),
     )
+
+
+def _stopped(delivery: Delivery, stop: Mapping[str, str], voice: Voice) -> str:
+    """How many letters have gone already, why no more do, and what to type."""
+    why = why_stopped(stop, voice)
+    if (delivery.get("counts") or {}).get("total"):
+        return f"{_counts(delivery['counts'], '', voice)}; {why}"
+    return why
+
+
+def why_stopped(stop: Mapping[str, str], voice: Voice) -> str:
+    """Why nothing goes out by a channel, and what to type."""
+    _ = voice.say
+    if stop["state"] == "gone":
+        return _("not in the configuration any more: {remedy}", remedy=stop["remedy"])
+    if stop["state"] == "paused":
+        return _("go on: {remedy}", remedy=stop["remedy"])
+    return _("{because} Mend it, then: {remedy}", because=stop["because"], remedy=stop["remedy"])
 
 
 def _elapsed(delivery: Delivery, accepted_at: str, voice: Voice) -> str:
@@ -211,7 +228,7 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     if came_back:
         parts.append(_("{count} came back", count=number(came_back)))
     refused = max(0, counts.get("failed", 0) - came_back)
-    parts += _left(refused, counts.get("uncertain", 0), 0, voice)
+    parts += _left(refused, counts.get("uncertain", 0), voice)
     if counts.get("skipped"):
         parts.append(_("{count} left out", count=number(counts["skipped"])))
     said = ", ".join(parts)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.saying import inert, out
-from broadcaster.cli.table import Delivery, Row, Stop, at_rest, rows
+from broadcaster.cli.table import Delivery, Row, at_rest, rows
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -36,6 +36,8 @@ _STYLES = {
     "bounced": "bold red",
     "expired": "red",
     "parked": "bold red",
+    "paused": "yellow",
+    "gone": "bold red",
 }
 
 
@@ -96,11 +98,10 @@ def view_of(
     accepted_at: str,
     *,
     head: Sequence[str] = (),
-    stopped: dict[str, Stop] | None = None,
     over: bool | None = None,
 ) -> View:
     """A view of deliveries; it is over when they are at rest, unless `over` says otherwise."""
-    shown = rows(deliveries, accepted_at=accepted_at, voice=talk.voice, now=now(), stopped=stopped)
+    shown = rows(deliveries, accepted_at=accepted_at, voice=talk.voice, now=now())
     return View(head, deliveries, shown, at_rest(deliveries) if over is None else over)
 
 

@@ -5,6 +5,8 @@ what it gave goes with it, and what was said before it holds again, as though it
 over from what it corrects in the same way, so a corrected word gives on what its correction says.
 
 The promise is another thing: what readers were told last of when the next word comes is the promise, also by a retraction.
+What is retracted promises nothing any more, nor does what it had corrected: while a retraction is written, the promise that
+was made before both stands again.
 """
 
 from __future__ import annotations
@@ -184,8 +186,8 @@ class _Record:
         newest = self._newest(audience, None)
         if newest is None:
             return None
-        heard = [w.said for w in self._out if _is_for(w, audience)]
-        promises = [said.promise for said in heard if said.number != self._without]
+        heard = [w for w in self._out if _is_for(w, audience)]
+        promises = [w.said.promise for w in heard if not self._is_gone(w, None)]
         return replace(self.as_it_stands(newest), promise=promises[-1])
 
     def standing(self, audience: Audience) -> list[Word]:

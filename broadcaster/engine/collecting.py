@@ -46,10 +46,13 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
                 reason = failure.reply or failure.sentence
                 log.warning("reports cannot be collected", channel=lane.name, reason=reason)
             well = False  # what was kept is told again: nobody knows whether it was heard
-        except (StoreError, asyncio.CancelledError):
+        except StoreError:
             raise
-        except Exception:
-            log.exception("reports cannot be collected", channel=lane.name)
+        except (
+            Exception
+        ):  # an adapter's own mistake: once in the log, with where, until it is well again
+            if well:
+                log.exception("reports cannot be collected", channel=lane.name)
             kept, well = (), False
         if not (kept and well):
             await asyncio.sleep(BREATH if well else PAUSE)

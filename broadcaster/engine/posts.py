@@ -33,6 +33,7 @@ AGAIN = 0.1
 RENEW = 1.0  # and so long after a retraction no call of the wrong text begins any more
 CORRECTION_PAUSE = timedelta(seconds=5)  # between two tries of what a correction waits behind
 LOOK_AGAIN = 1.0  # seconds between two looks for a post, while the breaker is closed
+_MOST_TOLD = 4  # sentences of what the far side said of several steps
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 
 
@@ -138,7 +139,7 @@ class PostLane(Lane):
     async def _step(self, claim: Claim, step: Step, begun: Begun | None, detail: str) -> str | None:
         """Do one step, which `begun` says when it is written down already.
 
-        Returns what the first far side said, `detail` when that is known. None: it is not done, and the delivery has been
+        Returns what the far side said of this step and those before, `detail` of them. None: it is not done, and the delivery has been
         put back or ended.
         """
         now = self.around.clock()
@@ -185,7 +186,7 @@ class PostLane(Lane):
             await self._failed(claim, step, begun.attempt_id, failure)
             return None
         self.count(Outcome.ACCEPTED)
-        detail = detail or receipt.detail
+        detail = _with(detail, receipt.detail)
         await self._done(claim, step, begun, receipt, detail)
         return detail
 
@@ -379,3 +380,10 @@ class PostLane(Lane):
         again = await self._record(claim, work)
         if receipt is not None and not again:
             await self._end_accepted(claim, receipt.detail)
+
+
+def _with(told: str, said: str) -> str:
+    """What the far side said of the steps so far and of one more, as far as it differs; of many, of the first few."""
+    if not said or said in told or told.count(". ") + 1 >= _MOST_TOLD:
+        return told
+    return f"{told} {said}".lstrip()

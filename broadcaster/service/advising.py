@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.domain.delivery import Shape, State, may_go_again
+from broadcaster.service.stops import WAITS
 from broadcaster.store.channels import ChannelState
 
 Advice = dict[str, Any]
@@ -47,7 +48,7 @@ def advice(
     for row in rows:
         state = states.get(row.channel)
         known = {"channel": row.channel, "update": f"{name}-{row.number}", "because": row.detail}
-        if state is not None and state.parked_at is not None and row.state == State.WAITING:
+        if state is not None and state.parked_at is not None and row.state in WAITS:
             yield _said(_PARKED, known | {"because": state.parked_because})
         elif row.state == State.FAILED and row.shape == Shape.LETTER and row.id in stood_in:
             continue  # what is left of it is said of the channel that stands in

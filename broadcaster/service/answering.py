@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,14 @@ from broadcaster.service.status import COUNTS
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery
 
 
-def answer(acceptance: Acceptance, accepted: Accepted, now: datetime) -> dict[str, Any]:
-    """The update and its deliveries as they stand once it is written at `now`, as `status` would read them."""
+def answer(
+    acceptance: Acceptance, accepted: Accepted, now: datetime, stopped: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The update and its deliveries as they stand once it is written at `now`, as `status` would read them.
+
+    Args:
+        stopped: by channel how it is stopped, as JSON.
+    """
     said, planned = acceptance.update, acceptance.update.planned
     return {
         "mode": str(said.mode),
@@ -34,7 +41,7 @@ def answer(acceptance: Acceptance, accepted: Accepted, now: datetime) -> dict[st
         "etr": _iso(estimate_of(said)),
         "planned": {"start": _iso(planned.start), "end": _iso(planned.end)} if planned else None,
         "deliveries": [
-            _delivery(key, new, acceptance, now)
+            _delivery(key, new, acceptance, now) | {"stop": stopped.get(new.channel)}
             for key, new in zip(accepted.delivery_ids, acceptance.deliveries, strict=True)
         ],
     }
@@ -51,6 +58,7 @@ def _delivery(key: int, new: NewDelivery, acceptance: Acceptance, now: datetime)
         "state": str(State.WAITING),
         "attempts": 0,
         "detail": "",
+        "given_up": False,
         "url": "",
         "due_at": _iso(said.accepted_at if acceptance.hold else now),
         "not_after": _iso(said.not_after),

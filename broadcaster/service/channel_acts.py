@@ -7,17 +7,16 @@ from functools import partial
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
-from broadcaster.domain.incident import Kind
 from broadcaster.locale.retelling import retell
 from broadcaster.registry import Adapter
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit
 from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
+from broadcaster.service.preceding import CORRECTING
+from broadcaster.service.stops import stop_of
 from broadcaster.store import Connection, channels, rerouting
 from broadcaster.store.channels import ChannelState
-
-_PUTS_RIGHT = (Kind.CORRECTION, Kind.RETRACTION)
 
 
 def listing(
@@ -75,12 +74,8 @@ def _line(
 def _word(
     name: str, adapter: Adapter | None, state: ChannelState, resting: Mapping[str, str]
 ) -> tuple[str, str]:
-    if adapter is None:
-        return "gone", ""
-    if state.parked_at is not None:
-        return "parked", state.parked_because
-    if state.paused_at is not None:
-        return "paused", ""
+    if stop := stop_of(name, state, configured=adapter is not None):
+        return stop.state, stop.because
     if name in resting:
         return "resting", resting[name]
     if state.probe_good is False:
@@ -192,6 +187,6 @@ def _held(desk: Desk) -> Callable[[str], dict[str, list[str]]]:
     found = {
         "waiting": desk.read(channels.waiting),
         "not_through": desk.read(partial(channels.waiting, begun=True)),
-        "putting_right": desk.read(partial(channels.waiting, begun=True, kinds=_PUTS_RIGHT)),
+        "putting_right": desk.read(partial(channels.waiting, begun=True, kinds=CORRECTING)),
     }
     return lambda name: {key: [*names.get(name, ())] for key, names in found.items()}

@@ -5,6 +5,7 @@ Pure. Told before it is said, in the preview, and after, in the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.standing import estimate_of, went_out, what_stands
 from broadcaster.service.commands import Command
+from broadcaster.service.desk import Configuration
 from broadcaster.service.drafting import Draft
 from broadcaster.service.notices import iso
 from broadcaster.service.planning import Plan
@@ -24,17 +26,18 @@ def consequences(
     record: IncidentRecord | None,
     drafted: Draft,
     plan: Plan,
-    languages: tuple[str, ...],
+    configuration: Configuration,
 ) -> dict[str, Any]:
     """What the command does to `record` besides what its operator wrote, as JSON values for an answer.
 
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
     back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
-    in which something goes out without the operator's words, `left_out` the channels whose adapters break over it.
-    What a report repeats is told by `already_open`.
+    in which something goes out without the operator's words, `left_out` the channels whose adapters break over it,
+    `names_also` the areas that its text names and that it is not about. What a report repeats is told by `already_open`.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
+    languages = configuration.languages
     return {
         "changes": _changes(command, before, drafted),
         "nothing_stands": drafted.whole,
@@ -42,6 +45,7 @@ def consequences(
         "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
         "left_out": plan.left_out,
+        "names_also": _names_also(update, configuration),
     }
 
 
@@ -111,6 +115,24 @@ def _written(command: Command) -> set[str]:
     written = {name for name in names if getattr(command, name) is not None}
     written |= {"etr"} if command.drop_etr else set()
     return written | ({"areas"} if command.area or command.without_area else set())
+
+
+def _names_also(update: Update, configuration: Configuration) -> list[str]:
+    """The areas that an operator's words name, although nobody there is told: it is said elsewhere only.
+
+    What takes back or ends may name any area: it says where it never was, or still is.
+    """
+    if update.kind not in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION):
+        return []
+    left = " ".join(update.texts.values()).casefold()
+    found = []
+    names = {key: area.name.casefold() for key, area in configuration.settings.areas.items()}
+    # The longest first: "Norra Ekbyn" does not name Ekbyn.
+    for key, name in sorted(names.items(), key=lambda each: -len(each[1])):
+        left, count = re.subn(rf"(?<!\w){re.escape(name)}s?(?!\w)", " ", left)
+        if count and key not in (*update.areas, *update.ended):
+            found.append(key)
+    return [key for key in names if key in found]
 
 
 def _without_words(texts: Mapping[str, str], plan: Plan, languages: tuple[str, ...]) -> list[str]:

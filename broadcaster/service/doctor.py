@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from broadcaster.channel import Probe
+from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
@@ -18,7 +19,16 @@ from broadcaster.service import redundancy, room, status, token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.looking import GONE
-from broadcaster.store import Store, StoreError, boards, channels, incidents, nodes, upkeep
+from broadcaster.store import (
+    Store,
+    StoreError,
+    boards,
+    channels,
+    incidents,
+    nodes,
+    subscribers,
+    upkeep,
+)
 
 BACKUP_AGE = timedelta(days=1)
 SEEN = timedelta(seconds=60)
@@ -121,6 +131,7 @@ def _look(
         yield from _not_out(desk, now)
         yield from _channels(desk, probes, words)
         yield from _gone(desk)
+        yield from _staff(desk)
     except StoreError as error:
         yield Finding("store", Verdict.MEND, "{reason}", {"reason": error})
 
@@ -279,6 +290,23 @@ def _gone(desk: Desk) -> Iterator[Finding]:
     waiting = desk.read(lambda connection: channels.waiting(connection, begun=True))
     for name in sorted(waiting.keys() - desk.configuration.adapters.keys()):
         yield Finding(name, Verdict.MEND, GONE, {"channel": name})
+
+
+def _staff(desk: Desk) -> Iterator[Finding]:
+    """Channels of the staff that write letters and have nobody to write to: no reminder and no alarm arrives there."""
+    adapters = desk.configuration.adapters.items()
+    staff = {name: one for name, one in adapters if one.settings.audience is Audience.STAFF}
+    letters = [name for name, one in staff.items() if one.shape is Shape.LETTER]
+    peopled = {channel for channel, _, _ in desk.read(subscribers.count)} if letters else set()
+    for name in letters:
+        if name not in peopled:
+            yield Finding(
+                name,
+                Verdict.MEND if len(letters) == len(staff) else Verdict.WATCH,
+                "{channel} is for staff and has no subscribers, so no notice arrives there: "
+                "broadcaster subscribers import FILE --channel {channel} --source TEXT --legal-basis TEXT",
+                {"channel": name},
+            )
 
 
 def _board(name: str, progress: nodes.Progress, newest: Any, words: Wording) -> Finding:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from broadcaster.domain.delivery import State
 from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service import status
 from broadcaster.service.commands import Operator
 from broadcaster.service.desk import Desk
 from broadcaster.service.finding import load_named
+from broadcaster.service.stops import WAITS
 from broadcaster.store import Connection, channels, reviving
 
 PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
@@ -23,7 +23,6 @@ BY_HAND = (
     "{incident} no longer opens or closes by itself, because a backup was restored. Plan it anew: broadcaster update "
     '{incident} "…" --planned START/END. When it is over: broadcaster restored {incident}'
 )
-_WAITS = frozenset({State.WAITING, State.SENDING})
 
 
 def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def incident(desk: Desk, operator: Operator, name: str, language: str) -> dict[s
     gone = concerned.keys() - desk.configuration.adapters.keys()
     states = desk.read(channels.states)
     queued = desk.read(channels.queued)
-    waiting = {one["channel"]: None for one in answer["deliveries"] if one["state"] in _WAITS}
+    waiting = {one["channel"]: None for one in answer["deliveries"] if one["state"] in WAITS}
     answer["advice"] = [
         translate(words, advice["sentence"], **_retold(advice["values"], language))
         for advice in answer["advice"]

@@ -305,6 +305,9 @@ class _Planner:
         if update.kind is Kind.RESTORED:
             variant = Variant.ALL_CLEAR if update.areas else Variant.NEWS
             return (NewAudience(variant=variant, areas=update.ended),)
+        if update.kind is Kind.NOTICE:
+            # It is about no area, and only staff have it: whoever subscribes to the channel, wherever.
+            return (NewAudience(variant=Variant.NEWS, areas=None),)
         groups = []
         if update.areas:
             groups.append(NewAudience(variant=Variant.NEWS, areas=update.areas))

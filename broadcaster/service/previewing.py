@@ -68,9 +68,10 @@ def preview(desk: Desk, operator: Operator, command: Command, language: str = ""
         "parts": _parts(reached, prepared.plan.texts),
         "cost": _cost(reached, prepared.plan.texts),
         "already_open": prepared.already_open,
+        "stopped": prepared.stopped,
         "asks": letters or update.severity.at_least(Severity.SEVERE),
         "channels": list(_channels(reached, prepared, language or languages[0])),
-    } | consequences(command, record, prepared.drafted, prepared.plan, languages)
+    } | consequences(command, record, prepared.drafted, prepared.plan, prepared.configuration)
 
 
 def _strikes(prepared: Prepared) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from broadcaster.domain.incident import Update
 from broadcaster.domain.plan import LIFE_PAST_PROMISE, lifetime
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Desk, permit, permit_areas
-from broadcaster.service.status import delivery_answer
+from broadcaster.service.status import delivery_answers
 from broadcaster.store import Connection, correcting, incidents, outcomes, stopping
 
 
@@ -39,8 +39,9 @@ def resend(desk: Desk, operator: Operator, delivery_id: int, language: str = "")
             _refuse_stood_in(connection, row)  # its channel may have been resumed just now
             raise _nothing_left(connection, row, said.name)
         spoken = language or desk.configuration.languages[0]
-        took = correcting.of_deliveries(connection, [delivery_id]).get(delivery_id)
-        return delivery_answer(outcomes.one(connection, delivery_id), spoken, took)
+        again, configured = [outcomes.one(connection, delivery_id)], desk.configuration.adapters
+        took = correcting.of_deliveries(connection, [delivery_id])
+        return delivery_answers(connection, row.incident_id, again, spoken, configured, took)[0]
 
     answer: dict[str, Any] = desk.write(work)
     return answer

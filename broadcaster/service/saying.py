@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +19,10 @@ from broadcaster.service.notices import Saying
 from broadcaster.service.planning import Plan, plan
 from broadcaster.service.preceding import CORRECTING, Preceding, preceding_of
 from broadcaster.service.redundancy import quorum
+from broadcaster.service.stops import stop_answer, stops_of
 from broadcaster.store import Conflict, Connection, accepting, channels, incidents, once
 from broadcaster.store.accepting import incident_name, next_incident_id
+from broadcaster.store.channels import ChannelState
 from broadcaster.store.incidents import IncidentRecord
 from broadcaster.store.intents import Acceptance
 from broadcaster.store.writer import Rank
@@ -54,9 +57,10 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
     if prepared.plan is not None:
         prepared.plan.refuse_what_cannot_be_said()
     acceptance = _acceptance(command, prepared)
-    languages = prepared.configuration.languages
-    told = consequences(command, prepared.record, prepared.drafted, prepared.plan, languages)
-    told["already_open"] = prepared.already_open
+    told = consequences(
+        command, prepared.record, prepared.drafted, prepared.plan, prepared.configuration
+    )
+    told |= {"already_open": prepared.already_open, "stopped": prepared.stopped}
 
     def work(connection: Connection) -> tuple[dict[str, Any], bool]:
         if command.once is not None:
@@ -68,7 +72,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
         if not last and prepared.preceding != preceding:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
-        answer = answering.answer(acceptance, accepted, now) | told
+        answer = answering.answer(acceptance, accepted, now, prepared.stopped) | told
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True
@@ -90,10 +94,11 @@ class Prepared:
         laid_out: Plan,
         preceding: Preceding,
         already_open: dict[str, list[str]],
+        stopped: dict[str, Any],
     ) -> None:
         self.now, self.configuration, self.record = now, configuration, record
         self.drafted, self.plan, self.preceding = drafted, laid_out, preceding
-        self.already_open = already_open
+        self.already_open, self.stopped = already_open, stopped
 
 
 def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
@@ -103,10 +108,9 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
     def look(connection: Connection) -> Any:
         record = _record(connection, command)
         name = record.name if record else incident_name(next_incident_id(connection), staff=False)
-        limits = {key: state.limits for key, state in channels.states(connection).items()}
-        return record, name, limits
+        return record, name, channels.states(connection)
 
-    record, name, limits = desk.read(look)
+    record, name, states = desk.read(look)
     _refuse_stale(command, record)
     drafted = draft(command, record, name, configuration.settings, now, operator.name)
     drafted = _naming_what_it_leaves(drafted, configuration)
@@ -118,15 +122,27 @@ def prepare(desk: Desk, operator: Operator, command: Command) -> Prepared:
         )
     )
     saying = _saying(drafted, configuration, command, record)
+    limits = {key: state.limits for key, state in states.items()}
+    laid_out = plan(command, drafted, saying, configuration, limits, preceding)
     return Prepared(
         now,
         configuration,
         record,
         drafted,
-        plan(command, drafted, saying, configuration, limits, preceding),
+        laid_out,
         preceding,
         already_open(drafted.update, others),
+        _stopped(laid_out, states, configuration),
     )
+
+
+def _stopped(
+    laid_out: Plan, states: Mapping[str, ChannelState], configuration: Configuration
+) -> dict[str, Any]:
+    """How those of its channels are stopped that are."""
+    carrying = [delivery.channel for delivery in laid_out.deliveries]
+    stops = stops_of(carrying, states, configuration.adapters)
+    return {name: stop_answer(stop, configuration.languages[0]) for name, stop in stops.items()}
 
 
 def _record(connection: Connection, command: Command) -> IncidentRecord | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from broadcaster.service.desk import Desk, permit
 from broadcaster.service.finding import load_named
 from broadcaster.service.notices import iso
 from broadcaster.service.redundancy import out_answer
+from broadcaster.service.stops import WAITS, Stop, stop_answer, stops_of
 from broadcaster.store import Connection, channels, incidents, outcomes, quorums, stopping
 from broadcaster.store.correcting import Took, by_delivery
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -25,11 +26,15 @@ from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 COUNTS = ("total", "accepted", "confirmed", "failed", "bounced", "uncertain", "skipped")
 
 
-def delivery_answer(row: Any, language: str, took: Took | None = None) -> dict[str, Any]:
+def delivery_answer(
+    row: Any, language: str, stop: Stop | None, took: Took | None, *, taken_over: bool
+) -> dict[str, Any]:
     """One delivery, its `detail` in `language`; `counts` is null for boards and posts.
 
     Args:
+        stop: how its channel is stopped, if it is; told while something of the delivery waits for that.
         took: how long it took, where it carries a correction to where the wrong text was.
+        taken_over: whether another channel stands in for it.
     """
     return {
         "id": row.id,
@@ -39,6 +44,8 @@ def delivery_answer(row: Any, language: str, took: Took | None = None) -> dict[s
         "state": row.state,
         "attempts": row.attempts,
         "detail": retell(language, row.detail),
+        "stop": stop_answer(stop, language) if row.state in WAITS else None,
+        "given_up": bool(row.stopped and row.shape == Shape.LETTER and not taken_over),
         "url": row.url,
         "due_at": iso(row.due_at) if row.state == State.WAITING else None,
         "not_after": iso(row.not_after),
@@ -61,17 +68,22 @@ def show(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[
     """
     permit(operator, Role.VIEWER)
     spoken = language or desk.configuration.languages[0]
+    configured = desk.configuration.adapters
 
     def look(connection: Connection) -> dict[str, Any]:
         record = load_named(connection, name)
-        return incident_answer(connection, record, desk.clock(), spoken)
+        return incident_answer(connection, record, desk.clock(), spoken, configured)
 
     answer: dict[str, Any] = desk.read(look)
     return answer
 
 
 def incident_answer(
-    connection: Connection, record: IncidentRecord, now: datetime, language: str
+    connection: Connection,
+    record: IncidentRecord,
+    now: datetime,
+    language: str,
+    configured: Container[str],
 ) -> dict[str, Any]:
     """One incident as JSON."""
     stands = _standing(record)
@@ -91,10 +103,34 @@ def incident_answer(
             update_line(update) | {"corrected": corrected(took.get(update.said.number))}
             for update in record.updates
         ],
-        "deliveries": [delivery_answer(row, language, mine.get(row.id)) for row in rows],
+        "deliveries": delivery_answers(connection, record.id, rows, language, configured, mine),
         "out": out_answer(shown, map(quorums.arrival, rows), now),
         "advice": _advice(connection, record, rows, now),
     }
+
+
+def delivery_answers(
+    connection: Connection,
+    incident_id: int,
+    rows: Sequence[Any],
+    language: str,
+    configured: Container[str],
+    took: Mapping[int, Took],
+) -> list[dict[str, Any]]:
+    """Deliveries of one incident, with how the channels are stopped on which they wait, and how long corrections took."""
+    stood_in = outcomes.stood_in(connection, incident_id)
+    states = channels.states(connection)
+    stops = stops_of({row.channel for row in rows}, states, configured)
+    return [
+        delivery_answer(
+            row,
+            language,
+            stops.get(row.channel),
+            took.get(row.id),
+            taken_over=row.id in stood_in,
+        )
+        for row in rows
+    ]
 
 
 def letters_in_doubt(connection: Connection, now: datetime) -> Iterator[Advice]:
@@ -266,18 +302,23 @@ def listing(
 
     now = desk.clock()
 
-    def look(connection: Connection) -> tuple[list[IncidentRecord], Counter[int], Outs]:
+    def look(connection: Connection) -> tuple[list[IncidentRecord], Counter[int], Outs, Waiting]:
         page = incidents.page(connection, before=before, limit=limit, only_open=only_open)
         outs = _outs(connection, page, now)
         doubts: Counter[int] = Counter()
         for row in _in_doubt(connection, page, now):
             doubts[row.incident_id] += row.uncertain
-        return page, doubts, outs
+        return page, doubts, outs, _stopped(connection, desk.configuration.adapters)
 
-    found, doubts, outs = desk.read(look)
+    found, doubts, outs, waiting = desk.read(look)
     return {
         "items": [
-            line_answer(record, now) | {"in_doubt": doubts[record.id], "out": outs[record.id]}
+            line_answer(record, now)
+            | {
+                "in_doubt": doubts[record.id],
+                "out": outs[record.id],
+                "stopped": waiting.get(record.name, {}),
+            }
             for record in found
         ],
         "next": str(found[-1].id) if len(found) == limit else "",
@@ -285,6 +326,17 @@ def listing(
 
 
 Outs = dict[int, dict[str, Any] | None]
+Waiting = Mapping[str, Mapping[str, str]]
+"""By incident the channels on which something of it waits, each with how it is stopped."""
+
+
+def _stopped(connection: Connection, configured: Container[str]) -> Waiting:
+    waiting = channels.waiting(connection, begun=True)
+    found: dict[str, dict[str, str]] = {}
+    for channel, stop in stops_of(waiting, channels.states(connection), configured).items():
+        for update in waiting[channel]:
+            found.setdefault(update.partition("-")[0], {})[channel] = stop.state
+    return found
 
 
 def _outs(connection: Connection, page: Sequence[IncidentRecord], now: datetime) -> Outs:
@@ -298,12 +350,14 @@ def all_deliveries(desk: Desk, operator: Operator, name: str, language: str = ""
     """Every delivery of an incident, oldest first; `language` as for `show`."""
     permit(operator, Role.VIEWER)
     spoken = language or desk.configuration.languages[0]
+    configured = desk.configuration.adapters
 
     def look(connection: Connection) -> dict[str, Any]:
         record = load_named(connection, name)
         rows = outcomes.of_incident(connection, record.id)
-        took = by_delivery(one for found in all_took(connection, record).values() for one in found)
-        return {"items": [delivery_answer(row, spoken, took.get(row.id)) for row in rows]}
+        found = by_delivery(one for each in all_took(connection, record).values() for one in each)
+        answers = delivery_answers(connection, record.id, rows, spoken, configured, found)
+        return {"items": answers}
 
     answer: dict[str, Any] = desk.read(look)
     return answer

@@ -110,6 +110,7 @@ store: { url: "sqlite:///var/broadcaster.db", key: "file:secrets/store.key" }
 # The places residents know. Codes are optional and stand in quotes.
 areas:
   norra-ekbyn: { name: Norra Ekbyn, scb: "0127" }
+  sodra-ekbyn: { name: Södra Ekbyn }
 
 channels:
   page: { kind: page }

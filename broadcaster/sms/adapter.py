@@ -58,8 +58,9 @@ class SmsAdapter(LetterAdapter):
                 f'"{each.found}" is written "{each.written}".' for each in written.replacements
             ]
         measure = measure_sms(body)
-        self._refuse_long(measure)
-        remarks += self._dear_letters(measure, measure_sms(written.text))
+        dear = tuple(self._dear_letters(measure, measure_sms(written.text)))
+        self._refuse_long(measure, dear)
+        remarks += dear
         price, currency = self.price()
         return Rendered(
             texts=(Text(body=body),),
@@ -82,14 +83,16 @@ class SmsAdapter(LetterAdapter):
             body = compose(replace(notice, no_longer="", planned="", cause=""), phrases)
         return body
 
-    def _refuse_long(self, measure: SmsMeasure) -> None:
-        """A refusal is English: whoever answers the operator says it in the language that was asked for."""
+    def _refuse_long(self, measure: SmsMeasure, dear: tuple[str, ...]) -> None:
+        """A refusal is English: whoever answers the operator says it in the language that was asked for.
+
+        It names `dear` letters too: one long dash may be all that is too long.
+        """
         most = self.settings.max_parts
         if measure.parts > most:
             over = max(1, measure.units - _room(measure, most))
-            raise ValueError(
-                f"The SMS needs {measure.parts} parts and at most {most} are allowed: shorten it by {over} letters."
-            )
+            refusal = f"The SMS needs {measure.parts} parts and at most {most} are allowed: shorten it by {over} letters."
+            raise ValueError(" ".join((refusal, *dear)))
 
     def _dear_letters(self, measure: SmsMeasure, without: SmsMeasure) -> Iterator[str]:
         """Say which letters make the text dearer, and what would make it cheaper."""

@@ -50,11 +50,12 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     """What is to be said between opening and ending; what the operator's words already hold is not said twice."""
     _ = partial(say, phrases)
     told = notice.text.casefold()
+    own = _own_words(notice)
     retracting = notice.kind is Kind.RETRACTION
     if correcting and not any(area.casefold() in told for area in notice.areas):
         yield ", ".join(notice.areas)
     if retracting:  # what was wrong before what stands: the next would else be what does not apply
-        yield notice.text
+        yield own
         yield _stands(notice)
     if notice.variant is Variant.CORRECTION:
         yield notice.no_longer
@@ -63,12 +64,18 @@ def _statements(notice: Notice, phrases: Phrases, *, correcting: bool) -> Iterat
     if not _is_said(notice.etr, notice.text):
         yield notice.etr
     if not retracting:
-        yield notice.text
+        yield own
     if notice.cause.casefold() not in told:
         yield _("Cause: {cause}", cause=notice.cause)
     if notice.instruction.casefold() not in told:
         yield notice.instruction
     yield notice.still_affected
+
+
+def _own_words(notice: Notice) -> str:
+    """The operator's words, marked where they are in another language: "[sv] Ett träd ligger över ledningen."."""
+    other = notice.text_language and notice.text_language != notice.language
+    return f"[{notice.text_language}] {notice.text}" if other and notice.text else notice.text
 
 
 def _taken_back(notice: Notice) -> str:

@@ -153,7 +153,7 @@ class Incident:
         _refuse_if(command.etr and command.etr <= max(at, since), Why.INVALID)
         _refuse_if(command.next and etr and at < etr < command.next, Why.INVALID)
         by = min(at + NEXT, etr) if etr and etr > at else at + NEXT
-        told = [w.promise for w in self.heard(word.audience) if w is not word.corrects]
+        told = [w.promise for w in self.heard(word.audience) if not w.is_gone()]
         if word.kind in (Kind.RETRACTION, Kind.RESTORED) and told and told[-1] and told[-1] > at:
             by = told[-1]
         return (command.next or by) if word.facts["areas"] else None

@@ -66,7 +66,8 @@ def arrange(
         used=used,
         limit=limit,
         remarks=tuple(
-            f"{'Goes to' if each.payload else 'Clears'} {each.subject}" for each in messages
+            f"Goes to {each.subject}" if each.payload else f"Clears {each.subject}"
+            for each in messages
         ),
     )
 

@@ -67,6 +67,7 @@ UNSAID = {
     "default-src 'none'; frame-ancestors 'none'": "a header",
     'attachment; filename="subscribers.csv"': "a header",
     "text/csv; charset=utf-8": "a header",
+    "broadcaster channels reroute {} --to NAME": "a command",
 }
 """Strings of service and API that no operator reads, or cannot be said in his language, and why."""
 NOT_FOUND_IN_A_CONFIGURATION = {

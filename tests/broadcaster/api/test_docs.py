@@ -28,10 +28,11 @@ REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"], "planned": PL
 LATER = {"incident": "A1", "text": "Snart klart.", "at": "2026-11-22T12:20:00Z"}
 PEOPLE = b"address,area,language\n0701740605,norra-ekbyn,sv\nx,norra-ekbyn,sv\n"
 ADDRESS = {"channel": "sms", "address": "070-174 06 05"}
-FAILED, PROBED = "a delivery failed", "a channel was asked"
+FAILED, PROBED, PARKED = "a delivery failed", "a channel was asked", "the channels are parked"
 OUT = "everything was accepted"
 # What is asked, in this order; together the answers hold every field once with something in it.
 ASKED: list[str | tuple[str, str, str, Any]] = [
+    PARKED,
     ("POST", "/subscribers/import", "?channel=sms&source=list&legal_basis=law", PEOPLE),
     ("GET", "/organisation", "", None),
     ("POST", "/incidents", "", REPORT),
@@ -139,7 +140,10 @@ def is_object(value: Any) -> bool:
 
 def set_up(desk: Daemonless, what: str) -> None:
     def work(connection: Any) -> None:
-        if what == FAILED:
+        if what == PARKED:
+            for name in desk.desk.configuration.adapters:
+                channels.park(connection, name, desk.clock(), "It wants money.")
+        elif what == FAILED:
             connection.execute(
                 update(t.delivery).where(t.delivery.c.id == 9).values(state=State.FAILED)
             )

@@ -74,7 +74,8 @@ def test_each_act_asks_its_address_and_says_so(
 def test_what_cannot_be_undone_is_refused_when_nobody_can_be_asked(
     daemon: Daemon, run: Run, at_terminal: Run, arguments: list[str]
 ) -> None:
-    daemon.answers["GET /api/v1/channels"] = (200, {"items": []})
+    waits = {"channel": "x", "waiting": ["A7-1"], "not_through": ["A7-1"], "putting_right": []}
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": [waits]})
     asked = len(daemon.asked)
     ended = run(*arguments)
     assert (ended.code, "--yes" in ended.err) == (4, True)
@@ -123,7 +124,27 @@ def test_before_a_retraction_is_given_up_it_is_said_who_will_not_be_told(
 def test_what_waits_is_counted_as_the_language_writes_numbers(daemon: Daemon, run: Run) -> None:
     item = {"channel": "sms", "kind": "sms_http", "state": "good", "queued": 1234, "waiting": []}
     daemon.answers["GET /api/v1/channels"] = (200, {"items": [item]})
-    assert run("channels", "list").out.endswith("1,234 waiting\n")
+    assert run("channels", "list").out.endswith(" 1,234\n")
+
+
+@pytest.mark.parametrize("act", [["drop"], ["reroute", "--to", "page"]], ids=["drop", "reroute"])
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("smss", 'There is no channel "smss". There are page, sms.'),
+        ("sms", "Nothing waits in sms."),
+    ],
+)
+def test_nobody_is_asked_about_what_is_not_there(
+    daemon: Daemon, run: Run, at_terminal: Run, act: list[str], name: str, sentence: str
+) -> None:
+    empty: dict[str, Any] = {"waiting": [], "not_through": [], "putting_right": []}
+    items = [{"channel": "page"} | empty, {"channel": "sms"} | empty]
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
+    ended = run("channels", act[0], name, *act[1:])
+    assert (ended.code, ended.err) == (4, f"{sentence}\n")
+    assert "[y/N]" not in at_terminal("channels", act[0], name, *act[1:]).out
+    assert {route.split()[0] for route, _, _ in daemon.asked} == {"GET"}
 
 
 def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> None:
@@ -136,7 +157,10 @@ def test_channels_list_says_what_is_not_in_order(daemon: Daemon, run: Run) -> No
     daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
     out = run("channels", "list").out
     assert out.startswith("LIVE · Not in order: x, sms\n")
-    assert re.search("parked +3 waiting +token refused", out)
+    assert out.splitlines()[1].split() == [
+        *("channel", "kind", "state", "waiting", "what", "it", "said")
+    ]
+    assert re.search("parked +3 +token refused", out)
     assert re.search("sms +x +not good +no gateway", out)
 
 

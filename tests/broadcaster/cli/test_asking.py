@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -132,9 +133,149 @@ def test_a_preview_names_the_boards_and_where_they_show_it(daemon: Daemon, run: 
 
 
 def test_one_is_one_address_and_one_part(daemon: Daemon, run: Run) -> None:
-    sms = {"channel": "sms", "parts": 1, "recipients": 1}
+    sms = {"channel": "sms", "parts": 1, "recipients": 1, "encoding": "GSM-7"}
     daemon.answers[PREVIEW] = (200, daemon.preview(channels=[sms], recipients={"sms": 1}))
     assert "sms to 1 address: 1 part\n" in run("preview", "x", "--area", "norra-ekbyn").out
+
+
+def test_a_mail_has_no_parts(daemon: Daemon, run: Run) -> None:
+    mail = {"channel": "mail", "parts": 1, "recipients": 3, "encoding": "", "used": 90}
+    daemon.answers[PREVIEW] = (200, daemon.preview(channels=[mail], recipients={"mail": 3}))
+    out = run("preview", "x", "--area", "norra-ekbyn").out
+    assert "\nmail to 3 addresses\n" in out
+    assert "part" not in out
+
+
+DASH = {
+    "channel": "sms",
+    "language": "sv",
+    "parts": 3,
+    "recipients": 2,
+    "encoding": "UCS-2",
+    "forcing": ["–"],
+    "remarks": [
+        '"–" makes it UCS-2, which takes 3 parts.',
+        "With plain signs (--plain) it takes 2.",
+    ],
+}
+
+
+def test_the_question_names_the_letter_that_makes_more_parts_and_how_it_is_spared(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    asked = daemon.preview(asks=True, channels=[DASH, DASH | {"language": "en"}])
+    daemon.answers[PREVIEW] = (200, asked)
+    ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed="Norra Ekbyn\n")
+    assert ended.code == 0, ended.out
+    shown = " ".join(ended.out[: ended.out.index("nothing to give up")].split())
+    assert shown.count('sms: "–" makes it UCS-2, which takes 3 parts.') == 1
+    assert "sms: With plain signs (--plain) it takes 2." in shown
+
+
+def test_nobody_types_an_areas_name_for_what_will_be_refused(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    reason = "The SMS needs 5 parts and at most 4 are allowed: shorten it by 9 letters."
+    asked = daemon.preview(asks=True, channels=[DASH | {"error": reason, "parts": 0}])
+    daemon.answers[PREVIEW] = (200, asked)
+    ended = at_terminal("report", "x", "--area", "norra-ekbyn")
+    assert ended.code == 4, ended.out
+    shown = " ".join(ended.out.split())
+    assert f"sms: {reason} Nothing was sent. Shorten the text, or leave the channel out" in shown
+    assert "nothing to give up" not in shown
+    assert daemon.bodies(REPORT) == []
+
+
+def test_the_question_and_the_answer_name_the_channels_that_are_parked(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    remedy = "broadcaster channels resume sms"
+    stopped = {"sms": {"state": "parked", "because": "It wants money.", "remedy": remedy}}
+    daemon.answers[PREVIEW] = (200, daemon.preview(asks=True, stopped=stopped))
+    daemon.answers[REPORT] = (201, daemon.accepted(stopped=stopped))
+    ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed="Norra Ekbyn\n")
+    assert ended.code == 0, ended.out
+    before, after = ended.out.split("nothing to give up")
+    said = f"sms is parked, and what is said waits there: It wants money. Mend it, then: {remedy}"
+    assert said in " ".join(before.split())
+    assert said in " ".join(after.split())
+
+
+def test_an_area_that_only_the_text_names_is_told_before_and_after(
+    daemon: Daemon, run: Run
+) -> None:
+    named = {"names_also": ["sodra-ekbyn"]}
+    daemon.answers[PREVIEW] = (200, daemon.preview(name="A7-2", kind="correction", **named))
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="correction", corrects=1, **named))
+    start = "The text names Södra Ekbyn, but this is about Norra Ekbyn. To say it there too"
+    before = run("preview", "x", "--kind", "correct", "--incident", "A7").out
+    assert f"\n{start}, add --area sodra-ekbyn\n" in before
+    after = run("correct", "A7", "x", "--yes").out
+    assert f'\n{start}: broadcaster correct A7 "…" --area sodra-ekbyn\n' in after
+
+
+BOTH = {"asks": True, "areas": ["norra-ekbyn", "sodra-ekbyn"]}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Norra Ekbyn, Södra Ekbyn",
+        "södra ekbyn",
+        "norra-ekbyn,sodra-ekbyn",
+        "0127",
+        "0127, Södra Ekbyn",
+    ],
+)
+def test_one_of_several_areas_is_enough_and_all_of_them_may_be_typed(
+    daemon: Daemon, at_terminal: Run, typed: str
+) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(**BOTH))
+    ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed=f"{typed}\n")
+    assert ended.code == 0, ended.out
+    asked = (
+        "Type the name of one of the areas to send, nothing to give up: Norra Ekbyn, Södra Ekbyn"
+    )
+    assert asked in " ".join(ended.out.split())
+
+
+def test_no_miss_loses_what_was_typed(daemon: Daemon, at_terminal: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(**BOTH))
+    misses = "Norra Ekbyn, Ekeby\ny\n1\nnorra\n"
+    ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed=f"{misses}Norra Ekbyn\n")
+    assert ended.code == 0, ended.out
+    assert '"Norra Ekbyn, Ekeby" is not the name.' in ended.out
+    assert len(daemon.bodies(REPORT)) == 1
+
+
+def test_who_gives_up_can_say_it_later_without_answering_anew(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(**BOTH))
+    typed = "1, 2\nDet är mörkt – överallt\n2027-01-10 19:00\n\ny\ny\ny\n\n"
+    ended = at_terminal("report", typed=typed)
+    assert ended.code == 4
+    again = (
+        "broadcaster report --area norra-ekbyn --area sodra-ekbyn --etr 2027-01-10T19:00+01:00 "
+        "'Det är mörkt – överallt'"
+    )
+    shown = " ".join(ended.out.split())
+    assert f"Nothing has been sent. To say it later: {again}" in shown
+    assert shown.endswith(f"Nothing was sent. To say it later: {again}")
+    assert ended.out.count(f"\n  {again}\n") == 2  # a line that is broken cannot be pasted
+    assert daemon.bodies(REPORT) == []
+
+
+def test_what_is_given_back_is_the_same_command(daemon: Daemon, run: Run, at_terminal: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(**BOTH))
+    options = ["--etr", "none", "--planned", "2027-01-10 08:00/12:00", "--without-area", "0127"]
+    words = ["correct", "A7-2", "It's here", "--text-sv", "Här", "--plain", *options]
+    ended = at_terminal(*words, typed="\n")
+    line = ended.out.split("To say it later:")[-1]
+    run(*shlex.split(" ".join(line.split()))[1:], "--yes")
+    run(*words, "--yes")
+    first, second = daemon.bodies(UPDATES)
+    assert first == second
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,20 @@ from broadcaster.testing.commandline import (
 
 Run = Callable[..., Ended]
 A7 = "GET /api/v1/incidents/A7"
-SENTENCE = "x is stopped: its token is refused. Mend it, then: broadcaster channels resume x"
-PARKED = [{"channel": "x", "parked_because": "its token is refused", "paused": False, "queued": 1}]
+SENTENCE = "x is stopped: Its token is refused. Mend it, then: broadcaster channels resume x"
+RESUME = "broadcaster channels resume x"
+PARKED = {"state": "parked", "because": "Its token is refused.", "remedy": RESUME}
 
 
 def test_status_gives_the_answer_first_and_the_table_last(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [delivery("page", "confirmed"), delivery("x", "waiting", accepted_at=None)]
-    daemon.answers[A7] = (200, daemon.incident(advice=[SENTENCE], channels=PARKED))
+    waiting = delivery("x", "waiting", accepted_at=None, stop=PARKED)
+    daemon.deliveries = [delivery("page", "confirmed"), waiting]
+    daemon.answers[A7] = (200, daemon.incident(advice=[SENTENCE]))
     lines = run("status", "A7").out.splitlines()
     assert lines[0] == "LIVE · A7 · Power cut · Norra Ekbyn"
     assert lines[1] == "Going out: 1 of 2 channels so far."
     assert lines[2] == SENTENCE
-    assert lines[-1].split() == ["x", "parked", "its", "token", "is", "refused"]
+    assert " ".join(lines[-1].split()) == f"x parked {SENTENCE.partition(': ')[2]}"
     assert all(line == line.rstrip() for line in lines)
 
 
@@ -79,19 +81,30 @@ def test_what_is_wrong_is_said_in_the_language_of_the_organisation(
 
 
 def test_a_paused_channel_says_so_and_how_it_goes_on(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [delivery("x", "waiting", accepted_at=None)]
-    paused = [{"channel": "x", "parked_because": "", "paused": True, "queued": 1}]
-    daemon.answers[A7] = (200, daemon.incident(channels=paused))
+    paused = {"state": "paused", "because": "", "remedy": RESUME}
+    daemon.deliveries = [delivery("x", "waiting", accepted_at=None, stop=paused)]
     last = run("status", "A7").out.splitlines()[-1]
     assert re.search("^ +x +paused +go on: broadcaster channels resume x$", last)
 
 
 def test_a_channel_that_is_gone_is_not_called_paused(daemon: Daemon, run: Run) -> None:
-    daemon.deliveries = [delivery("x", "waiting", accepted_at=None)]
-    gone = [{"channel": "x", "gone": True, "parked_because": "", "paused": True, "queued": 1}]
-    daemon.answers[A7] = (200, daemon.incident(channels=gone))
+    gone = {"state": "gone", "because": "", "remedy": "broadcaster channels reroute x --to NAME"}
+    daemon.deliveries = [delivery("x", "waiting", accepted_at=None, stop=gone)]
     last = run("status", "A7").out.splitlines()[-1]
-    assert re.search("^ +x +gone +not in the configuration any more$", last)
+    said = "not in the configuration any more: broadcaster channels reroute x --to NAME"
+    assert re.search(f"^ +x +gone +{said}$", last)
+
+
+def test_the_list_says_where_something_waits_on_a_channel_that_is_stopped(
+    daemon: Daemon, run: Run
+) -> None:
+    held = daemon.incident(incident="A8", stopped={"sms": "parked", "x": "paused"})
+    items = [daemon.incident(stopped={}), held]
+    daemon.answers["GET /api/v1/incidents"] = (200, {"items": items, "next": ""})
+    first, second = run("status").out.splitlines()[1:]
+    assert first.split()[0] == "A7"
+    assert "parked" not in first
+    assert second.endswith(", sms parked, x paused")
 
 
 def test_what_was_cancelled_before_it_went_out_is_not_said_to_be_out(

@@ -139,7 +139,7 @@ def test_out_is_said_with_its_second_channels_and_ways() -> None:
     assert out_line(VOICE, OUT) == f"Out {clock}: 4 channels over 3 independent ways"
     less = OUT | {"channels": 1, "ways": 1}
     assert out_line(VOICE, less) == (
-        f"Out {clock}: 1 channel over 1 independent way, as many as its channels have"
+        f"Out {clock}: 1 channel. This update goes by no more independent ways."
     )
 
 

@@ -59,14 +59,26 @@ def test_letters_are_counted() -> None:
 
 
 def test_a_stopped_channel_says_why() -> None:
-    [row] = rows(
-        [delivery("waiting")],
-        accepted_at=T0.isoformat(),
-        voice=ENGLISH,
-        now=T0,
-        stopped={"x": ("parked", "its token is refused")},
-    )
-    assert (row.word, row.detail) == ("parked", "its token is refused")
+    stop = {"state": "parked", "because": "Its token is refused.", "remedy": "resume x"}
+    said = "Its token is refused. Mend it, then: resume x"
+    for more in ({"state": "waiting"}, {"state": "sending", "counts": {"total": 0}}):
+        told = [delivery(**more, stop=stop)]
+        [row] = rows(told, accepted_at=T0.isoformat(), voice=ENGLISH, now=T0)
+        assert (row.word, row.detail) == ("parked", said)
+    counts = {"total": 3, "accepted": 1, "skipped": 0}
+    told = [delivery("sending", counts=counts, stop=stop)]
+    [row] = rows(told, accepted_at=T0.isoformat(), voice=ENGLISH, now=T0)
+    assert (row.state, row.detail) == ("parked", f"1 of 3 to the gateway; {said}")
+
+
+def test_what_was_given_up_in_the_middle_is_not_out() -> None:
+    counts = {"total": 10, "accepted": 4, "failed": 0, "uncertain": 0, "skipped": 6}
+    told = [delivery("accepted", counts=counts, given_up=True)]
+    assert standing(told, ENGLISH) == "Everything is out but x (6 left out, given up)."
+    assert standing(told, SWEDISH) == "Allt är ute utom x (6 utelämnade, uppgivna)."
+    assert not everywhere(told)
+    gone = [delivery("accepted", counts=counts, given_up=False)]  # they left in the meantime
+    assert standing(gone, ENGLISH) == "Everything is out."
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from broadcaster.channel import (
     Attempt,
@@ -18,7 +19,7 @@ from broadcaster.channel import (
 )
 from broadcaster.engine import collecting
 from broadcaster.store import StoreError, tables as t
-from broadcaster.testing.rig import Rig, numbers, sms
+from broadcaster.testing.rig import PATIENCE, Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway
 from channels.sms_http import SmsHttpAdapter
 
@@ -136,3 +137,29 @@ def test_reports_come_again_after_an_adapter_raised_what_it_should_not(
         adapter: Collects = engine.adapters["sms"]
         adapter.there = [("r/1", b"1.1.0")]
         engine.until(lambda: engine.delivery("sms")["counts"]["confirmed"] == 1)
+
+
+class NeverWell(Collects):
+    """Raises each time what it should not, and tells when it did so often."""
+
+    def __init__(self, built: SmsHttpAdapter) -> None:
+        super().__init__(built)
+        self.calls, self.often = 0, threading.Event()
+
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        self.calls += 1
+        if self.calls == 5:
+            self.often.set()
+        raise RefusedRequest("Not now.", 404)
+
+
+def test_what_breaks_at_each_try_is_logged_once(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "PAUSE", 0.0)
+    with SmsGateway() as far, capture_logs() as logged:
+        engine = rig({"sms": sms(far)}, swap={"sms": NeverWell})
+        adapter: NeverWell = engine.adapters["sms"]
+        assert adapter.often.wait(PATIENCE)
+    told = [one for one in logged if one["event"] == "reports cannot be collected"]
+    assert len(told) == 1

@@ -24,7 +24,9 @@ from broadcaster.domain.incident import Kind, Severity
 from broadcaster.engine.lane import HUNG_LIMIT
 from broadcaster.engine.posts import PostLane
 from broadcaster.registry import Adapter
-from broadcaster.testing.rig import Rig, mastodon, webhook, x
+from broadcaster.service.commands import Command
+from broadcaster.service.saying import say
+from broadcaster.testing.rig import OPERATOR, Rig, mastodon, webhook, x
 from broadcaster.testing.servers import (
     MastodonServer,
     WebhookReceiver,
@@ -446,3 +448,32 @@ def test_of_a_thread_that_broke_off_the_first_post_is_shown(rig: MakeRig) -> Non
         first, *rest = far.effects
         assert rest
         assert engine.delivery("social")["url"].endswith(first.id)
+
+
+class Telling(WebhookAdapter):
+    """Says of each message something of its own, or of all the same."""
+
+    alike = False
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        return Receipt(detail="It is there." if self.alike else f"It has {message.language}.")
+
+
+@pytest.mark.parametrize(
+    ("alike", "told"), [(False, "It has sv. It has en."), (True, "It is there.")]
+)
+def test_what_the_far_side_said_of_each_step_is_told_once(
+    rig: MakeRig, alike: bool, told: str
+) -> None:
+    with WebhookReceiver() as far:
+        engine = rig({"hook": webhook(far)}, swap={"hook": lambda built: _telling(built, alike)})
+        texts = {"sv": "Strömmen är borta.", "en": "The power is out."}
+        say(engine.desk, OPERATOR, Command(kind=Kind.REPORT, texts=texts, area=("norra-ekbyn",)))
+        engine.accepted("hook")
+        assert engine.delivery("hook")["detail"] == told
+
+
+def _telling(built: Adapter, alike: bool) -> Telling:
+    made = Telling(built.settings, built.context)
+    made.alike = alike
+    return made

@@ -278,3 +278,35 @@ def test_a_retracted_reopening_is_told_to_close_it_again(desk: Daemonless) -> No
     assert told(desk, "closes", kind="update", text="Borta igen.") is False
     assert told(desk, "closes", kind="retraction") is True
     assert told(desk, "closes", kind="retraction", all=True) is False
+
+
+NORRA, SODRA = ["norra-ekbyn"], ["sodra-ekbyn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "named"),
+    [
+        ("Rätt är att även Södra Ekbyn är utan ström.", {}, SODRA),
+        ("Även SÖDRA EKBYNS skola är utan ström.", {}, SODRA),
+        ("Även Södra Ekbyn är utan ström.", {"area": SODRA}, []),
+        ("Södra Ekbyn har ström.", {"area": SODRA, "without_area": NORRA}, []),
+        ("Norra Ekbyn är utan ström.", {}, []),
+        ("Södra Ekbynsskolan är öppen.", {}, []),
+    ],
+)
+def test_an_area_that_the_text_names_and_the_word_is_not_about_is_told(
+    desk: Daemonless, text: str, more: dict[str, Any], named: list[str]
+) -> None:
+    said(desk, **REPORT)
+    assert told(desk, "names_also", kind="correction", text=text, **more) == named
+
+
+def test_a_report_and_an_update_are_looked_at_too(desk: Daemonless) -> None:
+    assert said(desk, "Mörkt, även i Södra Ekbyn.", area=NORRA)["names_also"] == SODRA
+    assert told(desk, "names_also", kind="update", text="Ljust i Södra Ekbyn.") == SODRA
+
+
+@pytest.mark.parametrize("kind", ["restored", "retraction"])
+def test_what_takes_back_or_ends_may_name_any_area(desk: Daemonless, kind: str) -> None:
+    said(desk, **REPORT)
+    assert told(desk, "names_also", kind=kind, text="Södra Ekbyn var aldrig utan.") == []

@@ -395,3 +395,26 @@ def test_a_word_scheduled_upon_what_stands_repeats_nothing_retracted(town: Rig) 
     assert facts(said(town, 5)) == NOTHING_FALSE
     (outcome,) = at_its_time(town, at)
     assert outcome.startswith("released")
+
+
+def test_a_retracted_correction_takes_the_promise_of_what_it_corrected_with_it(town: Rig) -> None:
+    """What was said before both holds again, also of when the next word comes."""
+    first, second, third = (soon(town, minutes=each) for each in (30, 60, 90))
+    town.say("Strömmen är borta.", next=first)
+    town.say("Felet är hittat.", Kind.UPDATE, next=second)
+    town.say("Felet är inte hittat.", Kind.CORRECTION, next=third)
+    town.say(kind=Kind.RETRACTION, number=3)
+    assert said(town, 4).promise == first
+
+
+def test_a_promise_that_was_retracted_with_its_word_and_has_passed_is_made_anew(town: Rig) -> None:
+    first = soon(town, minutes=5)
+    town.say("Strömmen är borta.", next=first)
+    town.say("Felet är hittat.", Kind.UPDATE, next=soon(town, minutes=60))
+    town.say("Felet är inte hittat.", Kind.CORRECTION, next=soon(town, minutes=90))
+    town.pass_by(minutes=6)
+    before = town.clock()
+    town.say(kind=Kind.RETRACTION, number=3)
+    promise = said(town, 4).promise
+    assert promise is not None
+    assert timedelta(0) <= promise - before - timedelta(minutes=45) < timedelta(seconds=30)

@@ -61,3 +61,27 @@ def test_every_failure_within_a_block_is_listed_with_its_place(tmp_path: Path) -
     resolved, failures = resolve_all(block, tmp_path, {})
     assert [place for place, _ in failures] == [("a",), ("b", 0, "c")]
     assert resolved == block
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+
+
+def test_a_certificate_may_be_read_by_everybody_but_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text(f"# Our own authority\n{CERTIFICATE}{CERTIFICATE}", encoding="utf-8")
+    path.chmod(0o644)
+    assert CERTIFICATE.strip() in resolve("file:ca.pem", tmp_path, {})
+    for mode in (0o664, 0o646):
+        path.chmod(mode)
+        with pytest.raises(MissingSecretError, match=r"chmod 600 .*ca.pem"):
+            resolve("file:ca.pem", tmp_path, {})
+
+
+@pytest.mark.parametrize("text", [CERTIFICATE + KEY, KEY])
+def test_a_key_beside_a_certificate_is_a_secret(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "both.pem"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+    with pytest.raises(MissingSecretError, match=r"chmod 600 .*both.pem"):
+        resolve("file:both.pem", tmp_path, {})

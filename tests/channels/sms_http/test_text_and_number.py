@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from broadcaster.channel import Kind, Mode, Variant
+from broadcaster.locale.retelling import retell
 from broadcaster.testing.contract_letters import a_notice
 
 KANNEL = {"preset": "kannel", "url": "http://127.0.0.1:1", "username": "u"}
@@ -244,6 +245,27 @@ def test_a_name_is_never_spelt_wrong_to_save_money(make: Any) -> None:
 def test_what_needs_too_many_parts_is_refused_with_how_much_to_cut(make: Any) -> None:
     with pytest.raises(ValueError, match=r"needs 5 parts and at most 2.*shorten it by [0-9]+ "):
         make(max_parts=2).render(a_notice(text="Strömmen är borta. " * 33), {})
+
+
+def test_a_refusal_names_the_dash_that_makes_it_too_long_and_how_it_is_spared(make: Any) -> None:
+    text = "Strömmen är borta – " + "x" * 260
+    with pytest.raises(ValueError, match="at most 4") as refused:
+        make().render(a_notice(text=text), {})
+    said = str(refused.value)
+    assert '"–" makes it UCS-2, which takes ' in said
+    assert "With plain signs (--plain) it takes " in said
+    told = retell("sv", said)
+    assert "UCS-2" in told
+    assert "makes" not in told
+    assert "With" not in told
+    assert "allowed" not in told
+
+
+def test_words_in_another_language_are_marked_as_everywhere_else(make: Any) -> None:
+    body = text_of(make, language="en", text_language="sv", text="Ett träd föll.")
+    assert " [sv] Ett träd föll." in body
+    own = text_of(make, language="sv", text_language="sv", text="Ett träd föll.")
+    assert "[" not in own
 
 
 def test_a_retraction_is_never_refused_for_the_areas_it_leaves(make: Any) -> None:

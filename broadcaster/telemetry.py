@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
@@ -342,6 +343,23 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._readiness = Gauge(
+            "broadcaster_readiness_score",
+            "Per cent of channels and machine that would work now.",
+            registry=self.registry,
+        )
+        self._ready = Gauge(
+            "broadcaster_channel_ready",
+            "1 when a channel would work now, 0.5 when soon it may not, 0 when not.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self._certificates = Gauge(
+            "broadcaster_certificate_ends",
+            "When a host's certificate ends, in seconds since 1970.",
+            ["host"],
+            registry=self.registry,
+        )
         self._counted: Mapping[str, Callable[..., None]] = {
             "attempt": lambda channel, facts: self._attempts.labels(
                 channel, facts["outcome"]
@@ -368,3 +386,17 @@ class Metrics:
         self._queued.clear()
         for channel, number in numbers.items():
             self._queued.labels(channel).set(number)
+
+    def readiness(self, score: int, channels: Mapping[str, float | None]) -> None:
+        """Show the score and what each channel counts; None: it cannot be asked, and is not shown."""
+        self._readiness.set(score)
+        self._ready.clear()
+        for channel, counts in channels.items():
+            if counts is not None:
+                self._ready.labels(channel).set(counts)
+
+    def certificates(self, ends: Mapping[str, datetime]) -> None:
+        """Show until when the certificate of each host is good."""
+        self._certificates.clear()
+        for host, at in ends.items():
+            self._certificates.labels(host).set(at.timestamp())

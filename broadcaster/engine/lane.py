@@ -24,6 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 Clock = Callable[[], datetime]
 SLOW_POLL = 5.0
+PROBE_EVERY = 900.0
 HUNG_LIMIT = 3
 CONFIRM_PAUSES = (0.0, 0.5, 2.0, 5.0)
 CLOSE_SECONDS = 2.0
@@ -33,13 +34,15 @@ CLOSE_SECONDS = 2.0
 class Surroundings:
     """What every lane is given: the store, the clock, this node's name, and what to call when something happened.
 
-    `observe(event, channel, **facts)` feeds metrics; it must return at once.
+    `observe(event, channel, **facts)` feeds metrics; it must return at once. `probe_every` says how many seconds lie
+    between two probes of a channel that is good.
     """
 
     store: Store
     clock: Clock
     node: str
     observe: Callable[..., None]
+    probe_every: Callable[[], float] = lambda: PROBE_EVERY
 
 
 class Lane(ABC):
@@ -57,6 +60,7 @@ class Lane(ABC):
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
         self.unkept = False  # the store did not take what the last probe said
+        self.probe_at: datetime | None = None  # when it is asked again; None before the first probe
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = self._closed = False
@@ -101,6 +105,8 @@ class Lane(ABC):
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped: what rests or pauses here does so as long as it would have."""
         self.breaker.shift(by)
+        if self.probe_at is not None:
+            self.probe_at += by
         self.wake()
 
     def spawn(self, work: Any) -> None:

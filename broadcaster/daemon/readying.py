@@ -87,11 +87,7 @@ class Readying:
 def _hosts(configuration: Configuration) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in configuration.adapters:
-        try:
-            found |= readiness.certified(name, configuration)
-        except Exception as error:
-            # A plugin may break when it is asked for its hosts: the others' certificates are looked at all the same.
-            log.exception("the hosts of a channel are not known", channel=name, reason=str(error))
+        found |= readiness.certified(name, configuration)
     return found
 
 

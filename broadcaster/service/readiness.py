@@ -194,10 +194,13 @@ def certified(name: str, configuration: Configuration) -> Mapping[str, int]:
     address that is a secret or the adapter's own, is not among them.
     """
     adapter, settings = configuration.adapters[name], configuration.settings
-    calls = {host.strip("[]").casefold() for host in adapter.hosts()}
+    try:
+        calls = {host.strip("[]").casefold() for host in adapter.hosts()}
+    except Exception:  # noqa: BLE001 - a plugin that breaks here may still send, and what is asked for is not about it alone
+        return {}
+    written = [settings.public.url, adapter.settings.model_dump(), settings.channels.get(name)]
     if adapter.shape is Shape.BOARD and not calls:
-        return dict(_https([settings.public.url]))
-    written = [adapter.settings.model_dump(), settings.channels.get(name)]
+        return dict(_https(written[:1]))
     return {host: port for host, port in _https(written) if host in calls}
 
 

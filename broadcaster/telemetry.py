@@ -343,23 +343,9 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
-        self._readiness = Gauge(
-            "broadcaster_readiness_score",
-            "Per cent of channels and machine that would work now.",
-            registry=self.registry,
-        )
-        self._ready = Gauge(
-            "broadcaster_channel_ready",
-            "1 when a channel would work now, 0.5 when soon it may not, 0 when not.",
-            ["channel"],
-            registry=self.registry,
-        )
-        self._certificates = Gauge(
-            "broadcaster_certificate_ends",
-            "When a host's certificate ends, in seconds since 1970.",
-            ["host"],
-            registry=self.registry,
-        )
+        self._readiness = self._gauge("readiness_score", "Per cent that would work now.")
+        self._ready = self._gauge("channel_ready", "1 ready, 0.5 to be watched, 0 not.", "channel")
+        self._certificates = self._gauge("certificate_ends", "When, since 1970.", "host")
         self._counted: Mapping[str, Callable[..., None]] = {
             "attempt": lambda channel, facts: self._attempts.labels(
                 channel, facts["outcome"]
@@ -368,6 +354,9 @@ class Metrics:
             "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
             "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
         }
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"broadcaster_{name}", about, labels, registry=self.registry)
 
     def observe(self, event: str, channel: str, **facts: Any) -> None:
         """Called by the engine; an event nobody counts is passed over."""

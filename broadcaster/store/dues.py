@@ -99,9 +99,7 @@ def plan_daily(
     gone = sorted(row.id for row in rows if row.id not in good)
     if gone:
         connection.execute(
-            sql_update(t.due)
-            .where(t.due.c.id.in_(gone))
-            .values(cancelled_at=now, outcome="moved")
+            sql_update(t.due).where(t.due.c.id.in_(gone)).values(cancelled_at=now, outcome="moved")
         )
     if times and not good:
         plan(connection, incident_id, None, {DAILY: times[0]}, held=False)

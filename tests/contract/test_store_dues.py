@@ -164,12 +164,16 @@ def test_an_update_whose_time_has_passed_is_never_released(store: Store) -> None
 TOMORROW = SOON + timedelta(days=1)
 
 
-def daily(store: Store, *times: datetime, now: datetime = NOON, apart: tuple[int, ...] = ()) -> None:
+def daily(
+    store: Store, *times: datetime, now: datetime = NOON, apart: tuple[int, ...] = ()
+) -> None:
     planned = partial(dues.plan_daily, incident_id=0, times=times, now=now, apart=apart)
     store.write(planned).result()
 
 
-def test_what_is_done_once_a_day_is_planned_once_however_often_it_is_asked_for(store: Store) -> None:
+def test_what_is_done_once_a_day_is_planned_once_however_often_it_is_asked_for(
+    store: Store,
+) -> None:
     daily(store, SOON, TOMORROW)
     daily(store, SOON, TOMORROW)
     (due,) = claim(store, SOON)
@@ -199,9 +203,7 @@ def test_it_moves_with_the_configuration_and_goes_with_it(store: Store) -> None:
 
 
 def test_two_nodes_that_planned_it_at_the_same_moment_do_it_once(store: Store) -> None:
-    twice = partial(
-        dues.plan, incident_id=0, update_id=None, times={"readiness": SOON}, held=False
-    )
+    twice = partial(dues.plan, incident_id=0, update_id=None, times={"readiness": SOON}, held=False)
     store.write(twice).result()
     store.write(twice).result()
     (due,) = claim(store, SOON)

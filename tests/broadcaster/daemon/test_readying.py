@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from sqlalchemy import select
 
 from broadcaster.channel import Remaining
@@ -19,9 +22,13 @@ from broadcaster.domain.readiness import Grade, daily
 from broadcaster.service import readiness
 from broadcaster.service.readiness import Readiness
 from broadcaster.settings.model import ReadinessSettings
-from broadcaster.store import channels, tables as t
+from broadcaster.store import Store, channels, tables as t
 from broadcaster.telemetry import Metrics
-from broadcaster.testing.rig import Rig, mastodon, webhook
+from broadcaster.testing.blank import blank
+from broadcaster.testing.builders import KEY
+from broadcaster.testing.daemons import wait_until, whole
+from broadcaster.testing.peers import free_port
+from broadcaster.testing.rig import Rig, configuration, mastodon, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
     SmsGateway,
@@ -42,7 +49,7 @@ class Town:
         self.gateway = stack.enter_context(SmsGateway())
         self.staff = stack.enter_context(WebhookReceiver())
         self.credit(1000)
-        elks = {"preset": "46elks", "url": self.gateway.url, "username": "ekbyn"}
+        elks: dict[str, Any] = {"preset": "46elks", "url": self.gateway.url, "username": "ekbyn"}
         elks |= {"password": "hemligt", "sender": "Ekbyn", "credit_minimum": 200}
         blocks = {
             "page": {"kind": "page"},
@@ -278,8 +285,8 @@ def test_hosts_are_those_that_a_channel_calls_by_https_and_no_others(tmp_path: P
         "social": {"kind": "mastodon", "url": "https://social.example:8443", "token": "t"},
         "plain": {"kind": "mastodon", "url": "http://127.0.0.1:1", "token": "t"},
     }
-    further = {"public": {"url": "https://drift.example", "directory": "p", "listen": "none"}}
-    rig = Rig(tmp_path, blocks, allowed_hosts=["social.example", "drift.example"], **further)
+    public = {"url": "https://drift.example", "directory": "p", "listen": "none"}
+    rig = Rig(tmp_path, blocks, allowed_hosts=["social.example", "drift.example"], public=public)
     configured = rig.desk.configuration
     found = {name: dict(readiness.certified(name, configured)) for name in blocks}
     assert found == {
@@ -295,7 +302,7 @@ def test_the_note_comes_once_a_day_and_not_again_after_a_restart(town: Town) -> 
     town.configure(note="always")
     town.until_morning()
     assert "Beredskap 100 %, 1 av 1 oberoende vägar redo. Inget behöver åtgärdas." in town.told(1)
-    restarted = Readying(town.rig.desk, Metrics(), lambda: [])
+    restarted = Readying(town.rig.desk, Metrics(), list)
     restarted.look()
     assert len(town.planned()) == 1
     assert town.planned()[0] > town.rig.clock() + timedelta(hours=22)
@@ -366,3 +373,29 @@ def test_the_note_goes_by_no_channel_that_is_not_ready(
     assert avoided == ["social"]
 
 
+# ------------------------------------------------------------------------------------------------------ the whole daemon
+@pytest.mark.slow
+def test_a_daemon_shows_how_ready_it_is_and_plans_its_note(tmp_path: Path) -> None:
+    api, log = f"127.0.0.1:{free_port()}", tmp_path / "daemon.log"
+    with MastodonServer(token="another") as far:
+        document = configuration(tmp_path, {"page": {"kind": "page"}, "social": mastodon(far)})
+        document |= {"api": {"listen": api}, "readiness": {"note": "always"}}
+        (tmp_path / "broadcaster.yaml").write_text(json.dumps(document), "utf-8")
+        blank(tmp_path / "broadcaster.db")
+        daemon = whole(tmp_path / "broadcaster.yaml", log)
+
+        def shows() -> bool:
+            try:
+                said = requests.get(f"http://{api}/metrics", timeout=5).text
+            except requests.ConnectionError:
+                return False
+            return 'broadcaster_channel_ready{channel="social"} 0.0' in said
+
+        try:
+            wait_until(shows, log.read_text)
+        finally:
+            daemon.end(signal.SIGTERM)
+    store = Store(f"sqlite:///{tmp_path}/broadcaster.db", KEY)
+    whats = store.read(lambda c: c.scalars(select(t.due.c.what)).all())
+    store.close()
+    assert list(whats) == ["readiness"]

@@ -80,5 +80,3 @@ def test_a_clock_that_is_set_back_holds_up_no_probe(rig: MakeRig) -> None:
         engine.call(engine.engine.note_out())  # what was told the loop before has come to it
         after(engine, QUARTER + 1)
         assert asked(far) == 2
-
-

@@ -344,6 +344,7 @@ class Metrics:
             registry=self.registry,
         )
         self._readiness = self._gauge("readiness_score", "Per cent that would work now.")
+        self._readiness.set(float("nan"))  # not 0 before the first look: somebody would be woken
         self._ready = self._gauge("channel_ready", "1 ready, 0.5 to be watched, 0 not.", "channel")
         self._certificates = self._gauge("certificate_ends", "When, since 1970.", "host")
         self._counted: Mapping[str, Callable[..., None]] = {

@@ -19,7 +19,7 @@ from broadcaster.channel import Remaining
 from broadcaster.daemon.readying import Readying
 from broadcaster.domain.exchange import Probe
 from broadcaster.domain.readiness import Grade, daily
-from broadcaster.service import readiness
+from broadcaster.service import doctor, readiness
 from broadcaster.service.readiness import Readiness
 from broadcaster.settings.model import ReadinessSettings
 from broadcaster.store import Store, channels, tables as t
@@ -28,7 +28,7 @@ from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.daemons import wait_until, whole
 from broadcaster.testing.peers import free_port
-from broadcaster.testing.rig import Rig, configuration, mastodon, webhook
+from broadcaster.testing.rig import OPERATOR, Rig, configuration, mastodon, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
     SmsGateway,
@@ -218,6 +218,23 @@ def test_a_token_that_ends_soon_is_told_of_in_time(town: Town) -> None:
     assert readiness.reasons(line, "sv") == [
         "social.example: åtkomstnyckeln går snart ut (dagar kvar: 9): låt skapa en ny."
     ]
+
+
+def test_the_doctor_says_what_runs_out_by_what_was_just_answered(town: Town) -> None:
+    left = Remaining(what="credit", of="46elks", amount=1.5, unit="SEK", least=200)
+    just = {"sms": Probe(good=True, sentence="It would.", remaining=(left,))}
+    health = {"ready": True, "degraded": []}
+    found = doctor.examine(town.rig.desk, OPERATOR, health, just, "sv", town.readying.seen)
+    said = "46elks: 1,5 SEK kvar, mindre än 200: fyll på."
+    assert {"what": "sms", "verdict": "watch", "sentence": said} in found["items"]
+    assert {key: found["readiness"][key] for key in ("score", "ways", "of")} == {
+        "score": 90,
+        "ways": 1,
+        "of": 1,
+    }
+    lines = {line["what"]: line for line in found["readiness"]["lines"]}
+    assert lines["sms"] == {"what": "sms", "grade": "watch", "reasons": [said]}
+    assert lines["machine"]["reasons"] == []
 
 
 # -------------------------------------------------------------------------------------------------------- certificates

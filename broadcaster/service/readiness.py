@@ -42,13 +42,14 @@ _OF_THE_MACHINE = {
     "log": Grade.WATCH,
     "reload": Grade.WATCH,
 }
-_STOPS = ("resting", "stumbling", "behind", "broken")
+_STOPS = ("resting", "stumbling", "behind")
 _FROM_THE_STORE = ("parked", "probe")  # degraded states that are read where they stand
 _FRESH = 4  # turns after which what a probe said is too old to go by
 _LONGEST = 400  # characters of reasons: staff may read them on a phone
 
 STOPPED = "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}"
 PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
+BROKEN = "{channel} cannot be used, and nothing goes out on it: {because}. Mend it, then restart."
 NO_PROBE = "It cannot be asked whether it would work."
 NOT_YET = "It has not been asked yet whether it would work."
 LONG_AGO = "It was asked too long ago whether it would work."
@@ -101,7 +102,10 @@ def look(desk: Desk, seen: Seen, probes: Mapping[str, Probe | None] | None = Non
         Line(name, tuple(_channel(name, configuration, known, seen, now, probes or {})))
         for name in configuration.adapters
     ]
-    broken = [Line(name, tuple(_degraded(name, seen))) for name in configuration.broken]
+    broken = [
+        Line(name, (Check(Grade.NOT_READY, BROKEN, {"channel": name, "because": because}),))
+        for name, because in configuration.broken.items()
+    ]
     machine = Line(MACHINE, tuple(_machine(seen)))
     ways = {name: way.domains for name, way in configuration.ways.items()}
     lines = (*channel_lines, *broken, machine)

@@ -181,7 +181,6 @@ def test_what_is_done_once_a_day_is_planned_once_however_often_it_is_asked_for(
     daily(store, TOMORROW, now=SOON)  # a daemon that starts in the middle of it
     daily(store, TOMORROW, now=SOON, apart=due.ids)
     settle(store, due)
-    daily(store, TOMORROW, now=SOON)
     assert claim(store, SOON) == ()
     (due,) = claim(store, TOMORROW)
     assert len(due.ids) == 1

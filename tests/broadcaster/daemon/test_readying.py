@@ -189,6 +189,14 @@ def test_a_channel_that_is_held_or_stopped_is_not_ready(town: Town) -> None:
     assert town.score() == 60
 
 
+def test_a_channel_whose_adapter_cannot_be_used_counts_as_one_that_is_not_ready(
+    town: Town,
+) -> None:
+    configured = town.rig.desk.configuration
+    town.rig.desk.configuration = replace(configured, broken={"sirens": "its package breaks"})
+    assert (town.grades()["sirens"], town.score()) == (Grade.NOT_READY, 83)  # five of six
+
+
 def test_what_is_degraded_counts_where_it_is(town: Town) -> None:
     town.degraded = [{"what": "disk", "where": "store", "sentence": "Disken är full."}]
     assert (town.grades()["machine"], town.score()) == (Grade.NOT_READY, 80)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
@@ -349,6 +350,10 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._readiness = self._gauge("readiness_score", "Per cent that would work now.")
+        self._readiness.set(float("nan"))  # not 0 before the first look: somebody would be woken
+        self._ready = self._gauge("channel_ready", "1 ready, 0.5 to be watched, 0 not.", "channel")
+        self._certificates = self._gauge("certificate_ends", "When, since 1970.", "host")
         self._counted: Mapping[str, Callable[..., None]] = {
             "attempt": lambda channel, facts: self._attempts.labels(
                 channel, facts["outcome"]
@@ -360,6 +365,9 @@ class Metrics:
                 facts["seconds"]
             ),
         }
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"broadcaster_{name}", about, labels, registry=self.registry)
 
     def observe(self, event: str, channel: str, **facts: Any) -> None:
         """Called by the engine; an event nobody counts is passed over."""
@@ -378,3 +386,17 @@ class Metrics:
         self._queued.clear()
         for channel, number in numbers.items():
             self._queued.labels(channel).set(number)
+
+    def readiness(self, score: int, channels: Mapping[str, float | None]) -> None:
+        """Show the score and what each channel counts; None: it cannot be asked, and is not shown."""
+        self._readiness.set(score)
+        self._ready.clear()
+        for channel, counts in channels.items():
+            if counts is not None:
+                self._ready.labels(channel).set(counts)
+
+    def certificates(self, ends: Mapping[str, datetime]) -> None:
+        """Show until when the certificate of each host is good."""
+        self._certificates.clear()
+        for host, at in ends.items():
+            self._certificates.labels(host).set(at.timestamp())

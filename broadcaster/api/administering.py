@@ -72,7 +72,13 @@ async def examine(ask: Ask) -> Json:
     found = await asyncio.gather(*(_probed(ask, name) for name in names))
     probes = dict(zip(names, found, strict=True))
     return await run_in_threadpool(
-        doctor.examine, ask.desk, ask.operator, ask.control.health(), probes, ask.language
+        doctor.examine,
+        ask.desk,
+        ask.operator,
+        ask.control.health(),
+        probes,
+        ask.language,
+        ask.control.seen(),
     )
 
 

@@ -14,6 +14,7 @@ from broadcaster.api.problems import spoken
 from broadcaster.channel import Probe
 from broadcaster.service.commands import Operator, Refused
 from broadcaster.service.desk import Desk
+from broadcaster.service.readiness import Seen
 from broadcaster.store.intents import Once
 
 LONGEST_KEY = 200
@@ -27,6 +28,9 @@ class Control(Protocol):
 
     def health(self) -> Any:
         """`{"ready": bool, "degraded": [{what, where, sentence}]}`."""
+
+    def seen(self) -> Seen:
+        """What only the daemon sees of how ready everything is."""
 
 
 # Dependencies are coroutines, though they await nothing: for a plain function FastAPI takes a thread.

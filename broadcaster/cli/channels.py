@@ -11,6 +11,7 @@ from broadcaster.cli.asking import need_yes
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.opening import Talk, asking_of, now
 from broadcaster.cli.options import ListsItself, Reach, Yes, grouped
+from broadcaster.cli.readiness import ready_line
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.table import state_word
@@ -36,6 +37,8 @@ def list_channels(reach: Reach) -> None:
     wrong = [item["channel"] for item in items if item["state"] != "good"]
     said = _("Not in order: {channels}", channels=", ".join(wrong)) if wrong else _("All in order.")
     out(f"{talk.mode} · {said}")
+    if ready := ready_line(talk.voice, answer.get("readiness")):
+        out(ready)
     headings = ("  " + _("channel"), _("kind"), _("state"), _("waiting"), _("what it said"))
     show_columns([headings, *(_line(talk, item) for item in items)])
 
@@ -181,7 +184,10 @@ def _asked(talk: Talk, name: str) -> str:
 def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     _ = talk.voice.say
     probed = item.get("probe") or {}
-    detail = str(item.get("because") or probed.get("sentence") or "")
+    wrong = " ".join(item.get("reasons") or ()) if item.get("grade") == "watch" else ""
+    detail = str(item.get("because") or wrong or probed.get("sentence") or "")
+    if item.get("grade") == "unasked" and not detail:
+        detail = _("cannot be asked")
     if probed.get("at"):
         detail += f" ({talk.voice.clock(probed['at'], near=now())})" if detail else ""
     waiting = item.get("queued")

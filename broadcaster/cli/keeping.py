@@ -12,6 +12,7 @@ from broadcaster.cli.ending import Code, End
 from broadcaster.cli.finding import local_configuration
 from broadcaster.cli.opening import Talk, asking_of
 from broadcaster.cli.options import Config, Reach, Yes, grouped
+from broadcaster.cli.readiness import ready_line
 from broadcaster.cli.running import configuration, local_act, voice_of
 from broadcaster.cli.saying import Voice, out, out_json
 from broadcaster.cli.sending import begin
@@ -105,6 +106,8 @@ def doctor(reach: Reach) -> None:
         out_json(answer)
     else:
         out(f"{talk.mode} · " + _doctor_line(talk.voice, ready=answer["ready"], mend=len(mend)))
+        if ready := ready_line(talk.voice, answer.get("readiness")):
+            out(ready)
         show_columns(
             (
                 f"  {_what(talk.voice, item['what'])}",
@@ -137,6 +140,7 @@ def _what(voice: Voice, what: str) -> str:
         "nodes": _("nodes"),
         "promise": _("promise"),
         "letters": _("letters"),
+        "machine": _("machine"),
     }
     return words.get(what, what)
 

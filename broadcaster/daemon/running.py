@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from broadcaster.daemon import alarming, starting
 from broadcaster.daemon.loading import loading
 from broadcaster.daemon.ownership import OthersFiles, refuse_root
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
+from broadcaster.daemon.readying import TURN_SECONDS, Readying
 from broadcaster.daemon.refusing import refuse
 from broadcaster.daemon.servertime import ServerTime
 from broadcaster.daemon.signals import RELOAD, Signals
@@ -40,9 +41,10 @@ from broadcaster.registry import (
 )
 from broadcaster.service import follow_up
 from broadcaster.service.desk import Configuration, Desk
+from broadcaster.service.readiness import Seen
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
 from broadcaster.settings.model import LogSettings
-from broadcaster.store import Store, StoreError, releasing
+from broadcaster.store import Store, StoreError, dues, releasing
 from broadcaster.telemetry import Metrics, Redaction, begin_logging, end_logging
 
 log = structlog.get_logger()
@@ -141,12 +143,18 @@ class Daemon:
         self._server_time = None if store.is_sqlite else ServerTime(store)
         self._clock = WallClock(self._server_time or starting.now)
         self.desk = Desk(store=store, clock=self._clock, configuration=configuration)
-        around = Surroundings(store, self._clock, self._node, self._metrics.observe)
+        around = Surroundings(
+            store,
+            self._clock,
+            self._node,
+            self._metrics.observe,
+            lambda: self.desk.configuration.settings.readiness.every,
+        )
         settings = loaded.settings
         epoch = store.read(releasing.epoch)
-        self.engine = Engine(
-            around, settings.mode, epoch, follow_up.acts(self.desk), audit_head=settings.audit_head
-        )
+        self._readying = Readying(self.desk, self._metrics, lambda: self.health()["degraded"])
+        acts = {**follow_up.acts(self.desk), dues.DAILY: self._readying.send_note}
+        self.engine = Engine(around, settings.mode, epoch, acts, audit_head=settings.audit_head)
         self._watch = Watch(
             self.desk,
             self.engine,
@@ -206,6 +214,8 @@ class Daemon:
         if self._public is not None:
             self._spawn(self._public.keep())
         self._spawn(self._watching())
+        self._spawn(self._again_and_again(self._readying.look))
+        self._spawn(self._again_and_again(self._readying.look_at_certificates))
         self._spawn(self._reloading())
         _warn_of_thin(configured)
         log.info(
@@ -329,6 +339,10 @@ class Daemon:
             ],
         }
 
+    def seen(self) -> Seen:
+        """What only the daemon sees of how ready everything is."""
+        return self._readying.seen
+
     def _page_fails(self) -> bool:
         return self._public is not None and self._public.failing
 
@@ -348,6 +362,15 @@ class Daemon:
                 with contextlib.suppress(StoreError):  # the watch has said so
                     await asyncio.to_thread(self._server_time.look)
             await asyncio.sleep(WATCH_SECONDS)
+
+    @staticmethod
+    async def _again_and_again(look: Callable[[], None]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(look)
+            except Exception:
+                log.exception("readiness stumbled and is looked at again")
+            await asyncio.sleep(TURN_SECONDS)
 
 
 def _warn_of_thin(configuration: Configuration) -> None:

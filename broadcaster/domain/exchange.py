@@ -206,12 +206,33 @@ class LetterOutcome:
 
 # ------------------------------------------------------------------------------------------------ what comes in
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What is left of something that runs out, as a far side tells it.
+
+    `what` is "credit", "quota", "token" or "certificate", `of` whose: a supplier, a host, an account. `amount` is counted
+    in `unit` ("SEK", "messages"), and below `least` it is little; `ends_at` (aware) is when it is over. A credit or quota
+    has an amount, a token or certificate an end; None is not known.
+    """
+
+    what: str
+    of: str
+    amount: float | None = None
+    unit: str = ""
+    least: float = 0.0
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a channel said about itself: `limits` go to `render`; `sentence` says what to mend when not `good`."""
+    """What a channel said about itself: `limits` go to `render`; `sentence` says what to mend when not `good`.
+
+    `remaining` is what would run out one day though it is good now: whoever is on duty is told before it has.
+    """
 
     good: bool
     sentence: str
     limits: Mapping[str, Any] = field(default_factory=dict)
+    remaining: tuple[Remaining, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

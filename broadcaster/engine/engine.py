@@ -45,6 +45,7 @@ DRAIN_SECONDS = 8.0
 AFTER_A_JUMP = (1.0, 5.0, 30.0)  # seconds in which what was begun before it has come to the store
 PROBE_AGAIN_SECONDS = 30.0
 """So late, at most, a store that takes writes again knows what a channel can take."""
+PROBE_LOOK_SECONDS = 15.0
 LEAVE_SECONDS = 3600.0  # each running call has a deadline of its own, all of them shorter
 
 
@@ -114,7 +115,7 @@ class Engine:
         self._ticker.every("note what is out", 1.0, self.note_out)
         self._ticker.every("sweep", 2.0, self._sweep)
         self._ticker.every("forget", 3600.0, self._forget)
-        self._ticker.every("probe", 300.0, self.probe)
+        self._ticker.every("probe", PROBE_LOOK_SECONDS, self.probe_due)
         self._ticker.every("probe again", PROBE_AGAIN_SECONDS, self.probe_again)
         self._ticker.every("look from outside", confirming.EVERY, self.look_again)
         self._ticker.after("first probe", 0, self.probe)
@@ -308,6 +309,12 @@ class Engine:
     async def look_again(self) -> None:
         """Look from outside for what was accepted and is not seen yet; see that boards are still what they should be."""
         await asyncio.gather(*(confirming.again(lane) for lane in self.lanes.values()))
+
+    async def probe_due(self) -> None:
+        """Ask those channels whose time has come."""
+        now = self.around.clock()
+        due = [lane for lane in self.lanes.values() if probing.is_due(lane, now)]
+        await asyncio.gather(*(probing.probe(lane) for lane in due))
 
     async def probe_again(self) -> None:
         """Ask those again of which the store did not take what they said."""

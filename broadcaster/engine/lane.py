@@ -24,6 +24,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 Clock = Callable[[], datetime]
 SLOW_POLL = 5.0
+PROBE_EVERY = 900.0
 HUNG_LIMIT = 3
 CLOSE_SECONDS = 2.0
 
@@ -32,13 +33,15 @@ CLOSE_SECONDS = 2.0
 class Surroundings:
     """What every lane is given: the store, the clock, this node's name, and what to call when something happened.
 
-    `observe(event, channel, **facts)` feeds metrics; it must return at once.
+    `observe(event, channel, **facts)` feeds metrics; it must return at once. `probe_every` says how many seconds lie
+    between two probes of a channel that is good.
     """
 
     store: Store
     clock: Clock
     node: str
     observe: Callable[..., None]
+    probe_every: Callable[[], float] = lambda: PROBE_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Lane(ABC):
             "-inf"
         )  # when something of it was seen from outside, by `time.monotonic`
         self.shown: Revision | None = None  # what a board shows here
+        self.probe_at: datetime | None = None  # when it is asked again; None before the first probe
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = self._closed = False
@@ -117,6 +121,8 @@ class Lane(ABC):
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped: what rests or pauses here does so as long as it would have."""
         self.breaker.shift(by)
+        if self.probe_at is not None:
+            self.probe_at += by
         self.wake()
 
     def spawn(self, work: Any) -> None:

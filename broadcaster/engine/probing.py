@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -12,12 +13,31 @@ from broadcaster.store import StoreError, channels
 
 log = structlog.get_logger()
 DEADLINE = 20.0
+AFTER_A_BAD_ONE = (
+    300.0  # seconds, at most: who has mended it need not wait for a quarter of an hour
+)
+
+
+def is_due(lane: Lane, now: datetime) -> bool:
+    """Whether a channel is to be asked now. While something goes out on it that tells more: then a turn is left out."""
+    if lane.probe_at is None:
+        return True
+    patience = lane.around.probe_every() if lane.busy else 0.0
+    return now >= lane.probe_at + timedelta(seconds=patience)
+
+
+def _set_next(lane: Lane, *, good: bool) -> None:
+    """Not all at the same moment, and no two nodes in step."""
+    every = lane.around.probe_every()
+    span = every if good else min(every, AFTER_A_BAD_ONE)
+    lane.probe_at = lane.later(span * (0.9 + 0.2 * lane.chance()))
 
 
 async def probe(lane: Lane) -> Probe | None:
     """Probe one channel; None when it cannot be asked. A failed probe is kept as what is to be mended."""
     if not isinstance(lane.adapter, CanProbe):
         return None
+    _set_next(lane, good=True)  # while it is under way nobody begins another
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
         said: Probe = await lane.looks.call(
@@ -25,6 +45,7 @@ async def probe(lane: Lane) -> Probe | None:
         )
     except Failure as failure:
         said = Probe(good=False, sentence=failure.sentence)
+    _set_next(lane, good=said.good)
     if lane.stopping:
         return said  # its connections may have been closed under it: that says nothing about the channel
     now = lane.around.clock()

@@ -24,6 +24,7 @@ from broadcaster.httpclient.answer import (
 )
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.calling_off import called_off, given_up
+from broadcaster.httpclient.certificate import Certificate, look_at_certificate
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
@@ -33,6 +34,7 @@ __all__ = [
     "BODY_CAP",
     "Answer",
     "Caller",
+    "Certificate",
     "Deadline",
     "Reach",
     "Redaction",
@@ -48,6 +50,7 @@ __all__ = [
     "host_in",
     "host_of",
     "is_public",
+    "look_at_certificate",
     "parse_json",
     "printable",
     "retry_after",

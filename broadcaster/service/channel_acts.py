@@ -9,35 +9,48 @@ from typing import Any
 from broadcaster.domain.delivery import Shape
 from broadcaster.locale.retelling import retell
 from broadcaster.registry import Adapter
+from broadcaster.service import readiness
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit
 from broadcaster.service.everywhere import permit_everywhere
 from broadcaster.service.notices import iso
 from broadcaster.service.preceding import CORRECTING
+from broadcaster.service.readiness import Seen
 from broadcaster.service.stops import stop_of
 from broadcaster.store import Connection, channels, rerouting
 from broadcaster.store.channels import ChannelState
 
+_NOTHING_SEEN = Seen()
+
 
 def listing(
-    desk: Desk, operator: Operator, resting: Mapping[str, str], language: str
+    desk: Desk,
+    operator: Operator,
+    resting: Mapping[str, str],
+    language: str,
+    seen: Seen = _NOTHING_SEEN,
 ) -> dict[str, Any]:
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
         resting: channel → sentence, of those that do not answer at present.
+        seen: what else the daemon sees.
     """
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
     states, queued = desk.read(channels.states), desk.read(channels.queued)
     held = _held(desk)
+    ready = readiness.answer(readiness.look(desk, seen), language)
+    graded = {line.pop("what"): line for line in ready.pop("lines")}
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
             _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
             | held(name)
+            | graded.get(name, {"grade": "", "reasons": []})
             for name in names
-        ]
+        ],
+        "readiness": ready,
     }
 
 

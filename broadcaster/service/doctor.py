@@ -11,14 +11,16 @@ from typing import Any
 from broadcaster.channel import Probe
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Audience
+from broadcaster.domain.readiness import Grade
 from broadcaster.domain.standing import standing_promise
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
-from broadcaster.service import redundancy, room, status, token_acts
+from broadcaster.service import readiness, redundancy, room, status, token_acts
 from broadcaster.service.commands import Operator, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.looking import GONE
+from broadcaster.service.readiness import Readiness, Seen
 from broadcaster.store import (
     Store,
     StoreError,
@@ -35,6 +37,7 @@ SEEN = timedelta(seconds=60)
 CLOCK_SLACK = timedelta(minutes=1)
 LEAST_DISK = 1 * 2**30
 _OPEN = 100
+_NOTHING_SEEN = Seen()
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
 WATCHED = ("clock", "log", "public", "reload", "resting", "stumbling", "unconfirmed")
 
@@ -63,17 +66,25 @@ def examine(
     health: Mapping[str, Any],
     probes: Mapping[str, Probe | None],
     language: str,
+    seen: Seen = _NOTHING_SEEN,
 ) -> dict[str, Any]:
     """Look at everything.
 
     Args:
         health: what the daemon says of itself: `{"ready": bool, "degraded": [...]}`.
         probes: what each channel answered just now; None where it cannot be asked.
+        seen: what else the daemon sees.
     """
     permit(operator, Role.VIEWER)
     words = phrases(language)
     wording = Wording(words, desk.configuration.zone, desk.clock())
     found = list(_look(desk, operator, probes, wording, language))
+    try:
+        how_ready = readiness.look(desk, seen, probes)
+    except StoreError:  # it is among what was found
+        how_ready = None
+    if how_ready is not None:
+        found += _running_out(how_ready, language)
     ready = bool(health["ready"]) and not any(
         one.what == "store" and one.verdict is Verdict.MEND for one in found
     )
@@ -92,6 +103,7 @@ def examine(
             if state["what"] in WATCHED
         ],
         "ready": ready,
+        "readiness": readiness.answer(how_ready, language) if how_ready is not None else None,
     }
 
 
@@ -283,6 +295,15 @@ def _channels(desk: Desk, probes: Mapping[str, Probe | None], words: Wording) ->
             yield _board(name, progress, newest, words)
         else:
             yield Finding(name, Verdict.GOOD, "configured; it cannot be asked")
+
+
+def _running_out(found: Readiness, language: str) -> Iterator[Finding]:
+    """What works still and soon will not: a credit, a token, a certificate."""
+    for line in found.wrong:
+        for check in (one for one in line.wrong if one.runs_out):
+            verdict = Verdict.MEND if check.grade is Grade.NOT_READY else Verdict.WATCH
+            said = readiness.say_check(check, language)
+            yield Finding(line.what, verdict, "{said}", {"said": said})
 
 
 def _gone(desk: Desk) -> Iterator[Finding]:

@@ -209,6 +209,28 @@ class Redundancy(_Closed):
     )
 
 
+class ReadinessSettings(_Closed):
+    """Whether everything would work if the storm came now."""
+
+    every: Duration = Field(
+        900.0,
+        ge=60,
+        le=86400,
+        description=(
+            "How often each channel is asked whether it would work now; one that would not, every five minutes at the latest."
+        ),
+    )
+    note: Literal["always", "problems", "off"] = Field(
+        "problems",
+        description="The daily note to staff: always, only when something is not ready or soon will not be, or never.",
+    )
+    at: str = Field(
+        "07:30",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description='When the note goes out, by the organisation\'s clock, in quotes: "07:30".',
+    )
+
+
 class LogSettings(_Closed):
     """What the daemon says about itself."""
 
@@ -251,6 +273,10 @@ class Settings(_Closed):
     redundancy: Redundancy = Field(
         default_factory=lambda: Redundancy(minimum=1),
         description="By how many independent ways residents are told.",
+    )
+    readiness: ReadinessSettings = Field(
+        default_factory=ReadinessSettings,
+        description="Whether everything would work if the storm came now.",
     )
     retract_text: dict[Language, str] = Field(
         default_factory=lambda: dict(RETRACT_TEXT),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.domain.exchange import Probe
+from broadcaster.domain.exchange import Probe, Remaining
 from broadcaster.domain.incident import Kind
 from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import incident_name
@@ -20,6 +20,9 @@ from broadcaster.store.rowlocks import hold_deliveries
 from broadcaster.store.writer import wake
 
 _BLANK: Mapping[str, Any] = {"parked_because": "", "probe_sentence": "", "limits": {}}
+_REMAINING = (
+    "remaining"  # beside the limits: it is told by the same probe and read by the same query
+)
 _STATES = select(t.channel_state)  # built once: every lane asks it whenever it looks for work
 
 
@@ -40,6 +43,20 @@ class ChannelState:
     def open(self) -> bool:
         """Whether its deliveries may be claimed."""
         return self.parked_at is None and self.paused_at is None
+
+    @property
+    def remaining(self) -> tuple[Remaining, ...]:
+        """What the last probe that told of it said is left of what runs out."""
+        return tuple(_read(one) for one in self.limits.get(_REMAINING, ()))
+
+
+def _read(one: Mapping[str, Any]) -> Remaining:
+    ends_at = one["ends_at"]
+    return Remaining(**{**one, "ends_at": ends_at and datetime.fromisoformat(ends_at)})
+
+
+def _written(one: Remaining) -> dict[str, Any]:
+    return asdict(one) | {"ends_at": one.ends_at and one.ends_at.isoformat()}
 
 
 def states(connection: Connection) -> dict[str, ChannelState]:
@@ -92,14 +109,17 @@ def pause(connection: Connection, channel: str, now: datetime, actor: str) -> No
 
 
 def record_probe(connection: Connection, channel: str, now: datetime, probe: Probe) -> None:
-    """Keep what a probe said; empty limits do not wipe known ones."""
+    """Keep what a probe said; empty limits do not wipe known ones, nor does nothing remaining what was told of it."""
     values: dict[str, Any] = {
         "probed_at": now,
         "probe_good": probe.good,
         "probe_sentence": probe.sentence,
     }
-    if probe.limits:
-        values["limits"] = dict(probe.limits)
+    if probe.limits or probe.remaining:
+        known = dict(state(connection, channel).limits)
+        left = [_written(one) for one in probe.remaining] or known.pop(_REMAINING, [])
+        limits = dict(probe.limits) or known
+        values["limits"] = limits | ({_REMAINING: left} if left else {})
     _set(connection, channel, **values)
 
 

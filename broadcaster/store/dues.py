@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,12 @@ from broadcaster.store import tables as t
 from broadcaster.store.together import later
 
 FOLLOW_UP = ("remind", "due", "grace")
-STAGES = (FOLLOW_UP, ("open", "close"))  # of these only the latest one reached is acted on
+DAILY = "readiness"
+STAGES = (
+    FOLLOW_UP,
+    ("open", "close"),
+    (DAILY,),
+)  # of these only the latest one reached is acted on
 LEASE = timedelta(seconds=15)  # as of a delivery: what a dead machine was doing is done within it
 _OPEN = and_(t.due.c.done_at.is_(None), t.due.c.cancelled_at.is_(None))
 _NEW = later(insert(t.due).inline())
@@ -38,7 +43,7 @@ _EARLIER = later(
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One claimed duty: `what` is remind, due, grace, release, open or close; `ids` all rows it settles."""
+    """One claimed duty: `what` is remind, due, grace, release, open, close or readiness; `ids` all rows it settles."""
 
     what: str
     incident_id: int
@@ -68,6 +73,36 @@ def plan(
     ]
     if rows:
         connection.execute(_NEW, rows)
+
+
+def plan_daily(
+    connection: Connection,
+    incident_id: int,
+    times: Sequence[datetime],
+    now: datetime,
+    *,
+    apart: Collection[int] = (),
+) -> None:
+    """Have one row for what is done once a day, whoever asks and however often.
+
+    Args:
+        times: the next time, and others that are as good: a row for one of these stays, one for another time is
+            cancelled. None: it is not to be done any more.
+        apart: rows that are being acted on: they are not what is planned.
+    """
+    rows = connection.execute(
+        select(t.due.c.id, t.due.c.due_at).where(
+            _OPEN, t.due.c.what == DAILY, t.due.c.id.not_in(apart)
+        )
+    ).all()
+    good = [row.id for row in rows if times and (row.due_at <= now or row.due_at in times)]
+    gone = sorted(row.id for row in rows if row.id not in good)
+    if gone:
+        connection.execute(
+            sql_update(t.due).where(t.due.c.id.in_(gone)).values(cancelled_at=now, outcome="moved")
+        )
+    if times and not good:
+        plan(connection, incident_id, None, {DAILY: times[0]}, held=False)
 
 
 def take_effect(connection: Connection, row: Any, now: datetime) -> None:

@@ -18,8 +18,10 @@ from broadcaster.api.serving import Listener
 from broadcaster.channel import Probe
 from broadcaster.daemon import starting
 from broadcaster.domain.role import Role
+from broadcaster.httpclient import Certificate
 from broadcaster.inbound import create_inbound_app
 from broadcaster.service.desk import Desk
+from broadcaster.service.readiness import Seen
 from broadcaster.store import Rank, tokens
 from broadcaster.testing.blank import blank
 from broadcaster.testing.clock import Clock
@@ -86,6 +88,7 @@ class Daemonless:
         self.probes: dict[str, Probe] = {}
         self.ready = True
         self.degraded: list[dict[str, str]] = []
+        self.certificates: dict[str, Certificate] = {}
         self.app = create_app(self.desk, self, CollectorRegistry())
         self.api = Listener(self.app, "127.0.0.1", 0)
         self.inbound = Listener(create_inbound_app(self.desk), "127.0.0.1", 0)
@@ -99,6 +102,10 @@ class Daemonless:
     def health(self) -> dict[str, Any]:
         """As the daemon's."""
         return {"ready": self.ready, "degraded": self.degraded}
+
+    def seen(self) -> Seen:
+        """As the daemon's."""
+        return Seen(self.degraded, self.certificates)
 
     def __enter__(self) -> Self:
         self._thread.start()

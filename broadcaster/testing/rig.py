@@ -24,11 +24,13 @@ from broadcaster.domain.incident import Kind, Severity
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.registry import Adapter
-from broadcaster.service import follow_up, status
+from broadcaster.service import follow_up, readiness, status
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
+from broadcaster.service.readiness import Seen
 from broadcaster.service.saying import say
-from broadcaster.store import Rank, Store, channels, tables as t
+from broadcaster.store import Rank, Store, channels, dues, tables as t
+from broadcaster.store.dues import Due
 from broadcaster.store.writer import Work
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY, subscribe
@@ -155,7 +157,9 @@ class Rig:
             configuration=Configuration(settings, self.adapters, built.digest, built.broken),
         )
         around = Surroundings(self.store, self.clock, node, self._observe)
-        self.engine = Engine(around, settings.mode, 1, follow_up.acts(self.desk))
+        self.seen = Seen()
+        acts = {**follow_up.acts(self.desk), dues.DAILY: self._send_note}
+        self.engine = Engine(around, settings.mode, 1, acts)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rig", daemon=True)
         self._running = False
@@ -206,6 +210,9 @@ class Rig:
     def lane(self, name: str) -> Lane:
         """The lane of a channel."""
         return self.engine.lanes[name]
+
+    def _send_note(self, due: Due) -> str:
+        return readiness.send_note(self.desk, due, self.seen)
 
     def _observe(self, event: str, channel: str, **facts: Any) -> None:
         self.events.append((event, channel, facts))

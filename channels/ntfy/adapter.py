@@ -21,6 +21,7 @@ from broadcaster.channel import (
     PostAdapter,
     Probe,
     Receipt,
+    Remaining,
     Rendered,
     Scope,
     Uncertain,
@@ -33,6 +34,7 @@ _CLOCKS_APART = timedelta(minutes=2)
 _SEARCH_CAP = 1024 * 1024
 _LONGEST_PREFIX = 32
 _FOR_NOW = frozenset({429, 507})
+_STORM = 10  # words about every area: so many must be left of a day's messages
 
 
 def _checked_server(value: str) -> str:
@@ -52,6 +54,9 @@ def _checked_prefix(value: str) -> str:
         # The server keeps topics of this form for UnifiedPush and takes nothing for one that no app has asked for.
         raise ValueError("begins with up, as only the topics of UnifiedPush do: choose another")
     return value
+
+
+_STORM = 10  # words about every area that a day must have room for
 
 
 class NtfySettings(ChannelSettings):
@@ -182,7 +187,10 @@ class NtfyAdapter(PostAdapter):
         if name == "*":
             return Probe(good=True, sentence="Anybody may publish here.")
         if type(left) is int:
-            return Probe(good=True, sentence=f"Token valid for {name}, {left} messages left today.")
+            few = _STORM * max(1, len(self.context.areas))
+            quota = Remaining(what="quota", of=self._host, amount=left, unit="messages", least=few)
+            sentence = f"Token valid for {name}, {left} messages left today."
+            return Probe(good=True, sentence=sentence, remaining=(quota,))
         return Probe(good=True, sentence=f"Token valid for {name}.")
 
     def _wrong_topic(self) -> str:

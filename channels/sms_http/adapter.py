@@ -21,6 +21,7 @@ from broadcaster.channel import (
     Probe,
     Receipt,
     RefusedRequest,
+    Remaining,
     Report,
     Scope,
 )
@@ -157,6 +158,17 @@ class SmsHttpAdapter(SmsAdapter):
             good=good and not empty,
             sentence=" ".join(sentences) or f"{', '.join(credit)} would take a text now.",
             limits={"credit": credit},
+            remaining=tuple(
+                Remaining(
+                    what="credit",
+                    of=name,
+                    amount=left["amount"],
+                    unit=left["currency"],
+                    least=self._gateways[name].supplier.credit_minimum,
+                )
+                for name, left in credit.items()
+                if left
+            ),
         )
 
     def _ask(self, gateway: Gateway, seconds: float) -> dict[str, Any]:

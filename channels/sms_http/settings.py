@@ -31,6 +31,11 @@ class Supplier(BaseModel):
     currency: str = Field(
         "", pattern="^([A-Z]{3})?$", description="The price's currency, such as SEK."
     )
+    credit_minimum: float = Field(
+        0.0,
+        ge=0,
+        description="So much credit is little: with less, in the gateway's currency, staff are told to fill it up. 0: never.",
+    )
     window: int = Field(32, ge=1, le=512, description="How many calls may be open at once.")
     rate: float = Field(0.0, ge=0, description="Calls a second at most; 0: no limit.")
     previous: tuple[SecretStr, ...] = Field(

@@ -57,13 +57,16 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 def shown(client: Client) -> dict[tuple[str, ...], float]:
-    """What /metrics shows: (name without prefix, label values) → value; how often the page was written is its own affair."""
+    """What /metrics shows: (name without prefix, label values) → value; how often the page was written is its own affair.
+
+    How ready everything is changes by itself, and is looked at where it is made.
+    """
     text = requests.get(f"{client.root}/metrics", timeout=10).text
     values = {
         (sample.name.removeprefix("broadcaster_"), *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if not sample.name.endswith("_created")
+        if not sample.name.endswith(("_created", "_readiness_score", "_channel_ready"))
     }
     values.pop(PAGE, None)
     return values

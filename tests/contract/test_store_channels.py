@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from broadcaster.domain.exchange import Probe
+from broadcaster.domain.exchange import Probe, Remaining
 from broadcaster.store import Store, audit, channels, claiming, deliveries, outcomes
 from broadcaster.testing.builders import post, tell
 from broadcaster.testing.meanwhile import under_way, wait_until_held_up
@@ -106,3 +106,18 @@ def test_of_two_nodes_that_park_a_channel_at_once_one_has_parked_it(store: Store
     assert [mine.result(10), theirs.result(10)] == [True, False]
     assert state(store).parked_because == "its token is refused"
     assert [row.act for row in store.read(audit.listing)] == ["park channel"]
+
+
+def test_what_is_left_of_what_runs_out_is_kept_beside_the_limits(store: Store) -> None:
+    left = (
+        Remaining(what="credit", of="46elks", amount=40.5, unit="SEK", least=200),
+        Remaining(what="token", of="social.example", ends_at=LATER),
+    )
+    probe(store, Probe(good=True, sentence="It answers.", limits={"characters": 500}))
+    probe(store, Probe(good=True, sentence="It answers.", remaining=left))
+    assert state(store).remaining == left
+    assert state(store).limits["characters"] == 500
+    probe(store, Probe(good=False, sentence="It does not answer."))
+    assert state(store).remaining == left
+    probe(store, Probe(good=True, sentence="It answers.", limits={"characters": 400}))
+    assert (state(store).remaining, state(store).limits["characters"]) == (left, 400)

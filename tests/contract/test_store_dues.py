@@ -158,3 +158,59 @@ def test_an_update_whose_time_has_passed_is_never_released(store: Store) -> None
     told = promise(store, rest=HELD, not_after=EVENING)
     assert release(store, told.update_id) == "too late: its time had passed"
     assert store.read(incidents.scheduled) == []
+
+
+# ------------------------------------------------------------------------------------------------------ once a day
+TOMORROW = SOON + timedelta(days=1)
+
+
+def daily(
+    store: Store, *times: datetime, now: datetime = NOON, apart: tuple[int, ...] = ()
+) -> None:
+    planned = partial(dues.plan_daily, incident_id=0, times=times, now=now, apart=apart)
+    store.write(planned).result()
+
+
+def test_what_is_done_once_a_day_is_planned_once_however_often_it_is_asked_for(
+    store: Store,
+) -> None:
+    daily(store, SOON, TOMORROW)
+    daily(store, SOON, TOMORROW)
+    (due,) = claim(store, SOON)
+    assert (due.what, due.due_at, len(due.ids)) == ("readiness", SOON, 1)
+    daily(store, TOMORROW, now=SOON)  # a daemon that starts in the middle of it
+    daily(store, TOMORROW, now=SOON, apart=due.ids)
+    settle(store, due)
+    assert claim(store, SOON) == ()
+    (due,) = claim(store, TOMORROW)
+    assert len(due.ids) == 1
+
+
+def test_a_clock_that_is_set_back_does_not_bring_it_again(store: Store) -> None:
+    daily(store, TOMORROW)
+    daily(store, SOON, TOMORROW)
+    assert claim(store, SOON) == ()
+    assert whats(store, TOMORROW) == ["readiness"]
+
+
+def test_it_moves_with_the_configuration_and_goes_with_it(store: Store) -> None:
+    daily(store, SOON, TOMORROW)
+    daily(store, LATE, LATE + timedelta(days=1))
+    assert claim(store, SOON) == ()
+    daily(store)
+    assert store.read(dues.next_due_at) is None
+
+
+def test_two_nodes_that_planned_it_at_the_same_moment_do_it_once(store: Store) -> None:
+    twice = partial(dues.plan, incident_id=0, update_id=None, times={"readiness": SOON}, held=False)
+    store.write(twice).result()
+    store.write(twice).result()
+    (due,) = claim(store, SOON)
+    assert len(due.ids) == 2
+
+
+def test_only_one_node_does_it(store: Store) -> None:
+    daily(store, SOON, TOMORROW)
+    with under_way(store, partial(dues.claim, now=SOON)) as mine:
+        assert claim(store, SOON) == ()
+    assert [due.what for due in mine.result(10)] == ["readiness"]

@@ -270,6 +270,29 @@ def test_doctor_is_a_verdict_and_a_list(daemon: Daemon, run: Run) -> None:
     assert run("doctor").code == 1
 
 
+def test_doctor_and_channels_say_how_ready_everything_is(daemon: Daemon, run: Run) -> None:
+    ready = {"score": 92, "ways": 3, "of": 4, "lines": []}
+    left = "46elks: 40 SEK left, less than 200: fill it up."
+    items = [
+        {"channel": "page", "kind": "page", "state": "good", "grade": "unasked", "reasons": ["…"]},
+        {
+            "channel": "sms",
+            "kind": "sms_http",
+            "state": "good",
+            "grade": "watch",
+            "reasons": [left],
+        },
+    ]
+    daemon.answers["GET /api/v1/doctor"] = (200, {"items": [], "ready": True, "readiness": ready})
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items, "readiness": ready})
+    said = "Readiness 92 %, 3 of 4 independent ways ready.\n"
+    assert run("doctor").out == f"LIVE · Ready.\n{said}"
+    out = run("channels", "list").out
+    assert out.startswith(f"LIVE · All in order.\n{said}")
+    assert re.search("page +page +good +cannot be asked", out)
+    assert re.search(f"sms +sms_http +good +{left}", out)
+
+
 def test_config_check_names_every_error_and_exits_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / "broadcaster.yaml").write_text("mode: lively\nunknown: 1\n")
     ended = run("config", "check")

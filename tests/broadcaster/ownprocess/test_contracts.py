@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broadcaster.channel import ChannelContext, LetterAdapter, PostAdapter
+from broadcaster.channel import ChannelContext, LetterAdapter, PostAdapter, Probe, Remaining
 from broadcaster.ownprocess import Found, Lives, Opening, apart, memory_of, plain
+from broadcaster.ownprocess.wire import read, write_given
 from broadcaster.testing import boards
 from broadcaster.testing.contract import PostContract
 from broadcaster.testing.contract_letters import LetterContract
@@ -93,3 +95,18 @@ def test_a_page_is_shown_and_stands(tmp_path: Path) -> None:
     assert str(page.standing()) == receipt.handle == "1.3"
     assert (tmp_path / "index.html").is_file()
     page.close()
+
+
+def test_what_is_left_of_what_runs_out_crosses_as_it_is() -> None:
+    ends = datetime(2026, 12, 3, 7, 30, tzinfo=UTC)
+    told = Probe(
+        good=True,
+        sentence="Token valid.",
+        limits={"characters": 500},
+        remaining=(
+            Remaining(what="credit", of="46elks", amount=40.5, unit="SEK", least=200.0),
+            Remaining(what="quota", of="ntfy.example", amount=250, least=40),
+            Remaining(what="token", of="social.example", ends_at=ends),
+        ),
+    )
+    assert read(Probe, write_given(Probe, told)) == told

@@ -378,7 +378,11 @@ def test_a_topic_for_unified_push_that_no_phone_follows_took_nothing(
 
 
 def test_the_probe_names_the_user_and_what_is_left(far: NtfyServer, tried: NtfyAdapter) -> None:
-    assert tried.probe(attempt()).sentence == "Token valid for ekbyn, 250 messages left today."
+    probe = tried.probe(attempt())
+    assert probe.sentence == "Token valid for ekbyn, 250 messages left today."
+    (left,) = probe.remaining
+    assert (left.what, left.of, left.amount) == ("quota", "127.0.0.1", 250)
+    assert left.least == 10 * len(tried.context.areas)  # ten words about every area
     far.token = None
     open_to_all = ntfy(far.url, token="").probe(attempt())
     assert open_to_all.good

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.channel import CanProbe, CanReceive, Outcome, Permanent, Scope
+from broadcaster.channel import CanProbe, CanReceive, Outcome, Permanent, Remaining, Scope
 from broadcaster.testing.contract_letters import BODY, an_attempt, letters, run
 from broadcaster.testing.servers import SmsGateway, answers, error_in_success
 from channels.sms_http import SmsHttpAdapter
@@ -217,12 +217,24 @@ def test_a_probe_asks_for_credit_and_sends_nothing(make: Any, far: SmsGateway, p
     probe = pointed(make, far, preset).probe(an_attempt())
     assert probe.good
     assert probe.limits == {"credit": {preset: {"amount": amount, "currency": "SEK"}}}
+    left = Remaining(what="credit", of=preset, amount=amount, unit="SEK", least=0.0)
+    assert probe.remaining == (left,)
     assert far.effects == []
     assert [(request.method, request.path) for request in far.requests] == [("GET", path)]
     if preset != "gatewayapi":
         user = SUPPLIERS[preset].get("account", "ekbyn")
         credentials = base64.b64encode(f"{user}:{SECRET}".encode()).decode()
         assert far.requests[0].headers["authorization"] == f"Basic {credentials}"
+
+
+def test_below_what_credit_is_little_stands_in_the_configuration(
+    make: Any, far: SmsGateway
+) -> None:
+    path, content, _ = CREDIT["46elks"]
+    far.next(answers(200, json.dumps(content)), path=path)
+    probe = pointed(make, far, "46elks", credit_minimum=500).probe(an_attempt())
+    assert probe.good  # it works: whoever is on duty fills it up in daylight
+    assert [left.least for left in probe.remaining] == [500]
 
 
 @pytest.mark.parametrize("preset", CREDIT)

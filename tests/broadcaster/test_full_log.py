@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcaster import telemetry
-from broadcaster.telemetry import Outlet
+from broadcaster.telemetry import Outlet, logs
 
 
 def fill(path: Path) -> None:
@@ -42,7 +41,7 @@ def test_a_log_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
         ballast.unlink()
         say.warning("after")
         outlet.flush()
-        monkeypatch.setattr(telemetry, "_LOST_SECONDS", 0.0)
+        monkeypatch.setattr(logs, "_LOST_SECONDS", 0.0)
         assert not fails(outlet)
     lines = path.read_text("utf-8").splitlines()
     assert lines[0] == "before"

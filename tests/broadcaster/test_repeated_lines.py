@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import structlog
 
-from broadcaster import telemetry
 from broadcaster.telemetry import (
     Redaction,
     Repeats,
     begin_logging,
     end_logging,
+    logs,
     tell_what_is_over,
 )
 
@@ -145,7 +145,7 @@ def test_the_same_trouble_with_another_cause_is_written(logged: Logged) -> None:
 def test_no_stranger_makes_it_remember_without_end(
     logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telemetry, "_TROUBLES", 10)
+    monkeypatch.setattr(logs, "_TROUBLES", 10)
     for number in range(30):
         refused(reason=str(number))
     refused(reason="29")

@@ -1,4 +1,4 @@
-"""What the daemon says about itself: structured logs with secrets taken out first, and metrics for Prometheus."""
+"""Structured logs: secrets are taken out first, what repeats is told once a minute, and a full disk holds nothing up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _TOKEN = re.compile(r"\bbc_[A-Za-z0-9_-]{8,}")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s@/]+)@")
@@ -300,103 +298,3 @@ def begin_logging(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # While the store waits it warns every second that a tick was left out; that the store waits is told as such.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-
-
-class Metrics:
-    """Counters and gauges. Names are in docs/operating.md; labels are channel names, never anything a stranger chose."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._attempts = Counter(
-            "broadcaster_attempts",
-            "Calls to far sides by outcome.",
-            ["channel", "outcome"],
-            registry=self.registry,
-        )
-        self._accepted = Counter(
-            "broadcaster_deliveries_accepted",
-            "Deliveries a far side accepted.",
-            ["channel"],
-            registry=self.registry,
-        )
-        self._letters = Counter(
-            "broadcaster_letters_accepted",
-            "Letters gateways accepted.",
-            ["channel"],
-            registry=self.registry,
-        )
-        self._fallbacks = Counter(
-            "broadcaster_fallbacks",
-            "Deliveries another channel took over.",
-            ["channel"],
-            registry=self.registry,
-        )
-        self._to_correct = Histogram(
-            "broadcaster_time_to_correct_seconds",
-            "From a correction's acceptance by us to that by the far side, where the wrong text was.",
-            ["channel"],
-            buckets=(1, 2, 5, 10, 30, 60, 300, 1800, 7200),
-            registry=self.registry,
-        )
-        self._degraded = Gauge(
-            "broadcaster_degraded",
-            "1 while something is degraded.",
-            ["what", "where"],
-            registry=self.registry,
-        )
-        self._queued = Gauge(
-            "broadcaster_deliveries_open",
-            "Deliveries not yet final.",
-            ["channel"],
-            registry=self.registry,
-        )
-        self._readiness = self._gauge("readiness_score", "Per cent that would work now.")
-        self._readiness.set(float("nan"))  # not 0 before the first look: somebody would be woken
-        self._ready = self._gauge("channel_ready", "1 ready, 0.5 to be watched, 0 not.", "channel")
-        self._certificates = self._gauge("certificate_ends", "When, since 1970.", "host")
-        self._counted: Mapping[str, Callable[..., None]] = {
-            "attempt": lambda channel, facts: self._attempts.labels(
-                channel, facts["outcome"]
-            ).inc(),
-            "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
-            "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
-            "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
-            "corrected": lambda channel, facts: self._to_correct.labels(channel).observe(
-                facts["seconds"]
-            ),
-        }
-
-    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
-        return Gauge(f"broadcaster_{name}", about, labels, registry=self.registry)
-
-    def observe(self, event: str, channel: str, **facts: Any) -> None:
-        """Called by the engine; an event nobody counts is passed over."""
-        count = self._counted.get(event)
-        if count is not None:
-            count(channel, facts)
-
-    def degraded(self, states: Iterable[tuple[str, str]]) -> None:
-        """Show exactly these degraded states, each (what, where)."""
-        self._degraded.clear()
-        for what, where in states:
-            self._degraded.labels(what, where).set(1)
-
-    def queued(self, numbers: Mapping[str, int]) -> None:
-        """Show how many deliveries are open on each channel."""
-        self._queued.clear()
-        for channel, number in numbers.items():
-            self._queued.labels(channel).set(number)
-
-    def readiness(self, score: int, channels: Mapping[str, float | None]) -> None:
-        """Show the score and what each channel counts; None: it cannot be asked, and is not shown."""
-        self._readiness.set(score)
-        self._ready.clear()
-        for channel, counts in channels.items():
-            if counts is not None:
-                self._ready.labels(channel).set(counts)
-
-    def certificates(self, ends: Mapping[str, datetime]) -> None:
-        """Show until when the certificate of each host is good."""
-        self._certificates.clear()
-        for host, at in ends.items():
-            self._certificates.labels(host).set(at.timestamp())

@@ -49,11 +49,14 @@ class Run:
     accepted: int = 0
     told: int = 0  # of these, to who counts them
     transient: int = 0
+    not_now: int = 0  # refused, though not for their address's or text's sake
+    unanswered: int = 0
     stopped: bool = False
     hung: bool = False
     failure: Failure | None = None
     retry_after: float | None = None
     failures: list[Failure] = field(default_factory=list)
+    sentence: str = ""  # what was said of the last letter that was not taken
 
 
 class Blast:
@@ -260,6 +263,11 @@ class Blast:
             )
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
+        if failure.outcome is Outcome.UNCERTAIN:
+            self.run.unanswered += 1
+        elif failure.outcome is Outcome.TRANSIENT or failure.scope is Scope.CHANNEL:
+            self.run.not_now += failure.scope is not Scope.ADDRESS
+        self.run.sentence = failure.sentence
         self._row(under_way, position, self._outcome(failure), "", failure.sentence)
 
     def _outcome(self, failure: Failure) -> str:
@@ -330,6 +338,7 @@ class Blast:
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
         self._flush()
+        self.run.unanswered += len(self._open)
         for under_way, position in self._open.values():
             self._row(under_way, position, self._in_doubt, "", "no answer")
         self._open.clear()

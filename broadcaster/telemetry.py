@@ -342,6 +342,24 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._changes = Counter(
+            "broadcaster_supplier_changes",
+            "Times that a supplier of letters took the place of another.",
+            ["channel", "supplier"],
+            registry=self.registry,
+        )
+        self._health = Gauge(
+            "broadcaster_supplier_health",
+            "How well a supplier of letters does, 0 to 1.",
+            ["channel", "supplier"],
+            registry=self.registry,
+        )
+        self._in_force = Gauge(
+            "broadcaster_supplier_in_force",
+            "1 for the supplier by which letters go.",
+            ["channel", "supplier"],
+            registry=self.registry,
+        )
         self._counted: Mapping[str, Callable[..., None]] = {
             "attempt": lambda channel, facts: self._attempts.labels(
                 channel, facts["outcome"]
@@ -349,6 +367,9 @@ class Metrics:
             "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
             "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
             "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
+            "supplier": lambda channel, facts: self._changes.labels(
+                channel, facts["supplier"]
+            ).inc(),
         }
 
     def observe(self, event: str, channel: str, **facts: Any) -> None:
@@ -362,6 +383,12 @@ class Metrics:
         self._degraded.clear()
         for what, where in states:
             self._degraded.labels(what, where).set(1)
+
+    def suppliers(self, channel: str, health: Mapping[str, float], in_force: str) -> None:
+        """Show how well each supplier of a channel does, and by which its letters go."""
+        for supplier, how in health.items():
+            self._health.labels(channel, supplier).set(how)
+            self._in_force.labels(channel, supplier).set(supplier == in_force)
 
     def queued(self, numbers: Mapping[str, int]) -> None:
         """Show how many deliveries are open on each channel."""

@@ -52,6 +52,7 @@ class Run:
     not_now: int = 0  # refused, though not for their address's or text's sake
     unanswered: int = 0
     stopped: bool = False
+    enough: bool = False  # it was for some letters only, and has pulled these
     hung: bool = False
     failure: Failure | None = None
     retry_after: float | None = None
@@ -70,6 +71,7 @@ class Blast:
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
         halted: says that the daemon is stopping.
+        most: how many letters it is for; 0: all. What is left of the job is for the next run.
     """
 
     def __init__(
@@ -83,10 +85,11 @@ class Blast:
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
+        most: int = 0,
     ) -> None:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
-        self._clock, self._halted = clock, halted
+        self._clock, self._halted, self._most = clock, halted, most
         self._not_after = job.not_after
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
@@ -128,7 +131,7 @@ class Blast:
 
     def _see_end(self) -> None:
         """An adapter that ends before it has pulled all leaves the rest: to the next run, not to failure."""
-        if self._all_offered or self.run.stopped:
+        if self._all_offered or self.run.stopped or self.run.enough:
             return
         if self._halted():
             self.run.stopped = True  # its connections were closed under it
@@ -157,7 +160,7 @@ class Blast:
         while True:
             self._await_flush()
             block, self._ready = self._ready, None
-            if self.run.stopped or block is None:
+            if self.run.stopped or self.run.enough or block is None:
                 break
             self._flush(ahead=True)
             yield from self._block(block)
@@ -220,6 +223,9 @@ class Blast:
             letter = self._letter(under_way, position, sealed)
             if letter is None:
                 continue
+            if self._most and self.run.pulled == self._most:
+                self.run.enough = True
+                return
             if time.monotonic() > self._lease_until or not self._may_go_on():
                 self.run.stopped = True
                 return

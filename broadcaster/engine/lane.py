@@ -56,6 +56,9 @@ class Lane(ABC):
         self.parked = False
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
+        self.deaf_since: datetime | None = None
+        """Since when reports cannot be collected; `deaf_because` says why."""
+        self.deaf_because = ""
         self.unkept = False  # the store did not take what the last probe said
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
@@ -101,6 +104,7 @@ class Lane(ABC):
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped: what rests or pauses here does so as long as it would have."""
         self.breaker.shift(by)
+        self.deaf_since = self.deaf_since and self.deaf_since + by
         self.wake()
 
     def spawn(self, work: Any) -> None:

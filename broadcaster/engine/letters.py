@@ -170,6 +170,7 @@ class LetterLane(Lane):
                 self._prefix,
                 self.around.clock,
                 lambda: self._halted,
+                choice.most,
             )
             run = await self._watched(job.not_after, supplier, blast)
             if run is None:
@@ -258,7 +259,7 @@ class LetterLane(Lane):
             other = self.suppliers.well(now) and self.suppliers.choose(now).supplier != supplier
             wait = pause(job.attempts, self.chance(), run.retry_after)
             again = self.later(0.0 if other else wait)
-        elif run.stopped and not failed:
+        elif (run.stopped or run.enough) and not failed:
             again = self.later(0.0)  # nothing went wrong: it counts as no attempt
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
         if not held:

@@ -1,7 +1,7 @@
 """Which supplier of a letter channel gets the next letters, and why; pure, time passed in.
 
-The first in order is left when it does badly, not when it fails once, and comes back by degrees: one job of letters, then a
-share of the time that grows as long as it does well. So a supplier that is half well for hours is left once, not each minute.
+The first in order is left when it does badly, not when it fails once, and comes back by degrees: some letters, then a share
+of the time that grows as long as it does well. So a supplier that is half well for hours is left once, not each minute.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ STEP = timedelta(minutes=1)
 STEADY = timedelta(hours=1)
 """Who held out so long is not trusted less for having failed before."""
 REFUSED_REST = timedelta(hours=1)
-"""Who refuses us for good is tried with one job after this: somebody may have paid the bill. An account locks by less."""
+"""Who refuses us for good is tried with some letters after this: somebody may have paid the bill. An account locks by less."""
+TRIED_WITH = 20
+"""Letters by which it is seen whether one does well again: who says "taken" and brings none out must not get them all."""
 LEAST_GAP = timedelta(seconds=1)
 _ALL = 10
 _SLOWEST = 3  # so often `STEP` doubles
@@ -38,16 +40,17 @@ class Why(StrEnum):
 
     FIRST = "first"  # the first in order, and it does well
     INSTEAD = "instead"  # one before it does not
-    TRIAL = "trial"  # one job, to see whether it does well again
+    TRIAL = "trial"  # some letters, to see whether it does well again
     IN_TURN = "in_turn"  # none does well: each has its turn
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A supplier, and why it is."""
+    """A supplier, and why it is; it gets `most` letters of a job, 0: all."""
 
     supplier: str
     why: Why
+    most: int = 0
 
     @property
     def one_job(self) -> bool:
@@ -164,6 +167,11 @@ class Suppliers:
         return self._order[0]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, in order of preference."""
+        return self._order
+
+    @property
     def refuse_all(self) -> bool:
         """Whether each of them refuses us for good."""
         return all(health.refused for health in self._known.values())
@@ -184,7 +192,8 @@ class Suppliers:
         for name in self._to_try(now):
             health = self._known[name]
             if health.share(now) and (health.next_at is None or now >= health.next_at):
-                return Choice(name, Why.TRIAL)
+                well = health.well_since is not None and health.of(now) >= HIGH
+                return Choice(name, Why.TRIAL, 0 if well else TRIED_WITH)
         return Choice(self.current, Why.FIRST if self.current == self.first else Why.INSTEAD)
 
     def well(self, now: datetime) -> bool:

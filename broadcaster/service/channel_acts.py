@@ -21,12 +21,17 @@ _PUTS_RIGHT = (Kind.CORRECTION, Kind.RETRACTION)
 
 
 def listing(
-    desk: Desk, operator: Operator, resting: Mapping[str, str], language: str
+    desk: Desk,
+    operator: Operator,
+    resting: Mapping[str, str],
+    language: str,
+    remarks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
         resting: channel → sentence, of those that do not answer at present.
+        remarks: channel → sentence, of those that work, but not as they should.
     """
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
@@ -35,11 +40,20 @@ def listing(
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
-            _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
+            _remarked(
+                _line(
+                    name, configuration, states.get(name), queued.get(name, 0), resting, language
+                ),
+                (remarks or {}).get(name, ""),
+            )
             | held(name)
             for name in names
         ]
     }
+
+
+def _remarked(line: dict[str, Any], remark: str) -> dict[str, Any]:
+    return line if line["because"] else line | {"because": remark}
 
 
 def _line(

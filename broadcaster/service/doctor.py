@@ -26,7 +26,7 @@ CLOCK_SLACK = timedelta(minutes=1)
 LEAST_DISK = 1 * 2**30
 _OPEN = 100
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
-WATCHED = ("clock", "log", "public", "reload", "resting", "stumbling")
+WATCHED = ("clock", "log", "public", "reload", "reports", "resting", "stumbling", "supplier")
 
 
 class Verdict(StrEnum):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from broadcaster.channel import medium_of
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Kind
 from broadcaster.locale.retelling import retell
@@ -152,12 +153,12 @@ def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any
     target = _configured(configuration, to, at="to")
     if to == name or target.shape is Shape.BOARD:
         raise Refused("{channel} cannot take over: name another channel.", at="to", channel=to)
-    kinds = {key: adapter.settings.kind for key, adapter in configuration.adapters.items()}
+    media = {key: medium_of(adapter) for key, adapter in configuration.adapters.items()}
     now = desk.clock()
 
     def work(connection: Connection) -> dict[str, Any]:
         updates = channels.waiting(connection).get(name, ())
-        count = rerouting.reroute(connection, name, to, target.shape, kinds, now, operator.name)
+        count = rerouting.reroute(connection, name, to, target.shape, media, now, operator.name)
         return {"deliveries": count, "updates": list(updates)}
 
     try:

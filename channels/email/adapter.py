@@ -49,6 +49,7 @@ class EmailAdapter(LetterAdapter):
     """One e-mail channel. Every letter is one transaction with one recipient, so that each has an outcome of its own."""
 
     Settings = EmailSettings
+    medium = "email"
     settings: EmailSettings
 
     def __init__(self, settings: EmailSettings, context: ChannelContext) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.channel import ChannelContext, LetterAdapter, PostAdapter
+from broadcaster.channel import ChannelContext, LetterAdapter, PostAdapter, medium_of
 from broadcaster.ownprocess import Found, Lives, Opening, apart, memory_of, plain
 from broadcaster.testing import boards
 from broadcaster.testing.contract import PostContract
@@ -54,6 +54,15 @@ def kannel(far: FarEnd) -> dict[str, Any]:
 
 
 NUMBERS = ("+46701740605", "+46701740606", "+46701740607")
+
+
+def test_a_letter_channel_in_its_own_process_stands_in_for_others_of_its_medium() -> None:
+    with SmsGateway(preset="kannel") as far:
+        adapter = in_own_process(kannel(far), context())
+        try:
+            assert medium_of(adapter) == "sms"
+        finally:
+            adapter.close()
 
 
 class TestWebhook(PostContract):

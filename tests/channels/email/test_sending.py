@@ -113,6 +113,48 @@ def test_what_no_letter_gets_past_ends_the_run_and_leaves_the_letters(
     assert far.effects == []
 
 
+DENIED = answers(404)
+"""As the stand-in says it: "554 5.7.1 Relay access denied", to RCPT."""
+
+
+def test_one_address_that_is_not_passed_on_stops_no_other_letter(
+    make: Make, far: SmtpServer
+) -> None:
+    far.next(DENIED)
+    adapter = make({"connections": 1})
+    ran = run(adapter, letters(ADDRESSES, 12), an_attempt())
+    [failure] = ran.failures()
+    assert (failure.outcome, failure.scope, ran.ended) == (Outcome.PERMANENT, Scope.ADDRESS, None)
+    assert len(far.effects) == 11
+    far.next(DENIED)
+    [alone] = one(adapter).failures()  # a job of its own: the server took letters a moment ago
+    assert (alone.outcome, alone.scope) == (Outcome.PERMANENT, Scope.ADDRESS)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_server_that_passes_on_none_of_them_stops_the_channel_and_no_letter_is_lost(
+    make: Make, far: SmtpServer, count: int
+) -> None:
+    far.says["RCPT"] = "554 5.7.1 Relay access denied"
+    ran = run(make(), letters(ADDRESSES, count), an_attempt(deadline=2.0))
+    failure = ended(ran)
+    assert isinstance(failure, Permanent)
+    assert "passes no letters on" in failure.sentence
+    assert {each.outcome for each in ran.failures()} == {Outcome.TRANSIENT}
+    assert len(ran.outcomes) == ran.pulled <= 10
+
+
+def test_a_server_that_took_letters_and_then_passes_on_none_stops_the_channel(
+    make: Make, far: SmtpServer
+) -> None:
+    adapter = make()
+    assert one(adapter).failures() == []
+    far.says["RCPT"] = "554 5.7.1 Relay access denied"
+    ran = run(adapter, letters(ADDRESSES, 40), an_attempt(deadline=2.0))
+    assert isinstance(ended(ran), Permanent)
+    assert {each.outcome for each in ran.failures()} == {Outcome.TRANSIENT}
+
+
 def test_a_server_that_ends_each_session_gets_every_letter_once(
     make: Make, far: SmtpServer
 ) -> None:

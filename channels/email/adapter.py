@@ -43,7 +43,9 @@ from channels.email.session import Envelope, Server, Session
 from channels.email.settings import EmailSettings, Supplier
 from channels.email.wording import compose
 
-_GOOD_FOR = 3600.0  # so long a server that took letters from us is trusted to mean the address it refuses
+_GOOD_FOR = (
+    3600.0  # so long a server that took letters from us is trusted to mean the address it refuses
+)
 _HEAD = 4096  # bytes that headers and signatures may add to a text
 
 

@@ -273,6 +273,14 @@ class LetterAdapter(_Adapter):
     def suppliers(self) -> tuple[str, ...]:
         """The names of the gateways, in order of preference; at least one."""
 
+    def supplier_of(self, attempt: Attempt) -> str:
+        """The supplier that an attempt is to use; without a name the first. Raises Permanent: there is none of that name."""
+        known = self.suppliers()
+        if attempt.supplier and attempt.supplier not in known:
+            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
+            raise Permanent(sentence, scope=Scope.CHANNEL)
+        return attempt.supplier or known[0]
+
     @abstractmethod
     def send(
         self, letters: Iterator[Letter], attempt: Attempt

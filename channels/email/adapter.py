@@ -124,10 +124,7 @@ class EmailAdapter(LetterAdapter):
         self, letters: Iterator[Letter], attempt: Attempt
     ) -> Iterator[tuple[Letter, LetterOutcome]]:
         """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
-        supplier = self._suppliers.get(attempt.supplier or self.suppliers()[0])
-        if supplier is None:
-            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
-            raise Permanent(sentence, scope=Scope.CHANNEL)
+        supplier = self._suppliers[self.supplier_of(attempt)]
         at = attempt.at.astimezone(self._zone)
         run = Run(
             self._server(supplier),

@@ -273,3 +273,9 @@ def test_a_probe_says_what_is_wrong_and_no_secret(make: Make, far: SmtpServer) -
     assert not probe.good
     assert "refuses our credentials" in probe.sentence
     assert "losen" not in probe.sentence
+
+
+def test_a_length_in_digits_of_another_script_is_none(make: Make, far: SmtpServer) -> None:
+    far.says["EHLO"] = "250-post.ekbyn.example\r\n250-AUTH PLAIN\r\n250 SIZE ²"
+    probe = make().probe(an_attempt())
+    assert (probe.good, probe.limits) == (True, {})

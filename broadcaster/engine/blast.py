@@ -131,7 +131,7 @@ class Blast:
 
     def _see_end(self) -> None:
         """An adapter that ends before it has pulled all leaves the rest: to the next run, not to failure."""
-        if self._all_offered or self.run.stopped or self.run.enough:
+        if self._all_offered or self.run.stopped:
             return
         if self._halted():
             self.run.stopped = True  # its connections were closed under it

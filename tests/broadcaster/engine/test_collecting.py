@@ -33,12 +33,15 @@ class Collects(SmsHttpAdapter):
         self.there: list[tuple[str, bytes]] = []
         self.answered: list[str] = []
         self.fails = 0
+        self.failed, self.heard = threading.Event(), threading.Event()
 
     def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
         if kept and self.fails:
             self.fails -= 1
+            self.failed.set()
             raise Transient("The connection broke.")
         self.answered += kept
+        self.heard.set()
         self.there = [each for each in self.there if each[0] not in kept]
         return tuple(
             InboundRequest(
@@ -136,3 +139,26 @@ def test_reports_come_again_after_an_adapter_raised_what_it_should_not(
         adapter: Collects = engine.adapters["sms"]
         adapter.there = [("r/1", b"1.1.0")]
         engine.until(lambda: engine.delivery("sms")["counts"]["confirmed"] == 1)
+
+
+def test_since_when_reports_cannot_be_collected_is_known_until_they_can(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "PAUSE", 0.0)
+    with SmsGateway() as far:
+        engine, adapter = accepted(rig, far)
+        lane = engine.lane("sms")
+        assert lane.deaf_since is None
+        adapter.there = [("r/1", b"1.1.0")]
+        adapter.fails = 10**6
+        engine.until(lambda: engine.delivery("sms")["counts"]["confirmed"] == 1)
+        for _ in range(2):  # the first may have been on its way to the lane
+            adapter.failed.clear()
+            assert adapter.failed.wait(10)
+        assert lane.deaf_since is not None
+        assert lane.deaf_because == "The connection broke."
+        adapter.fails = 0
+        for _ in range(2):
+            adapter.heard.clear()
+            assert adapter.heard.wait(10)
+        assert lane.deaf_since is None

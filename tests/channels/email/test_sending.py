@@ -131,6 +131,17 @@ def test_one_address_that_is_not_passed_on_stops_no_other_letter(
     assert (alone.outcome, alone.scope) == (Outcome.PERMANENT, Scope.ADDRESS)
 
 
+def test_many_addresses_that_are_not_passed_on_among_others_stop_no_other_letter(
+    make: Make, far: SmtpServer
+) -> None:
+    far.always(DENIED, every=3)
+    ran = run(make({"connections": 1}), letters(ADDRESSES, 45), an_attempt())
+    assert {(each.outcome, each.scope) for each in ran.failures()} == {
+        (Outcome.PERMANENT, Scope.ADDRESS)
+    }
+    assert (len(ran.failures()), len(far.effects), ran.ended) == (15, 30, None)
+
+
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_a_server_that_passes_on_none_of_them_stops_the_channel_and_no_letter_is_lost(
     make: Make, far: SmtpServer, count: int

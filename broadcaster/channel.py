@@ -318,8 +318,17 @@ class CanFind(Protocol):
 class CanConfirm(Protocol):
     """Can see from outside that what was accepted is there."""
 
-    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
-        """Whether it is seen (for a board `receipt.handle` is the revision shown)."""
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        """Fetch it back the way a reader would. True: it is there and says what was sent; False: it is not seen (yet).
+
+        `message` is what the post `receipt.handle` was sent with: compare its words as the platform may arrange them.
+        For a board it is None, and `receipt.handle` is the revision shown.
+
+        Raises:
+            Permanent: something else than what was sent stands there (scope `message`); or nobody outside can look, as
+                this channel is set up (scope `channel`): it stays "accepted", and nothing is wrong.
+            Failure: it could not be looked at now.
+        """
 
 
 @runtime_checkable

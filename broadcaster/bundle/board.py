@@ -18,6 +18,7 @@ from broadcaster.channel import (
     Board,
     BoardAdapter,
     ChannelContext,
+    Message,
     Receipt,
     Revision,
     Transient,
@@ -86,7 +87,7 @@ class BundleBoard(BoardAdapter):
             raise self._unwritable(error) from error
         return Receipt(handle=revision, url=url)
 
-    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
         """Fetch `seen_at` from our public address and see whether it shows `receipt.handle` or something newer."""
         answer = self._caller.call("GET", self._url, deadline=Deadline.of(attempt))
         seen = self.mark.search(answer.body)

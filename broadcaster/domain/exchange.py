@@ -25,7 +25,8 @@ class Notice:
     times ("sedan 14.05", "De flesta har ström senast 19.00, inte 17.00", "Nästa besked senast 15.50"), and so is
     `still_affected`: where it goes on when it is over elsewhere ("Fortfarande berört: Södra Ekbyn"), `no_longer`: where
     it was said to be and is not ("Berörs inte längre: Södra Ekbyn"), and `planned`: what is to come and when
-    ("Planerat strömavbrott söndag 22 november 14.00 till 16.00"). `over` says that nobody is concerned any more: the
+    ("Planerat strömavbrott söndag 22 november 14.00 till 16.00"). `missed` names the earlier words that never reached the
+    readers of this one channel ("Tidigare besked som inte nådde hit: 14.20 och 14.50"). `over` says that nobody is concerned any more: the
     headline tells so ("Strömmen är åter i Norra Ekbyn"), also where `label` names a retraction. `link` is the incident's
     page. `text` is the operator's own words; `text_language` says in which language they are when they exist in another
     than `language`. `facts` is the update as the public JSON has it.
@@ -56,6 +57,7 @@ class Notice:
     still_affected: str = ""
     no_longer: str = ""
     planned: str = ""
+    missed: str = ""
     over: bool = False
 
     @property

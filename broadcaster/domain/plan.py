@@ -77,6 +77,30 @@ def _covers(new: Reach, old: Reach) -> bool:
     )
 
 
+MISSED_AFTER = timedelta(minutes=1)
+"""So long a word waits for its channel before its readers are told that they missed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """A word that nobody has read on one channel; `waits`: there it will go out yet, unless it is superseded."""
+
+    released_at: datetime
+    reach: Reach
+    shape: Shape
+    waits: bool
+
+
+def missed(unheard: Iterable[Unheard], new: Reach, now: datetime) -> tuple[datetime, ...]:
+    """When those words were released that readers of their channel will never get, once `new` is there."""
+    return tuple(
+        word.released_at
+        for word in unheard
+        if now - word.released_at >= MISSED_AFTER
+        and (not word.waits or supersedes(new, word.reach, word.shape))
+    )
+
+
 def lifetime(now: datetime, promise: datetime | None, until: datetime | None) -> datetime:
     """When nothing of an update may leave any more: `until`, else two hours past the promise, at most twelve hours."""
     latest = now + LONGEST_LIFE

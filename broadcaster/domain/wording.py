@@ -24,6 +24,7 @@ from broadcaster.domain.localtime import (
 )
 
 _NAMED_AREAS = 3  # more than these make a headline that nobody reads to its end
+_NAMED_TIMES = 3
 
 
 def power_cuts(languages: Iterable[Phrases]) -> frozenset[str]:
@@ -262,6 +263,17 @@ class Wording:
         if said:
             return _("Expected to be resolved by {time}, not {before}", time=time, before=said)
         return _("Expected to be resolved by {time}", time=time)
+
+    def missed(self, times: Sequence[datetime]) -> str:
+        """Say "Tidigare besked som inte nådde hit: 14.20 och 14.50" of words released at `times`; "" when there are none."""
+        _ = self.say
+        if not times:
+            return ""
+        if len(times) > _NAMED_TIMES:
+            said = _("{count} since {time}", count=len(times), time=self.time(min(times)))
+        else:
+            said = self.listing([self.time(when) for when in times])
+        return _("Earlier words that did not reach here: {times}", times=said)
 
     def next_word_phrase(self, promise: datetime | None) -> str:
         """Say "Nästa besked senast 15.50"; "" when none is promised."""

@@ -129,4 +129,4 @@ class BoardLane(Lane):
         for _ in accepted:
             self.around.observe("accepted", self.name)
         if accepted:
-            self.aside(self.confirm(accepted, receipt))
+            self.aside(self.confirm(accepted, [(receipt, None)]))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from broadcaster.channel import Attempt, CanConfirm, Failure, Receipt
+from broadcaster.channel import Attempt, CanConfirm, Failure, Message, Receipt
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.pacing import Breaker
@@ -231,26 +231,33 @@ class Lane(ABC):
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
 
-    async def confirm(self, delivery_ids: Sequence[int], receipt: Receipt) -> None:
+    async def confirm(
+        self, delivery_ids: Sequence[int], said: Sequence[tuple[Receipt, Message | None]]
+    ) -> None:
         """See from outside that what was accepted is there; nothing is lost when it cannot be seen.
 
         It goes over the public address and may be slow: run it aside, it holds no turn of the lane.
         """
-        if not isinstance(self.adapter, CanConfirm):
+        if not isinstance(self.adapter, CanConfirm) or not said:
             return
         for number, wait in enumerate(CONFIRM_PAUSES, start=1):
             await asyncio.sleep(wait)
-            attempt = self.attempt(number, self.later(60))
             try:
-                seen = await self.looks.call(
-                    self.adapter.confirm, receipt, attempt, deadline=attempt.deadline, gives=bool
-                )
+                seen = [await self.sees(receipt, message, number) for receipt, message in said]
             except Failure as failure:
                 log.info("not confirmed", channel=self.name, reason=failure.sentence)
                 continue
-            if seen:
+            if all(seen):
                 await self.write(lambda connection: deliveries.confirm(connection, delivery_ids))
                 return
+
+    async def sees(self, receipt: Receipt, message: Message | None, number: int) -> bool:
+        """Look once whether it stands there, from outside. Raises Failure."""
+        attempt = self.attempt(number, self.later(60))
+        seen: bool = await self.looks.call(
+            self.adapter.confirm, receipt, attempt, message, deadline=attempt.deadline, gives=bool
+        )
+        return seen
 
     async def park(self, because: str) -> None:
         """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from broadcaster.channel import CanFind, CanWithdraw, Failure, Receipt, Uncertain
+from broadcaster.channel import CanConfirm, CanFind, CanWithdraw, Failure, Receipt, Uncertain
 from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.engine import blast, steps
 from broadcaster.engine.calls import see
@@ -21,7 +21,7 @@ from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
 from broadcaster.engine.steps import Begun
 from broadcaster.httpclient.calling_off import ask_before_sending
-from broadcaster.store import channels, deliveries, moving, withdrawing
+from broadcaster.store import channels, confirming, deliveries, moving, withdrawing
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
@@ -129,7 +129,13 @@ class PostLane(Lane):
     def _went_out(self, claim: Claim, receipt: Receipt) -> None:
         self.around.observe("accepted", self.name)
         # Confirming may take seconds and is owed to nobody: it holds up neither the next update nor the end.
-        self.aside(self.confirm([claim.id], receipt))
+        self.aside(self._see(claim.id))
+
+    async def _see(self, delivery_id: int) -> None:
+        """See each of its posts from outside, with what it was sent with."""
+        if isinstance(self.adapter, CanConfirm):
+            said = await self.read(lambda connection: confirming.said(connection, delivery_id))
+            await self.confirm([delivery_id], said)
 
     # --------------------------------------------------------------------------------------------------- one step
     async def _step(self, claim: Claim, step: Step, begun: Begun | None, detail: str) -> str | None:

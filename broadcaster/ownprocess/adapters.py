@@ -167,8 +167,8 @@ class _Finds(_Apart):
 
 
 class _Confirms(_Apart):
-    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
-        seen: bool = self._try("confirm", receipt, attempt=attempt)
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        seen: bool = self._call("confirm", receipt, attempt, message, seconds=attempt.deadline)
         return seen
 
 

@@ -124,7 +124,7 @@ CALLS: Final[Mapping[str, Crossing]] = {
     "amend": Crossing(tuple[Message, Attempt], Receipt),
     "withdraw": Crossing(tuple[Message, Attempt], Receipt),
     "find": Crossing(tuple[Message, Attempt], Receipt | None),
-    "confirm": Crossing(tuple[Receipt, Attempt], bool),
+    "confirm": Crossing(tuple[Receipt, Attempt, Message | None], bool),
     "probe": Crossing(tuple[Attempt], Probe),
     "verify": Crossing(tuple[InboundRequest], InboundReply),
     "receive": Crossing(tuple[InboundRequest], tuple[Report, ...]),

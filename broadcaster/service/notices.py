@@ -75,6 +75,10 @@ class Saying:
             facts=self.facts(variant),
         )
 
+    def missed(self, language: str, times: tuple[datetime, ...]) -> str:
+        """Name the words, by when they were released, that never reached a channel's readers."""
+        return self._wording(language).missed(times)
+
     def _tells_of_an_end(self, variant: Variant) -> bool:
         told_before = variant in (Variant.CORRECTION, Variant.AMENDED)
         if self.over and (variant is Variant.NEWS or self.update.kind is Kind.RETRACTION):

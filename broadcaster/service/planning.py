@@ -341,6 +341,13 @@ class _Planner:
         self.plan.messages += made
         return made
 
+    def _catching_up(self, name: str, variant: Variant, notice: Notice) -> Notice:
+        """Name what a channel that was away will never say; of what goes out later nobody knows yet what it will be."""
+        times = self.preceding.missed.get(name, ())
+        if not times or self.later or variant is Variant.ALL_CLEAR:
+            return notice
+        return replace(notice, missed=self.saying.missed(notice.language, times))
+
     def _notice(self, language: str, variant: Variant) -> Notice:
         """Put into words once for all channels."""
         if (language, variant) not in self.notices:
@@ -351,6 +358,7 @@ class _Planner:
         self, name: str, adapter: Any, variant: Variant, notice: Notice
     ) -> list[NewMessage]:
         language = notice.language
+        notice = self._catching_up(name, variant, notice)
         if self.plainly and adapter.shape is Shape.LETTER:
             # Only where a letter outside GSM 03.38 costs: everywhere else the operator's own signs stand.
             notice = replace(notice, text=plain(notice.text).text)

@@ -56,7 +56,7 @@ def of_updates(connection: Connection, incident_id: int, numbers: Sequence[int])
         .where(
             t.delivery.c.id.in_([each.id for each in deliveries]),
             t.step.c.kind == StepKind.POST,
-            _may_be_read(),
+            may_be_read(),
         )
         .order_by(t.step.c.id)
     ).all():
@@ -84,7 +84,7 @@ def told_by(
     return [(row.channel, row.number) for row in found]
 
 
-def _may_be_read() -> Any:
+def may_be_read() -> Any:
     """Whether a post may stand at the far side: not where it certainly was refused, nor where nothing was tried yet."""
     in_doubt = exists().where(
         t.attempt.c.delivery_id == t.step.c.delivery_id,

@@ -46,6 +46,7 @@ from broadcaster.channel import (
     Transient,
     Uncertain,
 )
+from broadcaster.testing.contract_seen import SeenFromOutside
 from broadcaster.testing.notices import NOW, again, attempt, context, message, notice
 from broadcaster.testing.servers import (
     FarEnd,
@@ -115,7 +116,7 @@ WAIT_NAMES = (
 )
 
 
-class PostContract:
+class PostContract(SeenFromOutside):
     """Subclass it; see the module. Nothing here reaches further than loopback."""
 
     effect: ClassVar[str]

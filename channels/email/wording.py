@@ -136,6 +136,7 @@ def _facts(notice: Notice, phrases: Phrases) -> Iterator[str]:
     if notice.variant is Variant.CORRECTION:
         yield notice.planned
     yield notice.still_affected
+    yield notice.missed
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -41,7 +41,8 @@ from channels.mastodon.answers import (
     wait_in,
 )
 from channels.mastodon.arrangement import arrange
-from channels.mastodon.search import SEARCH_CAP, find_status
+from channels.mastodon.content import text_of
+from channels.mastodon.search import SEARCH_CAP, find_status, reads_as
 
 _INSTANCE_CAP = 512 * 1024
 
@@ -143,12 +144,26 @@ class MastodonAdapter(PostAdapter):
         gone = "was gone already" if answer.status == 404 else "is deleted"
         return Receipt(handle=message.target, detail=f"The post {gone}.")
 
-    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
-        """Whether the post is there for one who has no account; for a private one, for ourselves."""
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        """Whether the post is there for one who has no account, and in our words; for a private one, for ourselves."""
         path = f"/api/v1/statuses/{_id(receipt.handle)}"
         private = self.settings.visibility == "private"
         answer = self._ask("GET", path, attempt, expect={401, 403, 404, 410}, anonymous=not private)
-        return answer.ok and str(answer.fields().get("id")) == receipt.handle
+        if answer.status in {401, 403}:
+            raise Permanent(
+                f"{self._host} shows this to nobody without an account: it cannot be seen from outside.",
+                scope=Scope.CHANNEL,
+            )
+        status = answer.fields() if answer.ok else {}
+        if str(status.get("id")) != receipt.handle:
+            return False
+        content = status.get("content")
+        if message is not None and isinstance(content, str) and not reads_as(content, message.body):
+            raise Permanent(
+                f"What stands on {self._host} is not what was sent: see who has changed it.",
+                reply=printable(text_of(content), 300),
+            )
+        return True
 
     def probe(self, attempt: Attempt) -> Probe:
         """Ask for the server's limits, and whether the token is good."""

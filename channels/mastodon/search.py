@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,6 +50,15 @@ def find_status(
 
 def _made_at(status: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(status["created_at"])
+
+
+def reads_as(content: str, text: str) -> bool:
+    """Whether a status, as HTML, has the words of `text`: how they are set, linked and punctuated is the server's."""
+    return _words(text_of(content)) == _words(text)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", _comparable(text)))
 
 
 def _comparable(text: str) -> str:

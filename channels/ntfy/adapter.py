@@ -22,6 +22,7 @@ from broadcaster.channel import (
     Probe,
     Receipt,
     Rendered,
+    Scope,
     Uncertain,
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, WebAddress, host_in, printable
@@ -137,16 +138,28 @@ class NtfyAdapter(PostAdapter):
             return self._receipt(topic, sequence) if is_there else None
         raise problem
 
-    def confirm(self, receipt: Receipt, attempt: Attempt) -> bool:
-        """Whether the server has it for one who follows the topic without an account."""
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        """Whether the server has it, in our words, for one who follows the topic without an account."""
         topic, sequence = receipt.handle.split("/")
         since = int((attempt.at - timedelta(minutes=15)).timestamp())
         try:
             events = self._events(topic, since, attempt, anonymous=True)
-        except Permanent:
-            return False  # none but its own users may read it: then nobody sees it from outside
-        of_ours = [event["event"] for event in events if event.get("sequence_id") == sequence]
-        return of_ours[-1:] == ["message"]
+        except Permanent as failure:
+            raise Permanent(
+                f"{self._host} shows this to nobody without an account: it cannot be seen from outside.",
+                scope=Scope.CHANNEL,
+                reply=failure.reply,
+            ) from None
+        of_ours = [event for event in events if event.get("sequence_id") == sequence]
+        if not of_ours or of_ours[-1]["event"] != "message":
+            return False
+        said = str(of_ours[-1].get("message", ""))
+        if message is not None and said.split() != message.body.split():
+            raise Permanent(
+                f"What stands on {self._host} is not what was sent: see who has changed it.",
+                reply=printable(said, 300),
+            )
+        return True
 
     def probe(self, attempt: Attempt) -> Probe:
         """Whether the server is well, knows the token, and takes more messages today; nothing is published."""

@@ -103,6 +103,7 @@ class WebhookAdapter(PostAdapter):
             "still_affected": notice.still_affected,
             "no_longer": notice.no_longer,
             "next_word": notice.next_word,
+            "missed": notice.missed,
             "link": notice.link,
             "data": dict(notice.facts),
         }

@@ -16,7 +16,17 @@ from tests.bench import table
 from tests.bench.ground import FULL, SMALL, Ground
 from tests.bench.machine import describe
 
-GROUPS = ("accept", "bulk", "read", "phone", "crash", "start", "growth", "million")
+GROUPS = (
+    "accept",
+    "bulk",
+    "channels",
+    "read",
+    "phone",
+    "crash",
+    "start",
+    "growth",
+    "million",
+)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:

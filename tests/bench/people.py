@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -12,15 +12,26 @@ from broadcaster.store import Rank, Store, tables as t
 CHUNK = 20_000
 
 
-def subscribe(store: Store, count: int, channel: str = "sms", area: str = "norra-ekbyn") -> None:
-    """Add so many subscribers of one area, all with numbers of their own."""
+def number(key: int) -> str:
+    """A Swedish mobile number."""
+    return f"+4670{1_000_000 + key:07d}"
+
+
+def subscribe(
+    store: Store,
+    count: int,
+    channel: str = "sms",
+    area: str = "norra-ekbyn",
+    address: Callable[[int], str] = number,
+) -> None:
+    """Add so many subscribers of one area, each with an address of its own."""
     for start in range(0, count, CHUNK):
         chunk = range(start, min(start + CHUNK, count))
 
         def work(connection: Connection, chunk: range = chunk) -> None:
             first = int(connection.scalar(select(func.max(t.subscriber.c.id))) or 0) + 1
             ids = range(first, first + len(chunk))
-            people = list(_people(store, channel, ids))
+            people = list(_people(store, channel, ids, address))
             _fill(connection, "subscriber", _PEOPLE, people)
             _fill(connection, "subscription", _MEMBERS, [(key, channel, area) for key in ids])
 
@@ -33,11 +44,13 @@ _PEOPLE = ("id", "channel", "address", "key_id", "digest", "language", "import_i
 _MEMBERS = ("subscriber_id", "channel", "area")
 
 
-def _people(store: Store, channel: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+def _people(
+    store: Store, channel: str, ids: Sequence[int], address: Callable[[int], str]
+) -> Iterator[tuple[Any, ...]]:
     vault = store.vault
     for key in ids:
-        address = f"+4670{1_000_000 + key:07d}"
-        sealed, digest = vault.seal(channel, address), vault.digest(channel, address)
+        written = address(key)
+        sealed, digest = vault.seal(channel, written), vault.digest(channel, written)
         yield key, channel, sealed, vault.key_id, digest, "sv", 1
 
 

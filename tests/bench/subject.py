@@ -110,7 +110,8 @@ class Subject:
     """One daemon, pinned to our core while it runs, stopped and started again as often as wanted.
 
     Args:
-        channels: their blocks by name. Posts and boards carry every report, `sms` only what is about norra-ekbyn.
+        channels: their blocks by name. Posts and boards carry every report, `sms`, of whatever kind, only what is
+            about norra-ekbyn.
         place: makes the database in the daemon's folder and gives its URL; without it SQLite, empty.
         public: whether the public server runs, too.
         cores: None lets it run on all.
@@ -131,7 +132,7 @@ class Subject:
         self.url = place(self.folder) if place else f"sqlite:///{self.folder}/broadcaster.db"
         api, page = free_ports(2)
         self.port, self.page = api, f"http://127.0.0.1:{page}"
-        posts = [name for name, block in channels.items() if block["kind"] != "sms_http"]
+        posts = [name for name in channels if name != "sms"]
         routes: list[dict[str, Any]] = []
         if posts:
             routes.append({"severity": "minor", "channels": posts})

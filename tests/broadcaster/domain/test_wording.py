@@ -103,6 +103,13 @@ def test_since_and_next_word_are_empty_when_not_known() -> None:
     assert SV.since_phrase(None) == SV.next_word_phrase(None) == ""
 
 
+def test_what_was_missed_is_named_by_its_times_or_counted() -> None:
+    assert SV.missed([]) == ""
+    assert SV.missed([AT_14_40, AT_17]) == "Tidigare besked som inte nådde hit: 14.40 och 17.00"
+    many = SV.missed([AT_17, AT_14_40, AT_17, AT_17])
+    assert many == "Tidigare besked som inte nådde hit: 4 stycken sedan 14.40"
+
+
 def test_a_planned_cut_says_its_date_once() -> None:
     same_day = Planned(NOW + timedelta(days=1), NOW + timedelta(days=1, hours=2))
     assert SV.planned_phrase(same_day) == "måndag 23 november 15.05 till 17.05"

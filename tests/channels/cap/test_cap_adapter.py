@@ -200,9 +200,9 @@ def test_it_is_confirmed_when_its_public_address_shows_the_revision(
     cap = adapter(tmp_path, public_url=address)
     assert isinstance(cap, CanConfirm)
     receipt = cap.show(states()["one"], ATTEMPT)
-    assert cap.confirm(receipt, ATTEMPT)
-    assert cap.confirm(Receipt(handle="1.2"), ATTEMPT)
-    assert not cap.confirm(Receipt(handle="1.4"), ATTEMPT)
+    assert cap.confirm(receipt, ATTEMPT, None)
+    assert cap.confirm(Receipt(handle="1.2"), ATTEMPT, None)
+    assert not cap.confirm(Receipt(handle="1.4"), ATTEMPT, None)
     cap.close()
 
 

@@ -234,20 +234,20 @@ def test_a_post_is_confirmed_by_one_without_an_account(
     far: MastodonServer, tried: MastodonAdapter
 ) -> None:
     receipt = tried.post(message(), attempt())
-    assert tried.confirm(receipt, attempt())
+    assert tried.confirm(receipt, attempt(), message())
     assert "authorization" not in far.requests[-1].headers
     tried.withdraw(message(target=receipt.handle), attempt())
-    assert not tried.confirm(receipt, attempt())
+    assert not tried.confirm(receipt, attempt(), message())
 
 
 def test_a_private_post_is_confirmed_with_the_token(far: MastodonServer) -> None:
     adapter = mastodon(far, visibility="private")
-    assert adapter.confirm(adapter.post(message(), attempt()), attempt())
+    assert adapter.confirm(adapter.post(message(), attempt()), attempt(), message())
     assert "authorization" in far.requests[-1].headers
 
 
 def test_a_handle_cannot_leave_its_path(far: MastodonServer, tried: MastodonAdapter) -> None:
-    assert not tried.confirm(Receipt(handle="../../v2/instance"), attempt())
+    assert not tried.confirm(Receipt(handle="../../v2/instance"), attempt(), message())
     assert far.requests[-1].path == "/api/v1/statuses/..%2F..%2Fv2%2Finstance"
 
 

@@ -243,17 +243,19 @@ def test_it_is_seen_from_outside_until_it_is_taken_away(
     far: NtfyServer, tried: NtfyAdapter
 ) -> None:
     receipt = tried.post(message(), attempt())
-    assert tried.confirm(receipt, attempt())
+    assert tried.confirm(receipt, attempt(), message())
     assert "authorization" not in far.requests[-1].headers
     tried.withdraw(message(target=receipt.handle), attempt())
-    assert not tried.confirm(receipt, attempt())
+    assert not tried.confirm(receipt, attempt(), message())
 
 
 def test_a_topic_that_only_users_may_read_is_never_confirmed(far: NtfyServer) -> None:
     adapter = ntfy(far.url)
     receipt = adapter.post(message(), attempt())
     far.readable = False
-    assert not adapter.confirm(receipt, attempt())
+    with pytest.raises(Permanent, match="cannot be seen from outside") as refused:
+        adapter.confirm(receipt, attempt(), message())
+    assert refused.value.scope is Scope.CHANNEL
 
 
 def test_it_declares_what_it_can() -> None:

@@ -103,16 +103,16 @@ def test_a_page_is_confirmed_when_its_public_address_shows_it(public: Path, addr
     page = adapter(public, public_url=address)
     assert isinstance(page, CanConfirm)
     receipt = page.show(states()["one"], ATTEMPT)
-    assert page.confirm(receipt, ATTEMPT)
-    assert not page.confirm(Receipt(handle="1.4"), ATTEMPT)
-    assert page.confirm(Receipt(handle="1.2"), ATTEMPT)
+    assert page.confirm(receipt, ATTEMPT, None)
+    assert not page.confirm(Receipt(handle="1.4"), ATTEMPT, None)
+    assert page.confirm(Receipt(handle="1.2"), ATTEMPT, None)
     page.close()
 
 
 def test_an_address_that_shows_something_else_confirms_nothing(public: Path, address: str) -> None:
     page = adapter(public, public_url=address)
     (public / "index.html").write_text("<h1>It works!</h1>")
-    assert not page.confirm(Receipt(handle="1.3"), ATTEMPT)
+    assert not page.confirm(Receipt(handle="1.3"), ATTEMPT, None)
     page.close()
 
 
@@ -120,7 +120,7 @@ def test_a_drill_calls_no_host_that_it_may_not(public: Path) -> None:
     page = adapter(public, allowed_hosts=(), public_url="https://drift.ekbyn.example")
     assert page.hosts() == ("drift.ekbyn.example",)
     with pytest.raises((Permanent, Transient)):
-        page.confirm(Receipt(handle="1.3"), ATTEMPT)
+        page.confirm(Receipt(handle="1.3"), ATTEMPT, None)
     page.close()
 
 

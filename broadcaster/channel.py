@@ -84,6 +84,7 @@ __all__ = [
     "Transient",
     "Uncertain",
     "Variant",
+    "medium_of",
 ]
 
 
@@ -163,8 +164,8 @@ class ChannelSettings(BaseModel):
     fallback: tuple[str, ...] = Field(
         (),
         description=(
-            "Channels that take over when this one fails, in order. One of the same kind writes to the addresses that "
-            "failed, one of another kind to all its subscribers in the same areas."
+            "Channels that take over when this one fails, in order. One of the same medium (SMS, e-mail) writes to the "
+            "addresses that failed, any other to all its subscribers in the same areas."
         ),
     )
     deadline: Duration = Field(30.0, gt=0, le=600, description="How long one call may take in all.")
@@ -287,9 +288,14 @@ class PostAdapter(_Adapter):
 
 
 class LetterAdapter(_Adapter):
-    """Sends texts to addresses, many at a time."""
+    """Sends texts to addresses, many at a time.
+
+    `medium` says what its addresses are, such as "sms" or "email": kinds of one medium stand in for each other with the very
+    addresses whose letters failed, and each reads the addresses of the others by its own `address`. "": of this kind alone.
+    """
 
     shape = Shape.LETTER
+    medium: ClassVar[str] = ""
 
     @abstractmethod
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
@@ -307,6 +313,14 @@ class LetterAdapter(_Adapter):
     def suppliers(self) -> tuple[str, ...]:
         """The names of the gateways, in order of preference; at least one."""
 
+    def supplier_of(self, attempt: Attempt) -> str:
+        """The supplier that an attempt is to use; without a name the first. Raises Permanent: there is none of that name."""
+        known = self.suppliers()
+        if attempt.supplier and attempt.supplier not in known:
+            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
+            raise Permanent(sentence, scope=Scope.CHANNEL)
+        return attempt.supplier or known[0]
+
     @abstractmethod
     def send(
         self, letters: Iterator[Letter], attempt: Attempt
@@ -316,6 +330,11 @@ class LetterAdapter(_Adapter):
         A letter pulled and never yielded counts as uncertain. Raising `Failure` with scope `channel` ends the run.
         Closing the generator must end the calls under way promptly.
         """
+
+
+def medium_of(adapter: Any) -> str:
+    """What the addresses of a channel are; of what is no letter, its kind."""
+    return getattr(adapter, "medium", "") or str(adapter.settings.kind)
 
 
 # ------------------------------------------------------------------------------------------------- optional abilities

@@ -30,7 +30,11 @@ def read_channels(ask: Ask) -> Json:
     """Also those that are gone from the configuration while something waits on them."""
     degraded = ask.control.health()["degraded"]
     resting = {one["where"]: one["sentence"] for one in degraded if one["what"] == "resting"}
-    return channel_acts.listing(ask.desk, ask.operator, resting, ask.language, ask.control.seen())
+    remarks = {
+        one["where"]: one["sentence"] for one in degraded if one["what"] in ("reports", "supplier")
+    }
+    seen = ask.control.seen()
+    return channel_acts.listing(ask.desk, ask.operator, resting, ask.language, seen, remarks)
 
 
 @routes.get(

@@ -11,10 +11,13 @@ from typing import Any
 import structlog
 
 from broadcaster.domain.incident import Audience
+from broadcaster.domain.localtime import say_clock
 from broadcaster.domain.standing import standing_promise
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
+from broadcaster.engine.letters import LetterLane
+from broadcaster.locale import phrases
 from broadcaster.locale.retelling import tell
 from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
@@ -148,6 +151,7 @@ class Watch:
         for find in (
             self._broken,
             self._channels,
+            self._suppliers,
             self._boards,
             self._seen_outside,
             self._nodes,
@@ -236,6 +240,48 @@ class Watch:
                     "{channel}: {because}",
                     {"channel": name, "because": state.probe_sentence},
                 )
+
+    def _suppliers(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        """Whose letters go by another supplier than the first, and whose reports cannot be heard."""
+        for name, lane in self._engine.lanes.items():
+            if (
+                lane.deaf_since is not None
+                and now - lane.deaf_since >= PATIENCE
+                and not lane.parked
+            ):
+                yield Degraded(
+                    "reports",
+                    name,
+                    "{channel}: delivery reports cannot be collected since {time}: {because}",
+                    {
+                        "channel": name,
+                        "time": self._clock_of(lane.deaf_since),
+                        "because": lane.deaf_because,
+                    },
+                )
+            if not isinstance(lane, LetterLane):
+                continue
+            by = lane.suppliers
+            self._metrics.suppliers(
+                name, {each: by.health(each, now) for each in by.names}, by.current
+            )
+            if by.since is not None and by.current != by.first:
+                yield Degraded(
+                    "supplier",
+                    name,
+                    "{channel} goes by {supplier} since {time}, not by {first}: {because}",
+                    {
+                        "channel": name,
+                        "supplier": by.current,
+                        "time": self._clock_of(by.since),
+                        "first": by.first,
+                        "because": by.because(by.first),
+                    },
+                )
+
+    def _clock_of(self, when: datetime) -> str:
+        configured = self._desk.configuration
+        return say_clock(when, zone=configured.zone, phrases=phrases(configured.languages[0]))
 
     def _boards(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         newest = seen["newest"]

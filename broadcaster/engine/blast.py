@@ -49,11 +49,15 @@ class Run:
     accepted: int = 0
     told: int = 0  # of these, to who counts them
     transient: int = 0
+    not_now: int = 0  # refused, though not for their address's or text's sake
+    unanswered: int = 0
     stopped: bool = False
+    enough: bool = False  # it was for some letters only, and has pulled these
     hung: bool = False
     failure: Failure | None = None
     retry_after: float | None = None
     failures: list[Failure] = field(default_factory=list)
+    sentence: str = ""  # what was said of the last letter that was not taken
 
 
 class Blast:
@@ -67,6 +71,7 @@ class Blast:
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
         halted: says that the daemon is stopping.
+        most: how many letters it is for; 0: all. What is left of the job is for the next run.
     """
 
     def __init__(
@@ -80,10 +85,11 @@ class Blast:
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
+        most: int = 0,
     ) -> None:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
-        self._clock, self._halted = clock, halted
+        self._clock, self._halted, self._most = clock, halted, most
         self._not_after = job.not_after
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
@@ -157,7 +163,7 @@ class Blast:
         while True:
             self._await_flush()
             block, self._ready = self._ready, None
-            if self.run.stopped or block is None:
+            if self.run.stopped or self.run.enough or block is None:
                 break
             self._flush(ahead=True)
             yield from self._block(block)
@@ -221,6 +227,9 @@ class Blast:
             letter = self._letter(under_way, position, sealed)
             if letter is None:
                 continue
+            if self._most and self.run.pulled == self._most:
+                self.run.enough = True
+                return
             if time.monotonic() > self._lease_until or not self._may_go_on():
                 self.run.stopped = True
                 return
@@ -266,6 +275,11 @@ class Blast:
             self.run.failures.append(failure)
         if failure.gone and failure.outcome is Outcome.PERMANENT:
             self._gone.append(under_way.job.subscribers[position])
+        if failure.outcome is Outcome.UNCERTAIN:
+            self.run.unanswered += 1
+        elif failure.outcome is Outcome.TRANSIENT or failure.scope is Scope.CHANNEL:
+            self.run.not_now += failure.scope is not Scope.ADDRESS
+        self.run.sentence = failure.sentence
         self._row(under_way, position, self._outcome(failure), "", failure.sentence)
 
     def _outcome(self, failure: Failure) -> str:
@@ -338,6 +352,7 @@ class Blast:
     def _close_open(self) -> None:
         """Letters pulled and never answered for may have gone."""
         self._flush()
+        self.run.unanswered += len(self._open)
         for under_way, position in self._open.values():
             self._row(under_way, position, self._in_doubt, "", "no answer")
         self._open.clear()

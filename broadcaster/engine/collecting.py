@@ -41,10 +41,12 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
             if came:
                 await lane.write(partial(_keep, channel=lane.name, came=came))
             kept, well = tuple(each.path for each in came), True
+            lane.deaf_since = None
         except Failure as failure:
             if well:
                 reason = failure.reply or failure.sentence
                 log.warning("reports cannot be collected", channel=lane.name, reason=reason)
+            _deaf(lane, failure.sentence)
             well = False  # what was kept is told again: nobody knows whether it was heard
         except StoreError:
             raise
@@ -53,9 +55,15 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
         ):  # an adapter's own mistake: once in the log, with where, until it is well again
             if well:
                 log.exception("reports cannot be collected", channel=lane.name)
+            _deaf(lane, "its adapter fails: the log says how.")
             kept, well = (), False
         if not (kept and well):
             await asyncio.sleep(BREATH if well else PAUSE)
+
+
+def _deaf(lane: Lane, because: str) -> None:
+    lane.deaf_since = lane.deaf_since or lane.around.clock()
+    lane.deaf_because = because
 
 
 def _keep(connection: Any, channel: str, came: tuple[InboundRequest, ...]) -> None:

@@ -82,7 +82,7 @@ class Engine:
         self.lanes: Mapping[str, Lane] = {}
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
         self._stopped = False
-        self._looked_at: datetime | None = None  # up to which `not_after` updates were looked at
+        self._looked_at: quorums.Standing | None = None  # the last of the updates looked at
         self._ticker = Ticker()
         self._due = DueClaimer(around, self._ticker, acts)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -241,7 +241,7 @@ class Engine:
             log.error("what is out cannot be looked at", reason=str(error))
             return
         # From the beginning again when all were seen: of thousands that never come out, each has its turn.
-        self._looked_at = found[-1].not_after if len(found) == quorums.MOST else None
+        self._looked_at = found[-1] if len(found) == quorums.MOST else None
         if any(one.reached.at is not None for one in found):
             for one in await self._write(partial(quorums.note, found=found)) or ():
                 log.info(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
+from broadcaster.channel import medium_of
 from broadcaster.domain.delivery import Shape
 from broadcaster.engine.lane import Lane
 from broadcaster.store import Connection, fallbacks
@@ -31,5 +31,5 @@ def take_over(
     """Start the fallback of every delivery that needs one. Returns (from, to) for each."""
     reasons = sick(lanes, now)
     shapes: dict[str, Shape] = {name: lane.adapter.shape for name, lane in lanes.items()}
-    same: Any = {name: lane.adapter.settings.kind for name, lane in lanes.items()}
-    return fallbacks.start(connection, reasons, shapes, same, now)
+    media = {name: medium_of(lane.adapter) for name, lane in lanes.items()}
+    return fallbacks.start(connection, reasons, shapes, media, now)

@@ -13,6 +13,7 @@ import structlog
 
 from broadcaster.channel import CanReceive, Failure, Report, Transient
 from broadcaster.engine.lane import Lane, Surroundings
+from broadcaster.engine.letters import LetterLane
 from broadcaster.store import inbox, reports
 from broadcaster.store.errors import StoreError
 
@@ -48,20 +49,22 @@ async def turn(around: Surroundings, lanes: Mapping[str, Lane]) -> int:
         *(_of_channel(lanes.get(name), rows) for name, rows in by_channel.items())
     )
     batch = [each for some in read for each in some]
-    if batch and not await _settled(around, batch):
+    if batch and not await _settled(around, lanes, batch):
         for one in batch:  # one of them cannot be written: it must hold up no other
-            if not await _settled(around, [one]):
+            if not await _settled(around, lanes, [one]):
                 why = partial(inbox.unreadable, inbound_id=one.row.id, why=_CANNOT_BE_KEPT)
                 await asyncio.wrap_future(around.store.write(why))
     return len(batch)
 
 
-async def _settled(around: Surroundings, batch: Sequence[_Read]) -> bool:
+async def _settled(around: Surroundings, lanes: Mapping[str, Lane], batch: Sequence[_Read]) -> bool:
     """Write down what these say. False when that cannot be done, though the store is well."""
     now = around.clock()
     said = [(read.row.channel, report) for read in batch for report in read.found or ()]
+    received = [read.row.request.received_at for read in batch for _ in read.found or ()]
 
-    def work(connection: Any) -> None:
+    def work(connection: Any) -> list[reports.Unreported | None]:
+        first = reports.unreported(connection, said)
         matched = iter(reports.match(connection, said))
         for read in batch:
             if read.found is None:
@@ -70,15 +73,20 @@ async def _settled(around: Surroundings, batch: Sequence[_Read]) -> bool:
                 inbox.done(connection, read.row.id)
             else:
                 inbox.unmatched(connection, read.row.id, now)
+        return first
 
     try:
-        await asyncio.wrap_future(around.store.write(work))
+        first = await asyncio.wrap_future(around.store.write(work))
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever one request does to the write, the others are told of in theirs
         reason = type(error).__name__  # its words may hold addresses
         log.warning("inbound requests cannot be written", count=len(batch), reason=reason)
         return False
+    for letter, received_at in zip(first, received, strict=True):
+        lane = lanes.get(letter.channel) if letter is not None else None
+        if letter is not None and isinstance(lane, LetterLane):
+            lane.reported(letter.supplier, letter.taken_at, received_at)
     return True
 
 

@@ -70,6 +70,9 @@ class Lane(ABC):
         self.parked = False
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
+        self.deaf_since: datetime | None = None
+        """Since when reports cannot be collected; `deaf_because` says why."""
+        self.deaf_because = ""
         self.unkept = False  # the store did not take what the last probe said
         self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
         self.seen_at = float(
@@ -123,6 +126,7 @@ class Lane(ABC):
         self.breaker.shift(by)
         if self.probe_at is not None:
             self.probe_at += by
+        self.deaf_since = self.deaf_since and self.deaf_since + by
         self.wake()
 
     def spawn(self, work: Any) -> None:

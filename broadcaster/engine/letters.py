@@ -17,7 +17,9 @@ from broadcaster.engine import correcting
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
-from broadcaster.engine.pacing import Breaker, pause
+from broadcaster.engine.lateness import Lateness
+from broadcaster.engine.pacing import pause
+from broadcaster.engine.suppliers import HIGH, Choice, Seen, Suppliers
 from broadcaster.engine.under_way import UnderWay
 from broadcaster.store import (
     channels,
@@ -33,7 +35,8 @@ from broadcaster.store.letters import Hold, Job
 
 log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
-SUPPLIER_REST = 60.0  # how long the next supplier is used before the one that failed is tried again
+BROWN_OUT = timedelta(minutes=30)
+"""So long after a letter was accepted, what is refused now and then counts as no letter's own fault."""
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
@@ -47,22 +50,23 @@ class LetterLane(Lane):
     def __init__(self, name: str, adapter: Any, around: Surroundings, epoch: int) -> None:
         super().__init__(name, adapter, around, slots=2)
         self._prefix = f"{epoch}"
-        self._suppliers = {
-            supplier: Breaker(limit=2, rest=SUPPLIER_REST) for supplier in adapter.suppliers()
-        }
-        self._refused: dict[str, str] = {}
+        self.suppliers = Suppliers(adapter.suppliers())
+        self._lateness = {supplier: Lateness() for supplier in adapter.suppliers()}
+        self._accepted_at: datetime | None = None
         self._sending = False
         self._halted = False
 
     def shift(self, by: timedelta) -> None:
         """As of every lane, and its suppliers rest as long as they would have."""
-        for breaker in self._suppliers.values():
-            breaker.shift(by)
+        self.suppliers.shift(by)
+        for lateness in self._lateness.values():
+            lateness.shift(by)
         super().shift(by)
 
     async def turn(self) -> datetime | None:
         """Claim deliveries to expand, send one job at a time, end what is through."""
         now = self.around.clock()
+        self._look_for_reports(now)
         # Also while the channel is closed: what was stopped or is past its time must come to an end.
         ended = await self.write(lambda connection: finishing.finish(connection, self.name, now))
         for _ in ended:
@@ -128,27 +132,35 @@ class LetterLane(Lane):
 
     # --------------------------------------------------------------------------------------------------------- a job
     async def _start_job(self) -> None:
-        supplier = self._supplier()
-        if supplier is None:
-            return
         now = self.around.clock()
+        self._settle(now)
+        choice = self.suppliers.choose(now)
         job = await self.write(
             lambda connection: letters.claim_job(
-                connection, self.name, self.around.node, now, supplier
+                connection, self.name, self.around.node, now, choice.supplier
             )
         )
         if job is not None:
             self._sending = True
-            self.spawn(self._send(job, supplier))
+            self.suppliers.begun(choice.supplier, now)
+            self.spawn(self._send(job, choice))
 
-    def _supplier(self) -> str | None:
-        """The first supplier that has not refused us for good and does not rest; if all rest, the first."""
-        now = self.around.clock()
-        usable = [name for name in self._suppliers if name not in self._refused]
-        awake = [name for name in usable if self._suppliers[name].allows(now)]
-        return next(iter(awake or usable), None)
+    def _settle(self, now: datetime) -> None:
+        """Put another supplier in force if it is time; say so."""
+        change = self.suppliers.settle(now)
+        if change is None:
+            return
+        log.warning(
+            "supplier changed",
+            channel=self.name,
+            supplier=change.supplier,
+            instead_of=change.left,
+            reason=change.because,
+        )
+        self.around.observe("supplier", self.name, supplier=change.supplier)
 
-    async def _send(self, job: Job, supplier: str) -> None:
+    async def _send(self, job: Job, choice: Choice) -> None:
+        supplier, began_at = choice.supplier, self.around.clock()
         try:
             attempt = self.attempt(job.attempts, job.not_after, supplier=supplier)
             blast = Blast(
@@ -156,28 +168,32 @@ class LetterLane(Lane):
                 self.adapter,
                 job,
                 attempt,
-                partial(self._claim_more, supplier),
+                partial(self._claim_more, choice),
                 self.name,
                 self._prefix,
                 self.around.clock,
                 lambda: self._halted,
+                choice.most,
             )
-            run = await self._watched(job.not_after, blast)
+            run = await self._watched(job.not_after, supplier, blast)
             if run is None:
-                self._suppliers[supplier].trip(self.around.clock())
+                dead = Seen(0, 0, dead=True, because=f"{supplier} does not answer.")
+                self.suppliers.ended(supplier, dead, began_at, self.around.clock())
             else:
-                await self._sent(blast.under_way, supplier, run)
+                await self._sent(blast.under_way, supplier, run, began_at)
         finally:
             self._sending = False
 
-    def _claim_more(self, supplier: str, connection: Any, job: Job) -> Job | None:
+    def _claim_more(self, choice: Choice, connection: Any, job: Job) -> Job | None:
         """The job after this one, in a write of the run that sends it: None once a turn has to decide what is next."""
-        if self._supplier() != supplier or not channels.state(connection, self.name).open:
-            return None
         now, node = self.around.clock(), self.around.node
-        return letters.claim_job(connection, self.name, node, now, supplier, after=job)
+        if choice.one_job or self.suppliers.choose(now) != choice:
+            return None
+        if not channels.state(connection, self.name).open:
+            return None
+        return letters.claim_job(connection, self.name, node, now, choice.supplier, after=job)
 
-    async def _watched(self, not_after: datetime, blast: Blast) -> Run | None:
+    async def _watched(self, not_after: datetime, supplier: str, blast: Blast) -> Run | None:
         """Await a run while its leases are renewed. A job has no deadline of its own, each call in it has one.
 
         Calls that hang when its text was stopped, its time is over or its lease lost are given up. None: the adapter does
@@ -187,7 +203,7 @@ class LetterLane(Lane):
         task.add_done_callback(see)
         while True:
             done, _ = await asyncio.wait({task}, timeout=RENEW)
-            self._tell(blast.run)
+            self._tell(supplier, blast.run)
             if done:
                 return cast("Run", task.result())
             now, under_way = self.around.clock(), blast.under_way
@@ -208,11 +224,14 @@ class LetterLane(Lane):
             await self.write(partial(self._abandon, blast.under_way))
             return None
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, supplier: str, run: Run) -> None:
         """Count what was accepted since it was last told."""
         accepted = run.accepted  # once: its thread goes on counting
-        self.around.observe("letters", self.name, accepted=accepted - run.told)
-        run.told = accepted
+        new, run.told = accepted - run.told, accepted
+        self.around.observe("letters", self.name, accepted=new)
+        if new:
+            self._accepted_at = self.around.clock()
+            self._lateness[supplier].taken(new, self._accepted_at)
 
     @staticmethod
     def _hold(under_way: Sequence[UnderWay], now: datetime, connection: Any) -> tuple[float, bool]:
@@ -226,64 +245,93 @@ class LetterLane(Lane):
         for each in under_way:
             letters.abandon_job(connection, each.job)
 
-    async def _sent(self, left: Sequence[UnderWay], supplier: str, run: Run) -> None:
-        self._tell(run)
+    async def _sent(
+        self, left: Sequence[UnderWay], supplier: str, run: Run, began_at: datetime
+    ) -> None:
+        self._tell(supplier, run)
         failure = run.failure or next(iter(run.failures), None)
-        await self._judge(supplier, run, failure)
+        await self._judge(supplier, run, failure, began_at)
         for each in left:
             await self._let_go(each.job, supplier, run, failure, bool(each.again or failure))
 
     async def _let_go(
         self, job: Job, supplier: str, run: Run, failure: Failure | None, failed: bool
     ) -> None:
-        again = None
-        if failed and not self.used_up(job.attempts, failure):
-            other = self._supplier() not in (supplier, None)
+        again, now = None, self.around.clock()
+        if failed and not self._given_up(job, supplier, failure, now):
+            other = self.suppliers.well(now) and self.suppliers.choose(now).supplier != supplier
             wait = pause(job.attempts, self.chance(), run.retry_after)
             again = self.later(0.0 if other else wait)
-        elif run.stopped and not failed:
+        elif (run.stopped or run.enough) and not failed:
             again = self.later(0.0)  # nothing went wrong: it counts as no attempt
-        now = self.around.clock()
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
 
-    async def _judge(self, supplier: str, run: Run, failure: Failure | None) -> None:
-        breaker = self._suppliers[supplier]
+    def _given_up(self, job: Job, supplier: str, failure: Failure | None, now: datetime) -> bool:
+        """Whether its attempts are used up. While a supplier takes some letters and refuses others, none is given up."""
+        recent = self._accepted_at is not None and now - self._accepted_at < BROWN_OUT
+        brown_out = recent and self.suppliers.health(supplier, now) < HIGH
+        return not brown_out and self.used_up(job.attempts, failure)
+
+    async def _judge(
+        self, supplier: str, run: Run, failure: Failure | None, began_at: datetime
+    ) -> None:
         if run.hung:
             failure = failure or Transient(f"{supplier} does not answer.")
         elif run.stopped:
             return  # what was called off says nothing about the far side, and the correction goes there next
         if failure is None and not run.transient and not run.accepted:
             return
+        now = self.around.clock()
+        # Ended by itself, or given up: it was seen to take none, many times in a row.
+        dead = run.hung or run.failure is not None
+        because = failure.sentence if failure else run.sentence
+        failed = run.not_now + run.unanswered
+        seen = Seen(run.accepted, failed, dead=dead, because=because)
+        self.suppliers.ended(supplier, seen, began_at, now)
         if run.accepted and failure is None:
-            breaker.success()
+            self.breaker.success()
             self.count(Outcome.ACCEPTED)
-            return
-        failure = failure or Transient(f"{supplier} takes no letter now.")
+        else:
+            await self._failed(supplier, failure or Transient(f"{supplier} takes no letter now."))
+            if run.failure is not None and not self.suppliers.well(now) and not self.parked:
+                self.breaker.trip(now)
+        self._settle(now)
+
+    async def _failed(self, supplier: str, failure: Failure) -> None:
         log.warning(
             "supplier failed", channel=self.name, supplier=supplier, reason=failure.sentence
         )
+        now = self.around.clock()
         if self.parks(failure):
             await self._refuse(supplier, failure)
             return
-        if run.hung or run.failure is not None:
-            breaker.trip(self.around.clock())  # it was seen to take none, many times in a row
-        else:
-            breaker.failure(self.around.clock())
-        if not breaker.allows(self.around.clock()) and self._supplier() == supplier:
+        self._settle(now)
+        if not self.suppliers.well(now):
             # No other is left: now it is the channel that fails.
             self.count(failure.outcome, failure)
-            if run.failure is not None:
-                self.breaker.trip(self.around.clock())
 
     async def _refuse(self, supplier: str, failure: Failure) -> None:
         """A supplier refuses us for good: leave it out; without any left, the channel is parked."""
-        self._refused[supplier] = failure.sentence
+        self.suppliers.refused(supplier, failure.sentence, self.around.clock())
         self.count(failure.outcome, failure)
-        if len(self._refused) == len(self._suppliers):
-            self._refused.clear()
+        if self.suppliers.refuse_all:
+            self.suppliers.begin_anew()
             await self.park(failure.sentence)
+
+    # ------------------------------------------------------------------------------------------------------- reports
+    def reported(self, supplier: str, taken_at: datetime, received_at: datetime) -> None:
+        """The first delivery report came of a letter that this supplier had taken at that time."""
+        lateness = self._lateness.get(supplier)
+        if lateness is not None:
+            lateness.reported(taken_at, received_at)
+
+    def _look_for_reports(self, now: datetime) -> None:
+        for supplier, lateness in self._lateness.items():
+            lack = lateness.look(now)
+            if lack is not None:
+                self.suppliers.reports_late(supplier, lack.share, lack.count, now)
 
     async def stop(self, seconds: float) -> None:
         """Pull no more letters; what is under way ends."""

@@ -213,10 +213,14 @@ _ABILITIES: Final = {
 
 
 @cache
-def _class(shape: Shape, abilities: tuple[str, ...], repeatable: bool) -> Any:
+def _class(shape: Shape, abilities: tuple[str, ...], repeatable: bool, medium: str) -> Any:
     """One class for each set of abilities, so that a reload finds the class unchanged."""
     bases = (*(_ABILITIES[name] for name in abilities), _SHAPES[shape])
-    further = {"repeatable": repeatable} if shape is Shape.POST else {}
+    further: dict[str, Any] = {}
+    if shape is Shape.POST:
+        further = {"repeatable": repeatable}
+    elif shape is Shape.LETTER:
+        further = {"medium": medium}
     return type("Apart", bases, {"__module__": __name__} | further)
 
 
@@ -246,6 +250,7 @@ def plain(context: ChannelContext) -> ChannelContext:
 def apart(found: Found, opening: Opening, lives: Lives) -> Any:
     """What stands in the daemon for the adapter that `opening` describes and `found` was told of."""
     settings = ApartSettings.model_validate(found.keys).differing_by(opening.resolved)
-    adapter = _class(found.shape, found.abilities, found.repeatable)(settings, opening.context)
+    made = _class(found.shape, found.abilities, found.repeatable, found.medium)
+    adapter = made(settings, opening.context)
     adapter.found, adapter.lives = found, lives
     return adapter

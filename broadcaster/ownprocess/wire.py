@@ -71,6 +71,7 @@ class Found:
     shape: Shape
     abilities: tuple[str, ...]
     repeatable: bool
+    medium: str
     suppliers: tuple[str, ...]
     hosts: tuple[str, ...]
     secrets: tuple[str, ...] = field(repr=False)

@@ -93,6 +93,7 @@ def found(adapter: Adapter, opening: Opening) -> Found:
             name for name, ability in ABILITIES.items() if isinstance(adapter, ability)
         ),
         repeatable=isinstance(adapter, PostAdapter) and adapter.repeatable,
+        medium=adapter.medium if isinstance(adapter, LetterAdapter) else "",
         suppliers=adapter.suppliers() if isinstance(adapter, LetterAdapter) else (),
         hosts=tuple(adapter.hosts()),
         secrets=(*adapter.secrets(), *held_secrets(settings)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from broadcaster.channel import medium_of
 from broadcaster.domain.delivery import Shape
 from broadcaster.locale.retelling import retell
 from broadcaster.registry import Adapter
@@ -29,12 +30,14 @@ def listing(
     resting: Mapping[str, str],
     language: str,
     seen: Seen = _NOTHING_SEEN,
+    remarks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
         resting: channel → sentence, of those that do not answer at present.
         seen: what else the daemon sees.
+        remarks: channel → sentence, of those that work, but not as they should.
     """
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
@@ -45,13 +48,22 @@ def listing(
     names = dict.fromkeys((*configuration.adapters, *queued))
     return {
         "items": [
-            _line(name, configuration, states.get(name), queued.get(name, 0), resting, language)
+            _remarked(
+                _line(
+                    name, configuration, states.get(name), queued.get(name, 0), resting, language
+                ),
+                (remarks or {}).get(name, ""),
+            )
             | held(name)
             | graded.get(name, {"grade": "", "reasons": []})
             for name in names
         ],
         "readiness": ready,
     }
+
+
+def _remarked(line: dict[str, Any], remark: str) -> dict[str, Any]:
+    return line if line["because"] else line | {"because": remark}
 
 
 def _line(
@@ -146,12 +158,12 @@ def reroute(desk: Desk, operator: Operator, name: str, to: str) -> dict[str, Any
     target = _configured(configuration, to, at="to")
     if to == name or target.shape is Shape.BOARD:
         raise Refused("{channel} cannot take over: name another channel.", at="to", channel=to)
-    kinds = {key: adapter.settings.kind for key, adapter in configuration.adapters.items()}
+    media = {key: medium_of(adapter) for key, adapter in configuration.adapters.items()}
     now = desk.clock()
 
     def work(connection: Connection) -> dict[str, Any]:
         updates = channels.waiting(connection).get(name, ())
-        count = rerouting.reroute(connection, name, to, target.shape, kinds, now, operator.name)
+        count = rerouting.reroute(connection, name, to, target.shape, media, now, operator.name)
         return {"deliveries": count, "updates": list(updates)}
 
     try:

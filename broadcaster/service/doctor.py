@@ -39,7 +39,17 @@ LEAST_DISK = 1 * 2**30
 _OPEN = 100
 _NOTHING_SEEN = Seen()
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
-WATCHED = ("clock", "log", "public", "reload", "resting", "stumbling", "unconfirmed")
+WATCHED = (
+    "clock",
+    "log",
+    "public",
+    "reload",
+    "reports",
+    "resting",
+    "stumbling",
+    "supplier",
+    "unconfirmed",
+)
 
 
 class Verdict(StrEnum):

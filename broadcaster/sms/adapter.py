@@ -40,6 +40,7 @@ class SmsSettings(ChannelSettings):
 class SmsAdapter(LetterAdapter):
     """Renders one text and reads numbers; whoever subclasses it names suppliers and sends."""
 
+    medium = "sms"
     settings: SmsSettings
 
     def price(self) -> tuple[float, str]:

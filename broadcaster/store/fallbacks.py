@@ -29,10 +29,12 @@ def start(
     connection: Connection,
     sick: Mapping[str, str],
     shapes: Mapping[str, Shape],
-    kinds: Mapping[str, str],
+    media: Mapping[str, str],
     now: datetime,
 ) -> list[tuple[str, str]]:
     """Hand over what failed, and what waits on a sick channel, to the next channel of its fallback list.
+
+    `media` says of each channel what its addresses are: two of one medium write to the same telephones or mailboxes.
 
     Never from `uncertain`, unless life depends on it. What is handed over is withdrawn where it was: nobody gets the
     text from both.
@@ -84,14 +86,14 @@ def start(
             (
                 name
                 for name in row.fallback
-                if name in shapes and name not in sick and not _heard(connection, row, name, kinds)
+                if name in shapes and name not in sick and not _heard(connection, row, name, media)
             ),
             None,
         )
         if target is None:
             continue
         _hand_over(
-            connection, row, target, shapes[target], kinds, sick.get(row.channel, row.detail), now
+            connection, row, target, shapes[target], media, sick.get(row.channel, row.detail), now
         )
         done.append((row.channel, target))
     if done:
@@ -99,16 +101,16 @@ def start(
     return done
 
 
-def _heard(connection: Connection, row: Any, target: str, kinds: Mapping[str, str]) -> bool:
-    """Whether the readers of `target` have it by its own route; letters of one kind have addresses of their own.
+def _heard(connection: Connection, row: Any, target: str, media: Mapping[str, str]) -> bool:
+    """Whether the readers of `target` have it by its own route; letters of one medium have addresses of their own.
 
     What was taken back before it began has brought it to nobody.
     """
-    same_kind = row.shape == Shape.LETTER and kinds.get(row.channel) == kinds.get(target)
+    same_medium = row.shape == Shape.LETTER and media.get(row.channel) == media.get(target)
     d = t.delivery
     taken_back = and_(d.c.state == State.WITHDRAWN, d.c.detail == TAKEN_BACK)
     same = d.c.update_id == row.update_id, d.c.channel == target, ~taken_back
-    return not same_kind and bool(connection.scalar(select(exists().where(*same))))
+    return not same_medium and bool(connection.scalar(select(exists().where(*same))))
 
 
 def carries(connection: Connection, update_id: int, channel: str) -> bool:
@@ -122,7 +124,7 @@ def _hand_over(
     row: Any,
     target: str,
     shape: Shape,
-    kinds: Mapping[str, str],
+    media: Mapping[str, str],
     why: str,
     now: datetime,
 ) -> None:
@@ -140,7 +142,7 @@ def _hand_over(
     key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     if shape is Shape.LETTER:
-        add_audiences(connection, row, int(key[0]), target, kinds)
+        add_audiences(connection, row, int(key[0]), target, media)
     else:
         add_steps(connection, row.update_id, int(key[0]), target)
     connection.execute(sql_update(t.delivery).where(t.delivery.c.id == row.id).values(fallback=[]))
@@ -218,14 +220,14 @@ def _first(connection: Connection, row: Any) -> Any:
 
 
 def add_audiences(
-    connection: Connection, row: Any, delivery_id: int, target: str, kinds: Mapping[str, str]
+    connection: Connection, row: Any, delivery_id: int, target: str, media: Mapping[str, str]
 ) -> None:
-    """The same addresses when both channels are of one kind, else this channel's subscribers of the same areas.
+    """The same addresses when both channels are of one medium, else this channel's subscribers of the same areas.
 
     Whoever has a letter of this update gets no second one, also where it comes back to the channel it began with.
     """
     first = _first(connection, row)
-    same = kinds.get(first.channel) == kinds.get(target)
+    same = media.get(first.channel) == media.get(target)
     whose = first if same else row
     for group in connection.execute(
         select(t.audience).where(t.audience.c.delivery_id == whose.id).order_by(t.audience.c.id)

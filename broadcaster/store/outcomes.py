@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.store import audit, fallbacks, tables as t
+from broadcaster.store import audit, fallbacks, quorums, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.moving import move
 from broadcaster.store.rowlocks import hold_deliveries, hold_incident, hold_jobs
@@ -151,6 +151,7 @@ def resend(
     False when nothing of it failed or is uncertain, when others have brought all of that, or when it is just being
     looked for at the far side.
     """
+    quorums.reopen(connection, delivery_id, not_after)
     if not _may_go_again(connection, delivery_id, now) or not move(
         connection,
         delivery_id,

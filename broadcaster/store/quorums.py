@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Integer,
     and_,
@@ -36,18 +37,21 @@ MOST = 200
 LATE = timedelta(hours=1)
 """So long after nothing of an update may leave any more, what comes of its letters is still counted."""
 
+_NONE = 2**62  # no id is higher: with it only what ends later follows
 _FAILED_AFTER_ALL = frozenset({State.FAILED, State.BOUNCED})
 _COLUMNS = ("id", "incident_id", "number", "released_at", "not_after", "quorum")
 _OPEN = (t.update.c.quorum.is_not(None), t.update.c.out_at.is_(None))
 _RELEASED = t.update.c.released_at.is_not(None)
+_AFTER = bindparam("after", type_=t.UtcTime)
 _NEXT = (
     select(*(t.update.c[name] for name in _COLUMNS))
     .where(
         *_OPEN,
         _RELEASED,
-        t.update.c.not_after > bindparam("after"),
+        t.update.c.not_after >= _AFTER,  # by itself: this is what the index is read from
+        or_(t.update.c.not_after > _AFTER, t.update.c.id > bindparam("last", type_=BigInteger)),
     )
-    .order_by(t.update.c.not_after)  # as the index that holds nothing but these has it
+    .order_by(t.update.c.not_after, t.update.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 _ARRIVALS = select(
@@ -102,15 +106,30 @@ def arrivals(connection: Connection, update_ids: Sequence[int]) -> dict[int, lis
     return found
 
 
-def look(connection: Connection, now: datetime, after: datetime | None = None) -> list[Standing]:
+def look(connection: Connection, now: datetime, after: Standing | None = None) -> list[Standing]:
     """How far the next updates are that are not written down as out, in the order of `not_after`; `MOST` at most.
 
     Args:
-        after: the `not_after` of the last that was looked at; None begins with the first.
+        after: the last that was looked at; None begins with the first. Many may end at the same moment.
     """
     oldest = now - LATE
-    asked = {"after": max(oldest, after or oldest), "most": MOST}
+    asked = {"after": oldest, "last": _NONE, "most": MOST}
+    if after is not None and after.not_after >= oldest:
+        asked |= {"after": after.not_after, "last": after.update_id}
     return _standing(connection, connection.execute(_NEXT, asked).all())
+
+
+def reopen(connection: Connection, delivery_id: int, until: datetime) -> None:
+    """What is sent again may be out when its first time is long over: it is looked at for as long as it may leave.
+
+    Before any job or delivery is held: see `rowlocks`.
+    """
+    mine = select(t.delivery.c.update_id).where(t.delivery.c.id == delivery_id).scalar_subquery()
+    connection.execute(
+        sql_update(t.update)
+        .where(t.update.c.id == mine, *_OPEN, t.update.c.not_after < until)
+        .values(not_after=until)
+    )
 
 
 def note(connection: Connection, found: Iterable[Standing]) -> list[Standing]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select, update as sql_update
@@ -32,6 +33,32 @@ def match(connection: Connection, found: Sequence[tuple[str, Report]]) -> list[b
     said = [(channel, _storable(report)) for channel, report in found]
     held = _hold(connection, [report for _, report in said])
     return [_match(connection, channel, report, held) for channel, report in said]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreported:
+    """A letter of which nothing was reported yet: which supplier took it by which channel, and when."""
+
+    channel: str
+    supplier: str
+    taken_at: datetime
+
+
+def unreported(
+    connection: Connection, found: Sequence[tuple[str, Report]]
+) -> list[Unreported | None]:
+    """For each report the letter that it is the first to settle, before it is noted; None where it is not the first."""
+    seen: set[tuple[int, int]] = set()
+    letters: list[Unreported | None] = []
+    for channel, report in found:
+        row = _letter(connection, channel, _storable(report))
+        place = (row.job_id, row.position) if row is not None else None
+        if row is None or row.reported or report.outcome == "pending" or place in seen:
+            letters.append(None)
+            continue
+        seen.add((row.job_id, row.position))
+        letters.append(Unreported(channel, row.supplier, row.at))
+    return letters
 
 
 def _storable(report: Report) -> Report:

@@ -31,7 +31,7 @@ def reroute(
     channel: str,
     target: str,
     shape: Shape,
-    kinds: Mapping[str, str],
+    media: Mapping[str, str],
     now: datetime,
     actor: str,
 ) -> int:
@@ -63,7 +63,7 @@ def reroute(
         names = (f"{incident_name(row.incident_id, row.staff)}-{row.number}" for row in lacking)
         raise NotRendered(tuple(dict.fromkeys(names)))
     for row in fresh:
-        _hand(connection, row, target, shape, kinds, now)
+        _hand(connection, row, target, shape, media, now)
     mine = t.delivery.c.id.in_([row.id for row in rows])
     stop_begun(connection, mine, stopped=True)
     connection.execute(
@@ -112,7 +112,7 @@ def _hand(
     row: Any,
     target: str,
     shape: Shape,
-    kinds: Mapping[str, str],
+    media: Mapping[str, str],
     now: datetime,
 ) -> None:
     new = delivery_row(row.update_id, row.incident_id, row.number, target, shape) | {
@@ -128,6 +128,6 @@ def _hand(
     key = connection.execute(insert(t.delivery).values(**new)).inserted_primary_key
     assert key is not None  # noqa: S101 - the table has one generated key
     if shape is Shape.LETTER:
-        add_audiences(connection, row, int(key[0]), target, kinds)
+        add_audiences(connection, row, int(key[0]), target, media)
     else:
         add_steps(connection, row.update_id, int(key[0]), target)

@@ -61,6 +61,15 @@ class Metrics:
         self._readiness.set(float("nan"))  # not 0 before the first look: somebody would be woken
         self._ready = self._gauge("channel_ready", "1 ready, 0.5 to be watched, 0 not.", "channel")
         self._certificates = self._gauge("certificate_ends", "When, since 1970.", "host")
+        self._changes = Counter(
+            "broadcaster_supplier_changes",
+            "Times that a supplier of letters took the place of another.",
+            ["channel", "supplier"],
+            registry=self.registry,
+        )
+        each = ("channel", "supplier")
+        self._health = self._gauge("supplier_health", "How well a supplier does, 0 to 1.", *each)
+        self._in_force = self._gauge("supplier_in_force", "1 for whom letters go by.", *each)
         self._counted: Mapping[str, Callable[..., None]] = {
             "attempt": lambda channel, facts: self._attempts.labels(
                 channel, facts["outcome"]
@@ -71,6 +80,9 @@ class Metrics:
             "corrected": lambda channel, facts: self._to_correct.labels(channel).observe(
                 facts["seconds"]
             ),
+            "supplier": lambda channel, facts: self._changes.labels(
+                channel, facts["supplier"]
+            ).inc(),
         }
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
@@ -87,6 +99,12 @@ class Metrics:
         self._degraded.clear()
         for what, where in states:
             self._degraded.labels(what, where).set(1)
+
+    def suppliers(self, channel: str, health: Mapping[str, float], in_force: str) -> None:
+        """Show how well each supplier of a channel does, and by which its letters go."""
+        for supplier, how in health.items():
+            self._health.labels(channel, supplier).set(how)
+            self._in_force.labels(channel, supplier).set(supplier == in_force)
 
     def queued(self, numbers: Mapping[str, int]) -> None:
         """Show how many deliveries are open on each channel."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +43,9 @@ from channels.email.session import Envelope, Server, Session
 from channels.email.settings import EmailSettings, Supplier
 from channels.email.wording import compose
 
+_GOOD_FOR = (
+    3600.0  # so long a server that took letters from us is trusted to mean the address it refuses
+)
 _HEAD = 4096  # bytes that headers and signatures may add to a text
 
 
@@ -49,12 +53,14 @@ class EmailAdapter(LetterAdapter):
     """One e-mail channel. Every letter is one transaction with one recipient, so that each has an outcome of its own."""
 
     Settings = EmailSettings
+    medium = "email"
     settings: EmailSettings
 
     def __init__(self, settings: EmailSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
         secret = settings.secret.get_secret_value()
         self._suppliers = {supplier.known_as: supplier for supplier in settings.suppliers}
+        self._good_until: dict[str, float] = {}
         self._marks = Marks(secret, context.name)
         self._bounces = Bounces(settings.bounces, self._marks)
         self._labelled = context.mode is not Mode.LIVE
@@ -116,21 +122,23 @@ class EmailAdapter(LetterAdapter):
     # -------------------------------------------------------------------------------------------------------- sending
     def send(
         self, letters: Iterator[Letter], attempt: Attempt
-    ) -> Iterable[tuple[Letter, LetterOutcome]]:
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
         """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
-        supplier = self._suppliers.get(attempt.supplier or self.suppliers()[0])
-        if supplier is None:
-            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
-            raise Permanent(sentence, scope=Scope.CHANNEL)
+        supplier = self._suppliers[self.supplier_of(attempt)]
         at = attempt.at.astimezone(self._zone)
         run = Run(
             self._server(supplier),
             supplier.connections,
             supplier.rate,
             lambda letter: self._envelope(letter, at),
+            known_good=time.monotonic() < self._good_until.get(supplier.known_as, 0.0),
         )
         seconds = (attempt.not_after - attempt.at).total_seconds()
-        return run.send(letters, seconds, min(self.settings.deadline, attempt.deadline))
+        try:
+            yield from run.send(letters, seconds, min(self.settings.deadline, attempt.deadline))
+        finally:
+            if run.taken:
+                self._good_until[supplier.known_as] = time.monotonic() + _GOOD_FOR
 
     def _server(self, supplier: Supplier) -> Server:
         return Server(

@@ -29,6 +29,17 @@ class Asked(StrEnum):
     LETTER = "letter"
 
 
+class Unwanted(Permanent):
+    """A recipient was refused in words about us: that is us, or this recipient alone; what befalls others tells.
+
+    As it is, it says that the server wants no letters from us; `of_address` says that it takes none for this address.
+    """
+
+    def __init__(self, sentence: str, of_address: Permanent) -> None:
+        super().__init__(sentence, scope=Scope.CHANNEL)
+        self.of_address = of_address
+
+
 @dataclass(frozen=True)
 class Reading:
     """Turns the answers of one mail server into failures whose words hold no address and no secret."""
@@ -56,7 +67,11 @@ class Reading:
             return self._closed(asked, code, name)
         if asked is Asked.RECIPIENT and (found := _US.search(text)):
             asked = Asked.SENDER if found[0].lower() == "sender" else Asked.GREETING
-            return self._unwanted(asked, code, name)
+            unwanted = self._unwanted(asked, code, name)
+            if code < 500:
+                unwanted.scope = Scope.MESSAGE
+                return unwanted
+            return Unwanted(unwanted.sentence, self._no_such_address(name))
         if code < 500:
             return self._wait(asked, about, name)
         return self._refused(asked, code, about, name)
@@ -65,9 +80,12 @@ class Reading:
         if asked is Asked.LETTER or about == _TOO_LARGE or code == 552:
             return Permanent(f"{self.host} does not take this message ({name}).")
         if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN:
-            sentence = f"{self.host} refuses this address ({name})."
-            return Permanent(sentence, scope=Scope.ADDRESS, gone=about in NO_SUCH_ADDRESS)
+            return self._no_such_address(name, gone=about in NO_SUCH_ADDRESS)
         return self._unwanted(asked, code, name)
+
+    def _no_such_address(self, name: str, *, gone: bool = False) -> Permanent:
+        sentence = f"{self.host} refuses this address ({name})."
+        return Permanent(sentence, scope=Scope.ADDRESS, gone=gone)
 
     def _closed(self, asked: Asked, code: int, name: str) -> Failure:
         """Nothing goes: neither this letter nor any other."""

@@ -17,6 +17,7 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.httpclient import called_off, given_up
+from channels.email.answers import Unwanted
 from channels.email.pool import Pool
 from channels.email.session import Closed, Envelope, Server, Session
 
@@ -31,12 +32,17 @@ class Run:
     A run ends early on a failure of the channel as a whole and on ten failures in a row. It then pulls no more, waits for
     what is under way, so that each letter pulled gets the outcome it really had, and raises. `window` is how many
     connections may be open, `rate` letters a second (0: any), `build` makes a letter ready or raises its failure.
+    `known_good`: the server took letters from us a short while ago. `taken` says that it took one now.
+    A recipient refused in words about us says nothing about us while other letters are taken: see `Unwanted`.
     """
 
     server: Server
     window: int
     rate: float
     build: Callable[[Letter], Envelope]
+    known_good: bool = False
+    taken: bool = False
+    held: list[tuple[Letter, Unwanted]] = field(default_factory=list)
     end: Failure | None = None
     in_a_row: int = 0
     begun_at: float = 0.0
@@ -58,6 +64,7 @@ class Run:
         open_: dict[asyncio.Task[LetterOutcome], Letter] = {}
         try:
             yield from self._turn(loop, open_, letters, time.monotonic() + seconds, deadline)
+            yield from self._settle_held()
             loop.run_until_complete(self.pool.close())
         finally:
             _break_off(loop, [*open_], self.pool)
@@ -94,7 +101,26 @@ class Run:
             looking = asyncio.wait(open_, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
             done, _ = loop.run_until_complete(looking)
             for task in done:
-                yield open_.pop(task), task.result()
+                letter, came = open_.pop(task), task.result()
+                if isinstance(came.failure, Unwanted):
+                    self.held.append((letter, came.failure))
+                    continue
+                yield letter, came
+                if came.receipt is not None:
+                    yield from self._of_addresses()
+
+    def _settle_held(self) -> Iterator[tuple[Letter, LetterOutcome]]:
+        """What is known at the end: that letters are taken, or that none is."""
+        if self.held and (self.known_good or self.taken) and len(self.held) < _IN_A_ROW:
+            yield from self._of_addresses()
+        for letter, unwanted in self.held:
+            self.end = self.end or unwanted
+            yield letter, LetterOutcome(failure=_of_letter(unwanted))
+
+    def _of_addresses(self) -> Iterator[tuple[Letter, LetterOutcome]]:
+        held, self.held = self.held, []
+        for letter, unwanted in held:
+            yield letter, LetterOutcome(failure=unwanted.of_address)
 
     def _room(self) -> int:
         """How many letters may be under way: open and failed together are no more than end a run."""
@@ -113,8 +139,9 @@ class Run:
             said = await self._hand_over(envelope, seconds)
         except Failure as failure:
             self._weigh(failure)
-            return LetterOutcome(failure=_of_letter(failure))
-        self.in_a_row, self.trusted = 0, True
+            kept = failure if isinstance(failure, Unwanted) else _of_letter(failure)
+            return LetterOutcome(failure=kept)
+        self.in_a_row, self.trusted, self.taken = 0, True, True
         detail = self.server.reading.words(said)
         return LetterOutcome(receipt=Receipt(handle=envelope.message_id, detail=detail))
 
@@ -149,7 +176,7 @@ class Run:
         if failure.scope is Scope.ADDRESS:
             return
         self.in_a_row += 1
-        if failure.scope is Scope.CHANNEL:
+        if failure.scope is Scope.CHANNEL and not isinstance(failure, Unwanted):
             self.end = self.end if isinstance(self.end, Permanent) else failure
         elif self.end is None and self.in_a_row >= _IN_A_ROW:
             kind = Permanent if isinstance(failure, Permanent) else Transient

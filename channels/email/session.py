@@ -74,7 +74,7 @@ class Session:
     def longest(self) -> int:
         """The bytes that a letter may have there (RFC 1870); 0 when it does not say."""
         said = self._smtp.esmtp_extensions.get("size", "") if self._smtp else ""
-        return int(said) if said.isdigit() else 0
+        return int(said) if said.isascii() and said.isdigit() else 0
 
     # ---------------------------------------------------------------------------------------------------- opening
     async def open(self, deadline: Deadline) -> None:

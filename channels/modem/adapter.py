@@ -66,10 +66,7 @@ class ModemAdapter(SmsAdapter):
         self, letters: Iterator[Letter], attempt: Attempt
     ) -> Iterable[tuple[Letter, LetterOutcome]]:
         """Hand over by `attempt.supplier` and see what became of it; see `LetterAdapter.send`."""
-        phone = self._phones.get(attempt.supplier or self.suppliers()[0])
-        if phone is None:
-            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
-            raise Permanent(sentence, scope=Scope.CHANNEL)
+        phone = self._phones[self.supplier_of(attempt)]
         self._look(phone)
         deadline = min(self.settings.deadline, attempt.deadline)
         return _Run(self._spools[phone.name], phone, attempt, deadline, self._closing).send(letters)

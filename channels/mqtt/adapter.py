@@ -29,10 +29,11 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import Deadline, Reach, Redaction
 from channels.mqtt.documents import PACKET_LIMIT, arrange, is_retained, packet_length
-from channels.mqtt.reasons import NOBODY_LISTENS
+from channels.mqtt.reasons import NOBODY_LISTENS, Denied, denied
 from channels.mqtt.session import Broker, Offer, Session
 
 _T = TypeVar("_T")
+_NAMED = 3  # topics that a probe names
 _PORTS = {"mqtts": 8883, "mqtt": 1883}
 _LEVEL = r"[^\s/+#$\x00-\x1f\x7f]+"
 
@@ -125,6 +126,8 @@ class MqttAdapter(PostAdapter):
         self._names = {area.key: area.name for area in context.areas}
         # One identifier, one connection: a broker ends the first when a second comes.
         self._turn = threading.Lock()
+        self._denied: dict[str, None] = {}
+        """Topics that the access list denied us when something was last published there."""
 
     def secrets(self) -> tuple[str, ...]:
         password = self.settings.password.get_secret_value()
@@ -151,7 +154,12 @@ class MqttAdapter(PostAdapter):
 
         def publish(session: Session) -> Receipt:
             self._fits(session.offer, packet_length(topic, payload))
-            reason = session.publish(topic, payload, retain=retain, expiry=max(1, int(expiry)))
+            try:
+                reason = session.publish(topic, payload, retain=retain, expiry=max(1, int(expiry)))
+            except Denied:
+                self._denied[topic] = None
+                raise
+            self._denied.pop(topic, None)
             nobody = reason.code == NOBODY_LISTENS
             if not payload:
                 detail = f"{topic} is cleared."
@@ -166,13 +174,16 @@ class MqttAdapter(PostAdapter):
         return self._with_session(attempt, publish)
 
     def probe(self, attempt: Attempt) -> Probe:
-        """Connect and be let in; whether we may publish to the topics is known when something is published."""
+        """Connect and be let in. Whether we may publish to a topic is known of those where something was published."""
         offer = self._with_session(attempt, lambda session: session.offer)
         try:
             self._fits(offer, 0)
         except Permanent as failure:
             return Probe(good=False, sentence=failure.sentence)
         host, size = self._broker.host, offer.maximum_packet_size
+        if self._denied:
+            sentence = denied(host, tuple(self._denied)[:_NAMED])
+            return Probe(good=False, sentence=sentence, limits={PACKET_LIMIT: size})
         sentence = (
             f"{host} lets us in, messages of {size} bytes."
             if size

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
 
 NOBODY_LISTENS = 0x10
+_NOT_AUTHORISED = 0x87
+
+
+class Denied(Permanent):
+    """The access list does not let us publish to a topic; to others perhaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,15 @@ _CONNECTING = {
     0x9D: "{host} has moved: write the broker's new address in the configuration, then resume the channel.",
 }
 _PASSING = {0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9F}
-# What is wrong with one message, and with every one (§3.4.2.1, §3.14.2.1).
+# What is wrong with one message, and with every one (§3.4.2.1, §3.14.2.1). An access list is by topic: the sirens of one area
+# must not stand still because of another.
 _MESSAGE = {
+    0x87: "{host} does not let us publish to {topic}: have that allowed in the broker's access list, then send it again.",
     0x90: "{host} does not take the topic {topic}.",
     0x95: "{host} takes no message that long. Probe the channel, then send a shorter text.",
     0x99: "{host} does not take the form of the message.",
 }
 _CHANNEL = {
-    0x87: "{host} does not let us publish to {topic}: have that allowed in the broker's access list, then resume the "
-    "channel.",
     0x9A: "{host} retains no messages: have that allowed at the broker, then resume the channel.",
     0x9B: "{host} takes no messages of quality of service 1: have that allowed at the broker, then resume the channel.",
 }
@@ -95,6 +101,12 @@ def _explained(reason: Reason, host: str, topic: str) -> Failure | None:
     """The failure for a reason that is about the message and will not pass."""
     for sentences, scope in ((_MESSAGE, Scope.MESSAGE), (_CHANNEL, Scope.CHANNEL)):
         if reason.code in sentences:
+            kind = Denied if reason.code == _NOT_AUTHORISED else Permanent
             sentence = sentences[reason.code].format(host=host, topic=topic)
-            return Permanent(sentence, scope=scope, reply=reason.words)
+            return kind(sentence, scope=scope, reply=reason.words)
     return None
+
+
+def denied(host: str, topics: Iterable[str]) -> str:
+    """What is to be mended where the access list denies us topics."""
+    return _MESSAGE[_NOT_AUTHORISED].format(host=host, topic=", ".join(topics))

@@ -14,7 +14,6 @@ from broadcaster.channel import (
     InboundRequest,
     Letter,
     LetterOutcome,
-    Permanent,
     Probe,
     RefusedRequest,
     Report,
@@ -70,10 +69,7 @@ class SmppAdapter(SmsAdapter):
         self, letters: Iterator[Letter], attempt: Attempt
     ) -> Iterable[tuple[Letter, LetterOutcome]]:
         """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
-        session = self._sessions.get(attempt.supplier or self.suppliers()[0])
-        if session is None:
-            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
-            raise Permanent(sentence, scope=Scope.CHANNEL)
+        session = self._sessions[self.supplier_of(attempt)]
         until = time.monotonic() + (attempt.not_after - attempt.at).total_seconds()
         return Run(session, until, min(self.settings.deadline, attempt.deadline)).send(letters)
 

@@ -168,6 +168,9 @@ def bound(
         answer, besides = link.answer_to(asked, deadline)
     except Broken as broken:
         raise _unreachable(supplier.host, str(broken)) from None
+    except Exception:
+        link.drop()
+        raise
     if answer is None:
         link.drop()
         raise _unreachable(supplier.host, "it did not answer bind_transceiver")

@@ -66,6 +66,7 @@ class Session:
         self._to_answer: deque[tuple[Link, int]] = deque()
         self._changed = threading.Condition()
         self._failures, self._rest_until = 0, 0.0
+        self._trouble: Failure | None = None  # why there is no connection
 
     # ----------------------------------------------------------------------------------------------- the connection
     @contextmanager
@@ -79,7 +80,14 @@ class Session:
         if not got:
             raise Transient("Other calls of this channel are still under way.", scope=Scope.CHANNEL)
         try:
-            yield self._standing(deadline)
+            link = self._standing(deadline)
+            try:
+                yield link
+            except Failure:
+                raise  # whoever says what happened has seen to the connection
+            except Exception:  # a defect of ours: nobody knows what was half read or written
+                link.drop()
+                raise
         finally:
             self._in_use.release()
 
@@ -101,8 +109,9 @@ class Session:
             refused = isinstance(failure, Permanent)
             self._failures += 1
             self._rest_until = time.monotonic() + (_REFUSED if refused else pause)
+            self._trouble = failure
             raise
-        self._failures, self._rest_until = 0, 0.0
+        self._failures, self._rest_until, self._trouble = 0, 0.0, None
         self.heed(self._link, besides)
         return self._link
 
@@ -168,6 +177,8 @@ class Session:
             if not self._listen(min(left, _SLICE)):
                 with self._changed:  # a run listens: it tells
                     self._changed.wait(min(left, _SLICE))
+        if self._trouble is not None and not found and not self._closing.is_set():
+            raise self._trouble  # while it rests nobody tries, and nothing is heard either
         return found
 
     def _listen(self, seconds: float) -> bool:
@@ -182,6 +193,12 @@ class Session:
             self.heed(link, link.read(seconds))
         except Broken:
             self._link = None
+        except Failure:
+            raise
+        except Exception:
+            if self._link is not None:
+                self._link.drop()
+            raise
         finally:
             self._in_use.release()
         return True

@@ -62,6 +62,15 @@ class Supplier(BaseModel):
         30.0, ge=5, le=600, description="How long the connection may be silent before it is tried."
     )
 
+    @field_validator("password")
+    @classmethod
+    def _ascii(cls, value: SecretStr) -> SecretStr:
+        if not all(" " <= letter <= "~" for letter in value.get_secret_value()):
+            raise ValueError(
+                "holds letters that SMPP does not know: take a password of a-z, A-Z, digits and plain signs"
+            )
+        return value
+
 
 class SmppSettings(SmsSettings):
     """SMS by SMPP."""

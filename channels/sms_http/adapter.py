@@ -17,13 +17,11 @@ from broadcaster.channel import (
     InboundRequest,
     Letter,
     LetterOutcome,
-    Permanent,
     Probe,
     Receipt,
     RefusedRequest,
     Remaining,
     Report,
-    Scope,
 )
 from broadcaster.httpclient import host_in
 from broadcaster.sms import SmsAdapter
@@ -104,10 +102,7 @@ class SmsHttpAdapter(SmsAdapter):
         self, letters: Iterator[Letter], attempt: Attempt
     ) -> Iterable[tuple[Letter, LetterOutcome]]:
         """Send by `attempt.supplier`; see `LetterAdapter.send` and `Run`."""
-        gateway = self._gateways.get(attempt.supplier or self.suppliers()[0])
-        if gateway is None:
-            sentence = f"There is no supplier {attempt.supplier} in this channel's configuration."
-            raise Permanent(sentence, scope=Scope.CHANNEL)
+        gateway = self._gateways[self.supplier_of(attempt)]
         seconds = (attempt.not_after - attempt.at).total_seconds()
         deadline = min(self.settings.deadline, attempt.deadline)
         return Run(gateway.client, gateway.build, gateway.outcome).send(letters, seconds, deadline)

@@ -42,7 +42,7 @@ LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which 
 NOW = LATER - timedelta(minutes=1)
 POSTS, LETTERS = ("hook", "spare", "third"), ("sms", "sms2")
 SHAPES = dict.fromkeys(POSTS, Shape.POST) | dict.fromkeys(LETTERS, Shape.LETTER)
-KINDS = dict.fromkeys(POSTS, "webhook") | dict.fromkeys(LETTERS, "sms_http")
+MEDIA = dict.fromkeys(POSTS, "webhook") | dict.fromkeys(LETTERS, "sms_http")
 SICK = {"hook": "its breaker is open", "sms": "its breaker is open"}
 
 
@@ -81,7 +81,7 @@ def starting(sick: dict[str, str] | None = None) -> Callable[[Connection], list[
         fallbacks.start,
         sick=SICK if sick is None else sick,
         shapes=SHAPES,
-        kinds=KINDS,
+        media=MEDIA,
         now=LATER,
     )
 

@@ -38,11 +38,11 @@ from broadcaster.testing.builders import subscribe, tell
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
 UNTIL, OVER = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
 PAST, SOON = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
-KINDS = {"sms": "sms_http", "sms2": "sms_http"}
-SHAPES = dict.fromkeys(KINDS, Shape.LETTER)
+MEDIA = {"sms": "sms_http", "sms2": "sms_http"}
+SHAPES = dict.fromkeys(MEDIA, Shape.LETTER)
 TEXTS = tuple(
     NewMessage(channel=name, language="sv", variant=Variant.NEWS, position=0, body="Koka vattnet.")
-    for name in KINDS
+    for name in MEDIA
 )
 READERS, ACTS, ROUNDS = 7, 14, 10
 
@@ -87,7 +87,7 @@ class History:
         for act in self.chance.choices(
             (*acts, self.restart, self.stand_in, self.hand_over, self.drop), k=ACTS
         ):
-            for channel in KINDS:
+            for channel in MEDIA:
                 if self.chance.random() < 0.6:
                     self.expand(channel)
             act()
@@ -114,7 +114,7 @@ class History:
 
     def blast(self) -> None:
         """Some of a job's letters go out, some of what came of them is written down, and the node may die."""
-        channel = self.chance.choice(list(KINDS))
+        channel = self.chance.choice(list(MEDIA))
         job = self.write(letters.claim_job, channel=channel, node="n", now=NOW, supplier="first")
         if job is None:
             return
@@ -163,10 +163,10 @@ class History:
 
     def stand_in(self) -> None:
         sick = {"sms": "parked"} if self.chance.random() < 0.5 else {}
-        self.write(fallbacks.start, sick=sick, shapes=SHAPES, kinds=KINDS, now=NOW)
+        self.write(fallbacks.start, sick=sick, shapes=SHAPES, media=MEDIA, now=NOW)
 
     def hand_over(self) -> None:
-        to = {"target": "sms2", "shape": Shape.LETTER, "kinds": KINDS}
+        to = {"target": "sms2", "shape": Shape.LETTER, "media": MEDIA}
         self.write(rerouting.reroute, channel="sms", **to, now=NOW, actor="Eva")
 
     def drop(self) -> None:
@@ -174,7 +174,7 @@ class History:
             self.write(channels.drop, channel="sms2", now=NOW, actor="Eva")
 
     def end(self, now: datetime = NOW) -> None:
-        for channel in KINDS:
+        for channel in MEDIA:
             self.write(finishing.finish, channel=channel, now=now)
 
     def letters(self) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Barrier, Thread
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import select, update as sql_update
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind
 from broadcaster.domain.redundancy import Quorum
-from broadcaster.store import Store, quorums, tables as t
+from broadcaster.store import Store, outcomes, quorums, tables as t
 from broadcaster.store.intents import Accepted, NewDelivery
 from broadcaster.testing.builders import KEY, board, letters, post, tell as tell_at
 from broadcaster.testing.clock import NOON
@@ -152,8 +153,37 @@ def test_more_updates_than_fit_into_one_look_are_seen_one_look_after_the_other(
     for hours in (2, 3, 4):
         tell(store, board("page"), not_after=NOON + timedelta(hours=hours))
     first = store.read(lambda c: quorums.look(c, NOON))
-    rest = store.read(lambda c: quorums.look(c, NOON, first[-1].not_after))
+    rest = store.read(lambda c: quorums.look(c, NOON, first[-1]))
     assert [one.incident_id for one in (*first, *rest)] == [1, 2, 3]
+
+
+def test_of_many_that_end_at_the_same_moment_none_is_passed_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quorums, "MOST", 2)
+    for _ in range(5):
+        tell(store, board("page"), not_after=NOON + timedelta(hours=2))
+    seen: list[int] = []
+    found = store.read(lambda c: quorums.look(c, NOON))
+    while found:
+        seen += [one.incident_id for one in found]
+        found = store.read(partial(quorums.look, now=NOON, after=found[-1]))
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_what_is_sent_again_long_after_its_time_is_out_when_it_is_taken(store: Store) -> None:
+    told = tell(store)
+    came(store, told, "page", NOON + SECOND)
+    came(store, told, "sms", None, state=State.FAILED, total=1, failed=1)
+    later = NOON + timedelta(hours=9)
+    mine = select(t.delivery.c.id).where(t.delivery.c.channel == "sms")
+    delivery = store.read(lambda c: c.scalars(mine).one())
+    until = later + timedelta(hours=2)
+    assert store.write(lambda c: outcomes.resend(c, delivery, later, until, "Eva")).result()
+    assert note(store, later) == []
+    came(store, told, "sms", later + SECOND)
+    assert note(store, later + SECOND) == ["A1-1"]
+    assert out(store, told) == (later + SECOND, 2, 2)
 
 
 # ----------------------------------------------------------------------------------------------------------- too late

@@ -45,7 +45,7 @@ from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which no test can set
 NOW = LATER - timedelta(minutes=10)
 SPARE = post("spare", 2)
-KINDS = {
+MEDIA = {
     "hook": "webhook",
     "spare": "webhook",
     "sms": "sms_http",
@@ -82,7 +82,7 @@ def tell(store: Store, *planned: NewDelivery, **how: Any) -> Accepted:
 def rerouting_to(target: str, shape: Shape = Shape.POST, channel: str = "hook") -> Any:
     """The write that hands over."""
     hand_over = partial(rerouting.reroute, channel=channel, target=target, shape=shape)
-    return partial(hand_over, kinds=KINDS, now=LATER, actor="Kim")
+    return partial(hand_over, media=MEDIA, now=LATER, actor="Kim")
 
 
 def reroute(store: Store, target: str = "spare", **how: Any) -> int:

@@ -32,8 +32,8 @@ from broadcaster.store.tallying import LetterRow
 from broadcaster.testing import builders
 
 NOW = datetime.now(UTC)  # leases follow the clock of PostgreSQL, which no test can set
-KINDS = {"sms": "sms_http", "sms2": "sms_http", "sms3": "sms_http", "mail": "email"}
-SHAPES = dict.fromkeys(KINDS, Shape.LETTER)
+MEDIA = {"sms": "sms_http", "sms2": "sms_http", "sms3": "sms_http", "mail": "email"}
+SHAPES = dict.fromkeys(MEDIA, Shape.LETTER)
 NUMBERS = ["+46701740605", "+46701740606", "+46701740607"]
 
 
@@ -76,7 +76,7 @@ def came_to(store: Store, channel: str, job: Job, *said: str) -> None:
 
 
 def sweep(store: Store, **sick: str) -> list[tuple[str, str]]:
-    return store.write(lambda c: fallbacks.start(c, sick, SHAPES, KINDS, NOW)).result()
+    return store.write(lambda c: fallbacks.start(c, sick, SHAPES, MEDIA, NOW)).result()
 
 
 def resend(store: Store) -> bool:

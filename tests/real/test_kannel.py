@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ from broadcaster.channel import (
 )
 from broadcaster.testing.contract_letters import a_notice, an_attempt, letters, run
 from broadcaster.testing.kannel import PASSWORD, USER, KannelServer, Part, shown
-from broadcaster.testing.servers import FarEnd, Reply, Request
+from broadcaster.testing.rig import Rig, numbers, sms
+from broadcaster.testing.servers import FarEnd, Reply, Request, SmsGateway, unavailable
 from channels.sms_http import SmsHttpAdapter
 
 pytestmark = pytest.mark.real("kannel")
@@ -199,3 +201,22 @@ def test_a_hundred_letters_arrive_once_each(kannel: KannelServer, adapter: SmsHt
     outcomes = send(adapter, "Hundra", 100)
     assert all(outcome.receipt for outcome in outcomes)
     assert len(kannel.wait_for(before + 100)) == before + 100
+
+
+def test_what_a_gateway_in_brown_out_does_not_take_kannel_brings_and_nobody_gets_it_twice(
+    kannel: KannelServer, tmp_path: Path
+) -> None:
+    with SmsGateway(preset="kannel") as first:
+        first.always(unavailable(), every=2, path="sendsms")
+        block = sms(first, attempts=8)
+        real = {"name": "kannel", "preset": "kannel", "url": kannel.url, "sender": "Ekbyn"}
+        block["suppliers"].append(real | {"username": USER, "password": PASSWORD})
+        readers, before = numbers(60, start=700), len(kannel.parts)
+        with Rig(tmp_path, {"sms": block}) as engine:
+            engine.subscribe("sms", readers)
+            engine.say("Läget i brownout.")
+            engine.accepted("sms")
+        taken = [effect.to for effect in first.effects]
+        brought = [part.to for part in kannel.wait_for(before + len(readers) - len(taken))[before:]]
+        assert brought
+        assert sorted([*taken, *brought]) == readers

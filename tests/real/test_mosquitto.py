@@ -128,11 +128,31 @@ def test_the_same_again_leaves_the_same_state(broker: MosquittoServer) -> None:
 
 
 def test_a_topic_that_the_access_list_denies_is_seen_to_be_refused(broker: MosquittoServer) -> None:
-    [text] = texts(["secret"], [])
+    [text], [allowed] = texts(["secret"], []), texts(["norra-ekbyn"], [])
+    adapter = mqtt(broker.url)
     with pytest.raises(Permanent, match="ekbyn/live/secret/a7/sv") as refused:
-        post(mqtt(broker.url), text)
-    assert refused.value.scope is Scope.CHANNEL
-    assert not broker.retained("ekbyn/#")
+        post(adapter, text)
+    assert refused.value.scope is Scope.MESSAGE  # the sirens of other areas are heard
+    probe = adapter.probe(attempt())
+    assert not probe.good
+    assert "ekbyn/live/secret/a7/sv" in probe.sentence
+    post(adapter, allowed)
+    assert [*broker.retained("ekbyn/#")] == [allowed.subject]
+
+
+def test_a_topic_that_is_allowed_at_last_is_no_trouble_of_the_probe_any_more(
+    broker: MosquittoServer,
+) -> None:
+    [text] = texts(["secret"], [])
+    adapter = mqtt(broker.url)
+    with pytest.raises(Permanent):
+        post(adapter, text)
+    access = broker.folder / "access"
+    access.write_text(access.read_text().replace("topic deny ekbyn/+/secret/#\n", ""))
+    broker.stop()
+    broker.start()
+    post(adapter, text)
+    assert adapter.probe(attempt()).good
 
 
 @pytest.mark.parametrize(

@@ -244,8 +244,16 @@ def unconfirmed(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(watched.rig.lane("hook"), "unseen", {})
 
 
+def deaf(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    lane = watched.rig.lane("hook")
+    lane.deaf_since, lane.deaf_because = watched.rig.clock(), "smsc.example cannot be reached."
+    watched.rig.clock_only(seconds=16)
+    return lambda: setattr(lane, "deaf_since", None)
+
+
 STATES = {
     ("unconfirmed", "hook"): unconfirmed,
+    ("reports", "hook"): deaf,
     ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("reload", ""): refused_file,

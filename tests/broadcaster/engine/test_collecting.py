@@ -34,12 +34,15 @@ class Collects(SmsHttpAdapter):
         self.there: list[tuple[str, bytes]] = []
         self.answered: list[str] = []
         self.fails = 0
+        self.failed, self.heard = threading.Event(), threading.Event()
 
     def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
         if kept and self.fails:
             self.fails -= 1
+            self.failed.set()
             raise Transient("The connection broke.")
         self.answered += kept
+        self.heard.set()
         self.there = [each for each in self.there if each[0] not in kept]
         return tuple(
             InboundRequest(
@@ -163,3 +166,25 @@ def test_what_breaks_at_each_try_is_logged_once(
         assert adapter.often.wait(PATIENCE)
     told = [one for one in logged if one["event"] == "reports cannot be collected"]
     assert len(told) == 1
+
+
+def test_since_when_reports_cannot_be_collected_is_known_until_they_can(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "PAUSE", 0.0)
+    with SmsGateway() as far:
+        engine, adapter = accepted(rig, far)
+        lane = engine.lane("sms")
+        assert not lane.deaf_because
+        adapter.there = [("r/1", b"1.1.0")]
+        adapter.fails = 10**6
+        engine.until(lambda: engine.delivery("sms")["counts"]["confirmed"] == 1)
+        for _ in range(2):  # the first may have been on its way to the lane
+            adapter.failed.clear()
+            assert adapter.failed.wait(10)
+        assert (lane.deaf_since is None, lane.deaf_because) == (False, "The connection broke.")
+        adapter.fails = 0
+        for _ in range(2):
+            adapter.heard.clear()
+            assert adapter.heard.wait(10)
+        assert lane.deaf_since is None

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-from broadcaster.channel import Attempt, Message, Receipt, Uncertain
+from broadcaster.channel import (
+    Attempt,
+    Letter,
+    LetterOutcome,
+    Message,
+    Permanent,
+    Receipt,
+    Scope,
+    Uncertain,
+)
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
-from broadcaster.testing.rig import Rig, mastodon, webhook
-from broadcaster.testing.servers import MastodonServer, WebhookReceiver, answers, unavailable
+from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook
+from broadcaster.testing.servers import (
+    MastodonServer,
+    SmsGateway,
+    WebhookReceiver,
+    answers,
+    unavailable,
+)
+from channels.modem import ModemAdapter
+from channels.sms_http import SmsHttpAdapter
 from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
@@ -95,3 +113,54 @@ def test_what_is_retracted_has_no_fallback(rig: MakeRig) -> None:
         engine.sweep()
         assert engine.state("hook", 1) == State.WITHDRAWN
         assert engine.state("social", 1) == ""
+
+
+class RefusesOne(SmsHttpAdapter):
+    """Takes every number but the first."""
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        for letter in letters:
+            refused = Permanent("Not this number.", scope=Scope.ADDRESS)
+            first = letter.address == numbers(1)[0]
+            taken = LetterOutcome(receipt=Receipt())
+            yield letter, LetterOutcome(failure=refused) if first else taken
+
+
+class InTheDrawer(ModemAdapter):
+    """Takes every number, and remembers it."""
+
+    wrote_to: tuple[str, ...] = ()
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        for letter in letters:
+            self.wrote_to += (letter.address,)
+            yield letter, LetterOutcome(receipt=Receipt())
+
+
+def test_a_phone_in_a_drawer_writes_to_the_numbers_that_a_gateway_did_not_take_and_to_no_other(
+    rig: MakeRig, tmp_path: Path
+) -> None:
+    folders = {name: str(tmp_path / name) for name in ("outbox", "sent", "error")}
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig(
+            {
+                "sms": sms(far, fallback=["drawer"]),
+                "drawer": {"kind": "modem", "suppliers": [{"name": "phone", **folders}]},
+            },
+            swap={
+                "sms": lambda built: RefusesOne(built.settings, built.context),
+                "drawer": lambda built: InTheDrawer(built.settings, built.context),
+            },
+            allowed_hosts=["phone"],
+        )
+        engine.subscribe("sms", numbers(3))
+        engine.subscribe("drawer", numbers(2, start=50))
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        engine.sweep()
+        engine.accepted("drawer")
+        assert list(engine.adapters["drawer"].wrote_to) == numbers(1)

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from broadcaster.channel import ChannelContext, LetterAdapter, PostAdapter, Probe, Remaining
+from broadcaster.channel import (
+    ChannelContext,
+    LetterAdapter,
+    PostAdapter,
+    Probe,
+    Remaining,
+    medium_of,
+)
 from broadcaster.ownprocess import Found, Lives, Opening, apart, memory_of, plain
 from broadcaster.ownprocess.wire import read, write_given
 from broadcaster.testing import boards
@@ -56,6 +63,15 @@ def kannel(far: FarEnd) -> dict[str, Any]:
 
 
 NUMBERS = ("+46701740605", "+46701740606", "+46701740607")
+
+
+def test_a_letter_channel_in_its_own_process_stands_in_for_others_of_its_medium() -> None:
+    with SmsGateway(preset="kannel") as far:
+        adapter = in_own_process(kannel(far), context())
+        try:
+            assert medium_of(adapter) == "sms"
+        finally:
+            adapter.close()
 
 
 class TestWebhook(PostContract):

@@ -113,6 +113,59 @@ def test_what_no_letter_gets_past_ends_the_run_and_leaves_the_letters(
     assert far.effects == []
 
 
+DENIED = answers(404)
+"""As the stand-in says it: "554 5.7.1 Relay access denied", to RCPT."""
+
+
+def test_one_address_that_is_not_passed_on_stops_no_other_letter(
+    make: Make, far: SmtpServer
+) -> None:
+    far.next(DENIED)
+    adapter = make({"connections": 1})
+    ran = run(adapter, letters(ADDRESSES, 12), an_attempt())
+    [failure] = ran.failures()
+    assert (failure.outcome, failure.scope, ran.ended) == (Outcome.PERMANENT, Scope.ADDRESS, None)
+    assert len(far.effects) == 11
+    far.next(DENIED)
+    [alone] = one(adapter).failures()  # a job of its own: the server took letters a moment ago
+    assert (alone.outcome, alone.scope) == (Outcome.PERMANENT, Scope.ADDRESS)
+
+
+def test_many_addresses_that_are_not_passed_on_among_others_stop_no_other_letter(
+    make: Make, far: SmtpServer
+) -> None:
+    far.always(DENIED, every=3)
+    ran = run(make({"connections": 1}), letters(ADDRESSES, 45), an_attempt())
+    assert {(each.outcome, each.scope) for each in ran.failures()} == {
+        (Outcome.PERMANENT, Scope.ADDRESS)
+    }
+    assert (len(ran.failures()), len(far.effects), ran.ended) == (15, 30, None)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_server_that_passes_on_none_of_them_stops_the_channel_and_no_letter_is_lost(
+    make: Make, far: SmtpServer, count: int
+) -> None:
+    far.says["RCPT"] = "554 5.7.1 Relay access denied"
+    ran = run(make(), letters(ADDRESSES, count), an_attempt(deadline=2.0))
+    failure = ended(ran)
+    assert isinstance(failure, Permanent)
+    assert "passes no letters on" in failure.sentence
+    assert {each.outcome for each in ran.failures()} == {Outcome.TRANSIENT}
+    assert len(ran.outcomes) == ran.pulled <= 10
+
+
+def test_a_server_that_took_letters_and_then_passes_on_none_stops_the_channel(
+    make: Make, far: SmtpServer
+) -> None:
+    adapter = make()
+    assert one(adapter).failures() == []
+    far.says["RCPT"] = "554 5.7.1 Relay access denied"
+    ran = run(adapter, letters(ADDRESSES, 40), an_attempt(deadline=2.0))
+    assert isinstance(ended(ran), Permanent)
+    assert {each.outcome for each in ran.failures()} == {Outcome.TRANSIENT}
+
+
 def test_a_server_that_ends_each_session_gets_every_letter_once(
     make: Make, far: SmtpServer
 ) -> None:
@@ -231,3 +284,9 @@ def test_a_probe_says_what_is_wrong_and_no_secret(make: Make, far: SmtpServer) -
     assert not probe.good
     assert "refuses our credentials" in probe.sentence
     assert "losen" not in probe.sentence
+
+
+def test_a_length_in_digits_of_another_script_is_none(make: Make, far: SmtpServer) -> None:
+    far.says["EHLO"] = "250-post.ekbyn.example\r\n250-AUTH PLAIN\r\n250 SIZE ²"
+    probe = make().probe(an_attempt())
+    assert (probe.good, probe.limits) == (True, {})

@@ -66,7 +66,9 @@ def test_two_hours_of_brown_out_lose_nobody_change_hardly_and_the_first_comes_ba
         assert (state.where, state.values["supplier"], state.values["first"]) == ("sms", "g2", "g1")
         said = state.sentence.format(**state.values)
         staff.wait_for(lambda far: any("g2" in text for text in far.texts("webhook")))
-        items = channel_acts.listing(engine.desk, OPERATOR, {}, "en", {"sms": said})["items"]
+        items = channel_acts.listing(engine.desk, OPERATOR, {}, "en", remarks={"sms": said})[
+            "items"
+        ]
         assert ("sms", "good", said) in {
             (item["channel"], item["state"], item["because"]) for item in items
         }

@@ -96,13 +96,10 @@ def _seconds(value: object, info: ValidationInfo) -> object:
     """Turn "1h30m" into seconds; a bare number is taken from Python, refused from a file (45 of what?)."""
     match = re.fullmatch(_DURATION, value.strip()) if isinstance(value, str) else None
     if match is not None:
-        hours, minutes, seconds = (
-            float(part[:-1]) if part else 0.0 for part in match.group(1, 2, 3)
-        )
-        return hours * 3600 + minutes * 60 + seconds
-    written = bool((info.context or {}).get("written"))
-    if isinstance(value, int | float) and not isinstance(value, bool) and not written:
-        return float(value)
+        spans = zip(match.group(1, 2, 3), (3600, 60, 1), strict=True)
+        return sum(float(part[:-1]) * each for part, each in spans if part)
+    if type(value) in (int, float) and not (info.context or {}).get("written"):
+        return value
     raise ValueError("a duration is a number with its unit: write 12s, 45m or 2h")
 
 
@@ -122,18 +119,11 @@ def _left_as_written(value: object) -> None:
         )
 
 
+_NAMED = {"^[a-z0-9]+([-_][a-z0-9]+)*$": {"type": "string", "writeOnly": True}}
 Several = Annotated[
     None,
     BeforeValidator(_left_as_written),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "minProperties": 1,
-            "patternProperties": {
-                "^[a-z0-9]+([-_][a-z0-9]+)*$": {"type": "string", "writeOnly": True}
-            },
-        }
-    ),
+    WithJsonSchema({"type": "object", "minProperties": 1, "patternProperties": _NAMED}),
 ]
 """Addresses by name, each of which becomes a channel of its own before the settings are made."""
 

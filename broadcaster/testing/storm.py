@@ -235,7 +235,8 @@ class Storm:
     def shown(self, channel: str) -> str:
         """What a board shows to whoever asks for it now; of CAP, with the documents that its index names."""
         path = BOARDS[channel].format(incident=self._incident.lower())
-        page = requests.get(self._public + path, timeout=10)
+        root = self.far.copy if channel == "copy" else self._public
+        page = requests.get(root + path, timeout=10)
         text = page.content.decode()
         if channel == "cap":
             for url in sorted(set(re.findall(r'href="([^"]+\.xml)"', text))):

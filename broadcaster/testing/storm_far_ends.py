@@ -9,6 +9,9 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from broadcaster.testing import kannel, mosquitto
 from broadcaster.testing.faultproxy import REQUEST, FaultProxy, strike
 from broadcaster.testing.gammu import GammuSmsd
@@ -26,11 +29,17 @@ from broadcaster.testing.servers import (
 )
 from broadcaster.testing.servers.chats import Chats
 from broadcaster.testing.smsc import Smsc
+from broadcaster.testing.storage import BUCKET, S3rver, block as a_bucket
 from broadcaster.testing.synapse import SynapseServer
 from broadcaster.testing.tls import Authority
 
-BOARDS = {"page": "/incidents/{incident}/", "feed": "/feed.atom", "cap": "/cap.atom"}
-"""Where each board shows what it shows, under the public address."""
+BOARDS = {
+    "page": "/incidents/{incident}/",
+    "feed": "/feed.atom",
+    "cap": "/cap.atom",
+    "copy": "/incidents/{incident}/index.html",
+}
+"""Where each board shows what it shows, under its address: the copy's is `FarEnds.copy`."""
 _CUT = strike(REQUEST, 0)
 
 
@@ -72,8 +81,17 @@ class FarEnds:
         return self._inside.enter_context(FaultProxy(port))
 
     def _boards(self) -> None:
-        for name in BOARDS:
+        written = [name for name in BOARDS if name != "copy"]
+        for name in written:
             self._add(name, {"kind": name}, Side(name, "over HTTP", tuple, tuple, tuple))
+        storage = self._inside.enter_context(S3rver())
+        self.copy = f"{storage.url}/{BUCKET}"
+        key = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        copy = {"kind": "mirror", "url": self.copy, "boards": written, "key": key.decode()}
+        side = Side("mirror", "s3rver", tuple, tuple, tuple)
+        self._add("copy", copy | {"to": a_bucket(storage.url)}, side)
 
     def _posts(self) -> None:
         self.social = social = self._inside.enter_context(MastodonServer())

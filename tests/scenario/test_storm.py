@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from broadcaster.testing.storm import LATE, Storm
+from broadcaster.testing.storm_far_ends import BOARDS
 
 pytestmark = [
     pytest.mark.scenario,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    *(pytest.mark.real(peer) for peer in ("kannel", "gammu", "mosquitto", "postfix", "smpp")),
+    *(
+        pytest.mark.real(peer)
+        for peer in ("kannel", "gammu", "mosquitto", "postfix", "smpp", "s3rver")
+    ),
 ]
 
 
@@ -22,7 +26,7 @@ def test_every_channel_tells_what_holds_through_outages_a_correction_a_retractio
     with Storm(tmp_path) as storm:
         storm.say("w1", "report")
         took = {"w1": storm.out("w1")}
-        for board in ("page", "feed", "cap"):
+        for board in BOARDS:
             assert "Läge w1." in storm.shown(board)
 
         first = ("mastodon", "email", "sms", "hook")
@@ -50,7 +54,7 @@ def test_every_channel_tells_what_holds_through_outages_a_correction_a_retractio
         storm.say("w8", "restored")
         took["w8"] = storm.out("w8")
         storm.settled()
-        for board in ("page", "feed", "cap"):
+        for board in BOARDS:
             assert "Läge w8." in storm.shown(board)
         standing = str(storm.far.social.statuses)
         assert "Läge w6." not in standing  # taken away with the retraction

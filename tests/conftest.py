@@ -38,6 +38,14 @@ def _peers_of(item: pytest.Item) -> list[str]:
     return list(dict.fromkeys(marked + asked))
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """What a test runs of the product may change it for the whole process, as `serve` does: not for the next test."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 def loopback_only(event: str, arguments: tuple[object, ...]) -> None:
     """Refuse, as an audit hook of the interpreter, a connection that would leave this machine."""
     if event == "socket.connect" and isinstance(arguments[1], tuple):

@@ -152,17 +152,16 @@ def waiting(
     )
     waits = t.delivery.c.state == State.WAITING
     rows = connection.execute(
-        select(
-            t.delivery.c.channel, t.delivery.c.incident_id, t.delivery.c.number, t.incident.c.staff
-        )
+        select(t.delivery.c.id, t.delivery.c.channel, t.delivery.c.incident_id)
+        .add_columns(t.delivery.c.number, t.incident.c.staff)
         .join(t.incident, t.incident.c.id == t.delivery.c.incident_id)
         .join(t.update, t.update.c.id == t.delivery.c.update_id)
         .where(t.is_open(), t.delivery.c.released, or_(waits, under_way) if begun else waits)
         .where(t.update.c.kind.in_(kinds))
-        .order_by(t.delivery.c.id)
-    )
+    ).all()
     found: dict[str, dict[str, None]] = {}
-    for row in rows:
+    # Sorted here: asked to, SQLite reads every delivery there ever was instead of those that are open.
+    for row in sorted(rows, key=lambda row: int(row.id)):
         name = f"{incident_name(row.incident_id, row.staff)}-{row.number}"
         found.setdefault(row.channel, {})[name] = None
     return {channel: tuple(names) for channel, names in found.items()}

@@ -23,8 +23,8 @@ PidFile none
 StrictModes no
 UsePAM no
 PasswordAuthentication no
-Subsystem sftp internal-sftp
-ForceCommand internal-sftp
+Subsystem sftp internal-sftp -u 0022
+ForceCommand internal-sftp -u 0022
 LogLevel VERBOSE
 """
 

@@ -134,6 +134,7 @@ class MirrorAdapter(BoardAdapter):
         with self._far.connected(deadline) as far:
             standing = self._copier.standing(far)
         if standing.manifest is None:
+            self._seen = None  # whatever was seen before: it is written anew
             return _nothing_stands(called, standing)
         seen = self._read_outside(deadline)
         if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):

@@ -5,11 +5,20 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from broadcaster.registry import check_file
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "config").glob("*.yaml"))
 KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+
+
+MIRROR_KEY = (
+    Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
 
 
 def secret_for(name: str) -> str:
@@ -19,6 +28,8 @@ def secret_for(name: str) -> str:
         return "tgram://123456789:abcdefg_hijklmnop/-100123456789/"
     if name == "TEAMS_URL":
         return "workflows://prod.example:443/3ccdd113474722377935511fc85d3dd4/signature"
+    if name == "secrets/mirror.key":
+        return MIRROR_KEY
     return f"whsec_{KEY}" if "webhook" in name.lower() else "demo"
 
 

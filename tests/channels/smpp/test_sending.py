@@ -90,7 +90,7 @@ def test_leaving_is_said(make: Any, far: Smsc) -> None:
 
 def test_a_probe_binds_asks_and_sends_nothing(make: Any, far: Smsc) -> None:
     assert probed(make(far)) == "s1 would take a text now."
-    assert far.seen("enquire")
+    far.wait_for("enquire")
     assert far.arrived == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from broadcaster.bundle import File
 from broadcaster.bundle.board import BundleBoard
-from broadcaster.channel import Attempt, Board, ChannelContext, Permanent, Probe
+from broadcaster.channel import Attempt, Board, ChannelContext, Permanent, Probe, Transient
 from broadcaster.domain.addresses import area_paths
 from broadcaster.domain.board import BoardIncident
 from broadcaster.httpclient import Deadline, host_in
@@ -52,11 +52,20 @@ class CapAdapter(BundleBoard):
             yield from self._indexes(board, of)
 
     def probe(self, attempt: Attempt) -> Probe:
-        """See that the index can be read from outside, and how long the certificate is good."""
+        """See what is read at our public address, and how long the certificate is good.
+
+        That it cannot be read is told when what was published is not seen (`unconfirmed`): at a start the public server
+        comes up after us, and some machines cannot reach their own public address.
+        """
         ending = self.certificate_probe(attempt.at)
         if ending:
             return ending
-        answer = self._caller.call("GET", self._url, deadline=Deadline.of(attempt), expect={404})
+        try:
+            answer = self._caller.call(
+                "GET", self._url, deadline=Deadline.of(attempt), expect={404}
+            )
+        except Transient:
+            return Probe(good=True, sentence=f"{self._url} could not be read from here just now.")
         if answer.ok and not self.mark.search(answer.body):
             return Probe(
                 good=False,

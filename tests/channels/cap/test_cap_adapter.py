@@ -44,6 +44,7 @@ from broadcaster.testing.boards import (
     update,
     water_leak,
 )
+from broadcaster.testing.peers import free_port
 from channels.cap import CapAdapter, checks
 from channels.cap.documents import MEDIA_TYPE
 from channels.feed import FeedAdapter
@@ -221,11 +222,19 @@ def test_the_probe_sees_whether_the_index_can_be_read(tmp_path: Path, address: s
     cap.close()
 
 
+def test_while_the_public_server_comes_up_the_probe_alarms_nobody(tmp_path: Path) -> None:
+    cap = adapter(tmp_path, public_url=f"http://127.0.0.1:{free_port()}")
+    said = cap.probe(ATTEMPT)
+    assert said.good
+    assert "could not be read from here just now" in said.sentence
+    cap.close()
+
+
 def test_a_drill_calls_no_host_that_it_may_not(tmp_path: Path) -> None:
     cap = adapter(tmp_path, allowed_hosts=())
     assert cap.hosts() == ("drift.ekbyn.example",)
     with pytest.raises((Permanent, Transient)):
-        cap.probe(ATTEMPT)
+        cap.confirm(Receipt(handle="1.1"), ATTEMPT, None)
     cap.close()
 
 

@@ -256,9 +256,8 @@ class LetterLane(Lane):
     ) -> None:
         again, now = None, self.around.clock()
         if failed and not self._given_up(job, supplier, failure, now):
-            other = self.suppliers.well(now) and self.suppliers.choose(now).supplier != supplier
             wait = pause(job.attempts, self.chance(), run.retry_after)
-            again = self.later(0.0 if other else wait)
+            again = self.later(0.0 if self.suppliers.takes_over(supplier, now) else wait)
         elif (run.stopped or run.enough) and not failed:
             again = self.later(0.0)  # nothing went wrong: it counts as no attempt
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))

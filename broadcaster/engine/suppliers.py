@@ -200,6 +200,14 @@ class Suppliers:
         """Whether the one in force does well enough to be given letters that another has just refused."""
         return self.health(self.current, now) >= LOW
 
+    def takes_over(self, supplier: str, now: datetime) -> bool:
+        """Whether letters that `supplier` has just refused go by another one at once: one that does well, or whose turn it is."""
+        name = self.choose(now).supplier
+        if name == supplier:
+            return False
+        tried_at = self._known[name].tried_at
+        return self.well(now) or tried_at is None or now - tried_at >= REST
+
     def _whose_turn(self) -> str:
         """Who took all it was given last, else who has not been tried for longest."""
         usable = [name for name in self._order if not self._known[name].refused] or [*self._order]

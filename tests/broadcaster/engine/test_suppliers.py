@@ -185,6 +185,21 @@ def test_a_dead_first_is_left_at_once_and_both_dead_are_tried_in_turn() -> None:
     assert suppliers.current == "a"
 
 
+def test_what_one_of_two_dead_ones_refuses_goes_by_the_other_once_a_minute() -> None:
+    suppliers = Suppliers(["a", "b"])
+    for name in ("a", "b"):
+        suppliers.begun(name, BEGIN)
+        suppliers.ended(name, Seen(0, 10, dead=True), BEGIN, BEGIN)
+        suppliers.settle(BEGIN)
+    later = BEGIN + REST
+    suppliers.begun("a", later)
+    suppliers.ended("a", Seen(0, 10, dead=True), later, later)
+    assert suppliers.takes_over("a", later)
+    suppliers.begun("b", later)
+    suppliers.ended("b", Seen(0, 10, dead=True), later, later)
+    assert not suppliers.takes_over("b", later + SECOND)
+
+
 def test_one_stumble_of_a_small_run_leaves_nobody_and_two_do() -> None:
     suppliers = Suppliers(["a", "b"])
     suppliers.ended("a", Seen(0, 1), BEGIN, BEGIN)

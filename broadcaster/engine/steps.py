@@ -127,13 +127,14 @@ def done(
     if begun is None:
         deliveries.end_step(connection, step.id, "skipped")
     else:
-        _accepted(connection, step, begun, receipt, now)
+        accepted(connection, step, begun, receipt, now)
     return end(connection, claim, now, detail) if step is claim.steps[-1] else None
 
 
-def _accepted(
+def accepted(
     connection: Connection, step: Step, begun: Begun, receipt: Receipt, now: datetime
 ) -> None:
+    """Write down that the far side accepted a step."""
     attempt_id, handle = begun.attempt_id, receipt.handle or step.message.target
     deliveries.end_attempt(connection, attempt_id, now, Outcome.ACCEPTED, None, receipt.detail)
     deliveries.end_step(connection, step.id, "accepted", handle, receipt.url)

@@ -127,6 +127,11 @@ def end_step(
     connection.execute(_THIS_STEP, came_to | {"this": step_id})
 
 
+def answer_anew(connection: Connection, step_id: int) -> None:
+    """A post that certainly was not made answers the end of its thread as that stands when it is tried again."""
+    connection.execute(sql_update(t.step).where(t.step.c.id == step_id).values(reply_to=None))
+
+
 def refusal(connection: Connection, delivery_id: int) -> str | None:
     """What the far side said to the first step of a delivery that it refused; None: it refused none."""
     said = connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
 import re
@@ -145,6 +146,11 @@ class BundleBoard(BoardAdapter):
         return f"{self.context.public_url}/{self.seen_at}"
 
     def _unwritable(self, error: OSError) -> Transient:
+        if error.errno == errno.EROFS:
+            return Transient(
+                f"{self._directory} is read-only for the daemon: mount it writable, and where systemd starts the daemon, "
+                "name it in ReadWritePaths (docs/operating.md)."
+            )
         return Transient(
             f"{self._directory} could not be written: {error.strerror}. "
             "Make room there, or mend its permissions."

@@ -294,7 +294,7 @@ def begin_logging(
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())
-    for chatty in ("alembic", "urllib3", "tweepy", "uvicorn.access"):
+    for chatty in ("alembic", "urllib3", "tweepy", "asyncssh", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # While the store waits it warns every second that a tick was left out; that the store waits is told as such.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -43,9 +43,14 @@ class Spool:
         if self._pid_file is None:
             return True
         try:
-            return Path(f"/proc/{int(self._pid_file.read_text())}").exists()
-        except (OSError, ValueError):
+            os.kill(int(self._pid_file.read_text()), 0)
+        except PermissionError:
+            return (
+                True  # it is another user's; where /proc hides those, only this tells that it lives
+            )
+        except (OSError, ValueError, OverflowError):
             return False
+        return True
 
     def clear(self) -> None:
         """Take out what an earlier life of ours left: nobody knows any more until when it is worth sending."""

@@ -34,6 +34,10 @@ def said_wrong(rig: MakeRig, far: MastodonServer, **said: Any) -> Rig:
     return engine
 
 
+def posts(far: MastodonServer) -> int:
+    return sum(request.method == "POST" for request in far.requests)
+
+
 def test_a_wrong_post_is_taken_away_though_its_retraction_is_refused(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = said_wrong(rig, far)
@@ -134,13 +138,9 @@ def test_what_cannot_be_taken_away_meanwhile_is_tried_a_few_times_and_then_behin
         far.always(answers(422, '{"error": "no"}'), method="DELETE")
         engine.say("Det var fel.", Kind.RETRACTION)
         for _ in range(8):
-            tried = len([request for request in far.requests if request.method == "POST"])
+            tried = posts(far)
             engine.pass_by(minutes=6)
-            far.wait_for(
-                lambda far, tried=tried: (
-                    sum(request.method == "POST" for request in far.requests) > tried
-                )
-            )
+            engine.until(lambda before=tried: posts(far) > before)  # type: ignore[misc] # bound now
         assert sum(request.method == "DELETE" for request in far.requests) == MOST
         far.heal()
         engine.pass_by(minutes=6)

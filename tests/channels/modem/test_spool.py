@@ -181,3 +181,27 @@ def test_a_channel_leaves_alone_what_another_of_ours_handed_to_the_same_phone(
     name = other.put(next(iter(letters([NUMBER], 1))), datetime.now(UTC))
     Spool(phone, "sms").clear()
     assert other.fate(name) == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("answer", "lives"),
+    [(None, True), (PermissionError(), True), (ProcessLookupError(), False)],
+    ids=["ours", "another user's", "none"],
+)
+def test_a_gammu_smsd_lives_also_when_it_is_another_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: OSError | None, lives: bool
+) -> None:
+    """Under the unit that is shipped /proc shows the daemon its own processes only."""
+    asked = []
+
+    def kill(pid: int, signal: int) -> None:
+        asked.append((pid, signal))
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(os, "kill", kill)
+    (tmp_path / "pid").write_text("4711\n")
+    here = str(tmp_path)
+    phone = Phone(name="p", outbox=here, sent=here, error=here, pid_file=str(tmp_path / "pid"))
+    assert Spool(phone, "sms").is_tended() is lives
+    assert asked == [(4711, 0)]

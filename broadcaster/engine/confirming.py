@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -46,16 +46,20 @@ def can_be_seen(lane: Lane) -> bool:
 
 async def soon(lane: Lane, delivery_ids: Sequence[int], said: Said) -> None:
     """Look a few times just after it was accepted. It may be slow: run it aside, it holds no turn of the lane."""
-    for wait in PAUSES:
-        await asyncio.sleep(wait)
-        if await _look(lane, delivery_ids, said):
-            return
+    await _a_few_times(lambda: _look(lane, delivery_ids, said))
 
 
 async def post(lane: Lane, delivery_id: int) -> None:
-    """See each post of a delivery, in the words it was sent with."""
+    """As `soon`: see each post of a delivery, in the words it was sent with."""
     if can_be_seen(lane):
-        await soon(lane, [delivery_id], await _said(lane, delivery_id))
+        await _a_few_times(lambda: _look_at_post(lane, delivery_id))
+
+
+async def _a_few_times(look: Callable[[], Awaitable[bool]]) -> None:
+    for wait in PAUSES:
+        await asyncio.sleep(wait)
+        if await look():
+            return
 
 
 async def again(lane: Lane) -> None:
@@ -70,14 +74,23 @@ async def again(lane: Lane) -> None:
 
 async def _posts(lane: Lane) -> None:
     after = lane.around.clock() - LOOKED_FOR
-    ids = await lane.read(partial(confirming.unseen, channel=lane.name, after=after))
+    ids = await lane.read(partial(confirming.unseen_posts, channel=lane.name, after=after))
     _forget(lane, set(lane.unseen) - set(ids))
-    for delivery_id in ids[:MOST]:
-        said = await _said(lane, delivery_id)
-        if said:
-            await _look(lane, [delivery_id], said)
-        else:  # a later word has changed all of it, or taken it away
-            _forget(lane, {delivery_id})
+    for delivery_id in _next(lane, ids):
+        lane.looked_for = delivery_id
+        await _look_at_post(lane, delivery_id)
+
+
+def _next(lane: Lane, ids: Sequence[int]) -> Sequence[int]:
+    """Whose turn it is: from the newest to the oldest, on from where the last look ended, and round again."""
+    newest_first = sorted(ids, reverse=True)
+    older = [each for each in newest_first if each < lane.looked_for]
+    return (older + newest_first[: len(ids) - len(older)])[:MOST]
+
+
+async def _look_at_post(lane: Lane, delivery_id: int) -> bool:
+    """Look once for what a delivery says by now: later words may have changed it since the last look."""
+    return await _look(lane, [delivery_id], await _said(lane, delivery_id))
 
 
 async def _board(lane: Lane) -> None:
@@ -101,6 +114,9 @@ async def _said(lane: Lane, delivery_id: int) -> Said:
 
 async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
     """Look once; whether no more looks are needed. What is there is confirmed, what is not is noted."""
+    if not said:  # a later word has changed all of it, or taken it away: nobody saw it, nobody can
+        _forget(lane, _noted(lane, delivery_ids))
+        return True
     try:
         seen = [await _sees(lane, receipt, message) for receipt, message in said]
         because, differs = ("" if all(seen) else NOT_THERE), False
@@ -112,6 +128,8 @@ async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
         because, differs = failure.sentence, failure.outcome is Outcome.PERMANENT
     if lane.stopping:
         return True  # its connections may have been closed under it
+    if because and await _is_overtaken(lane, delivery_ids, said):
+        return False
     if because:
         log.info("not confirmed", channel=lane.name, reason=because)
         _note(lane, _noted(lane, delivery_ids), because, differs=differs)
@@ -121,6 +139,13 @@ async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
         await lane.write(lambda connection: deliveries.confirm(connection, delivery_ids))
     _forget(lane, _noted(lane, delivery_ids))
     return True
+
+
+async def _is_overtaken(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
+    """Whether a later word came while it was looked for: then what stands there may be that one's."""
+    if lane.adapter.shape is Shape.BOARD:
+        return False
+    return any([await _said(lane, each) != said for each in delivery_ids])
 
 
 async def _sees(lane: Lane, receipt: Receipt, message: Message | None) -> bool:

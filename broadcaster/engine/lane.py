@@ -75,6 +75,9 @@ class Lane(ABC):
         self.deaf_because = ""
         self.unkept = False  # the store did not take what the last probe said
         self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
+        self.looked_for = (
+            0  # the delivery of a post that was looked for last, not just after it was accepted
+        )
         self.seen_at = float(
             "-inf"
         )  # when something of it was seen from outside, by `time.monotonic`

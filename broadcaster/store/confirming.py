@@ -18,6 +18,12 @@ _ORIGINAL = func.coalesce(t.step.c.target_step, t.step.c.id)
 _LATER = t.step.alias("later")
 # Whatever comes to change or remove the post: from then on what it says is no more this delivery's.
 _IS_CHANGED = exists().where(_LATER.c.target_step == _ORIGINAL, _LATER.c.id > t.step.c.id)
+_STANDS = (
+    t.step.c.kind.in_([StepKind.POST, StepKind.AMEND]),
+    t.step.c.outcome == "accepted",
+    t.step.c.handle != "",
+    ~_IS_CHANGED,
+)
 _SAID = (
     select(
         t.step.c.handle,
@@ -33,13 +39,7 @@ _SAID = (
     .join(t.message, t.message.c.id == t.step.c.message_id)
     .join(t.update, t.update.c.id == t.message.c.update_id)
     .join(t.incident, t.incident.c.id == t.update.c.incident_id)
-    .where(
-        t.step.c.delivery_id == bindparam("delivery"),
-        t.step.c.kind.in_([StepKind.POST, StepKind.AMEND]),
-        t.step.c.outcome == "accepted",
-        t.step.c.handle != "",
-        ~_IS_CHANGED,
-    )
+    .where(t.step.c.delivery_id == bindparam("delivery"), *_STANDS)
     .order_by(t.step.c.position)
 )
 
@@ -54,11 +54,17 @@ _UNSEEN = (
     .order_by(t.delivery.c.accepted_at.desc(), t.delivery.c.id.desc())
     .limit(_MOST)
 )
+_UNSEEN_POSTS = _UNSEEN.where(exists().where(t.step.c.delivery_id == t.delivery.c.id, *_STANDS))
 
 
 def unseen(connection: Connection, channel: str, after: datetime) -> Sequence[int]:
     """The deliveries of a channel that were accepted after `after` and are not confirmed, newest first; 200 at most."""
     return list(connection.scalars(_UNSEEN, {"channel": channel, "after": after}))
+
+
+def unseen_posts(connection: Connection, channel: str, after: datetime) -> Sequence[int]:
+    """As `unseen`, but only those that have something to be seen: a post that no later word changes."""
+    return list(connection.scalars(_UNSEEN_POSTS, {"channel": channel, "after": after}))
 
 
 def said(connection: Connection, delivery_id: int) -> Sequence[tuple[Receipt, Message]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine import confirming
 from broadcaster.testing.rig import Rig, mastodon
-from broadcaster.testing.servers import MastodonServer, answers
+from broadcaster.testing.servers import MastodonServer, answers, hang
+from channels.mastodon import MastodonAdapter
 from channels.page import PageAdapter
 
 MakeRig = Callable[..., Rig]
@@ -43,6 +46,22 @@ def unseen(engine: Rig, channel: str = "social") -> list[str]:
 
 def look(engine: Rig) -> None:
     engine.call(engine.engine.look_again())
+
+
+def settle(engine: Rig, channel: str = "social") -> None:
+    """Wait for the looks that follow what was accepted."""
+
+    async def ended() -> None:
+        while rest := set(engine.lane(channel)._asides):
+            await asyncio.wait(rest)
+
+    engine.call(ended())
+
+
+def asked_for(far: MastodonServer, before: int) -> set[str]:
+    """Which posts were looked for after so many requests."""
+    paths = {each.path for each in far.requests[before:] if each.method == "GET"}
+    return {path.removeprefix(STATUSES) for path in paths if path.startswith(STATUSES)}
 
 
 def test_what_is_not_there_yet_is_noted_and_asked_for_again(
@@ -116,6 +135,102 @@ def test_a_post_that_a_correction_has_changed_is_not_compared_with_its_first_wor
     assert engine.state("social", 2) == State.CONFIRMED
     assert engine.state("social", 1) == State.ACCEPTED
     assert not unseen(engine)
+
+
+def test_a_post_that_was_corrected_while_it_was_under_way_is_not_confirmed_unseen(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    far.next(hang().after_effect(), method="POST")
+    engine.say("Strömmen är borta.")
+    far.wait_for(lambda far: bool(far.statuses))
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    far.release()
+    engine.accepted("social", 2)
+    settle(engine)
+    assert engine.state("social", 1) == State.ACCEPTED
+    assert engine.state("social", 2) == State.ACCEPTED
+
+
+class Held(MastodonAdapter):
+    """One whose looks wait, before or after they have looked, until a test lets them go."""
+
+    def __init__(self, built: Any, *, after: bool) -> None:
+        super().__init__(built.settings, built.context)
+        self.after = after
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
+        seen = self.after and super().confirm(receipt, attempt, message)
+        self.begun.set()
+        assert self.go.wait(20)
+        return seen if self.after else super().confirm(receipt, attempt, message)
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["between two looks", "during a look"])
+def test_a_correction_soon_after_the_first_word_is_not_taken_for_tampering(
+    rig: MakeRig, far: MastodonServer, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    monkeypatch.setattr(confirming, "PAUSES", (0.0, 0.0))
+    noted: list[str] = []
+    note = confirming._note  # what is noted for a moment only the watch may tell staff
+
+    def noting(lane: Any, which: set[int], because: str, *, differs: bool) -> None:
+        if differs:
+            noted.append(because)
+        note(lane, which, because, differs=differs)
+
+    monkeypatch.setattr(confirming, "_note", noting)
+    engine = rig({"social": mastodon(far)}, swap={"social": lambda built: Held(built, after=after)})
+    social: Any = engine.adapters["social"]
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.accepted("social")
+    assert social.begun.wait(20)
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    engine.accepted("social", 2)
+    far.heal()
+    social.go.set()
+    settle(engine)
+    assert noted == []
+    assert engine.state("social", 1) == State.ACCEPTED
+    assert engine.state("social", 2) == State.CONFIRMED
+    look(engine)
+    assert not unseen(engine)
+
+
+def test_each_of_many_unseen_posts_has_its_turn(rig: MakeRig, far: MastodonServer) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    for number in range(1, confirming.MOST + 4):
+        engine.say(f"Strömmen är borta i kvarter {number}.")
+        engine.reached(State.ACCEPTED, channel="social", incident=f"A{number}")
+    settle(engine)
+    before = len(far.requests)
+    look(engine)
+    assert len(asked_for(far, before)) == confirming.MOST
+    look(engine)
+    assert asked_for(far, before) == set(far.statuses)
+
+
+def test_posts_that_later_words_have_changed_take_nobodys_turn(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Vattnet är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    engine.say("Strömmen är borta.")
+    for number in range(1, confirming.MOST + 2):
+        engine.reached(State.ACCEPTED, channel="social", number=number, incident="A2")
+        engine.say(f"Strömmen är borta för {number}.", Kind.CORRECTION, incident="A2")
+    engine.reached(State.ACCEPTED, channel="social", number=confirming.MOST + 2, incident="A2")
+    settle(engine)
+    before = len(far.requests)
+    look(engine)
+    assert asked_for(far, before) == set(far.statuses)
+    assert len(unseen(engine)) == 2
 
 
 def test_a_channel_that_says_no_to_confirm_is_not_looked_at(

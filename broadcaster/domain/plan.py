@@ -97,6 +97,8 @@ def missed(unheard: Iterable[Unheard], new: Reach, now: datetime) -> tuple[datet
         word.released_at
         for word in unheard
         if now - word.released_at >= MISSED_AFTER
+        # A post is read by all who follow; a letter was for readers in its areas.
+        and (word.shape is not Shape.LETTER or not new.areas.isdisjoint(word.reach.areas))
         and (not word.waits or supersedes(new, word.reach, word.shape))
     )
 

@@ -42,6 +42,7 @@ class Lateness:
         self._spans: OrderedDict[int, _Span] = OrderedDict()
         self._delay: float | None = None  # seconds, as usual
         self._share: float | None = None  # of letters, as usual
+        self._since = _BEGIN  # by the clock as it goes now
 
     def taken(self, count: int, now: datetime) -> None:
         """It accepted so many letters."""
@@ -49,7 +50,9 @@ class Lateness:
             self._spans.setdefault(_place(now), _Span()).taken += count
 
     def reported(self, taken_at: datetime, received_at: datetime) -> None:
-        """A first report came about a letter."""
+        """A first report came about a letter. Nothing is learned from one that was taken by a clock that went otherwise."""
+        if taken_at < self._since or taken_at > received_at + SPAN:
+            return
         longest = MOST_PATIENCE.total_seconds() / _TIMES
         delay = min(longest, max(0.0, (received_at - taken_at).total_seconds()))
         self._delay = delay if self._delay is None else self._delay + _LEARN * (delay - self._delay)
@@ -85,10 +88,10 @@ class Lateness:
         usual = timedelta(seconds=_TIMES * (self._delay or 0.0))
         return min(MOST_PATIENCE, max(LEAST_PATIENCE, usual))
 
-    def shift(self, by: timedelta) -> None:
-        """The wall clock jumped."""
-        spans = int(by / SPAN)
-        self._spans = OrderedDict((place + spans, span) for place, span in self._spans.items())
+    def jumped(self, now: datetime) -> None:
+        """The wall clock jumped and says `now`: of letters in flight nobody knows any more how long they take."""
+        self._spans.clear()
+        self._since = now
 
 
 def _place(at: datetime) -> int:

@@ -19,7 +19,7 @@ from broadcaster.engine.calls import see
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.lateness import Lateness
 from broadcaster.engine.pacing import pause
-from broadcaster.engine.suppliers import HIGH, Choice, Seen, Suppliers
+from broadcaster.engine.suppliers import HIGH, Change, Choice, Seen, Suppliers
 from broadcaster.engine.under_way import UnderWay
 from broadcaster.store import (
     channels,
@@ -55,12 +55,16 @@ class LetterLane(Lane):
         self._accepted_at: datetime | None = None
         self._sending = False
         self._halted = False
+        self._under_way: tuple[str, Run] | None = None  # what runs, and by which supplier
+        self._resumed_at: datetime | None = None
 
     def shift(self, by: timedelta) -> None:
         """As of every lane, and its suppliers rest as long as they would have."""
         self.suppliers.shift(by)
+        if self._under_way is not None:
+            self._tell(*self._under_way)  # else it would count as taken after the jump
         for lateness in self._lateness.values():
-            lateness.shift(by)
+            lateness.jumped(self.around.clock())
         super().shift(by)
 
     async def turn(self) -> datetime | None:
@@ -130,6 +134,16 @@ class LetterLane(Lane):
         deliveries.renew(connection, claim, now)
         return done
 
+    async def allows(self, state: channels.ChannelState) -> bool:
+        """As of every lane; and whoever resumed the channel has mended what a supplier refuses us for."""
+        if state.resumed_at != self._resumed_at:
+            self._resumed_at = state.resumed_at
+            left = self.suppliers.current
+            self.suppliers.begin_anew()
+            if left != self.suppliers.current:
+                self._say_changed(Change(self.suppliers.current, left, "resumed"))
+        return await super().allows(state)
+
     # --------------------------------------------------------------------------------------------------------- a job
     async def _start_job(self) -> None:
         now = self.around.clock()
@@ -148,8 +162,10 @@ class LetterLane(Lane):
     def _settle(self, now: datetime) -> None:
         """Put another supplier in force if it is time; say so."""
         change = self.suppliers.settle(now)
-        if change is None:
-            return
+        if change is not None:
+            self._say_changed(change)
+
+    def _say_changed(self, change: Change) -> None:
         log.warning(
             "supplier changed",
             channel=self.name,
@@ -182,7 +198,7 @@ class LetterLane(Lane):
             else:
                 await self._sent(blast.under_way, supplier, run, began_at)
         finally:
-            self._sending = False
+            self._sending, self._under_way = False, None
 
     def _claim_more(self, choice: Choice, connection: Any, job: Job) -> Job | None:
         """The job after this one, in a write of the run that sends it: None once a turn has to decide what is next."""
@@ -199,6 +215,7 @@ class LetterLane(Lane):
         Calls that hang when its text was stopped, its time is over or its lease lost are given up. None: the adapter does
         not even come back from that.
         """
+        self._under_way = supplier, blast.run
         task = asyncio.ensure_future(self.slots.call(blast.send, deadline=None))
         task.add_done_callback(see)
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 DEAD = 0.25
@@ -25,10 +25,14 @@ STEP = timedelta(minutes=1)
 STEADY = timedelta(hours=1)
 """Who held out so long is not trusted less for having failed before."""
 REFUSED_REST = timedelta(hours=1)
-"""Who refuses us for good is tried with some letters after this: somebody may have paid the bill. An account locks by less."""
+"""Who refuses us for good is tried with some letters after this: somebody may have paid the bill. An account locks by less.
+
+While no other takes any letter it is asked sooner: after `REST`, then ever more rarely, at last every `LONGEST_REST`.
+"""
 TRIED_WITH = 20
 """Letters by which it is seen whether one does well again: who says "taken" and brings none out must not get them all."""
 LEAST_GAP = timedelta(seconds=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _ALL = 10
 _SLOWEST = 3  # so often `STEP` doubles
 _OF_MANY = 0.95
@@ -91,6 +95,10 @@ class Health:
     at: datetime | None = None
     because: str = ""
     refused: str = ""
+    refusals: int = 0
+    """How often in a row it refused us for good."""
+    ask_at: datetime | None = None
+    """When who refuses us may be asked again if no other takes any letter."""
     rests: int = 0
     """How often in a row it was left alone and then did badly again."""
     lapses: int = 0
@@ -103,7 +111,9 @@ class Health:
     """Whether it took all of what it was given last."""
 
     def of(self, now: datetime) -> float:
-        """From 0 to 1."""
+        """From 0 to 1; nobody does well who refuses us, however long ago."""
+        if self.refused:
+            return 0.0
         return 1.0 - max(self.failing, self.late) * self._left(now)
 
     def _left(self, now: datetime) -> float:
@@ -135,9 +145,28 @@ class Health:
         self.rests += 1
         self.well_since = None
 
+    def refuse(self, because: str, now: datetime) -> None:
+        """It refuses us for good."""
+        self.failing, self.refused, self.well_since = 1.0, because, None
+        self.rest_until = now + REFUSED_REST
+        self.ask_at = now + min(REST * 2 ** min(self.refusals, 10), LONGEST_REST)
+        self.refusals += 1
+
+    def take_back_refusal(self) -> None:
+        """It took letters: what it refused us for is mended."""
+        if self.refused:
+            self.refused, self.refusals, self.ask_at, self.rest_until = "", 0, None, None
+
+    def may_be_asked(self, now: datetime, *, none_takes: bool) -> bool:
+        """Whether it is in turn while the one in force is dead; `none_takes`: all others are dead as well."""
+        if not self.refused or not self.rests_at(now):
+            return True
+        return none_takes and (self.ask_at is None or now >= self.ask_at)
+
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped."""
         self.at = self.at and self.at + by
+        self.ask_at = self.ask_at and self.ask_at + by
         self.rest_until = self.rest_until and self.rest_until + by
         self.next_at = self.next_at and self.next_at + by
         self.tried_at = self.tried_at and self.tried_at + by
@@ -188,7 +217,8 @@ class Suppliers:
     def choose(self, now: datetime) -> Choice:
         """Who gets the next job. It changes nothing: to be asked from any thread, as often as is wanted."""
         if self.health(self.current, now) < DEAD:
-            return Choice(self._whose_turn(), Why.IN_TURN)
+            name = self._whose_turn(now)
+            return Choice(name, Why.IN_TURN, TRIED_WITH if self._known[name].refused else 0)
         for name in self._to_try(now):
             health = self._known[name]
             if health.share(now) and (health.next_at is None or now >= health.next_at):
@@ -208,19 +238,19 @@ class Suppliers:
         tried_at = self._known[name].tried_at
         return self.well(now) or tried_at is None or now - tried_at >= REST
 
-    def _whose_turn(self) -> str:
+    def _whose_turn(self, now: datetime) -> str:
         """Who took all it was given last, else who has not been tried for longest."""
-        usable = [name for name in self._order if not self._known[name].refused] or [*self._order]
-        taking = [name for name in usable if self._known[name].took]
+        known = self._known  # once: who asks from another thread may see it begin anew
+        none_takes = all(health.of(now) < DEAD for health in known.values())
+        usable = {
+            name: health
+            for name, health in known.items()
+            if health.may_be_asked(now, none_takes=none_takes)
+        } or known
+        taking = [name for name, health in usable.items() if health.took]
         if taking:
             return taking[0]
-        untried = [name for name in usable if self._known[name].tried_at is None]
-        return untried[0] if untried else min(usable, key=self._tried_at)
-
-    def _tried_at(self, name: str) -> datetime:
-        at = self._known[name].tried_at
-        assert at is not None  # noqa: S101 - only those that were tried are compared
-        return at
+        return min(usable, key=lambda name: usable[name].tried_at or _NEVER)
 
     def _to_try(self, now: datetime) -> list[str]:
         """Those before the one in force; all others too while that does badly."""
@@ -242,7 +272,7 @@ class Suppliers:
         elif count:
             health.failing += weight(count) * (seen.failed / count - health.failing)
         if seen.taken:
-            health.refused = ""
+            health.take_back_refusal()
         if seen.because and (seen.dead or seen.failed):
             health.because = seen.because
         health.took = bool(seen.taken) and not (seen.failed or seen.dead)
@@ -263,8 +293,7 @@ class Suppliers:
         """It refuses us for good: wrong password, no credit."""
         health = self._known[name]
         health.age(now)
-        health.failing, health.refused, health.well_since = 1.0, because, None
-        health.rest_until = now + REFUSED_REST
+        health.refuse(because, now)
 
     def reports_late(self, name: str, share: float, count: int, now: datetime) -> None:
         """Of `count` letters that it took, this share has no report where it usually has one by now."""

@@ -34,6 +34,7 @@ class ChannelState:
     parked_at: datetime | None = None
     parked_because: str = ""
     paused_at: datetime | None = None
+    resumed_at: datetime | None = None
     probed_at: datetime | None = None
     probe_good: bool | None = None
     probe_sentence: str = ""
@@ -88,8 +89,11 @@ def park(connection: Connection, channel: str, now: datetime, because: str) -> b
 
 
 def resume(connection: Connection, channel: str, now: datetime, actor: str) -> None:
-    """Arm a parked or paused channel again; what waited is due at once."""
-    _set(connection, channel, parked_at=None, parked_because="", paused_at=None)
+    """Arm a parked or paused channel again; what waited is due at once.
+
+    Also one that goes on: what is remembered there of suppliers that refuse us is forgotten, on every node.
+    """
+    _set(connection, channel, parked_at=None, parked_because="", paused_at=None, resumed_at=now)
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,

@@ -51,7 +51,7 @@ def test_a_pause_and_a_parking_are_both_ended_by_one_command(store: Store) -> No
     store.write(partial(channels.pause, channel="hook", now=NOW, actor="Kim")).result()
     assert state(store).paused_at == NOW
     resume(store)
-    assert state(store) == channels.ChannelState(channel="hook")
+    assert state(store) == channels.ChannelState(channel="hook", resumed_at=LATER)
     noted = [(row.actor, row.act, row.subject) for row in store.read(audit.listing)]
     assert noted == [
         ("engine", "park channel", "hook"),

@@ -13,7 +13,7 @@ LANDED = {
     "0003_open_work_is_found_at_any_size.py": "f1ee72d77d74ecd2e4a68bc7e0c43b87d8b9e2e92c1b289048f2d7327eb002ba",
     "0004_what_a_far_side_asked_for_is_known.py": "e6fa7cf87e889b5d1e92b6e78092e41b17d2b6ad780c7009162f93b822eba9ce",
     "0005_when_an_update_is_out_is_known.py": "41ef03da21169d63d3538f4e1e80f70d5777dfc3445579f008d7a638b5068ffe",
-    "0006_what_is_not_seen_and_who_is_gone.py": "d088e27f4df4fcd2b24f5f8f57c22f25ef9770967818fe751d2cc2ff86a2439d",
+    "0006_what_is_not_seen_and_who_is_gone.py": "28b610db0e04f151910f72def8da4d9cfc44f65b68001cbae05ef585ef131559",
 }
 
 

@@ -102,6 +102,7 @@ channel_state = Table(
     Column("probe_good", Boolean),
     Column("probe_sentence", Text, nullable=False),
     Column("limits", JSON, nullable=False),
+    Column("resumed_at", UtcTime),
 )
 
 node = Table(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -114,6 +117,51 @@ def test_a_gateway_whose_bill_was_paid_is_used_again_without_a_word(rig: MakeRig
         assert {effect.to for effect in first.effects} == set(numbers(3))
 
 
+def test_resume_tries_a_gateway_that_refused_us_at_once_though_the_channel_went_on(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as first, SmsGateway(preset="kannel") as second:
+        first.always(answers(403, "Authorization failed for sendsms"))
+        engine: Rig = rig({"sms": sms(first, second)}, follow_up=QUIET)
+        engine.subscribe("sms", numbers(3))
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        assert lane_of(engine).suppliers.current == "g2"
+        first.heal()
+        engine.resume("sms")
+        engine.until(lambda: lane_of(engine).suppliers.current == "g1")
+        engine.say("Ännu borta.", Kind.UPDATE)
+        engine.accepted("sms", 2)
+        assert [effect.to for effect in first.effects] == numbers(3)
+        assert changes(engine) == ["g2", "g1"]
+        first.always(answers(403, "Authorization failed for sendsms"))
+        engine.say("Snart tillbaka.", Kind.UPDATE)
+        engine.accepted("sms", 3)
+        engine.say("Tillbaka.", Kind.UPDATE)
+        engine.accepted("sms", 4)
+        assert lane_of(engine).suppliers.current == "g2", "resumed once, it begins anew once"
+
+
+def test_a_gateway_that_refused_us_carries_the_letters_soon_after_the_other_is_dead(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as first, SmsGateway(preset="kannel") as second:
+        first.always(answers(403, "Authorization failed for sendsms"))
+        engine: Rig = rig({"sms": sms(first, second)}, follow_up=QUIET)
+        engine.subscribe("sms", numbers(READERS))
+        engine.say("Strömmen är borta.")
+        engine.accepted("sms")
+        first.heal()
+        second.always(unavailable())
+        engine.say("Ännu borta.", Kind.UPDATE)
+        for _ in range(6):  # a minute at a time, less than its hour in all
+            engine.pass_by(minutes=1)
+            with contextlib.suppress(TimeoutError):
+                engine.until(lambda: engine.delivery("sms", 2)["state"] == "accepted", seconds=2)
+        engine.accepted("sms", 2)
+        assert {effect.to for effect in first.effects} == set(numbers(READERS))
+
+
 class Silent(SmsHttpAdapter):
     """Takes every letter; what becomes of them the test reports."""
 
@@ -154,6 +202,55 @@ def test_a_gateway_that_takes_all_and_no_longer_reports_any_is_left(
         words_since = [key.split(".")[1] for _, key in adapter.keys[since:]]
         by_first = Counter(key.split(".")[1] for by, key in adapter.keys[since:] if by == "g1")
         assert all(by_first[word] <= TRIED_WITH for word in words_since), by_first
+
+
+class Held(Silent):
+    """Does not end the run of its fourth word before the test lets it."""
+
+    def __init__(self, built: SmsHttpAdapter) -> None:
+        super().__init__(built)
+        self.took_all, self.go_on = threading.Event(), threading.Event()
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        yield from super().send(letters, attempt)
+        if len(self.keys) == 4 * READERS:
+            self.took_all.set()
+            self.go_on.wait(30.0)
+
+
+@pytest.mark.parametrize("by", [timedelta(minutes=10), timedelta(minutes=-10)], ids=str)
+def test_a_gateway_that_is_at_work_while_the_clock_jumps_is_not_called_late(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch, by: timedelta
+) -> None:
+    monkeypatch.setattr(letters, "RENEW", 30.0)  # what is under way is not counted before the jump
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far, far)}, swap={"sms": Held}, follow_up=QUIET)
+        engine.subscribe("sms", numbers(READERS))
+        lane, adapter = lane_of(engine), engine.adapters["sms"]
+        for number in range(1, 4):
+            engine.say(f"Läget {number}.", Kind.REPORT if number == 1 else Kind.UPDATE)
+            engine.accepted("sms", number)
+            now = engine.clock()
+            for _ in range(READERS):
+                lane.reported("g1", now - timedelta(seconds=5), now)
+            engine.pass_by(minutes=5)
+            engine.until(lambda: not lane.busy)
+        engine.say("Läget 4.", Kind.UPDATE)
+        assert adapter.took_all.wait(30.0)
+        taken_at = engine.clock()
+        engine.jump(seconds=by.total_seconds())
+        engine.call(asyncio.sleep(0))  # the lanes know of it
+        adapter.go_on.set()
+        engine.accepted("sms", 4)
+        for _ in range(READERS):
+            lane.reported("g1", taken_at, engine.clock())
+        for _ in range(4):
+            engine.pass_by(minutes=5)
+            engine.call(lane.turn())
+        assert lane.suppliers.health("g1", engine.clock()) == 1.0
+        assert lane.suppliers.current == "g1"
 
 
 def test_what_is_reported_reaches_the_gateway_that_took_the_letter(

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -15,6 +16,7 @@ from broadcaster.engine.lateness import Lateness
 from broadcaster.engine.suppliers import (
     DEAD,
     DWELL,
+    LONGEST_REST,
     LOW,
     REFUSED_REST,
     REST,
@@ -233,6 +235,89 @@ def test_one_that_refuses_us_is_tried_again_with_one_job_after_an_hour_and_not_b
     assert suppliers.refuse_all
 
 
+def refused_and_dead(*, in_force: str = "b") -> Suppliers:
+    """`a` refuses us and `b` does not answer; which is in force tells which of it was seen last. Both at `BEGIN`."""
+    suppliers = Suppliers(["a", "b"])
+    for name in ("a", "b") if in_force == "b" else ("b", "a"):
+        suppliers.begun(name, BEGIN)
+        suppliers.ended(name, Seen(0, 5, dead=True), BEGIN, BEGIN)
+        if name == "a":
+            suppliers.refused("a", "wrong password", BEGIN)
+        suppliers.settle(BEGIN)
+    assert suppliers.current == in_force
+    return suppliers
+
+
+def test_one_that_refused_us_and_was_mended_carries_all_soon_after_the_other_is_dead() -> None:
+    suppliers, now = refused_and_dead(), BEGIN
+    given: list[Choice] = []
+    while suppliers.current == "b" and now < BEGIN + TWO_HOURS:
+        now += 5 * SECOND
+        choice = suppliers.choose(now)
+        suppliers.begun(choice.supplier, now)
+        given += [choice] if choice.supplier == "a" else []
+        seen = Seen(TRIED_WITH, 0) if choice.supplier == "a" else Seen(0, 5, dead=True)
+        suppliers.ended(choice.supplier, seen, now, now)
+        suppliers.settle(now)
+    assert given[0] == Choice("a", Why.IN_TURN, TRIED_WITH)
+    assert suppliers.current == "a"
+    assert now <= BEGIN + 2 * REST
+    later = now + SECOND
+    suppliers.ended("b", Seen(500, 0), later, later)
+    suppliers.ended("a", Seen(0, 10, dead=True), later, later)
+    suppliers.settle(later)
+    later += 2 * REST
+    assert suppliers.choose(later).supplier == "a", "what it refused once is forgotten"
+
+
+@pytest.mark.parametrize("in_force", ["a", "b"])
+def test_one_that_goes_on_refusing_us_beside_a_dead_one_is_asked_ever_more_rarely(
+    in_force: str,
+) -> None:
+    suppliers, now, asked = refused_and_dead(in_force=in_force), BEGIN, []
+    while now < BEGIN + TWO_HOURS:
+        now += 5 * SECOND
+        choice = suppliers.choose(now)
+        suppliers.begun(choice.supplier, now)
+        suppliers.ended(choice.supplier, Seen(0, 1, dead=True), now, now)
+        if choice.supplier == "a":
+            asked.append(now)
+            assert choice.most == TRIED_WITH
+            suppliers.refused("a", "wrong password", now)
+        assert suppliers.settle(now) is None
+    assert REST <= asked[0] - BEGIN <= REST + 5 * SECOND
+    pauses = [after - before for before, after in pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= LONGEST_REST
+    # An account that locks after five wrong passwords within ten minutes is not locked by it.
+    assert max(sum(at <= other < at + LONGEST_REST for other in asked) for at in asked) < 5
+
+
+def test_one_that_refuses_us_is_left_alone_for_its_hour_while_another_takes_some_letters() -> None:
+    suppliers, now, asked = Suppliers(["a", "b", "c"]), BEGIN, []
+    suppliers.ended("a", Seen(0, 1, dead=True), BEGIN, BEGIN)
+    suppliers.refused("a", "wrong password", BEGIN)
+    suppliers.ended("c", Seen(250, 250), BEGIN, BEGIN)
+    suppliers.settle(BEGIN)
+    assert suppliers.current == "b"
+    while now < BEGIN + REFUSED_REST + 10 * SECOND:
+        choice = suppliers.choose(now)
+        suppliers.begun(choice.supplier, now)
+        asked += [now] if choice.supplier == "a" else []
+        seen = Seen(250, 250) if choice.supplier == "c" else Seen(0, 5, dead=True)
+        suppliers.ended(choice.supplier, seen, now, now)
+        now += 5 * SECOND
+    assert asked[0] == BEGIN + REFUSED_REST
+
+
+def test_a_clock_that_jumps_brings_no_question_forward_to_one_that_refuses_us() -> None:
+    suppliers = refused_and_dead()
+    day = timedelta(days=1)
+    suppliers.shift(day)
+    assert suppliers.choose(BEGIN + day + REST - SECOND).supplier == "b"
+    assert suppliers.choose(BEGIN + day + REST).supplier == "a"
+
+
 def test_a_clock_that_jumps_shortens_no_rest() -> None:
     suppliers = Suppliers(["a", "b"])
     suppliers.ended("a", Seen(0, 10, dead=True), BEGIN, BEGIN)
@@ -320,3 +405,60 @@ def test_a_supplier_whose_reports_cease_is_left_and_not_called_dead() -> None:
     assert change is not None
     assert change.supplier == "b"
     assert "report" in change.because
+
+
+JUMPS = [timedelta(hours=1), timedelta(hours=-1), timedelta(days=300), timedelta(days=-300)]
+
+
+def usual(late: Lateness, now: datetime, delay: timedelta = 5 * SECOND) -> datetime:
+    """100 letters a minute, all reported after this delay, and nothing lacks; gives the time after it."""
+    for _ in range(20):
+        late.taken(100, now)
+        for _ in range(100):
+            late.reported(now, now + delay)
+        now += timedelta(minutes=1)
+        found = late.look(now)
+        assert found is None or found.share == 0.0
+    return now
+
+
+@pytest.mark.parametrize("by", JUMPS, ids=str)
+def test_letters_in_flight_while_the_clock_jumps_lack_no_report(by: timedelta) -> None:
+    late = Lateness()
+    taken_at = usual(late, BEGIN)
+    late.taken(100, taken_at)
+    now = taken_at + SECOND + by
+    late.jumped(now)
+    for _ in range(100):
+        late.reported(taken_at, now + 4 * SECOND)
+    assert [late.look(now + minutes * timedelta(minutes=1)) for minutes in range(60)] == [None] * 60
+
+
+@pytest.mark.parametrize("by", JUMPS, ids=str)
+def test_reports_that_cease_after_a_jump_of_the_clock_are_late_as_soon_as_ever(
+    by: timedelta,
+) -> None:
+    late = Lateness()
+    taken_at = usual(late, BEGIN)
+    late.taken(100, taken_at)
+    now = taken_at + SECOND + by
+    late.jumped(now)
+    for _ in range(100):
+        late.reported(taken_at, now + 4 * SECOND)  # one by each clock: it took no such time
+    now += timedelta(minutes=1)
+    late.taken(100, now)
+    looks = [late.look(now + half * timedelta(seconds=30)) for half in range(6)]
+    assert [(found.share, found.count) for found in looks if found is not None] == [(1.0, 100)]
+
+
+@pytest.mark.parametrize("by", JUMPS, ids=str)
+def test_a_jump_of_the_clock_does_not_make_slow_reports_late(by: timedelta) -> None:
+    late = Lateness()
+    taken_at = usual(late, BEGIN, timedelta(minutes=1))
+    now = taken_at + SECOND + by
+    late.jumped(now)
+    for _ in range(100):
+        late.reported(taken_at, now + timedelta(minutes=1))
+    now += timedelta(minutes=1)
+    late.taken(100, now)
+    assert late.look(now + timedelta(minutes=3)) is None

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("gone_at IS NOT NULL"),
         postgresql_where=sa.text("gone_at IS NOT NULL"),
     )
+    op.add_column("channel_state", sa.Column("resumed_at", sa.BigInteger()))
 
 
 def downgrade() -> None:

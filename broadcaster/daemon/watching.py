@@ -45,6 +45,10 @@ SET_FORWARD = (
     "The clock of this machine went forward by {span}, or the machine slept: promises may be overdue and messages past their time. "
     "Check the clock (timedatectl), then what is promised: broadcaster status"
 )
+NOT_TRUE = (
+    "{channel} was told that {refused} of {total} addresses do not exist: too many to be true. Have the mail server or "
+    "gateway mended, then send them again (broadcaster status says how)."
+)
 OFF = timedelta(seconds=5)  # what two clocks of the same time server are never apart
 
 
@@ -261,6 +265,9 @@ class Watch:
                 )
             if not isinstance(lane, LetterLane):
                 continue
+            if lane.refused_as_gone is not None:
+                values = {"channel": name, **lane.refused_as_gone}
+                yield Degraded("refusing", name, NOT_TRUE, values)
             by = lane.suppliers
             self._metrics.suppliers(
                 name, {each: by.health(each, now) for each in by.names}, by.current

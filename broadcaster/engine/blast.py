@@ -47,6 +47,7 @@ class Run:
 
     pulled: int = 0
     accepted: int = 0
+    gone: int = 0  # refused as no such address
     told: int = 0  # of these, to who counts them
     transient: int = 0
     not_now: int = 0  # refused, though not for their address's or text's sake
@@ -58,6 +59,11 @@ class Run:
     retry_after: float | None = None
     failures: list[Failure] = field(default_factory=list)
     sentence: str = ""  # what was said of the last letter that was not taken
+
+    @property
+    def gone_believed(self) -> bool:
+        """Whether it may be true that all those addresses are no more."""
+        return gone.believed(self.gone, self.accepted + self.gone)
 
 
 class Blast:
@@ -90,14 +96,14 @@ class Blast:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
         self._clock, self._halted, self._most = clock, halted, most
-        self._not_after = job.not_after
+        self._not_after, self._began_at = job.not_after, clock()
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
         self._last = self._under_way[0]
         self._rows: list[LetterRow] = []
-        self._gone: list[
-            int
-        ] = []  # subscribers whose addresses are no more, to be written with them
+        self._gone: list[int] = []  # subscribers of whom it was said that there is no such address
+        self._back: dict[str, int] = {}  # of whom that had been said, by their letters under way
+        self._here: list[int] = []  # of these whose letter was taken after all
         self._flushed_at = time.monotonic()
         self._lease_until = 0.0
         self._pending: tuple[Any, Future[Written]] | None = None
@@ -220,7 +226,7 @@ class Blast:
         under_way, known = block.under_way, block.known
         for position in block.positions:
             sealed = known.get(under_way.job.subscribers[position])
-            if sealed is None or sealed.gone:
+            if sealed is None or sealed.gone_before(under_way.job.said_at):
                 because = gone.REASON if sealed else "no longer a subscriber"
                 self._row(under_way, position, "skipped", "", because)
                 continue
@@ -234,6 +240,8 @@ class Blast:
                 self.run.stopped = True
                 return
             self._open[letter.key] = under_way, position
+            if sealed.gone_at is not None:
+                self._back[letter.key] = sealed.subscriber_id
             self.run.pulled += 1
             yield letter
 
@@ -261,7 +269,9 @@ class Blast:
     # ------------------------------------------------------------------------------------------------- what came of it
     def _note(self, letter: Letter, outcome: LetterOutcome) -> None:
         under_way, position = self._open.pop(letter.key)
+        was_gone = self._back.pop(letter.key, None)
         if outcome.receipt is not None:
+            self._here += [was_gone] if was_gone is not None else []
             self.run.accepted += 1
             self._row(under_way, position, "accepted", outcome.receipt.handle, "")
             return
@@ -274,6 +284,7 @@ class Blast:
         if failure.scope is Scope.CHANNEL:
             self.run.failures.append(failure)
         if failure.gone and failure.outcome is Outcome.PERMANENT:
+            self.run.gone += 1
             self._gone.append(under_way.job.subscribers[position])
         if failure.outcome is Outcome.UNCERTAIN:
             self.run.unanswered += 1
@@ -315,7 +326,6 @@ class Blast:
         through = [each.job for each in self._under_way if each.through]
         self._under_way = [each for each in self._under_way if not each.through]
         supplier = self._attempt.supplier
-        no_more, self._gone = self._gone, []
 
         def work(connection: Any) -> Written:
             asked_at = time.monotonic()
@@ -324,7 +334,6 @@ class Blast:
             ours = [row for row in rows if row.job_id not in lost]
             if ours:
                 tallying.flush_rows(connection, ours, supplier, now)
-                gone.note(connection, no_more, now)
             for job in through:
                 letters.end_job(connection, job, None, now, through=True)
             held = all(hold is Hold.HELD for hold in holds.values())
@@ -358,6 +367,20 @@ class Blast:
         self._open.clear()
         self._flush()
         self._await_flush()
+        self._note_addresses()
+
+    def _note_addresses(self) -> None:
+        """Once all have answered: only then is it known whether so many can be no more."""
+        no_more = self._gone if self.run.gone_believed else []
+        if not no_more and not self._here:
+            return
+        began_at = self._began_at
+
+        def work(connection: Any) -> None:
+            gone.forget(connection, self._here)
+            gone.note(connection, no_more, began_at)
+
+        self._settled(work)
 
 
 Found = tuple[bool, Block | None, UnderWay | None]

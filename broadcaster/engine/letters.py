@@ -53,6 +53,8 @@ class LetterLane(Lane):
         self.suppliers = Suppliers(adapter.suppliers())
         self._lateness = {supplier: Lateness() for supplier in adapter.suppliers()}
         self._accepted_at: datetime | None = None
+        self.refused_as_gone: dict[str, int] | None = None
+        """How many of how many addresses the last run was told not to exist, where that is too many to be true."""
         self._sending = False
         self._halted = False
         self._under_way: tuple[str, Run] | None = None  # what runs, and by which supplier
@@ -266,10 +268,24 @@ class LetterLane(Lane):
         self, left: Sequence[UnderWay], supplier: str, run: Run, began_at: datetime
     ) -> None:
         self._tell(supplier, run)
+        self._see_gone(supplier, run)
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure, began_at)
         for each in left:
             await self._let_go(each.job, supplier, run, failure, bool(each.again or failure))
+
+    def _see_gone(self, supplier: str, run: Run) -> None:
+        if run.gone_believed:
+            self.refused_as_gone = None if run.accepted else self.refused_as_gone
+            return
+        self.refused_as_gone = {"refused": run.gone, "total": run.gone + run.accepted}
+        log.warning(
+            "too many addresses are said not to exist: nobody is left out of the next for it",
+            channel=self.name,
+            supplier=supplier,
+            refused=run.gone,
+            accepted=run.accepted,
+        )
 
     async def _let_go(
         self, job: Job, supplier: str, run: Run, failure: Failure | None, failed: bool

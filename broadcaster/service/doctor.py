@@ -43,6 +43,7 @@ WATCHED = (
     "clock",
     "log",
     "public",
+    "refusing",
     "reload",
     "reports",
     "resting",

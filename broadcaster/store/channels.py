@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,8 @@ from broadcaster.store.rowlocks import hold_deliveries
 from broadcaster.store.writer import wake
 
 _BLANK: Mapping[str, Any] = {"parked_because": "", "probe_sentence": "", "limits": {}}
-_REMAINING = (
-    "remaining"  # beside the limits: it is told by the same probe and read by the same query
-)
+# Beside the limits: it is told by the same probe and read by the same query. No adapter has a limit of this name.
+_REMAINING = "broadcaster:remaining"
 _STATES = select(t.channel_state)  # built once: every lane asks it whenever it looks for work
 
 
@@ -39,6 +38,8 @@ class ChannelState:
     probe_good: bool | None = None
     probe_sentence: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)
+    left: Sequence[Mapping[str, Any]] = ()
+    """What remains, as it is kept: read only where it is asked for."""
 
     @property
     def open(self) -> bool:
@@ -47,13 +48,16 @@ class ChannelState:
 
     @property
     def remaining(self) -> tuple[Remaining, ...]:
-        """What the last probe that told of it said is left of what runs out."""
-        return tuple(_read(one) for one in self.limits.get(_REMAINING, ()))
+        """What the last good probe said is left of what runs out; what another release wrote in another way is not told."""
+        return tuple(read for one in self.left if (read := _read(one)) is not None)
 
 
-def _read(one: Mapping[str, Any]) -> Remaining:
-    ends_at = one["ends_at"]
-    return Remaining(**{**one, "ends_at": ends_at and datetime.fromisoformat(ends_at)})
+def _read(one: Mapping[str, Any]) -> Remaining | None:
+    try:
+        ends_at = one["ends_at"]
+        return Remaining(**{**one, "ends_at": ends_at and datetime.fromisoformat(ends_at)})
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _written(one: Remaining) -> dict[str, Any]:
@@ -62,7 +66,12 @@ def _written(one: Remaining) -> dict[str, Any]:
 
 def states(connection: Connection) -> dict[str, ChannelState]:
     """What is known of every channel that was ever parked, paused or probed."""
-    return {row["channel"]: ChannelState(**row) for row in connection.execute(_STATES).mappings()}
+    return {row["channel"]: _state(row) for row in connection.execute(_STATES).mappings()}
+
+
+def _state(row: Mapping[Any, Any]) -> ChannelState:
+    limits = {name: limit for name, limit in row["limits"].items() if name != _REMAINING}
+    return ChannelState(**{**row, "limits": limits, "left": row["limits"].get(_REMAINING, ())})
 
 
 def state(connection: Connection, channel: str) -> ChannelState:
@@ -113,17 +122,17 @@ def pause(connection: Connection, channel: str, now: datetime, actor: str) -> No
 
 
 def record_probe(connection: Connection, channel: str, now: datetime, probe: Probe) -> None:
-    """Keep what a probe said; empty limits do not wipe known ones, nor does nothing remaining what was told of it."""
+    """Keep what a probe said; empty limits do not wipe known ones. What remains is as the last good probe said it."""
     values: dict[str, Any] = {
         "probed_at": now,
         "probe_good": probe.good,
         "probe_sentence": probe.sentence,
     }
-    if probe.limits or probe.remaining:
-        known = dict(state(connection, channel).limits)
-        left = [_written(one) for one in probe.remaining] or known.pop(_REMAINING, [])
-        limits = dict(probe.limits) or known
-        values["limits"] = limits | ({_REMAINING: left} if left else {})
+    if probe.limits or probe.remaining or probe.good:
+        known = state(connection, channel)
+        told = probe.good or probe.remaining
+        left = [_written(one) for one in probe.remaining] if told else known.left
+        values["limits"] = dict(probe.limits or known.limits) | {_REMAINING: left}
     _set(connection, channel, **values)
 
 

@@ -38,7 +38,10 @@ from broadcaster.store.tallying import LetterRow, flush_rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A claimed job. `todo` are the positions without a final outcome; `texts` the rendered text by language."""
+    """A claimed job. `todo` are the positions without a final outcome; `texts` the rendered text by language.
+
+    `said_at` is when its update was released.
+    """
 
     id: int
     delivery_id: int
@@ -50,6 +53,7 @@ class Job:
     attempts: int
     life_safety: bool
     not_after: datetime
+    said_at: datetime
     lease_token: str
     texts: Mapping[str, tuple[str, str]]
 
@@ -62,8 +66,12 @@ class Sealed:
     channel: str
     address: bytes
     language: str
-    gone: bool = False
-    """The far side says that there is no such address."""
+    gone_at: datetime | None = None
+    """Since when the far side says that there is no such address."""
+
+    def gone_before(self, said_at: datetime) -> bool:
+        """Whether it was no more when this was said. What its own update or one before it was refused for is tried again."""
+        return self.gone_at is not None and self.gone_at < said_at
 
 
 # Statements of a blast are made once: to put one together costs more than to run it.
@@ -101,6 +109,9 @@ _CERTAIN = select(t.letter.c.position).where(
 )
 _DROP_TRANSIENT = delete(t.letter).where(
     t.letter.c.job_id == bindparam("job"), t.letter.c.outcome == "transient"
+)
+_SAID_AT = select(func.coalesce(t.update.c.released_at, t.update.c.accepted_at)).where(
+    t.update.c.id == bindparam("update")
 )
 _TEXTS = select(t.message.c.language, t.message.c.subject, t.message.c.body).where(
     t.message.c.update_id == bindparam("update"),
@@ -195,6 +206,7 @@ def _job(connection: Connection, row: Any, channel: str, token: str) -> Job:
         attempts=row.attempts + 1,
         life_safety=row.life_safety,
         not_after=row.not_after,
+        said_at=connection.execute(_SAID_AT, asked).scalar_one(),
         lease_token=token,
         texts=texts,
     )
@@ -207,12 +219,16 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
     ids = list(subscriber_ids)
     # The driver's own statement: one value for all ids, where SQLAlchemy writes each into the statement anew.
     rows = connection.exec_driver_sql(
-        "SELECT id, channel, address, language, gone_at IS NOT NULL FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
+        "SELECT id, channel, address, language, gone_at FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
         f" WHERE id IN ({asked}) AND EXISTS"
         " (SELECT 1 FROM subscription WHERE subscription.subscriber_id = subscriber.id)",
         (json.dumps(ids) if sqlite else ids,),
     )
-    return {row[0]: Sealed(*row) for row in rows.fetchall()}
+    return {row[0]: _sealed(*row) for row in rows.fetchall()}
+
+
+def _sealed(key: int, channel: str, address: bytes, language: str, gone_at: int | None) -> Sealed:
+    return Sealed(key, channel, address, language, t.moment(gone_at) if gone_at else None)
 
 
 def advance(

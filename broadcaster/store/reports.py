@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, or_, select, update as sql_update
 
 from broadcaster.domain.delivery import State
@@ -18,6 +19,7 @@ from broadcaster.store.releasing import epoch
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 from broadcaster.store.tallying import FINAL, counted
 
+log = structlog.get_logger()
 # No longer than the database can count: a report that cannot be looked up must not hold up the others.
 _KEY = re.compile(r"(?P<epoch>[0-9]{1,9})\.(?P<job>[0-9]{1,18})\.(?P<position>[0-9]{1,9})")
 
@@ -32,7 +34,13 @@ def match(connection: Connection, found: Sequence[tuple[str, Report]]) -> list[b
     """
     said = [(channel, _storable(report)) for channel, report in found]
     held = _hold(connection, [report for _, report in said])
-    return [_match(connection, channel, report, held) for channel, report in said]
+    gone_at: dict[int, datetime | None] = {}
+    matched = [_match(connection, channel, report, held, gone_at) for channel, report in said]
+    # All of them at the end, each kind in one order, so that none waits for another write in a circle.
+    gone.forget(connection, [who for who, at in gone_at.items() if at is None])
+    for at in sorted({at for at in gone_at.values() if at is not None}):
+        gone.note(connection, [who for who, when in gone_at.items() if when == at], at)
+    return matched
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,13 @@ def _hold(connection: Connection, found: Sequence[Report]) -> frozenset[int]:
     return held
 
 
-def _match(connection: Connection, channel: str, report: Report, held: frozenset[int]) -> bool:
+def _match(
+    connection: Connection,
+    channel: str,
+    report: Report,
+    held: frozenset[int],
+    gone_at: dict[int, datetime | None],
+) -> bool:
     row = _letter(connection, channel, report)
     # One that was written after we held what there was: another node may be counting the same report. It was early.
     if row is None or row.job_id not in held:
@@ -104,10 +118,10 @@ def _match(connection: Connection, channel: str, report: Report, held: frozenset
     changes = _counts(row, outcome, report.outcome == "confirmed")
     if report.outcome == "failed":
         changes |= {"bounced": 1}
-        gone.note(connection, [row.subscriber_id] if report.gone else [], row.at)
-    elif row.reported == "failed":
-        changes |= {"bounced": -1}
-        gone.forget(connection, [row.subscriber_id])
+        gone_at |= _no_more(connection, row, report)
+    else:
+        changes |= {"bounced": -1} if row.reported == "failed" else {}
+        gone_at[row.subscriber_id] = None
     if changes:
         connection.execute(
             sql_update(t.delivery)
@@ -116,6 +130,26 @@ def _match(connection: Connection, channel: str, report: Report, held: frozenset
         )
     _move(connection, row)
     return True
+
+
+def _no_more(connection: Connection, row: Any, report: Report) -> dict[int, datetime | None]:
+    """Since when who is written to no more; None: again, for too many letters of one delivery came back to be true."""
+    counts = select(t.delivery.c.bounced, t.delivery.c.total)
+    before = connection.execute(counts.where(t.delivery.c.id == row.delivery_id)).one()
+    if not gone.believed(before.bounced + 1, before.total):
+        if not gone.believed(before.bounced, before.total):
+            return {}
+        log.warning(
+            "too many letters came back: nobody is left out of the next for it",
+            delivery=row.delivery_id,
+            came_back=before.bounced + 1,
+            total=before.total,
+        )
+        return dict.fromkeys(gone.who_came_back(connection, row.delivery_id))
+    told = row.subscriber_id, row.delivery_id, row.at
+    if not report.gone or gone.is_old_news(connection, *told):
+        return {}
+    return {row.subscriber_id: row.at}
 
 
 def _counts(row: Any, outcome: str, confirmed: bool) -> dict[str, int]:

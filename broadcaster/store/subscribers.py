@@ -121,9 +121,9 @@ def take(
         row for row in wanted if row.digest in known and known[row.digest].language != row.language
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
-    _bring_back(connection, [ids[digest] for digest in silent - declined], import_id)
     back = [ids[row.digest] for row in wanted if row.digest in known and known[row.digest].gone_at]
     gone.forget(connection, back)
+    _bring_back(connection, [*(ids[digest] for digest in silent - declined), *back], import_id)
     missing = [
         (ids[row.digest], area)
         for row in wanted
@@ -219,7 +219,10 @@ def _respeak(connection: Connection, languages: Sequence[tuple[int, str]]) -> No
 
 
 def _bring_back(connection: Connection, ids: Sequence[int], import_id: int) -> None:
-    """Who had said no is here by this import: a restored backup must not erase him for what he said before it."""
+    """Who had said no, or was no more, is here by this import.
+
+    A restored backup must not erase him for what he said before it, nor a letter that comes back late silence him.
+    """
     if ids:
         connection.execute(
             sql_update(t.subscriber).where(t.subscriber.c.id.in_(ids)).values(import_id=import_id)

@@ -15,6 +15,8 @@ _WANTS_LOGIN = frozenset({530, 534, 535, 538})
 _TOO_LARGE = "3.4"
 NO_SUCH_ADDRESS = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10"})
 """What 5.x.x says of an address that is no more (RFC 3463 §3.2, RFC 7505); 1.7 and 1.8 are about the sender's."""
+# What a relay answers to everybody while it cannot look up any domain: of a letter that came back it is true.
+_OF_DOMAINS = "1.2"
 # Most servers judge client and sender only when the first recipient is named, and answer that one.
 _US = re.compile(r"\b(sender|relay(?:ing)?|client host|helo command)\b", re.IGNORECASE)
 
@@ -80,7 +82,8 @@ class Reading:
         if asked is Asked.LETTER or about == _TOO_LARGE or code == 552:
             return Permanent(f"{self.host} does not take this message ({name}).")
         if asked is Asked.RECIPIENT and code not in _WANTS_LOGIN:
-            return self._no_such_address(name, gone=about in NO_SUCH_ADDRESS)
+            gone = about in NO_SUCH_ADDRESS and about != _OF_DOMAINS
+            return self._no_such_address(name, gone=gone)
         return self._unwanted(asked, code, name)
 
     def _no_such_address(self, name: str, *, gone: bool = False) -> Permanent:

@@ -108,16 +108,39 @@ def test_of_two_nodes_that_park_a_channel_at_once_one_has_parked_it(store: Store
     assert [row.act for row in store.read(audit.listing)] == ["park channel"]
 
 
+LEFT = (
+    Remaining(what="credit", of="46elks", amount=40.5, unit="SEK", least=200),
+    Remaining(what="token", of="social.example", ends_at=LATER),
+)
+
+
 def test_what_is_left_of_what_runs_out_is_kept_beside_the_limits(store: Store) -> None:
-    left = (
-        Remaining(what="credit", of="46elks", amount=40.5, unit="SEK", least=200),
-        Remaining(what="token", of="social.example", ends_at=LATER),
-    )
     probe(store, Probe(good=True, sentence="It answers.", limits={"characters": 500}))
-    probe(store, Probe(good=True, sentence="It answers.", remaining=left))
-    assert state(store).remaining == left
-    assert state(store).limits["characters"] == 500
+    probe(store, Probe(good=True, sentence="It answers.", remaining=LEFT))
+    assert (state(store).remaining, state(store).limits) == (LEFT, {"characters": 500})
     probe(store, Probe(good=False, sentence="It does not answer."))
-    assert state(store).remaining == left
-    probe(store, Probe(good=True, sentence="It answers.", limits={"characters": 400}))
-    assert (state(store).remaining, state(store).limits["characters"]) == (left, 400)
+    probe(store, Probe(good=False, sentence="It does not answer.", limits={"characters": 400}))
+    assert (state(store).remaining, state(store).limits) == (LEFT, {"characters": 400})
+
+
+def test_what_a_good_probe_tells_of_no_more_is_forgotten(store: Store) -> None:
+    probe(store, Probe(good=True, sentence="It answers.", limits={"a": 1}, remaining=LEFT))
+    probe(store, Probe(good=True, sentence="It answers.", remaining=LEFT[1:]))
+    assert state(store).remaining == LEFT[1:]
+    probe(store, Probe(good=True, sentence="It answers."))
+    assert (state(store).remaining, state(store).limits) == ((), {"a": 1})
+
+
+def test_a_limit_that_is_called_as_ours_is_a_limit_like_any_other(store: Store) -> None:
+    limits = {"remaining": 42, "broadcaster:remaining": 7}
+    probe(store, Probe(good=True, sentence="It answers.", limits=limits))
+    assert (state(store).remaining, state(store).limits["remaining"]) == ((), 42)
+    probe(store, Probe(good=True, sentence="It answers.", limits=limits, remaining=LEFT))
+    assert (state(store).remaining, state(store).limits["remaining"]) == (LEFT, 42)
+    probe(store, Probe(good=False, sentence="It does not answer.", limits=limits))
+    assert state(store).remaining == LEFT
+
+
+def test_what_is_kept_in_a_way_that_we_do_not_know_is_not_told() -> None:
+    kept = ({"what": "credit"}, {"what": "token", "of": "x", "ends_at": "soon"})
+    assert channels.ChannelState(channel="sms", left=kept).remaining == ()

@@ -3,7 +3,7 @@
 Times are whole microseconds since 1970 UTC (`UtcTime`), so that both databases sort and compare them alike.
 """
 
-from broadcaster.store.tables.base import Id, UtcTime, metadata, microseconds
+from broadcaster.store.tables.base import Id, UtcTime, metadata, microseconds, moment
 from broadcaster.store.tables.outbox import (
     attempt,
     audience,
@@ -59,6 +59,7 @@ __all__ = [
     "meta",
     "metadata",
     "microseconds",
+    "moment",
     "node",
     "step",
     "subscriber",

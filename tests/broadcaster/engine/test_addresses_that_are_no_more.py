@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from broadcaster.channel import Attempt, Letter, LetterOutcome, Permanent, Receipt, Report, Scope
+from broadcaster.daemon.watching import Watch
+from broadcaster.domain.delivery import State, Variant
 from broadcaster.domain.incident import Kind
-from broadcaster.service import subscribers
+from broadcaster.service import resending, subscribers
 from broadcaster.store import gone, reports, subscribers as kept
+from broadcaster.store.intents import NewAudience
 from broadcaster.store.subscribers import NewSubscriber
+from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway
 from channels.sms_http import SmsHttpAdapter
@@ -54,15 +58,25 @@ def far() -> Iterator[SmsGateway]:
         yield far
 
 
-def begin(rig: MakeRig, far: SmsGateway) -> tuple[Rig, Any]:
-    def make(built: Any) -> Mail:
-        mail = Mail(built.settings, built.context)
-        mail.tried, mail.keys = [], {}
-        return mail
+def make(built: Any) -> Mail:
+    mail = Mail(built.settings, built.context)
+    mail.tried, mail.keys = [], {}
+    return mail
 
+
+def begin(rig: MakeRig, far: SmsGateway, many: int = 2) -> tuple[Rig, Any]:
     engine = rig({"sms": sms(far)}, swap={"sms": make})
-    engine.subscribe("sms", [FIRST, SECOND])
+    engine.subscribe("sms", numbers(many))
     return engine, engine.lane("sms").adapter
+
+
+def are_gone(engine: Rig, many: int) -> None:
+    """Wait until so many are written to no more."""
+    expected = {"sms": many} if many else {}
+    engine.until(
+        lambda: engine.store.read(gone.count) == expected,
+        lambda: str(engine.store.read(gone.count)),
+    )
 
 
 def counts(engine: Rig, number: int = 1) -> dict[str, int]:
@@ -107,6 +121,7 @@ def test_who_is_refused_as_no_such_address_is_left_out_of_the_next(
     mail.unknown = frozenset({FIRST})
     engine.say("Strömmen är borta.")
     engine.accepted("sms")
+    are_gone(engine, 1)
     assert told_again(engine, mail) == [SECOND]
     assert counts(engine, 2) | {"total": 2, "accepted": 1, "skipped": 1} == counts(engine, 2)
     assert subscribers.count(engine.desk, OPERATOR, ())["gone"] == {"sms": 1}
@@ -147,7 +162,7 @@ def test_an_import_brings_an_address_back(rig: MakeRig, far: SmsGateway) -> None
     mail.unknown = frozenset({FIRST})
     engine.say("Strömmen är borta.")
     engine.accepted("sms")
-    assert engine.store.read(gone.count) == {"sms": 1}
+    are_gone(engine, 1)
     imported(engine, FIRST)
     mail.unknown = frozenset()
     assert engine.store.read(gone.count) == {}
@@ -159,9 +174,142 @@ def test_a_preview_counts_nobody_whose_address_is_no_more(rig: MakeRig, far: Sms
     mail.unknown = frozenset({FIRST})
     engine.say("Strömmen är borta.")
     engine.accepted("sms")
-    from broadcaster.domain.delivery import Variant
-    from broadcaster.store.intents import NewAudience
-
+    are_gone(engine, 1)
     group = NewAudience(variant=Variant.NEWS, areas=("norra-ekbyn",))
     reached = engine.store.read(partial(kept.reached, channel="sms", group=group, incident_id=1))
     assert reached == {"sv": 1}
+
+
+# ---------------------------------------------------------------------------------- what its own update was refused for
+def test_what_was_refused_is_resent_once_the_far_side_is_mended(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    engine, mail = begin(rig, far)
+    mail.unknown = frozenset({FIRST})
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    are_gone(engine, 1)
+    mail.unknown = frozenset()
+    mail.tried.clear()
+    resending.resend(engine.desk, OPERATOR, engine.delivery("sms")["id"])
+    engine.until(lambda: counts(engine)["accepted"] == 2, lambda: str(counts(engine)))
+    assert mail.tried == [FIRST]
+    are_gone(engine, 0)  # it was taken there after all
+    assert told_again(engine, mail) == sorted([FIRST, SECOND])
+
+
+def test_the_channel_that_stands_in_writes_to_whom_the_first_was_told_not_to_exist(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    channels = {"sms": sms(far, fallback=["other"]), "other": sms(far)}
+    engine = rig(channels, swap={"sms": make, "other": make})
+    engine.subscribe("sms", [FIRST, SECOND])
+    engine.lane("sms").adapter.unknown = frozenset({FIRST})
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    are_gone(engine, 1)
+    engine.sweep()
+    engine.accepted("other")
+    assert engine.lane("other").adapter.tried == [FIRST]
+
+
+# ------------------------------------------------------------------------------------------------ what cannot be true
+@pytest.mark.parametrize(("many", "unknown"), [(2, 2), (40, 40), (40, 4), (100, 6)])
+def test_a_far_side_that_says_it_of_too_many_silences_nobody_and_staff_are_told(
+    rig: MakeRig, far: SmsGateway, many: int, unknown: int
+) -> None:
+    engine, mail = begin(rig, far, many)
+    mail.unknown = frozenset(numbers(unknown))
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, State.FAILED, channel="sms")
+    lane: Any = engine.lane("sms")
+    engine.until(lambda: lane.refused_as_gone == {"refused": unknown, "total": many})
+    assert engine.store.read(gone.count) == {}
+    watch = Watch(engine.desk, engine.engine, Metrics(), "n1", lambda _: 0, lambda: False)
+    told = {state.what: state.values for state in watch.look()}
+    assert told["refusing"] == {"channel": "sms", "refused": unknown, "total": many}
+    mail.unknown = frozenset()
+    assert told_again(engine, mail) == sorted(numbers(many))
+    engine.until(lambda: lane.refused_as_gone is None)
+    assert "refusing" not in {state.what for state in watch.look()}
+
+
+@pytest.mark.parametrize(("many", "unknown"), [(40, 3), (100, 5)])
+def test_a_far_side_that_says_it_of_a_few_is_believed(
+    rig: MakeRig, far: SmsGateway, many: int, unknown: int
+) -> None:
+    engine, mail = begin(rig, far, many)
+    mail.unknown = frozenset(numbers(unknown))
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    are_gone(engine, unknown)
+    assert engine.lane("sms").refused_as_gone is None  # type: ignore[attr-defined]  # a lane of letters
+
+
+def test_when_too_many_letters_come_back_nobody_stays_silenced(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    engine, mail = begin(rig, far, 10)
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    for number in numbers(3):
+        report(engine, key=mail.keys[number], outcome="failed", gone=True)
+    are_gone(engine, 3)
+    for number in numbers(6)[3:]:
+        report(engine, key=mail.keys[number], outcome="failed", gone=True)
+        are_gone(engine, 0)
+    assert counts(engine)["bounced"] == 6
+
+
+# --------------------------------------------------------------------------------------------------- what is old news
+def said_twice(engine: Rig, mail: Any) -> tuple[str, str]:
+    """The keys of the letters of two updates to the first address."""
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    first = mail.keys[FIRST]
+    told_again(engine, mail)
+    return first, mail.keys[FIRST]
+
+
+def test_a_newer_letter_that_arrived_shows_that_the_address_is_there(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    engine, mail = begin(rig, far)
+    first, second = said_twice(engine, mail)
+    report(engine, key=first, outcome="failed", gone=True)
+    are_gone(engine, 1)
+    report(engine, key=second, outcome="confirmed")
+    are_gone(engine, 0)
+
+
+def test_a_letter_that_comes_back_after_a_newer_one_arrived_silences_nobody(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    engine, mail = begin(rig, far)
+    first, second = said_twice(engine, mail)
+    report(engine, key=second, outcome="confirmed")
+    report(engine, key=first, outcome="failed", gone=True)
+    assert engine.store.read(gone.count) == {}
+
+
+def test_reports_of_one_call_count_in_their_order(rig: MakeRig, far: SmsGateway) -> None:
+    engine, mail = begin(rig, far)
+    first, second = said_twice(engine, mail)
+    both = [
+        ("sms", Report(key=first, outcome="confirmed")),
+        ("sms", Report(key=second, outcome="failed", gone=True)),
+    ]
+    assert engine.store.write(partial(reports.match, found=both)).result() == [True, True]
+    assert engine.store.read(gone.count) == {"sms": 1}
+
+
+def test_a_letter_from_before_an_import_that_comes_back_after_it_silences_nobody(
+    rig: MakeRig, far: SmsGateway
+) -> None:
+    engine, mail = begin(rig, far)
+    first, second = said_twice(engine, mail)
+    report(engine, key=first, outcome="failed", gone=True)
+    are_gone(engine, 1)
+    imported(engine, FIRST)
+    report(engine, key=second, outcome="failed", gone=True)
+    assert engine.store.read(gone.count) == {}

@@ -84,6 +84,23 @@ def test_an_answer_to_a_letter(
 
 
 @pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("550 5.1.1 User unknown", True),
+        ("556 5.1.10 Null MX", True),
+        ("550 5.1.2 Domain not found", False),  # to everybody, while no domain can be looked up
+        ("550 5.2.1 Closed", False),
+    ],
+)
+def test_a_refused_recipient_is_no_more_only_where_its_own_server_can_know(
+    make: Make, far: SmtpServer, said: str, gone: bool
+) -> None:
+    far.says["RCPT"] = said
+    [failure] = one(make()).failures()
+    assert failure.gone is gone
+
+
+@pytest.mark.parametrize(
     ("verb", "said", "kind", "word"),
     [
         ("greeting", "554 No SMTP here", Permanent, "takes no letters from us"),

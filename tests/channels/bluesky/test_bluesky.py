@@ -264,6 +264,8 @@ LINKS = {
     ],
 }
 
+NAME_NO_SERVER = ("https://...", "Se https://: nu", "(http://)", "https:///a7", "https://_")
+
 
 @pytest.mark.parametrize("text", LINKS)
 def test_links_are_links_and_nothing_mentions_or_tags_anybody(text: str) -> None:
@@ -274,6 +276,13 @@ def test_links_are_links_and_nothing_mentions_or_tags_anybody(text: str) -> None
     places = [(facet["index"]["byteStart"], facet["index"]["byteEnd"]) for facet in facets]
     assert [octets[begin:end].decode() for begin, end in places] == linked
     assert all(facet["features"][0]["$type"].endswith("#link") for facet in facets)
+
+
+@pytest.mark.parametrize("text", NAME_NO_SERVER)
+def test_what_names_no_server_stays_text_for_it_would_take_the_whole_post_with_it(
+    text: str,
+) -> None:
+    assert not list(facets_of(text))
 
 
 def test_a_handle_is_read_back_as_it_was_written() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -432,7 +432,7 @@ def test_a_wrong_password_parks_the_channel_and_says_what_to_do(far: BlueskyServ
     [
         (refusal(401, "AuthFactorTokenRequired", "A sign in code"), "make an app password"),
         (refusal(401, "AccountTakedown", "Account has been taken down"), "has closed this account"),
-        (answers(404, "no"), "refuses our account"),
+        (refusal(404, "AccountNotFound"), "has closed this account"),
     ],
 )
 def test_a_login_refused_for_another_reason_is_told_by_it(
@@ -512,7 +512,8 @@ def test_a_session_is_in_no_error(far: BlueskyServer, tried: BlueskyAdapter, sta
         (refusal(400, "RepoTakendown"), "has closed this account", "channel"),
         (refusal(401, "AccountDeactivated"), "has closed this account", "channel"),
         (refusal(401, "AuthMissing"), "refuses our app password", "channel"),
-        (answers(404, "<html>"), "correct the url", "message"),
+        (refusal(404, "XRPCNotSupported"), "correct the url", "message"),
+        (answers(413, "<html>"), "does not take this message", "message"),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -523,6 +524,28 @@ def test_a_refusal_says_what_to_do(
         tried.post(message(), attempt())
     assert words in refused.value.sentence
     assert refused.value.scope == scope
+
+
+FOREIGN = [(400, "<html>"), (401, "<html>"), (403, ""), (404, "404 page not found"), (404, "{}")]
+
+
+@pytest.mark.parametrize(("status", "said"), FOREIGN)
+def test_a_refusal_that_is_no_servers_of_bluesky_loses_no_word_and_parks_nothing(
+    far: BlueskyServer, tried: BlueskyAdapter, status: int, said: str
+) -> None:
+    handle = tried.post(message(), attempt()).handle
+    far.always(answers(status, said))
+    fresh = bluesky(far.url)  # not logged in
+    acts: list[Callable[[], object]] = [
+        lambda: tried.post(message(), attempt()),
+        lambda: fresh.post(message(), attempt()),
+        lambda: tried.withdraw(message(target=handle), attempt()),
+        lambda: tried.confirm(Receipt(handle=handle), attempt(), message()),
+    ]
+    for act in acts:
+        with pytest.raises(Transient, match=f"{status}.*something before it") as refused:
+            act()
+        assert refused.value.scope is Scope.CHANNEL
 
 
 def test_a_post_of_another_account_is_not_said_to_be_deleted(

@@ -500,7 +500,7 @@ def test_an_address_that_no_channel_can_be_made_of_is_refused_without_being_said
 
 
 def test_a_webhook_that_stands_in_for_a_room_needs_no_room_named() -> None:
-    assert adapter("matrixs://h/token?mode=slack").hosts() == ("h",)
+    assert adapter("matrixs://kris:token@h/?mode=slack").hosts() == ("h",)
 
 
 ANOTHER_WAY = {"socket", "smtplib", "subprocess", "asyncio", "paho", "slixmpp", "pika", "proton"}

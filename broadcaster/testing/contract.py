@@ -47,6 +47,7 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.testing.contract_seen import SeenFromOutside
+from broadcaster.testing.contract_words import InWords
 from broadcaster.testing.notices import NOW, again, attempt, context, message, notice
 from broadcaster.testing.servers import (
     FarEnd,
@@ -116,7 +117,7 @@ WAIT_NAMES = (
 )
 
 
-class PostContract(SeenFromOutside):
+class PostContract(SeenFromOutside, InWords):
     """Subclass it; see the module. Nothing here reaches further than loopback."""
 
     effect: ClassVar[str]
@@ -260,7 +261,7 @@ class PostContract(SeenFromOutside):
         kinds: tuple[type[Failure], ...],
         scope: Scope,
     ) -> None:
-        far.next(answers(status, "no"))
+        far.next(self.refusal(status))
         failure = outcome(tried, message(), attempt())
         assert isinstance(failure, kinds)
         assert failure.scope is scope

@@ -13,7 +13,12 @@ from broadcaster.domain.text import as_sentence, split_text
 
 LONGEST = 4000
 """What a person still reads in a chat; many services take more, or do not say."""
-_CALLS_ALL = re.compile(r"@(?=everyone|here|channel|all|room)|<(?=[@!#])", re.IGNORECASE)
+_CALLS_ALL = re.compile(
+    r"(?P<link>https?://[^\s<>]+)"
+    r"|(?<![^\W_])@(?=(?:everyone|here|channel|all|room)(?![^\W_]))"  # a word, and not the end of an e-mail address
+    r"|<(?=[@!#])",
+    re.IGNORECASE,
+)
 _JOINER = "\u2060"  # no width: the word reads as before and calls nobody
 
 _TEMPLATES = SandboxedEnvironment(
@@ -37,7 +42,10 @@ def arrange(notice: Notice, *, most: int, most_posts: int) -> Rendered:
         return utf16_length(prefix + text)
 
     whole = _TEMPLATES.get_template("message.j2").render(notice=notice).strip()
-    whole = _CALLS_ALL.sub(lambda found: found[0] + _JOINER, whole)
+    whole = _CALLS_ALL.sub(
+        lambda found: found[0] if found["link"] else found[0] + _JOINER,
+        whole,
+    )
     parts = split_text(whole, limit, measure)
     if len(parts) > most_posts:
         raise ValueError(

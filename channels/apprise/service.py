@@ -24,6 +24,13 @@ _OURS = frozenset(
     {"emojis", "format", "optional", "overflow", "retry", "store", "template", "verify", "wait"}
 )
 """What an address may not set: how often, how long and in which form is told by the engine and the message."""
+_BY_STATUS_ALONE = frozenset(
+    {"dingtalk", "feishu", "lark", "qq", "serverchan", "vonage", "wecombot"}
+)
+"""Plugins that do not read the answer of a service which refuses with a 200."""
+_SEEKERS = {"matrix": ("rooms", "users"), "telegram": ("targets",)}
+"""Plugins that look for a receiver where none is named (whoever wrote last, every room), and what names one."""
+_LOST = re.compile(r"[^/]#")
 _LINK = re.compile(r"(https?://\S+)")
 _MARKS = re.compile(r"[\\`*_\[\]<>~|]|^[-+#=]", re.MULTILINE)
 _SHORTEST_SECRET = 4
@@ -58,6 +65,11 @@ class Service:
         targets = max(
             len(plugin) // (plugin.retry + 1), len(getattr(plugin, "targets", None) or ())
         )
+        if _seeks(plugin):
+            raise ValueError(
+                "the address names no receiver, and its plugin would choose one by itself: write the chat or room behind "
+                "the token"
+            )
         if targets > 1:
             raise ValueError(
                 f"the address names {targets} receivers, of which one could fail unseen: write one address for each, "
@@ -140,11 +152,21 @@ def _judge(scheme: str, url: str) -> None:
     """Refuse an address whose plugin does not speak by HTTP alone, to one receiver."""
     if not scheme or scheme not in _PLUGINS:
         raise ValueError("Apprise knows no such service: its list says how the address begins")
-    modules = [cls.__module__ for cls in _PLUGINS[scheme].__mro__]
-    of_plugins = [name for name in modules if name.startswith("apprise.plugins.")]
-    if {name.split(".")[2] for name in of_plugins} & _OTHERS or not any(map(_by_http, of_plugins)):
+    of_plugins = _modules(_PLUGINS[scheme])
+    names = {name.split(".")[2] for name in of_plugins}
+    if names & _OTHERS or not any(map(_by_http, of_plugins)):
         raise ValueError(
             f"{scheme}:// is not carried here: it does not speak by HTTP alone, or to several behind one answer"
+        )
+    if names & _BY_STATUS_ALONE:
+        raise ValueError(
+            f"{scheme}:// is not carried here: its yes cannot be told, for the service refuses with a 200 that Apprise does "
+            "not read"
+        )
+    if _LOST.search(url.partition("?")[0]):
+        raise ValueError(
+            "Apprise leaves out what stands behind a # within a name: write one address for each receiver, under urls, "
+            "and %23 for a # that is part of a name"
         )
     # Apprise takes all behind the first ? for options, also behind a #room.
     given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
@@ -152,6 +174,20 @@ def _judge(scheme: str, url: str) -> None:
         raise ValueError(
             f"the address must not set {', '.join(wrong)}: that is the broadcaster's to decide"
         )
+
+
+def _modules(plugin: type) -> list[str]:
+    names = [cls.__module__ for cls in plugin.__mro__]
+    return [name for name in names if name.startswith("apprise.plugins.")]
+
+
+def _seeks(plugin: Any) -> bool:
+    """Whether it would look for a receiver by itself."""
+    names = {name.split(".")[2] for name in _modules(type(plugin))} & set(_SEEKERS)
+    # A webhook of Matrix belongs to its room.
+    if not names or getattr(plugin, "mode", "off") != "off":
+        return False
+    return not any(getattr(plugin, of, None) for name in names for of in _SEEKERS[name])
 
 
 def _by_http(module: str) -> bool:

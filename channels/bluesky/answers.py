@@ -15,6 +15,7 @@ REFUSED = frozenset(range(400, 500)) - {408, 425, 429}
 """Statuses that refuse for good."""
 STALE = frozenset({"ExpiredToken", "InvalidToken"})
 """Errors that a new session mends; the server answers them with 400."""
+_TOO_LONG = 413
 _CLOSED = frozenset(
     {
         "AccountDeactivated",
@@ -49,9 +50,19 @@ def refusal_in(answer: Answer, host: str, attempt: Attempt) -> Failure:
     return explained(failure, answer, host)
 
 
-def explained(failure: Permanent, answer: Answer, host: str) -> Permanent:
-    """A refusal with the server's own words, and with the whole channel as its scope where the account is closed."""
+def explained(failure: Permanent, answer: Answer, host: str) -> Failure:
+    """A refusal with the server's own words, and with the whole channel as its scope where the account is closed.
+
+    A server of Bluesky names its refusals. One without a name is of something before it, and passes.
+    """
     name, words = named_in(answer.fields())
+    if not name and answer.status != _TOO_LONG:  # which a proxy may find by itself, and finds again
+        return Transient(
+            f"{host} answered {answer.status}, but not as a server of Bluesky does: something before it answers, "
+            "or the url is wrong.",
+            scope=Scope.CHANNEL,
+            reply=answer.excerpt(),
+        )
     sentence, scope = failure.sentence, failure.scope
     if name in _CLOSED:
         sentence = f"{host} has closed this account, or it was deactivated: see it in the app, then resume the channel."

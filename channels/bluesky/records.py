@@ -17,7 +17,7 @@ from broadcaster.channel import Message
 COLLECTION = "app.bsky.feed.post"
 _SORTABLE = "234567abcdefghijklmnopqrstuvwxyz"
 _BEGIN = 1_672_531_200_000_000  # 2023-01-01 UTC in microseconds
-_LINK = re.compile(r"https?://[^\s<>\"]+")
+_LINK = re.compile(r"https?://[^\W_][^\s<>\"]*")
 _CLOSING = ".,;:!?'*_~”’»“…"
 _ADDRESS = re.compile(
     rf"at://(did:[a-z]+:[A-Za-z0-9._:%-]+)/{re.escape(COLLECTION)}/([A-Za-z0-9._:~-]+)"
@@ -123,7 +123,8 @@ def record_of(message: Message, above: Handle | None, made_at: datetime) -> dict
 def facets_of(text: str) -> Iterator[Mapping[str, Any]]:
     """What makes the links of `text` links; places are counted in bytes of UTF-8.
 
-    Only addresses that name http or https. Nothing the operator writes mentions anybody or becomes a tag.
+    Only addresses that name http or https and a host: with any other the server refuses the whole post. Nothing the
+    operator writes mentions anybody or becomes a tag.
     """
     for found in _LINK.finditer(text):
         link = found[0].rstrip(_CLOSING)

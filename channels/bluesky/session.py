@@ -46,7 +46,7 @@ class Session:
 
         Raises:
             Permanent: the server refuses the account or its password; scope `channel`.
-            Transient: nothing was sent.
+            Transient: nothing was sent; scope `channel` where something before the server answers.
         """
         if not self._lock.acquire(timeout=deadline.left()):
             raise Transient(f"{self._host} did not let us in in time: nothing was sent.")

@@ -28,7 +28,7 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, WebAddress, host_in, printable
-from channels.matrix.answers import asked_to_wait, refusal_in
+from channels.matrix.answers import TOO_LONG, refusal_in, refused
 from channels.matrix.arrangement import arrange
 from channels.matrix.events import edited, said, words_of
 from channels.matrix.rooms import Room, hindrance, may_ring
@@ -125,22 +125,20 @@ class MatrixAdapter(PostAdapter):
         """Redact `message.target`: every server of the room is told to forget its words."""
         room, event = _place(message.target)
         path = f"/rooms/{_q(room)}/redact/{_q(event)}/{_transaction('withdraw', message)}"
-        try:
-            self._write(path, {}, attempt, Deadline.of(attempt))
-        except Permanent as failure:
-            code, _ = refusal_in(failure.reply)
-            if code == "M_NOT_FOUND":
-                return Receipt(handle=message.target, detail="The message was gone already.")
-            if code != "M_FORBIDDEN":
-                raise
+        answer = self._put(path, {}, attempt, Deadline.of(attempt), expect={403, 404})
+        code, _ = refusal_in(answer)
+        if code == "M_NOT_FOUND":
+            return Receipt(handle=message.target, detail="The message was gone already.")
+        if code == "M_FORBIDDEN":
             # Whether we may speak is another matter: the word that takes it back has to go out.
-            problem = Permanent(
+            raise Permanent(
                 f"{self._host} does not let this account take its message away: have a moderator of the room do it.",
-                reply=failure.reply,
+                reply=answer.excerpt(),
             )
-        else:
-            return Receipt(handle=message.target, detail="The message is taken away.")
-        raise problem
+        if not answer.ok:
+            raise self._refused(answer, attempt)
+        self._event_in(answer)
+        return Receipt(handle=message.target, detail="The message is taken away.")
 
     def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
         """Whether the homeserver shows it in our words. It shows rooms to accounts only, so to ours."""
@@ -167,7 +165,7 @@ class MatrixAdapter(PostAdapter):
         """Whether the token is good and the room can be spoken in. It joins nothing: that would be seen in the room."""
         deadline = Deadline.of(attempt)
         versions = self._ask(
-            "GET", "/_matrix/client/versions", attempt, deadline=deadline, expect={404}
+            "GET", "/_matrix/client/versions", attempt, deadline=deadline, expect={404}, whose="any"
         )
         if not isinstance(versions.fields().get("versions"), list):
             return Probe(good=False, sentence=self._sentences()[404])
@@ -202,7 +200,7 @@ class MatrixAdapter(PostAdapter):
         path = f"{_API}/directory/room/{_q(self.settings.room)}"
         answer = self._ask("GET", path, attempt, deadline=deadline, expect={404})
         found = answer.fields().get("room_id")
-        code, _ = refusal_in(answer.excerpt())
+        code, _ = refusal_in(answer)
         if answer.status == 404 and code == "M_NOT_FOUND":
             raise Permanent(
                 f"{self._host} knows no room {self.settings.room}: correct it, then resume the channel.",
@@ -242,10 +240,29 @@ class MatrixAdapter(PostAdapter):
     def _write(
         self, path: str, content: Mapping[str, Any], attempt: Attempt, deadline: Deadline
     ) -> str:
-        """Make one event; returns its id. A transaction may be repeated, but it may also have gone: that is not hidden."""
-        answer = self._ask(
-            "PUT", _API + path, attempt, deadline=deadline, json=content, idempotent=False
+        """Make one event; returns its id."""
+        return self._event_in(self._put(path, content, attempt, deadline))
+
+    def _put(
+        self,
+        path: str,
+        content: Mapping[str, Any],
+        attempt: Attempt,
+        deadline: Deadline,
+        expect: Collection[int] = (),
+    ) -> Answer:
+        """A transaction may be repeated, but it may also have gone: that is not hidden."""
+        return self._ask(
+            "PUT",
+            _API + path,
+            attempt,
+            deadline=deadline,
+            json=content,
+            idempotent=False,
+            expect=expect,
         )
+
+    def _event_in(self, answer: Answer) -> str:
         event = answer.fields().get("event_id")
         if not isinstance(event, str) or not event.startswith("$"):
             raise Uncertain(
@@ -262,33 +279,29 @@ class MatrixAdapter(PostAdapter):
         *,
         deadline: Deadline | None = None,
         expect: Collection[int] = (),
+        whose: Literal["homeserver", "any"] = "homeserver",
         **more: Any,
     ) -> Answer:
-        """One request; a refusal comes back with a sentence that says what to do about it."""
-        try:
-            answer = self._caller.call(
-                method,
-                self._base + path,
-                deadline=deadline or Deadline.of(attempt),
-                headers=self._authorisation,
-                sentences=self._sentences(),
-                expect={429, *expect},
-                **more,
-            )
-        except Permanent as failure:
-            problem: Failure = self._explained(failure)
-        else:
-            if answer.status != 429:
-                return answer
-            problem = asked_to_wait(answer, self._host, now=attempt.at)
-        raise problem
+        """One request; a refusal comes back with a sentence that says what to do about it.
 
-    def _explained(self, failure: Permanent) -> Permanent:
-        """Add the server's own words; that it knows no such call concerns the address, not the message."""
-        code, words = refusal_in(failure.reply)
-        scope = Scope.CHANNEL if code == "M_UNRECOGNIZED" else failure.scope
-        more = f' It says: "{words}".' if words else ""
-        return Permanent(failure.sentence + more, scope=scope, reply=failure.reply)
+        Returned and not raised are refusals with a status in `expect`, those of a homeserver alone or of `any` that answers.
+        """
+        answer = self._caller.call(
+            method,
+            self._base + path,
+            deadline=deadline or Deadline.of(attempt),
+            headers=self._authorisation,
+            expect=range(400, 500),
+            **more,
+        )
+        expected = answer.status in expect and (whose == "any" or refusal_in(answer)[0] != "")
+        if answer.ok or expected:
+            return answer
+        raise self._refused(answer, attempt)
+
+    def _refused(self, answer: Answer, attempt: Attempt) -> Failure:
+        said = self._sentences().get(answer.status, "")
+        return refused(answer, self._host, said, now=attempt.at)
 
     def _sentences(self) -> dict[int, str]:
         host = self._host
@@ -297,7 +310,7 @@ class MatrixAdapter(PostAdapter):
             403: f"{host} does not let this account do that in {self.settings.room}: see that it has joined and has the "
             "power to, then resume the channel.",
             404: f"{host} is no Matrix homeserver at this address: correct the url.",
-            413: f"{host} takes no message that long.",
+            TOO_LONG: f"{host} takes no message that long.",
         }
 
 

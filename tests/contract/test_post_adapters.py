@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from broadcaster.channel import ChannelContext, PostAdapter
@@ -7,11 +8,13 @@ from broadcaster.testing.contract import PostContract
 from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
     FarEnd,
+    Fault,
     MastodonServer,
     MatrixServer,
     NtfyServer,
     WebhookReceiver,
     XServer,
+    answers,
 )
 from channels.mastodon import MastodonAdapter
 from channels.matrix import MatrixAdapter
@@ -47,6 +50,9 @@ class TestMatrix(PostContract):
             "token": self.secrets[0],
         }
         return MatrixAdapter(MatrixAdapter.Settings.model_validate(written), context)
+
+    def refusal(self, status: int) -> Fault:
+        return answers(status, json.dumps({"errcode": "M_UNKNOWN", "error": "no"}))
 
 
 class TestNtfy(PostContract):

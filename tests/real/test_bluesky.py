@@ -70,6 +70,14 @@ def test_a_post_is_there_for_everybody_with_its_language_and_its_link(
     assert post["text"].encode()[begin:end].decode() == link == facet["features"][0]["uri"]
 
 
+def test_a_broken_link_is_text_and_the_post_is_taken(
+    pds: PdsServer, account: Account, tried: BlueskyAdapter
+) -> None:
+    tried.post(message(body="Se https://... eller (http://)."), attempt())
+    [post] = pds.posts(account).values()
+    assert "facets" not in post
+
+
 def test_the_same_again_changes_nothing_at_all(
     pds: PdsServer, account: Account, tried: BlueskyAdapter
 ) -> None:

@@ -197,7 +197,23 @@ def test_an_emoji_counts_as_the_two_units_that_telegram_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["@everyone", "@here", "@Channel", "@all", "@room", "<!channel>", "<@U123>", "<#C12>"]
+    "plain",
+    [
+        "info@allservice.se",
+        "info@herrljunga.se",
+        "info@all.se",
+        "https://x.example/@all/karta",
+        "https://x.example/?for=@here",
+        "@allservice",
+    ],
+)
+def test_an_address_or_link_that_looks_like_a_call_stays_as_it_is(plain: str) -> None:
+    assert plain in rendered(text=f"Skriv till {plain} nu.").texts[0].body
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["@everyone", "(@here)", "@Channel!", "_@all_", "@room", "<!channel>", "<@U123>", "<#C12>"],
 )
 def test_no_word_calls_everybody_to_their_phones(call: str) -> None:
     (text,) = rendered(text=f"Hej {call} nu.").texts
@@ -457,6 +473,18 @@ def test_what_the_plugin_asks_of_time_outs_redirects_and_certificates_is_ours(fa
         ("kodi://h", "drops the rest"),
         ("tgram://123456789:abcdefg_hijklmnop/1/2", "names 2 receivers"),
         (f"{SLACK}/#another", "names 2 receivers"),
+        (f"{SLACK},#another", "behind a # within a name"),
+        (f"{SLACK_BOT},#another", "behind a # within a name"),
+        ("rocket://kris:pass@h/#a,#b", "behind a # within a name"),
+        ("tgram://123456789:abcdefg_hijklmnop/", "names no receiver"),
+        ("tgram://123456789:abcdefg_hijklmnop/?detect=yes", "names no receiver"),
+        ("matrixs://kris:pass@h/", "names no receiver"),
+        (f"vonage://abcdefgh:{'b' * 16}@46701740605/46701740606", "its yes cannot be told"),
+        (f"nexmo://abcdefgh:{'b' * 16}@46701740605/46701740606", "its yes cannot be told"),
+        ("dingtalk://abcd1234efgh", "its yes cannot be told"),
+        ("wecombot://693a91f6-7000-4bc4-97a0-0ec2sifa5aaa", "its yes cannot be told"),
+        ("lark://abcdef12-3456-7890-abcd-ef1234567890", "its yes cannot be told"),
+        ("feishu://abcdef12-3456-7890-abcd-ef1234567890", "its yes cannot be told"),
         ("json://h?retry=3", "must not set retry"),
         ("json://h?Verify=no&overflow=split", "must not set overflow, verify"),
         (f"{SLACK}?template=/etc/passwd", "must not set template"),
@@ -469,6 +497,10 @@ def test_an_address_that_no_channel_can_be_made_of_is_refused_without_being_said
     assert part in said
     assert "pass" not in said
     assert "abcdefg" not in said
+
+
+def test_a_webhook_that_stands_in_for_a_room_needs_no_room_named() -> None:
+    assert adapter("matrixs://kris:token@h/?mode=slack").hosts() == ("h",)
 
 
 ANOTHER_WAY = {"socket", "smtplib", "subprocess", "asyncio", "paho", "slixmpp", "pika", "proton"}

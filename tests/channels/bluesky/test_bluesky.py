@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -264,6 +264,8 @@ LINKS = {
     ],
 }
 
+NAME_NO_SERVER = ("https://...", "Se https://: nu", "(http://)", "https:///a7", "https://_")
+
 
 @pytest.mark.parametrize("text", LINKS)
 def test_links_are_links_and_nothing_mentions_or_tags_anybody(text: str) -> None:
@@ -274,6 +276,13 @@ def test_links_are_links_and_nothing_mentions_or_tags_anybody(text: str) -> None
     places = [(facet["index"]["byteStart"], facet["index"]["byteEnd"]) for facet in facets]
     assert [octets[begin:end].decode() for begin, end in places] == linked
     assert all(facet["features"][0]["$type"].endswith("#link") for facet in facets)
+
+
+@pytest.mark.parametrize("text", NAME_NO_SERVER)
+def test_what_names_no_server_stays_text_for_it_would_take_the_whole_post_with_it(
+    text: str,
+) -> None:
+    assert not list(facets_of(text))
 
 
 def test_a_handle_is_read_back_as_it_was_written() -> None:
@@ -423,7 +432,7 @@ def test_a_wrong_password_parks_the_channel_and_says_what_to_do(far: BlueskyServ
     [
         (refusal(401, "AuthFactorTokenRequired", "A sign in code"), "make an app password"),
         (refusal(401, "AccountTakedown", "Account has been taken down"), "has closed this account"),
-        (answers(404, "no"), "refuses our account"),
+        (refusal(404, "AccountNotFound"), "has closed this account"),
     ],
 )
 def test_a_login_refused_for_another_reason_is_told_by_it(
@@ -503,7 +512,8 @@ def test_a_session_is_in_no_error(far: BlueskyServer, tried: BlueskyAdapter, sta
         (refusal(400, "RepoTakendown"), "has closed this account", "channel"),
         (refusal(401, "AccountDeactivated"), "has closed this account", "channel"),
         (refusal(401, "AuthMissing"), "refuses our app password", "channel"),
-        (answers(404, "<html>"), "correct the url", "message"),
+        (refusal(404, "XRPCNotSupported"), "correct the url", "message"),
+        (answers(413, "<html>"), "does not take this message", "message"),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -514,6 +524,28 @@ def test_a_refusal_says_what_to_do(
         tried.post(message(), attempt())
     assert words in refused.value.sentence
     assert refused.value.scope == scope
+
+
+FOREIGN = [(400, "<html>"), (401, "<html>"), (403, ""), (404, "404 page not found"), (404, "{}")]
+
+
+@pytest.mark.parametrize(("status", "said"), FOREIGN)
+def test_a_refusal_that_is_no_servers_of_bluesky_loses_no_word_and_parks_nothing(
+    far: BlueskyServer, tried: BlueskyAdapter, status: int, said: str
+) -> None:
+    handle = tried.post(message(), attempt()).handle
+    far.always(answers(status, said))
+    fresh = bluesky(far.url)  # not logged in
+    acts: list[Callable[[], object]] = [
+        lambda: tried.post(message(), attempt()),
+        lambda: fresh.post(message(), attempt()),
+        lambda: tried.withdraw(message(target=handle), attempt()),
+        lambda: tried.confirm(Receipt(handle=handle), attempt(), message()),
+    ]
+    for act in acts:
+        with pytest.raises(Transient, match=f"{status}.*something before it") as refused:
+            act()
+        assert refused.value.scope is Scope.CHANNEL
 
 
 def test_a_post_of_another_account_is_not_said_to_be_deleted(

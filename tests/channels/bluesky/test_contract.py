@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from broadcaster.channel import ChannelContext, PostAdapter
 from broadcaster.testing.contract import PostContract
 from broadcaster.testing.notices import attempt, context
-from broadcaster.testing.servers import BlueskyServer, FarEnd
+from broadcaster.testing.servers import BlueskyServer, FarEnd, Fault, answers
 from channels.bluesky import BlueskyAdapter
 
 
@@ -28,6 +29,9 @@ class TestBluesky(PostContract):
             "password": self.secrets[0],
         }
         return BlueskyAdapter(BlueskyAdapter.Settings.model_validate(written), context)
+
+    def refusal(self, status: int) -> Fault:
+        return answers(status, json.dumps({"error": "InvalidRequest", "message": "no"}))
 
     @pytest.fixture
     def tried(self, far: FarEnd) -> Iterator[PostAdapter]:

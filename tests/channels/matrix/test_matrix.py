@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -351,6 +351,54 @@ def test_a_refusal_says_what_to_do_and_what_the_server_says(
         tried.post(message(), attempt())
     assert refused.value.scope is scope
     assert refused.value.sentence.endswith('It says: "So it is.".')
+
+
+FOREIGN = [
+    (400, "<html>"),
+    (401, "<html>"),
+    (403, ""),
+    (404, "404 page not found"),
+    (404, "{}"),
+    (410, "[]"),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), FOREIGN)
+def test_a_refusal_that_is_no_homeservers_loses_no_word_and_parks_nothing(
+    far: MatrixServer, tried: MatrixAdapter, status: int, said: str
+) -> None:
+    handle = _posted(tried)
+    far.always(answers(status, said))
+    acts: list[Callable[[], object]] = [
+        lambda: tried.post(message(), attempt()),
+        lambda: matrix(far.url, room=ALIAS).post(message(), attempt()),
+        lambda: tried.amend(message(target=handle), attempt()),
+        lambda: tried.withdraw(message(target=handle), attempt()),
+        lambda: tried.confirm(Receipt(handle=handle), attempt(), message()),
+    ]
+    for act in acts:
+        with pytest.raises(Transient, match=f"{status}.*something before it") as refused:
+            act()
+        assert refused.value.scope is Scope.CHANNEL
+
+
+def test_a_proxy_that_finds_a_message_too_long_would_find_it_so_again(
+    far: MatrixServer, tried: MatrixAdapter
+) -> None:
+    far.next(answers(413, "<html>"))
+    with pytest.raises(Permanent, match="takes no message that long") as refused:
+        tried.post(message(), attempt())
+    assert refused.value.scope is Scope.MESSAGE
+
+
+def test_a_message_is_gone_also_where_the_server_says_so_at_length(
+    far: MatrixServer, tried: MatrixAdapter
+) -> None:
+    handle = _posted(tried)
+    far.next(answers(404, json.dumps({"errcode": "M_NOT_FOUND", "error": "x" * 700})))
+    assert (
+        tried.withdraw(message(target=handle), attempt()).detail == "The message was gone already."
+    )
 
 
 WAITS = [(1500, 1.5), (0, 0.0), (10**9, 3600.0), (-1, None), ("7", None), (True, None)]

@@ -310,6 +310,11 @@ def test_a_sign_shows_the_word_in_one_line(name: str) -> None:
     assert json.loads(text.payload)["message"] == text.body == line
 
 
+def test_what_never_came_is_left_out_for_a_sign_shows_how_it_is_now() -> None:
+    missed = "Tidigare besked som inte nådde hit: 09.20"
+    assert not any("09.20" in text.payload for text in rendered(concerned(missed=missed)))
+
+
 def test_rendering_is_pure_and_says_how_long_it_is_in_bytes() -> None:
     adapter = mqtt("mqtt://127.0.0.1:1")
     first = adapter.render(concerned(), {"maximum_packet_size": 5000})

@@ -69,6 +69,7 @@ class PaperboardAdapter(PostAdapter):
             notice.instruction,
             notice.still_affected,
             notice.next_word,
+            notice.missed,
             notice.link,
         ]
         sheet = "\n".join(line for line in lines if line)

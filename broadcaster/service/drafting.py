@@ -168,6 +168,7 @@ def _areas(
     named = tuple(dict.fromkeys(area_key(area, settings) for area in command.area))
     without = tuple(dict.fromkeys(area_key(area, settings) for area in command.without_area))
     before = base.areas if base else ()
+    _need_said(command)
     if command.kind is Kind.RETRACTION:
         gone = () if base else tuple(area for area in _ever(record) if area in settings.areas)
         return before, gone
@@ -190,6 +191,23 @@ def _areas(
         raise _without_any(record) if without else _nowhere()
     still_over = (area for area in told_over if area not in areas)
     return areas, tuple(dict.fromkeys((*without, *still_over)))
+
+
+def _need_said(command: Command) -> None:
+    """Refuse areas that this kind of word passes over: whoever names them believes that it is only there."""
+    if command.kind is Kind.RETRACTION and (command.area or command.without_area):
+        raise Refused(
+            "A retraction takes the whole word back and has no area. Where it no longer is: broadcaster update "
+            "{incident} --without-area AREA. Where it is over: broadcaster restored {incident} --area AREA. "
+            "Nothing was sent.",
+            at="area" if command.area else "without_area",
+            incident=command.incident or "ID",
+        )
+    if command.kind is Kind.RESTORED and command.without_area:
+        raise Refused(
+            "Where it is over is named with --area. Nothing was sent.",
+            at="without_area",
+        )
 
 
 def _areas_of_what_is_over(

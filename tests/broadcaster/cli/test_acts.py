@@ -293,6 +293,22 @@ def test_doctor_and_channels_say_how_ready_everything_is(daemon: Daemon, run: Ru
     assert re.search(f"sms +sms_http +good +{left}", out)
 
 
+def test_the_time_behind_a_sentence_is_its_own(daemon: Daemon, run: Run) -> None:
+    probe = {"at": "2026-11-22T13:00:00+00:00", "good": True, "sentence": "500 characters"}
+    common = {"kind": "k", "queued": 0, "probe": probe, "grade": "ready", "reasons": []}
+    parked = {"because": "token refused", "because_at": "2026-11-22T11:31:00+00:00"}
+    items = [
+        common | {"channel": "page", "state": "good", "because": "", "because_at": None},
+        common | {"channel": "x", "state": "parked"} | parked,
+        common | {"channel": "sms", "state": "good", "because": "now by y", "because_at": None},
+    ]
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
+    out = run("channels", "list").out
+    assert re.search(r"500 characters \(.*14:00\)$", out, re.MULTILINE)
+    assert re.search(r"token refused \(.*12:31\)$", out, re.MULTILINE)
+    assert re.search(r"now by y$", out, re.MULTILINE)
+
+
 def test_config_check_names_every_error_and_exits_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / "broadcaster.yaml").write_text("mode: lively\nunknown: 1\n")
     ended = run("config", "check")

@@ -149,8 +149,7 @@ def test_out_is_said_with_its_second_channels_and_ways() -> None:
         ((4, 3), "Out {clock}, first by 1 channel, now by 4 channels over 3 independent ways"),
         (
             (5, 1),
-            "Out {clock}, first by 1 channel, now by 5 channels. "
-            "This update goes by no more independent ways.",
+            "Out {clock}, first by 1 channel, now by 5 channels. This update goes by no more independent ways.",
         ),
     ],
 )

@@ -221,7 +221,7 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     if not counts["total"]:
         return detail  # nobody is counted yet, or there is nobody
     some, total = number(counts["accepted"]), number(counts["total"])
-    parts = [_("{some} of {total} to the gateway", some=some, total=total)]
+    parts = [_("{some} of {total} handed over", some=some, total=total)]
     if counts.get("confirmed"):
         parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
     came_back = counts.get("bounced", 0)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, organisation
 
 Run = Callable[..., Ended]
 
@@ -121,6 +121,14 @@ def test_before_a_retraction_is_given_up_it_is_said_who_will_not_be_told(
     assert said.index("told better.") < said.index("Give up what waits in x (2 deliveries")
 
 
+def test_one_is_not_counted_in_the_plural(daemon: Daemon, run: Run, tmp_path: Path) -> None:
+    one = {"items": [{"channel": "sms", "count": 1}]}
+    daemon.answers["GET /api/v1/subscribers/count"] = (200, one)
+    assert run("subscribers", "count").out.splitlines()[0].endswith(" 1 subscriber")
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv"]))
+    assert run("subscribers", "count").out.splitlines()[0].endswith(" 1 prenumerant")
+
+
 def test_what_waits_is_counted_as_the_language_writes_numbers(daemon: Daemon, run: Run) -> None:
     item = {"channel": "sms", "kind": "sms_http", "state": "good", "queued": 1234, "waiting": []}
     daemon.answers["GET /api/v1/channels"] = (200, {"items": [item]})
@@ -196,7 +204,7 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
         *["--source", "customers å", "--legal-basis", "contract"],
     )
     assert ended.code == 0, ended.err
-    assert "49,999 added, 0 changed, 0 unchanged, 1 refused, of 50,000 rows" in ended.out
+    assert "49,999 added, 0 changed, 0 unchanged, 1 refused, rows: 50,000" in ended.out
     assert ended.err == "line 7: no number\n"
     assert daemon.bodies("POST /api/v1/subscribers/import") == [rows]
 
@@ -204,10 +212,10 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
 @pytest.mark.parametrize(
     ("counts", "code", "said"),
     [
-        ({"refused": 6, "total": 7}, 0, "1 unchanged, 6 refused, of 7 rows"),
-        ({"total": 3}, 0, "3 unchanged, 0 refused, of 3 rows"),
-        ({"refused": 3, "total": 3}, 4, "0 unchanged, 3 refused, of 3 rows"),
-        ({"total": 0}, 0, "of 0 rows"),
+        ({"refused": 6, "total": 7}, 0, "1 unchanged, 6 refused, rows: 7"),
+        ({"total": 3}, 0, "3 unchanged, 0 refused, rows: 3"),
+        ({"refused": 3, "total": 3}, 4, "0 unchanged, 3 refused, rows: 3"),
+        ({"total": 0}, 0, "rows: 0"),
     ],
 )
 def test_rows_that_were_there_already_are_not_called_unusable(

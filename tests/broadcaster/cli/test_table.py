@@ -68,7 +68,7 @@ def test_a_stopped_channel_says_why() -> None:
     counts = {"total": 3, "accepted": 1, "skipped": 0}
     told = [delivery("sending", counts=counts, stop=stop)]
     [row] = rows(told, accepted_at=T0.isoformat(), voice=ENGLISH, now=T0)
-    assert (row.state, row.detail) == ("parked", f"1 of 3 to the gateway; {said}")
+    assert (row.state, row.detail) == ("parked", f"1 of 3 handed over; {said}")
 
 
 def test_what_was_given_up_in_the_middle_is_not_out() -> None:

@@ -129,7 +129,7 @@ def test_a_correction_of_an_end_in_one_area_is_told_as_an_end_there(town: Rig) -
     ],
 )
 def test_an_area_that_would_be_passed_over_is_refused(
-    town: Rig, kind: Kind, areas: dict[str, tuple[str, ...]], named: str
+    town: Rig, kind: Kind, areas: dict[str, Any], named: str
 ) -> None:
     town.say("Strömmen är borta.", area=BOTH)
     with pytest.raises(Refused, match=named):

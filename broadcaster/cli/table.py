@@ -206,8 +206,10 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
     _ = voice.say
     attempt = int(delivery["attempts"]) + 1
     due = delivery.get("due_at")
-    if due:
-        left = max(0, round((datetime.fromisoformat(due) - now).total_seconds()))
+    left = round((datetime.fromisoformat(due) - now).total_seconds()) if due else 0
+    if due and left < 0:  # its channel rests, or has other work: nobody knows until when
+        said = _("waits for its turn (attempt {attempt})", attempt=attempt)
+    elif due:
         seconds = voice.number(left)
         said = _("again in {seconds} s (attempt {attempt})", seconds=seconds, attempt=attempt)
     else:

@@ -50,6 +50,13 @@ def test_the_next_attempt_and_the_last_reason_are_said() -> None:
     assert said == "again in 4 s (attempt 2): the far side said 503"
 
 
+def test_a_try_whose_time_has_come_is_not_said_to_come_in_no_seconds() -> None:
+    due = (T0 - timedelta(minutes=2)).isoformat()
+    past: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 9, "detail": "503"}
+    assert detail(**past) == "waits for its turn (attempt 10): 503"
+    assert detail(SWEDISH, **past) == "väntar på sin tur (försök 10): 503"
+
+
 def test_letters_are_counted() -> None:
     counts = {"total": 12430, "accepted": 8214, "confirmed": 7950, "failed": 3, "uncertain": 1}
     said = detail(SWEDISH, state="sending", counts=counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -183,13 +183,11 @@ def _asked(talk: Talk, name: str) -> str:
 
 def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     _ = talk.voice.say
-    probed = item.get("probe") or {}
-    wrong = " ".join(item.get("reasons") or ()) if item.get("grade") == "watch" else ""
-    detail = str(item.get("because") or wrong or probed.get("sentence") or "")
+    detail, at = _said(item)
     if item.get("grade") == "unasked" and not detail:
         detail = _("cannot be asked")
-    if probed.get("at"):
-        detail += f" ({talk.voice.clock(probed['at'], near=now())})" if detail else ""
+    if at and detail:
+        detail += f" ({talk.voice.clock(at, near=now())})"
     waiting = item.get("queued")
     queued = talk.voice.number(waiting) if waiting else ""
     return (
@@ -199,6 +197,17 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
         queued,
         detail,
     )
+
+
+def _said(item: Mapping[str, Any]) -> tuple[str, str]:
+    """What is shown of a channel, and when that was said; a time belongs to the sentence before it."""
+    if item.get("because"):
+        return str(item["because"]), str(item.get("because_at") or "")
+    probed = item.get("probe") or {}
+    at = str(probed.get("at") or "")
+    if item.get("grade") == "watch" and item.get("reasons"):
+        return " ".join(item["reasons"]), at
+    return str(probed.get("sentence") or ""), at
 
 
 def add_to(app: Typer) -> None:

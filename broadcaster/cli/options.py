@@ -173,7 +173,7 @@ def spell_languages(arguments: list[str]) -> list[str]:
 
 
 def grouped_without(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """As `grouped`; its help leaves out options that say nothing in this command."""
+    """As `grouped`; options that say nothing in this command are not in its help, and refused with what says it."""
     return functools.partial(grouped, hidden=frozenset(names))
 
 
@@ -193,6 +193,9 @@ def grouped(
 
     @functools.wraps(command)
     def called(**given: Any) -> None:
+        for name in hidden:
+            if given[name] is not None:
+                raise _says_nothing(command.__name__, name)
         made = {
             name: kind(**{part.name: given.pop(part.name) for part in fields(kind)})
             for name, kind in groups.items()
@@ -220,8 +223,28 @@ def _options(kind: type, hidden: frozenset[str]) -> list[inspect.Parameter]:
     ]
 
 
+def _says_nothing(command: str, name: str) -> End:
+    """Whoever writes it believes that it counts: nothing is sent that means something else."""
+    _ = own_voice().say
+    if name == "area":
+        sentence = _(
+            "{command} is about the whole word: --area says nothing there. Where it no longer is: "
+            "broadcaster update ID --without-area AREA. Where it is over: broadcaster restored ID --area AREA. "
+            "Nothing was sent.",
+            command=command,
+        )
+        return End(Code.USAGE, sentence)
+    sentence = _(
+        '{option} says nothing with {command}. What has changed is told by: broadcaster update ID "…". '
+        "Nothing was sent.",
+        option="--text" if name == "texts" else f"--{name}",
+        command=command,
+    )
+    return End(Code.USAGE, sentence)
+
+
 def _hidden(annotation: Any) -> Any:
-    """The same option, still taken, but not in the help."""
+    """The same option, still read, so that it is refused with a reason, but not in the help."""
     option = copy.copy(annotation.__metadata__[0])
     option.hidden = True
     return Annotated[annotation.__origin__, option]

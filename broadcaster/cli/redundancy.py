@@ -120,20 +120,24 @@ def out_line(voice: Voice, found: Json | None) -> str:
 
 
 def _out(voice: Voice, found: Json) -> str:
+    """When and by how many channels, and how many have it by now: a count of then above more rows puzzles."""
     _ = voice.say
-    clock = _clock(voice, found["at"])
-    channels = _count_of_channels(voice, found["channels"])
-    said = _(
-        "Out {clock}: {channels} over {ways}",
-        clock=clock,
-        channels=channels,
-        ways=count_of_ways(voice, found["ways"]),
-    )
-    if found["ways"] >= found["wanted"]:
-        return said
-    if found["channels"] == 1:
-        said = _("Out {clock}: {channels}", clock=clock, channels=channels)
-    return f"{said}. {_('This update goes by no more independent ways.')}"
+    count, ways = found["channels"], found["ways"]
+    count_now = max(count, found.get("channels_now") or 0)
+    ways_now = max(ways, found.get("ways_now") or 0)
+    clock, channels = _clock(voice, found["at"]), _count_of_channels(voice, count)
+    said = _("Out {clock}: {channels}", clock=clock, channels=channels)
+    if count_now > count:
+        said = _(
+            "Out {clock}, first by {channels}, now by {all}",
+            clock=clock,
+            channels=channels,
+            all=_count_of_channels(voice, count_now),
+        )
+    no_more = ways_now < found["wanted"]
+    if count > 1 or not no_more:
+        said = _("{channels} over {ways}", channels=said, ways=count_of_ways(voice, ways_now))
+    return f"{said}. {_('This update goes by no more independent ways.')}" if no_more else said
 
 
 def short_of(voice: Voice, found: Json | None) -> str:

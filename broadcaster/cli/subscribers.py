@@ -85,8 +85,9 @@ def count(
         out_json(answer)
         return
     items = answer["items"]
-    total = talk.voice.number(sum(item["count"] for item in items))
-    out(f"{talk.mode} · " + _("{count} subscribers", count=total))
+    total = sum(item["count"] for item in items)
+    several = _("{count} subscribers", count=talk.voice.number(total))
+    out(f"{talk.mode} · {_('1 subscriber') if total == 1 else several}")
     show_columns(
         (
             f"  {item['channel']}",
@@ -159,7 +160,7 @@ def _tell_import(talk: Talk, last: dict[str, Any]) -> None:
     counts = {name: int(last.get(name) or 0) for name in ("added", "changed", "refused", "total")}
     unchanged = counts["total"] - counts["added"] - counts["changed"] - counts["refused"]
     said = _(
-        "{added} added, {changed} changed, {unchanged} unchanged, {refused} refused, of {total} rows",
+        "{added} added, {changed} changed, {unchanged} unchanged, {refused} refused, rows: {total}",
         unchanged=number(unchanged),
         **{name: number(count) for name, count in counts.items()},
     )

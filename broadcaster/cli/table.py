@@ -206,8 +206,10 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
     _ = voice.say
     attempt = int(delivery["attempts"]) + 1
     due = delivery.get("due_at")
-    if due:
-        left = max(0, round((datetime.fromisoformat(due) - now).total_seconds()))
+    left = round((datetime.fromisoformat(due) - now).total_seconds()) if due else 0
+    if due and left < 0:  # its channel rests, or has other work: nobody knows until when
+        said = _("waits for its turn (attempt {attempt})", attempt=attempt)
+    elif due:
         seconds = voice.number(left)
         said = _("again in {seconds} s (attempt {attempt})", seconds=seconds, attempt=attempt)
     else:
@@ -221,7 +223,7 @@ def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
     if not counts["total"]:
         return detail  # nobody is counted yet, or there is nobody
     some, total = number(counts["accepted"]), number(counts["total"])
-    parts = [_("{some} of {total} to the gateway", some=some, total=total)]
+    parts = [_("{some} of {total} handed over", some=some, total=total)]
     if counts.get("confirmed"):
         parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
     came_back = counts.get("bounced", 0)

@@ -179,5 +179,5 @@ def _unreadable(text: str, phrases: Phrases) -> str:
     _ = partial(say, phrases)
     return _(
         '"{text}" is not a time. Write 14:57, 45m or "2026-11-23 03:00".',
-        text=text[:40],
+        text=text if len(text) <= 40 else f"{text[:40]}…",
     )

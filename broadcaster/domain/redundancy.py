@@ -237,6 +237,16 @@ def reached(quorum: Quorum, arrivals: Iterable[Arrival]) -> Reached:
     return _so_far(quorum, have, could, known)
 
 
+def have_it(quorum: Quorum, arrivals: Iterable[Arrival]) -> tuple[int, int]:
+    """How many channels have an update by now, and how many of them are independent, also after it was out."""
+    have = {
+        one.channel
+        for one in arrivals
+        if one.channel in quorum.domains and one.accepted_at is not None and not one.nobody
+    }
+    return len(have), _count(quorum, have)
+
+
 def _so_far(
     quorum: Quorum, have: Iterable[str], could: Iterable[str], known: Iterable[Arrival]
 ) -> Reached:

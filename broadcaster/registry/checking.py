@@ -157,5 +157,7 @@ def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigE
     for name, adapter in adapters.items():
         by_listener = isinstance(adapter, CanReceive) and not isinstance(adapter, CanCollect)
         if by_listener and settings.inbound is None:
-            remedy = "delivery reports cannot arrive: add inbound, with listen and url"
+            remedy = (
+                "nothing can come back that says what arrived: add inbound, with listen and url"
+            )
             yield source.error(("channels", name), remedy, warning=True)

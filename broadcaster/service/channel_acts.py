@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -76,7 +77,7 @@ def _line(
 ) -> dict[str, Any]:
     adapter = configuration.adapters.get(name)
     state = known or ChannelState(channel=name)
-    word, because = _word(name, adapter, state, resting)
+    word, because, since = _word(name, adapter, state, resting)
     return {
         "channel": name,
         "kind": adapter.settings.kind if adapter else "",
@@ -84,6 +85,7 @@ def _line(
         "audience": str(adapter.settings.audience) if adapter else "",
         "state": word,
         "because": retell(language, because),
+        "because_at": iso(since) if because else None,
         "queued": queued,
         "probe": {
             "at": iso(state.probed_at),
@@ -98,14 +100,15 @@ def _line(
 
 def _word(
     name: str, adapter: Adapter | None, state: ChannelState, resting: Mapping[str, str]
-) -> tuple[str, str]:
+) -> tuple[str, str, datetime | None]:
+    """How it stands, why, and since when that is known; None where nobody wrote it down."""
     if stop := stop_of(name, state, configured=adapter is not None):
-        return stop.state, stop.because
+        return stop.state, stop.because, state.parked_at
     if name in resting:
-        return "resting", resting[name]
+        return "resting", resting[name], None
     if state.probe_good is False:
-        return "not_good", state.probe_sentence
-    return "good", ""
+        return "not_good", state.probe_sentence, state.probed_at
+    return "good", "", None
 
 
 def may_probe(desk: Desk, operator: Operator, name: str) -> None:

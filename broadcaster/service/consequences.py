@@ -5,7 +5,6 @@ Pure. Told before it is said, in the preview, and after, in the answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from broadcaster.domain.incident import Audience, Kind, Update
 from broadcaster.domain.standing import estimate_of, went_out, what_stands
 from broadcaster.service.commands import Command
 from broadcaster.service.desk import Configuration
-from broadcaster.service.drafting import Draft
+from broadcaster.service.drafting import Draft, areas_named
 from broadcaster.service.notices import iso
 from broadcaster.service.planning import Plan
 from broadcaster.service.preceding import CORRECTING
@@ -124,15 +123,8 @@ def _names_also(update: Update, configuration: Configuration) -> list[str]:
     """
     if update.kind not in (Kind.REPORT, Kind.UPDATE, Kind.CORRECTION):
         return []
-    left = " ".join(update.texts.values()).casefold()
-    found = []
-    names = {key: area.name.casefold() for key, area in configuration.settings.areas.items()}
-    # The longest first: "Norra Ekbyn" does not name Ekbyn.
-    for key, name in sorted(names.items(), key=lambda each: -len(each[1])):
-        left, count = re.subn(rf"(?<!\w){re.escape(name)}s?(?!\w)", " ", left)
-        if count and key not in (*update.areas, *update.ended):
-            found.append(key)
-    return [key for key in names if key in found]
+    named = areas_named(update.texts, configuration.settings)
+    return [key for key in named if key not in (*update.areas, *update.ended)]
 
 
 def _without_words(texts: Mapping[str, str], plan: Plan, languages: tuple[str, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -168,13 +169,14 @@ def _areas(
     named = tuple(dict.fromkeys(area_key(area, settings) for area in command.area))
     without = tuple(dict.fromkeys(area_key(area, settings) for area in command.without_area))
     before = base.areas if base else ()
+    _need_said(command)
     if command.kind is Kind.RETRACTION:
         gone = () if base else tuple(area for area in _ever(record) if area in settings.areas)
         return before, gone
     told_over = _told_over(record, target)
     if base is not None and not before:
         _need_within(without, before, record, settings)
-        return _areas_of_what_is_over(command, base, told_over, named)
+        return _areas_of_what_is_over(command, base, told_over, named, settings)
     if command.kind is Kind.RESTORED:
         if base is None:
             raise nothing_stands(record)
@@ -187,20 +189,41 @@ def _areas(
     if not areas or command.kind is Kind.HOLDING:
         need_standing(record)
     if not areas:
-        raise _without_any(record) if without else _nowhere()
+        raise _without_any(record) if without else _nowhere(command, settings)
     still_over = (area for area in told_over if area not in areas)
     return areas, tuple(dict.fromkeys((*without, *still_over)))
 
 
+def _need_said(command: Command) -> None:
+    """Refuse areas that this kind of word passes over: whoever names them believes that it is only there."""
+    if command.kind is Kind.RETRACTION and (command.area or command.without_area):
+        raise Refused(
+            "A retraction takes the whole word back and has no area. Where it no longer is: broadcaster update "
+            "{incident} --without-area AREA. Where it is over: broadcaster restored {incident} --area AREA. "
+            "Nothing was sent.",
+            at="area" if command.area else "without_area",
+            incident=command.incident or "ID",
+        )
+    if command.kind is Kind.RESTORED and command.without_area:
+        raise Refused(
+            "Where it is over is named with --area. Nothing was sent.",
+            at="without_area",
+        )
+
+
 def _areas_of_what_is_over(
-    command: Command, base: Update, told_over: tuple[str, ...], named: tuple[str, ...]
+    command: Command,
+    base: Update,
+    told_over: tuple[str, ...],
+    named: tuple[str, ...],
+    settings: Settings,
 ) -> Areas:
     """A restored incident is opened again where it was by an update, or by a correction that names where."""
     if command.kind is Kind.CORRECTION:
         return named, () if named else tuple(dict.fromkeys((*told_over, *base.ended)))
     if command.kind is Kind.UPDATE:
         if not named and not base.ended:
-            raise _nowhere()
+            raise _nowhere(command, settings)
         return named or base.ended, ()
     raise Refused(
         "{incident} is over already. To open it again: broadcaster update {incident}. Nothing was sent.",
@@ -225,7 +248,15 @@ def _without_any(record: IncidentRecord | None) -> Refused:
     )
 
 
-def _nowhere() -> Refused:
+def _nowhere(command: Command, settings: Settings) -> Refused:
+    keys = areas_named(command.texts, settings)
+    if keys:
+        return Refused(
+            "The text names {named}: say so with {options}. Nobody is told when no area is named. Nothing was sent.",
+            at="area",
+            named=", ".join(settings.areas[key].name for key in keys),
+            options=" ".join(f"--area {key}" for key in keys),
+        )
     return Refused(
         "Say where: --area KEY. Nobody is told when no area is named. Nothing was sent.", at="area"
     )
@@ -256,6 +287,19 @@ def _need_within(
             area=", ".join(names.get(key, key) for key in outside),
             areas=", ".join(names.get(key, key) for key in before) or "–",
         )
+
+
+def areas_named(texts: Mapping[str, str], settings: Settings) -> list[str]:
+    """The keys of the areas whose names stand in some texts, in the order of the configuration."""
+    left = " ".join(texts.values()).casefold()
+    found = set()
+    names = {key: area.name.casefold() for key, area in settings.areas.items()}
+    # The longest first: "Norra Ekbyn" does not name Ekbyn.
+    for key, name in sorted(names.items(), key=lambda each: -len(each[1])):
+        left, count = re.subn(rf"(?<!\w){re.escape(name)}s?(?!\w)", " ", left)
+        if count:
+            found.add(key)
+    return [key for key in names if key in found]
 
 
 def area_key(written: str, settings: Settings) -> str:

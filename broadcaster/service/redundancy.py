@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from broadcaster.domain.redundancy import Arrival, Quorum, reached
+from broadcaster.domain.redundancy import Arrival, Quorum, have_it, reached
 from broadcaster.service.desk import Configuration
 from broadcaster.service.notices import iso
 from broadcaster.store import Connection, quorums
@@ -52,13 +52,15 @@ def out_answer(
 ) -> dict[str, Any] | None:
     """By how many ways an update is out, or what it lacks; None where that is not counted or it has not gone out yet.
 
-    What was written down is told as it was then. What was not yet is counted in the same way.
+    What was written down is told as it was then. What was not yet is counted in the same way. Beside it stands how many
+    have it by now.
     """
     wanted, released = record.quorum, record.said.released_at
     if wanted is None or released is None:
         return None
     known = list(arrivals)
     found = reached(wanted, known)
+    channels_now, ways_now = have_it(wanted, known)
     noted = record.out_at is not None
     at = record.out_at or found.at
     late = at is None and found.needed > 0 and now - released > timedelta(seconds=wanted.within)
@@ -67,6 +69,8 @@ def out_answer(
         "at": iso(at),
         "channels": record.out_channels if noted else len(found.channels),
         "ways": record.out_ways if noted else found.ways,
+        "channels_now": channels_now,
+        "ways_now": ways_now,
         "needed": found.needed,
         "wanted": wanted.out,
         "by": iso(released + timedelta(seconds=wanted.within)),

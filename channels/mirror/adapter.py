@@ -143,9 +143,12 @@ class MirrorAdapter(BoardAdapter):
                 sentence=f"{self._url} does not show what stands in {called}: correct url, or see to the web server there.",
             )
         told = standing.manifest
+        copied = told.copied_at[:16].replace(
+            "T", " "
+        )  # in the organisation's zone, as it was written
         return Probe(
             good=True,
-            sentence=f"{called} holds revision {told.revision}, copied {told.copied_at}, and {self._url} shows it.",
+            sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
         )
 
     # -------------------------------------------------------------------------------------------------------- outside

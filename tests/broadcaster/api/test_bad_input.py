@@ -32,6 +32,11 @@ BAD: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("Det finns norra-ekbyn, sodra-ekbyn.",),
     ),
     "no area": ({"area": []}, "area", ("Ange var: --area",)),
+    "no area, but its name in the text": (
+        {"area": [], "text": "Strömmen är borta i Norra Ekbyn."},
+        "area",
+        ("Texten nämner Norra Ekbyn", "--area norra-ekbyn", "Inget skickades."),
+    ),
     "an unknown channel": ({"channel": ["rök"]}, "channel", ("rök", "Det finns page, hook")),
     "no text": ({"text": " \n"}, "text", ("Texten är tom.", "Säg i en mening")),
     "a text that SMS cannot carry": (

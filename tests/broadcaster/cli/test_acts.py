@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, organisation
 
 Run = Callable[..., Ended]
 
@@ -121,6 +121,14 @@ def test_before_a_retraction_is_given_up_it_is_said_who_will_not_be_told(
     assert said.index("told better.") < said.index("Give up what waits in x (2 deliveries")
 
 
+def test_one_is_not_counted_in_the_plural(daemon: Daemon, run: Run, tmp_path: Path) -> None:
+    one = {"items": [{"channel": "sms", "count": 1}]}
+    daemon.answers["GET /api/v1/subscribers/count"] = (200, one)
+    assert run("subscribers", "count").out.splitlines()[0].endswith(" 1 subscriber")
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(languages=["sv"]))
+    assert run("subscribers", "count").out.splitlines()[0].endswith(" 1 prenumerant")
+
+
 def test_what_waits_is_counted_as_the_language_writes_numbers(daemon: Daemon, run: Run) -> None:
     item = {"channel": "sms", "kind": "sms_http", "state": "good", "queued": 1234, "waiting": []}
     daemon.answers["GET /api/v1/channels"] = (200, {"items": [item]})
@@ -196,7 +204,7 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
         *["--source", "customers å", "--legal-basis", "contract"],
     )
     assert ended.code == 0, ended.err
-    assert "49,999 added, 0 changed, 0 unchanged, 1 refused, of 50,000 rows" in ended.out
+    assert "49,999 added, 0 changed, 0 unchanged, 1 refused, rows: 50,000" in ended.out
     assert ended.err == "line 7: no number\n"
     assert daemon.bodies("POST /api/v1/subscribers/import") == [rows]
 
@@ -204,10 +212,10 @@ def test_an_import_streams_the_file_and_names_the_rows_it_refused(
 @pytest.mark.parametrize(
     ("counts", "code", "said"),
     [
-        ({"refused": 6, "total": 7}, 0, "1 unchanged, 6 refused, of 7 rows"),
-        ({"total": 3}, 0, "3 unchanged, 0 refused, of 3 rows"),
-        ({"refused": 3, "total": 3}, 4, "0 unchanged, 3 refused, of 3 rows"),
-        ({"total": 0}, 0, "of 0 rows"),
+        ({"refused": 6, "total": 7}, 0, "1 unchanged, 6 refused, rows: 7"),
+        ({"total": 3}, 0, "3 unchanged, 0 refused, rows: 3"),
+        ({"refused": 3, "total": 3}, 4, "0 unchanged, 3 refused, rows: 3"),
+        ({"total": 0}, 0, "rows: 0"),
     ],
 )
 def test_rows_that_were_there_already_are_not_called_unusable(
@@ -291,6 +299,22 @@ def test_doctor_and_channels_say_how_ready_everything_is(daemon: Daemon, run: Ru
     assert out.startswith(f"LIVE · All in order.\n{said}")
     assert re.search("page +page +good +cannot be asked", out)
     assert re.search(f"sms +sms_http +good +{left}", out)
+
+
+def test_the_time_behind_a_sentence_is_its_own(daemon: Daemon, run: Run) -> None:
+    probe = {"at": "2026-11-22T13:00:00+00:00", "good": True, "sentence": "500 characters"}
+    common = {"kind": "k", "queued": 0, "probe": probe, "grade": "ready", "reasons": []}
+    parked = {"because": "token refused", "because_at": "2026-11-22T11:31:00+00:00"}
+    items = [
+        common | {"channel": "page", "state": "good", "because": "", "because_at": None},
+        common | {"channel": "x", "state": "parked"} | parked,
+        common | {"channel": "sms", "state": "good", "because": "now by y", "because_at": None},
+    ]
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
+    out = run("channels", "list").out
+    assert re.search(r"500 characters \(.*14:00\)$", out, re.MULTILINE)
+    assert re.search(r"token refused \(.*12:31\)$", out, re.MULTILINE)
+    assert re.search(r"now by y$", out, re.MULTILINE)
 
 
 def test_config_check_names_every_error_and_exits_2(run: Run, tmp_path: Path) -> None:

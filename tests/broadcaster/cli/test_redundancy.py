@@ -143,6 +143,30 @@ def test_out_is_said_with_its_second_channels_and_ways() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ((4, 3), "Out {clock}, first by 1 channel, now by 4 channels over 3 independent ways"),
+        (
+            (5, 1),
+            "Out {clock}, first by 1 channel, now by 5 channels. This update goes by no more independent ways.",
+        ),
+    ],
+)
+def test_what_came_after_it_was_out_is_counted_too(now: tuple[int, int], said: str) -> None:
+    first = OUT | {"channels": 1, "ways": 1, "channels_now": now[0], "ways_now": now[1]}
+    assert out_line(VOICE, first) == said.format(clock=VOICE.second(OUT["at"]))
+
+
+def test_in_swedish_it_says_how_many_had_it_first_and_have_it_now() -> None:
+    first = OUT | {"channels": 1, "ways": 1, "channels_now": 5, "ways_now": 1}
+    swedish = Voice("sv")
+    assert out_line(swedish, first) == (
+        f"Ute {swedish.second(OUT['at'])}, först med 1 kanal, nu med 5 kanaler. "
+        "Fler oberoende vägar går detta besked inte över."
+    )
+
+
 def test_on_another_day_its_date_is_said() -> None:
     long_ago = datetime.now(UTC) - timedelta(days=3)
     said = out_line(VOICE, OUT | {"at": long_ago.isoformat()})

@@ -158,7 +158,7 @@ def test_who_waits_is_told_when_all_of_it_is_through(daemon: Daemon, run: Run) -
     lines = ended.out.splitlines()
     assert (ended.code, ended.err) == (0, "")
     assert lines[0] == "LIVE · A7-1 is sent once more by sms."
-    assert "1,000 of 1,000 to the gateway" in lines[1]
+    assert "1,000 of 1,000 handed over" in lines[1]
     assert lines[2:] == ["Everything is out."]
 
 

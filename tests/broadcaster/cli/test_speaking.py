@@ -94,6 +94,26 @@ def test_each_verb_sends_its_kind(
     assert daemon.bodies(UPDATES) == [{"kind": kind, **more}]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["retract", "A7", "--area", "norra-ekbyn"], "--without-area AREA"),
+        (["holding", "A7", "--area", "norra-ekbyn"], "broadcaster restored ID --area AREA"),
+        (["holding", "A7", "--etr", "5h"], "--etr says nothing with holding"),
+        (["holding", "A7", "--text-sv", "Inget nytt."], "--text says nothing with holding"),
+        (["retract", "A7", "--audience", "staff"], "--audience says nothing with retract"),
+        (["restored", "A7", "--affected", "3"], "--affected says nothing with restored"),
+    ],
+)
+def test_an_option_that_says_nothing_is_refused_with_what_says_it(
+    daemon: Daemon, run: Run, arguments: list[str], named: str
+) -> None:
+    ended = run(*arguments, "--yes")
+    assert ended.code == 2
+    assert named in " ".join(ended.err.split())
+    assert daemon.bodies(UPDATES) == []
+
+
 def test_an_update_names_the_newest_update_and_a_retraction_needs_none(
     daemon: Daemon, run: Run
 ) -> None:

@@ -50,6 +50,13 @@ def test_the_next_attempt_and_the_last_reason_are_said() -> None:
     assert said == "again in 4 s (attempt 2): the far side said 503"
 
 
+def test_a_try_whose_time_has_come_is_not_said_to_come_in_no_seconds() -> None:
+    due = (T0 - timedelta(minutes=2)).isoformat()
+    past: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 9, "detail": "503"}
+    assert detail(**past) == "waits for its turn (attempt 10): 503"
+    assert detail(SWEDISH, **past) == "väntar på sin tur (försök 10): 503"
+
+
 def test_letters_are_counted() -> None:
     counts = {"total": 12430, "accepted": 8214, "confirmed": 7950, "failed": 3, "uncertain": 1}
     said = detail(SWEDISH, state="sending", counts=counts)
@@ -68,7 +75,7 @@ def test_a_stopped_channel_says_why() -> None:
     counts = {"total": 3, "accepted": 1, "skipped": 0}
     told = [delivery("sending", counts=counts, stop=stop)]
     [row] = rows(told, accepted_at=T0.isoformat(), voice=ENGLISH, now=T0)
-    assert (row.state, row.detail) == ("parked", f"1 of 3 to the gateway; {said}")
+    assert (row.state, row.detail) == ("parked", f"1 of 3 handed over; {said}")
 
 
 def test_what_was_given_up_in_the_middle_is_not_out() -> None:

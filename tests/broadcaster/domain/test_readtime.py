@@ -137,6 +137,11 @@ def test_eighteen_hours_are_elapsed_hours_also_when_the_clocks_go_back() -> None
         ahead("13:01", before)
 
 
+def test_a_long_refused_time_is_cut_visibly() -> None:
+    with pytest.raises(Unreadable, match=r'"x{40}…" is not a time'):
+        ahead("x" * 41, NOW)
+
+
 def test_the_refusal_is_in_the_operators_language() -> None:
     swedish = {'"{text}" is not a time. Write 14:57, 45m or "2026-11-23 03:00".': "{text}? Nej."}
     with pytest.raises(BadTime, match="soon\\? Nej"):

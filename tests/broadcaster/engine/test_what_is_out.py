@@ -64,6 +64,28 @@ def test_an_update_is_out_when_a_second_way_has_it_and_its_moment_stays(
         assert len(first["updates"]) == 2
 
 
+def test_what_gets_it_after_it_was_out_is_counted_beside_the_first(
+    rig: MakeRig, tmp_path: Any
+) -> None:
+    with WebhookReceiver() as far, MastodonServer() as late:
+        late.always(answers(503), method="POST")
+        engine = make(rig, tmp_path, blocks(far, social=mastodon(late)))
+        engine.say("Strömmen är borta.")
+        for channel in ("page", "feed", "hook"):
+            engine.accepted(channel)
+        engine.note_out()
+        at_first = out_of(engine)
+        assert (at_first["channels_now"], at_first["ways_now"]) == (3, 2)
+        late.heal()
+        engine.pass_by(minutes=2)
+        engine.accepted("social")
+        out = out_of(engine)
+        assert {key: out[key] for key in ("at", "channels", "ways")} == {
+            key: at_first[key] for key in ("at", "channels", "ways")
+        }
+        assert (out["channels_now"], out["ways_now"]) == (4, 2)
+
+
 def test_a_list_says_the_same_as_the_incident(rig: MakeRig, tmp_path: Any) -> None:
     with WebhookReceiver() as far:
         engine = make(rig, tmp_path, blocks(far))

@@ -100,7 +100,7 @@ def test_a_drill_or_demo_may_call_only_this_machine_and_listed_hosts(
 WARNINGS = [
     ({"routes": "[{channels: [page]}]"}, "channels.phone", "carries nothing"),
     ({"wire": "{kind: sample_wire}"}, "follow_up", "nobody is reminded of a promise"),
-    ({"inbound": ""}, "channels.phone", "delivery reports cannot arrive"),
+    ({"inbound": ""}, "channels.phone", "nothing can come back that says what arrived"),
     ({"more": 'api: {listen: "0.0.0.0:8070"}'}, "api.listen", "would stand open on 0.0.0.0"),
 ]
 

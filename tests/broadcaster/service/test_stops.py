@@ -11,6 +11,7 @@ import pytest
 from broadcaster.domain.incident import Kind
 from broadcaster.service import channel_acts, status
 from broadcaster.service.commands import Command
+from broadcaster.service.notices import iso
 from broadcaster.service.previewing import preview
 from broadcaster.store import channels
 from broadcaster.testing.rig import OPERATOR, UNHEARD, Rig, numbers, sms
@@ -51,6 +52,16 @@ def test_what_waits_on_a_parked_channel_says_why_and_what_to_type(town: Rig) -> 
     town.resume("sms")
     assert stop_of(status.show(town.desk, OPERATOR, "A1"), "sms") is None
     assert preview(town.desk, OPERATOR, command)["stopped"] == {}
+
+
+def test_why_a_channel_is_stopped_has_its_time(town: Rig) -> None:
+    now = town.clock()
+    town.store.write(lambda c: channels.park(c, "sms", now, BECAUSE)).result()
+    items = channel_acts.listing(town.desk, OPERATOR, {}, "en")["items"]
+    assert {one["channel"]: (one["because"], one["because_at"]) for one in items} == {
+        "hook": ("", None),
+        "sms": (BECAUSE, iso(now)),
+    }
 
 
 def test_a_list_names_the_channels_on_which_something_of_an_incident_waits(town: Rig) -> None:

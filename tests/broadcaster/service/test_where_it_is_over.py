@@ -12,6 +12,7 @@ import pytest
 from lxml import html
 
 from broadcaster.domain.incident import Kind, Mode
+from broadcaster.service.commands import Refused
 from broadcaster.store import boards
 from broadcaster.testing.rig import Rig
 from channels.page.settings import PageSettings
@@ -116,3 +117,21 @@ def test_a_correction_of_an_end_in_one_area_is_told_as_an_end_there(town: Rig) -
     town.say("Åter i söder.", Kind.RESTORED, area=(SOUTH,))
     town.say("Den kom redan 20.15.", Kind.CORRECTION)
     assert entry(town, 3)[1] == ["Strömmen är åter i Södra Ekbyn"]
+
+
+# ---------------------------------------------------------------------------------------------- what would be left out
+@pytest.mark.parametrize(
+    ("kind", "areas", "named"),
+    [
+        (Kind.RETRACTION, {"area": (NORTH,)}, "--without-area"),
+        (Kind.RETRACTION, {"without_area": (NORTH,)}, "--without-area"),
+        (Kind.RESTORED, {"without_area": (NORTH,)}, "--area"),
+    ],
+)
+def test_an_area_that_would_be_passed_over_is_refused(
+    town: Rig, kind: Kind, areas: dict[str, Any], named: str
+) -> None:
+    town.say("Strömmen är borta.", area=BOTH)
+    with pytest.raises(Refused, match=named):
+        town.say("Fel.", kind, **areas)
+    town.say("Fel.", kind)

@@ -45,6 +45,7 @@ class MirrorAdapter(BoardAdapter):
 
     def __init__(self, settings: MirrorSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
+        _see_that_it_can_be(settings, context)
         self._far = _far_side(settings, context)
         self._seal = Seal(signing_key(settings.key.get_secret_value()))
         self._source = Source(
@@ -217,6 +218,23 @@ class MirrorAdapter(BoardAdapter):
 
     def _note(self, manifest: Manifest | None) -> None:
         self._seen, self._seen_at = manifest, time.monotonic()
+
+
+def _see_that_it_can_be(settings: MirrorSettings, context: ChannelContext) -> None:
+    """Refuse a copy of itself, and one that the original or the copy would be written into.
+
+    Raises:
+        ValueError: with the remedy.
+    """
+    if context.name in settings.boards:
+        raise ValueError(f'boards names "{context.name}" itself: name the channels it copies')
+    if isinstance(settings.to, DirectoryPlace):
+        here, there = Path(context.public_directory).resolve(), Path(settings.to.path).resolve()
+        if there.is_relative_to(here) or here.is_relative_to(there):
+            raise ValueError(
+                f"to.path is {there}, and public.directory is {here}: the copy needs a directory that is neither in the "
+                "other, on another disk or another machine"
+            )
 
 
 def _shows(manifest: Manifest, published: Snapshot) -> bool:

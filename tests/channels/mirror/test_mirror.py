@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -132,6 +133,25 @@ def test_it_waits_for_every_board_to_have_published_the_revision(boards: Boards)
     boards.show(mirror, "1.2")
     late.join()
     assert json.loads((boards.copy / "feed.json").read_bytes()) == {"revision": "1.2"}
+
+
+def test_every_file_is_on_disk_before_the_manifest_speaks_of_it(
+    boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards.publish("1.1", THREE)
+    mirror, synced = boards.mirror(), []
+    really = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    boards.show(mirror, "1.1")
+    switch = next(n for n, path in enumerate(synced) if "mirror.json" in path)
+    before = synced[:switch]
+    assert [path for path in before if "incidents/a7/" in path]
+    assert [path for path in before if "feed.json" in path]
 
 
 def test_a_board_that_does_not_publish_is_named(boards: Boards) -> None:
@@ -649,6 +669,9 @@ def test_what_was_seen_is_trusted_for_a_while(boards: Boards) -> None:
     [
         ({"key": "no key"}, "is no Ed25519 key in PEM"),
         ({"boards": []}, "at least 1 item"),
+        ({"boards": ["page", "page"]}, 'holds "page" twice'),
+        ({"boards": ["../../etc"]}, "is no name of a channel"),
+        ({"boards": [""]}, "is no name of a channel"),
         ({"to": {"place": "ftp"}}, "place"),
         ({"to": {"place": "directory", "path": ""}}, "at least 1 character"),
     ],
@@ -658,6 +681,28 @@ def test_a_wrong_setting_is_refused_with_what_to_write(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         boards.mirror(**wrong)
+
+
+@pytest.mark.parametrize("inside", [".", "copy", ".."])
+def test_a_copy_in_or_around_the_original_is_refused(boards: Boards, inside: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"to\.path is .* and public\.directory is .* neither in the other"
+    ):
+        boards.mirror(to={"place": "directory", "path": str(boards.public / inside)})
+
+
+def test_a_copy_of_itself_is_refused(boards: Boards) -> None:
+    with pytest.raises(ValueError, match='boards names "mirror" itself'):
+        boards.mirror(boards=["page", "mirror"])
+
+
+def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    misspelt = boards.mirror(boards=["page", "pag"])
+    assert misspelt.standing() is None
+    with pytest.raises(Transient, match=r"^pag has not shown revision 1\.1"):
+        boards.show(misspelt, "1.1", deadline=0.5)
 
 
 def test_the_key_is_a_secret_and_the_address_a_failure_domain(boards: Boards) -> None:

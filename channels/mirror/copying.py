@@ -94,12 +94,15 @@ class Copier:
         """
         there = max(map(Revision.parse, (str(manifest.revision), *manifest.boards.values())))
         seen, self._ahead = self._ahead, there
-        told = f"{self.known.called} holds revision {there}, newer than ours, {revision}"
+        called = self.known.called
         if seen is None or revision >= seen:
-            return Transient(f"{told}: another machine of ours may be ahead.", retry_after=1.0)
+            return Transient(
+                f"{called} holds revision {there}, newer than ours, {revision}: another machine of ours may be ahead.",
+                retry_after=1.0,
+            )
         return Permanent(
-            f"{told}, so another store wrote it, or this one lost words: name another place, or empty this one to take it "
-            "over, then resume the channel.",
+            f"{called} holds revision {there}, newer than ours, {revision}, so another store wrote it, or this one lost "
+            "words: name another place, or empty this one to take it over, then resume the channel.",
             scope=Scope.CHANNEL,
         )
 

@@ -20,19 +20,20 @@ from broadcaster.channel import (
     Scope,
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, host_in
-from channels.mirror.copying import Copier
+from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
 from channels.mirror.far import CAP, FarSide
 from channels.mirror.manifest import NAME, Manifest, Seal, signature_name
 from channels.mirror.s3 import Bucket
 from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
 from channels.mirror.sftp import SftpServer
+from channels.mirror.snapshot import Snapshot
 from channels.mirror.stamp import Stamp
 from channels.mirror.work import Source, Standing
 
 _HOME = "index.html"
 _LOOK_DEADLINE = 20.0
-_NOT_SHOWN = frozenset({301, 302, 303, 307, 308, 401, 403, 404})
+_NOT_SHOWN = frozenset({401, 403, 404})
 _FRESH = {"Cache-Control": "no-cache"}
 
 
@@ -44,11 +45,13 @@ class MirrorAdapter(BoardAdapter):
 
     def __init__(self, settings: MirrorSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
+        _see_that_it_can_be(settings, context)
         self._far = _far_side(settings, context)
         self._seal = Seal(signing_key(settings.key.get_secret_value()))
         self._source = Source(
             Path(context.public_directory),
             settings.boards,
+            context.mode,
             context.public_url,
             self._far.variants,
             Stamp(context),
@@ -58,6 +61,7 @@ class MirrorAdapter(BoardAdapter):
         self._caller = Caller(allowed_hosts=context.allowed_hosts)
         self._seen: Manifest | None = None
         self._seen_at = 0.0
+        self._shown: Revision | None = None
 
     def secrets(self) -> tuple[str, ...]:
         """Return the signing key and what lets us in."""
@@ -79,28 +83,34 @@ class MirrorAdapter(BoardAdapter):
 
     # ------------------------------------------------------------------------------------------------------ as a board
     def standing(self) -> Revision | None:
-        """Return the revision that stands there, signed by us; None also when other code or another configuration made it.
+        """Return the revision that stands there, signed by us; None also when it is not from what our boards have published.
 
         What was seen is trusted for `look`: to ask a far side each time would be thousands of calls a day.
 
         Raises:
             Transient: it cannot be reached.
-            Permanent: it does not let us in; scope `channel`.
+            Permanent: it does not let us in, or was published in another mode; scope `channel`.
         """
         if self._seen is None or time.monotonic() - self._seen_at > self.settings.look:
             with self._far.connected(Deadline(min(self.settings.deadline, _LOOK_DEADLINE))) as far:
                 self._note(self._copier.standing(far).manifest)
-        made = self._source.made(self._seal)
-        if self._seen is None or (made is not None and made != self._seen.made):
+        made, published = self._source.made(self._seal), self._source.now()
+        if self._seen is None or published is None or made != self._seen.made:
+            return None  # `show` says which board has published nothing
+        revision = self._seen.revision
+        if ahead(self._seen, published):
             return None
-        return self._seen.revision
+        if revision != self._shown and not _shows(self._seen, published):
+            # Once only: two machines that render one revision in different minutes would replace each other's for ever.
+            return None
+        return revision
 
     def show(self, board: Board, attempt: Attempt) -> Receipt:
-        """Copy what has changed, once the boards have published this revision. An older one than stands is left out.
+        """Copy what has changed, once the boards have published this revision. What is newer there than here is never replaced.
 
         Raises:
             Transient: the boards have not published it yet, the far side is away or full, or time was not enough.
-            Permanent: it does not let us in; scope `channel`.
+            Permanent: it does not let us in, or what stands there is not from our store or our mode; scope `channel`.
         """
         at = attempt.at.astimezone(ZoneInfo(self.context.organisation.timezone))
         self._seen = None
@@ -108,22 +118,26 @@ class MirrorAdapter(BoardAdapter):
         with self._far.connected(deadline) as far:
             manifest, count = self._copier.show(far, board.revision, at, deadline)
         self._note(manifest)
-        detail = (
-            f"{count} files copied"
-            if manifest.revision <= board.revision
-            else "a newer revision stands already"
+        self._shown = manifest.revision
+        return Receipt(
+            handle=str(board.revision), url=f"{self._url}/", detail=f"{count} files copied"
         )
-        return Receipt(handle=str(board.revision), url=f"{self._url}/", detail=detail)
 
     def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None = None) -> bool:
         """See by the copy's own address that its manifest and its front page are those of `receipt.handle` or newer.
 
+        One that is newer than our boards, or as new and not what they have published, is not ours: False.
+
         Raises:
-            Permanent: what stands there is not signed by us; scope `message`.
+            Permanent: what stands there is not signed by us or of another mode, or nobody can read it (its certificate is
+                refused, or it leads elsewhere); scope `message`.
         """
         deadline = Deadline.of(attempt)
         manifest = self._read_outside(deadline)
         if manifest is None or manifest.revision < Revision.parse(receipt.handle):
+            return False
+        published = self._source.now()
+        if published is None or ahead(manifest, published) or not _shows(manifest, published):
             return False
         return self._front_shown(manifest, deadline)
 
@@ -136,6 +150,13 @@ class MirrorAdapter(BoardAdapter):
         if standing.manifest is None:
             self._seen = None  # whatever was seen before: it is written anew
             return _nothing_stands(called, standing)
+        published = self._source.now()
+        if published is not None and ahead(standing.manifest, published):
+            return Probe(
+                good=False,
+                sentence=f"{called} holds revision {standing.manifest.revision}, newer than ours, {published.revision}: another "
+                "machine of ours is ahead, or another store writes there.",
+            )
         seen = self._read_outside(deadline)
         if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
             return Probe(
@@ -163,7 +184,14 @@ class MirrorAdapter(BoardAdapter):
                 f"What stands at {self._url}/{NAME} is not signed by us: see who writes there.",
                 scope=Scope.MESSAGE,
             )
-        return Manifest.decode(answer.body)
+        manifest = Manifest.decode(answer.body)
+        if manifest.mode != self.context.mode:
+            raise Permanent(
+                f"What {self._url} shows was published in mode {manifest.mode}, and this is {self.context.mode}: "
+                "see who writes there.",
+                scope=Scope.MESSAGE,
+            )
+        return manifest
 
     def _front_shown(self, manifest: Manifest, deadline: Deadline) -> bool:
         """Whether the most read file is there as it was copied: the page, else the first file at the root."""
@@ -175,17 +203,46 @@ class MirrorAdapter(BoardAdapter):
         )
 
     def _fetch(self, name: str, deadline: Deadline) -> Answer:
-        return self._caller.call(
-            "GET",
-            f"{self._url}/{name}",
-            deadline=deadline,
-            headers=_FRESH,
-            expect=_NOT_SHOWN,
-            cap=CAP,
-        )
+        try:
+            return self._caller.call(
+                "GET",
+                f"{self._url}/{name}",
+                deadline=deadline,
+                headers=_FRESH,
+                expect=_NOT_SHOWN,
+                cap=CAP,
+            )
+        except Permanent as failure:
+            if failure.scope is not Scope.CHANNEL or self.context.allowed_hosts is not None:
+                raise
+            # Of a post it would mean that nobody can look; here it is residents who see nothing.
+            problem = Permanent(failure.sentence, reply=failure.reply)
+        raise problem
 
     def _note(self, manifest: Manifest | None) -> None:
         self._seen, self._seen_at = manifest, time.monotonic()
+
+
+def _see_that_it_can_be(settings: MirrorSettings, context: ChannelContext) -> None:
+    """Refuse a copy of itself, and one that the original or the copy would be written into.
+
+    Raises:
+        ValueError: with the remedy.
+    """
+    if context.name in settings.boards:
+        raise ValueError(f'boards names "{context.name}" itself: name the channels it copies')
+    if isinstance(settings.to, DirectoryPlace):
+        here, there = Path(context.public_directory).resolve(), Path(settings.to.path).resolve()
+        if there.is_relative_to(here) or here.is_relative_to(there):
+            raise ValueError(
+                f"to.path is {there}, and public.directory is {here}: the copy needs a directory that is neither in the "
+                "other, on another disk or another machine"
+            )
+
+
+def _shows(manifest: Manifest, published: Snapshot) -> bool:
+    """Whether it holds what our boards published, as far as that can be told: of an older one it cannot."""
+    return manifest.boards != published.boards or manifest.shards == published.shards
 
 
 def _far_side(settings: MirrorSettings, context: ChannelContext) -> FarSide:

@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from broadcaster.channel import Revision, Transient
+from broadcaster.bundle.manifest import parse_revision
+from broadcaster.channel import Mode, Permanent, Revision, Scope, Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place
 from channels.mirror.manifest import JOURNAL, NAME, Journal, Manifest, Seal, signature_name
@@ -23,19 +24,34 @@ class Copier:
     def __init__(self, source: Source, seal: Seal, called: str) -> None:
         self.known = Known(source, seal, called)
         self._other: tuple[bytes, float] = (b"", 0.0)
+        self._ahead: Revision | None = None
 
     def standing(self, place: Place) -> Standing:
-        """Read what stands there. One that is not signed by us counts as none: nobody else may hold a copy back."""
+        """Read what stands there. One that is not signed by us counts as none: nobody else may hold a copy back.
+
+        Raises:
+            Permanent: it was published in another mode; scope `channel`.
+        """
         found = place.read(NAME)
         if found is None:
             return Standing(None, None)
-        signature = place.read(signature_name(found.body))
-        if signature is None or not self.known.seal.knows(found.body, signature.body):
-            return Standing(None, found)
         try:
-            return Standing(Manifest.decode(found.body), found)
+            manifest = Manifest.decode(found.body)
         except ValueError:
             return Standing(None, found)
+        signature = place.read(signature_name(found.body))
+        ours = signature is not None and self.known.seal.knows(found.body, signature.body)
+        mode = self.known.source.mode
+        # A drill with a key of its own must not write over the real copy either; no forger holds a live word back so.
+        if manifest.mode != mode and (
+            ours or (mode is not Mode.LIVE and manifest.mode == Mode.LIVE)
+        ):
+            raise Permanent(
+                f"{self.known.called} holds what was published in mode {manifest.mode}, and this is {mode}: name another "
+                "place, or empty this one to take it over, then resume the channel.",
+                scope=Scope.CHANNEL,
+            )
+        return Standing(manifest if ours else None, found)
 
     def show(
         self, place: Place, revision: Revision, at: datetime, deadline: Deadline
@@ -44,6 +60,7 @@ class Copier:
 
         Raises:
             Transient: boards have not shown it yet, another machine copies, or time was not enough (the next call goes on).
+            Permanent: what stands there was published from another store, or in another mode; scope `channel`.
         """
         standing = self.standing(place)
         found = place.read(JOURNAL)
@@ -59,8 +76,8 @@ class Copier:
                     "daemon starts.",
                     retry_after=5.0,
                 )
-            if standing.manifest and standing.manifest.revision > snapshot.revision:
-                return standing.manifest, 0
+            if standing.manifest and ahead(standing.manifest, snapshot):
+                raise self._newer(standing.manifest, revision)
             if found is None and standing.manifest and self._is(standing.manifest, snapshot):
                 return standing.manifest, 0
             work = Work(self.known, place, standing, snapshot, journal, at, deadline)
@@ -68,6 +85,26 @@ class Copier:
                 return work.run(found)
             except Moved:
                 before, journal, found = snapshot, work.journal, work.written
+
+    def _newer(self, manifest: Manifest, revision: Revision) -> Transient | Permanent:
+        """What it means that a newer one stands there than our boards show, while our store was at `revision`.
+
+        Another machine with our store may have gone on since that was read; then the store has it by the next call. Once
+        it has not, what stands there is no revision of this store.
+        """
+        there = max(map(Revision.parse, (str(manifest.revision), *manifest.boards.values())))
+        seen, self._ahead = self._ahead, there
+        called = self.known.called
+        if seen is None or revision >= seen:
+            return Transient(
+                f"{called} holds revision {there}, newer than ours, {revision}: another machine of ours may be ahead.",
+                retry_after=1.0,
+            )
+        return Permanent(
+            f"{called} holds revision {there}, newer than ours, {revision}, so another store wrote it, or this one lost "
+            "words: name another place, or empty this one to take it over, then resume the channel.",
+            scope=Scope.CHANNEL,
+        )
 
     def _is(self, manifest: Manifest, snapshot: Snapshot) -> bool:
         same = (manifest.boards, manifest.shards) == (snapshot.boards, snapshot.shards)
@@ -92,3 +129,12 @@ class Copier:
         if body != found.body or time.monotonic() - since < LEASE:
             raise Transient(f"Another machine copies to {self.known.called}.", retry_after=2.0)
         return replace(journal, by=self.known.by) if journal else None
+
+
+def ahead(manifest: Manifest, snapshot: Snapshot) -> bool:
+    """Whether what stands there is newer than what our boards show, as a whole or in one of them."""
+    return manifest.revision > snapshot.revision or any(
+        parse_revision(manifest.boards[board]) > parse_revision(shown)
+        for board, shown in snapshot.boards.items()
+        if board in manifest.boards
+    )

@@ -66,7 +66,8 @@ class _Open:
         with self._tree.lock(_LOCK):
             for thing in things:
                 self._deadline.require()
-                self._tree.stage(thing.name, thing.body)
+                # On disk before the switch: after a power cut no manifest may speak of files that are empty.
+                self._tree.stage(thing.name, thing.body, durable=True)
                 self._tree.settle(thing.name)
 
     def swap(self, thing: Thing, before: Found | None) -> None:

@@ -32,11 +32,12 @@ Shards = Mapping[str, Mapping[str, str]]
 class Manifest:
     """What stands in a copy.
 
-    `of` is the address of the original, `copied_at` an ISO 8601 time with its zone, `made` sums up by what code, settings
+    `mode` and `of` are the mode and the address of the original, `copied_at` an ISO 8601 time with its zone, `made` sums up by what code, settings
     and key the files were made. `front` are the SHA-256 of the files at the root (feed.rss …) and of the front pages, as they
     stand in the copy: a front page holds a line more than the original, so its shard does not speak of it; `boards` are the revisions of the boards, `shards` their shards.
     """
 
+    mode: str
     of: str
     revision: Revision
     copied_at: str
@@ -49,6 +50,7 @@ class Manifest:
         """Return the bytes that are signed and written: one line for each part, for people who look."""
         content = {
             "format": FORMAT,
+            "mode": self.mode,
             "of": self.of,
             "revision": str(self.revision),
             "copied_at": self.copied_at,
@@ -68,6 +70,7 @@ class Manifest:
             if raw["format"] != FORMAT:
                 raise ValueError  # a later version of ours
             return cls(
+                mode=str(raw["mode"]),
                 of=str(raw["of"]),
                 revision=Revision.parse(raw["revision"]),
                 copied_at=str(raw["copied_at"]),

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from broadcaster.channel import ChannelSettings, Duration
 from broadcaster.httpclient import WebAddress
 
+_BOARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _HOST_KEY = re.compile(
     r"(?:^|\s)((?:ssh|ecdsa)-[a-z0-9-]+|sk-[a-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]{40,}={0,2})",
     re.MULTILINE,
@@ -42,6 +43,15 @@ def _checked_host_keys(value: str) -> str:
 def _checked_folder(value: str) -> str:
     if not value or "\x00" in value or "\n" in value:
         raise ValueError("is not the path of a folder")
+    return value
+
+
+def _checked_boards(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if not _BOARD.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a channel")
+        if value.count(name) > 1:
+            raise ValueError(f'holds "{name}" twice: name each channel once')
     return value
 
 
@@ -120,7 +130,7 @@ class MirrorSettings(ChannelSettings):
     """The keys of a channel of kind `mirror`."""
 
     url: WebAddress = Field(description="The address by which residents read the copy.")
-    boards: tuple[str, ...] = Field(
+    boards: Annotated[tuple[str, ...], AfterValidator(_checked_boards)] = Field(
         min_length=1,
         description="The channels whose files are copied, such as [page, feed, cap]; they write into public.directory.",
     )

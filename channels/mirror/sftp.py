@@ -7,6 +7,7 @@ connection serves one copying. The server's key is pinned: any other is refused 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import posixpath
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -197,6 +198,10 @@ class _Open:
                 staged, "wb", asyncssh.SFTPAttrs(permissions=0o644)
             ) as file:
                 await file.write(thing.body)
+                with contextlib.suppress(asyncssh.SFTPOpUnsupported):
+                    await (
+                        file.fsync()
+                    )  # fsync@openssh.com: no manifest may speak of files a power cut made empty
             await self._client.posix_rename(staged, self._at(thing.name))
 
     async def _make(self, folder: str) -> None:

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from broadcaster.bundle.manifest import Entry, Shard, decode_shard, digest, shard_key
-from broadcaster.channel import Transient
+from broadcaster.channel import Mode, Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place, Taken, Thing
 from channels.mirror.manifest import (
@@ -27,7 +27,7 @@ from channels.mirror.manifest import (
     Seal,
     signature_name,
 )
-from channels.mirror.snapshot import Moved, Snapshot, maker, pieces
+from channels.mirror.snapshot import Moved, Snapshot, maker, pieces, take
 from channels.mirror.stamp import Stamp
 
 _BEAT = 2.0
@@ -47,10 +47,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is copied: the boards' files in `directory`, the original's address `of`, and whether variants go along."""
+    """What is copied: the boards' files in `directory`, the original's `mode` and address `of`, and whether variants go along."""
 
     directory: Path
     boards: Sequence[str]
+    mode: Mode
     of: str
     variants: bool
     stamp: Stamp
@@ -60,6 +61,10 @@ class Source:
         made = maker(self.directory, self.boards)
         parts = (made or "", self.of, ",".join(self.boards), seal.pem.decode(), _MADE)
         return None if made is None else digest("\n".join(parts).encode())
+
+    def now(self) -> Snapshot | None:
+        """What the boards have published by now; None while one has published nothing."""
+        return take(self.directory, self.boards)
 
 
 class Known:
@@ -148,6 +153,8 @@ class Work:
                     if one not in old or old[one][0] != new[one][0]
                 ]
                 touched[name] = ""
+                # Cut off before the switch, no manifest would ever tell that these were written.
+                drop.setdefault(name, set()).update({*new, _shard_name(board, key, sha256)})
         for board, shards in self._stands.items():
             for key, sha256 in shards.items():
                 if self._snapshot.shards.get(board, {}).get(key) != sha256:
@@ -264,6 +271,7 @@ class Work:
     def _switch(self, front: Mapping[str, str]) -> Manifest:
         seal, source = self._known.seal, self._known.source
         manifest = Manifest(
+            mode=source.mode,
             of=source.of,
             revision=self._snapshot.revision,
             copied_at=self._at.isoformat(timespec="seconds"),

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from broadcaster.bundle import Bundle, File
-from broadcaster.channel import Attempt, Receipt, Revision
+from broadcaster.channel import Attempt, Mode, Receipt, Revision
 from broadcaster.testing.boards import NOW, board, context, minutes
 from channels.mirror import MirrorAdapter
 
@@ -38,6 +38,7 @@ class Boards:
     """A page and a feed in one public directory, and adapters that copy them."""
 
     folder: Path
+    elsewhere: Path | None = None
 
     @property
     def public(self) -> Path:
@@ -45,7 +46,7 @@ class Boards:
 
     @property
     def copy(self) -> Path:
-        return self.folder / "copy"
+        return self.elsewhere or self.folder / "copy"
 
     def publish(
         self, revision: str, pages: Mapping[str, str], *, feed: str = "", made: str = "a"
@@ -63,7 +64,7 @@ class Boards:
         ]
         Bundle(self.public, "feed").publish(revision, files, whole=True)
 
-    def mirror(self, **written: Any) -> MirrorAdapter:
+    def mirror(self, mode: Mode = Mode.LIVE, **written: Any) -> MirrorAdapter:
         block: dict[str, Any] = {
             "kind": "mirror",
             "url": "http://127.0.0.1:9",
@@ -76,7 +77,11 @@ class Boards:
         if block["to"]["place"] == "directory" and not self.copy.exists():
             self.copy.mkdir(parents=True)
         made = context(public_directory=str(self.public), name="mirror")
-        return MirrorAdapter(MirrorAdapter.Settings.model_validate(block), made)
+        return MirrorAdapter(MirrorAdapter.Settings.model_validate(block), replace(made, mode=mode))
+
+    def beside(self, name: str) -> Boards:
+        """Boards of another store, whose mirror writes into the same copy."""
+        return Boards(self.folder / name, self.copy)
 
     def show(self, adapter: MirrorAdapter, revision: str, **circumstances: Any) -> Receipt:
         shown = board(revision=Revision.parse(revision))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from broadcaster.bundle import Bundle
 from broadcaster.channel import (
     CanConfirm,
     CanProbe,
+    Mode,
     Permanent,
     Receipt,
     Revision,
@@ -133,6 +135,25 @@ def test_it_waits_for_every_board_to_have_published_the_revision(boards: Boards)
     assert json.loads((boards.copy / "feed.json").read_bytes()) == {"revision": "1.2"}
 
 
+def test_every_file_is_on_disk_before_the_manifest_speaks_of_it(
+    boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards.publish("1.1", THREE)
+    mirror, synced = boards.mirror(), []
+    really = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    boards.show(mirror, "1.1")
+    switch = next(n for n, path in enumerate(synced) if "mirror.json" in path)
+    before = synced[:switch]
+    assert [path for path in before if "incidents/a7/" in path]
+    assert [path for path in before if "feed.json" in path]
+
+
 def test_a_board_that_does_not_publish_is_named(boards: Boards) -> None:
     boards.publish("1.2", THREE, feed="1.1")
     with pytest.raises(Transient, match=r"^feed has not shown revision 1\.2 in .* yet"):
@@ -166,13 +187,102 @@ def test_an_older_revision_never_replaces_a_newer_one(boards: Boards, tree: Tree
     boards.publish("1.5", THREE)
     boards.show(boards.mirror(), "1.5")
     before = tree(boards.copy)
-    other = Boards(boards.folder / "restored")  # another node, or a backup that was put back
+    other = boards.beside("restored")  # another node, or a backup that was put back
     other.publish("1.4", THREE | {"index.html": "gammalt"})
-    behind = other.mirror(to={"place": "directory", "path": str(boards.copy)})
-    receipt = other.show(behind, "1.4")
-    assert receipt.detail == "a newer revision stands already"
+    behind = other.mirror()
+    assert behind.standing() is None
+    with pytest.raises(Transient, match="another machine of ours may be ahead") as first:
+        other.show(behind, "1.4")
+    assert first.value.scope is Scope.MESSAGE
     assert tree(boards.copy) == before
-    assert behind.standing() == Revision(1, 5) or behind.standing() is None
+    other.publish("1.5", THREE)
+    other.show(behind, "1.5")  # it was another machine: our store has that revision by now
+    assert behind.standing() == Revision(1, 5)
+
+
+def test_one_board_that_is_ahead_there_does_not_go_back_either(boards: Boards, tree: Tree) -> None:
+    boards.publish("1.1", THREE)
+    other = boards.beside("other")
+    other.publish("1.1", THREE)
+    boards.publish("1.2", THREE | {"incidents/a7/index.html": "nytt"}, feed="1.1")
+    boards.show(boards.mirror(), "1.1")
+    before = tree(boards.copy)
+    behind = other.mirror()
+    with pytest.raises(Transient, match=r"holds revision 1\.2, newer than ours, 1\.1"):
+        other.show(behind, "1.1")
+    assert tree(boards.copy) == before
+    other.publish("1.2", THREE | {"incidents/a7/index.html": "nytt"})
+    other.show(behind, "1.2")
+    assert behind.standing() == Revision(1, 2)
+
+
+def test_a_new_empty_store_does_not_take_the_old_ones_copy_for_its_own(
+    boards: Boards, tree: Tree, address: str
+) -> None:
+    """Else every word of the new one would count as out until it has as many revisions as the old one had."""
+    boards.publish("1.57", THREE)
+    boards.show(boards.mirror(url=address), "1.57")
+    before = tree(boards.copy)
+    new = boards.beside("new")
+    new.publish("1.2", {"index.html": "nytt avbrott"})
+    mirror = new.mirror(url=address)
+    assert mirror.standing() is None
+    assert not mirror.probe(ATTEMPT).good
+    assert not mirror.confirm(Receipt(handle="1.2"), ATTEMPT)
+    with pytest.raises(Transient):
+        new.show(mirror, "1.2")
+    with pytest.raises(Permanent, match=r"another store wrote it.*empty this one") as caught:
+        new.show(mirror, "1.2")
+    assert caught.value.scope is Scope.CHANNEL
+    assert tree(boards.copy) == before
+
+
+def test_the_same_revision_of_another_store_is_not_ours(boards: Boards, address: str) -> None:
+    boards.publish("1.3", THREE)
+    boards.show(boards.mirror(url=address), "1.3")
+    new = boards.beside("new")
+    new.publish("1.3", {"index.html": "nytt avbrott"})
+    mirror = new.mirror(url=address)
+    assert mirror.standing() is None
+    assert not mirror.confirm(Receipt(handle="1.3"), ATTEMPT)
+    new.show(mirror, "1.3")
+    assert mirror.standing() == Revision(1, 3)
+    assert mirror.confirm(Receipt(handle="1.3"), ATTEMPT)
+
+
+@pytest.mark.parametrize(
+    ("stands", "comes"), [("drill", "live"), ("live", "drill"), ("demo", "drill")]
+)
+def test_a_drill_and_the_real_thing_never_share_a_place(
+    boards: Boards, tree: Tree, address: str, stands: str, comes: str
+) -> None:
+    boards.publish("1.9", THREE)
+    boards.show(boards.mirror(Mode(stands), url=address), "1.9")
+    before = tree(boards.copy)
+    other = boards.beside("other")
+    other.publish("1.9", THREE)
+    mirror = other.mirror(Mode(comes), url=address)
+    for act in (
+        mirror.standing,
+        lambda: other.show(mirror, "1.9"),
+        lambda: mirror.probe(ATTEMPT),
+    ):
+        with pytest.raises(Permanent, match=f"mode {stands}, and this is {comes}.*empty") as caught:
+            act()
+        assert caught.value.scope is Scope.CHANNEL
+    with pytest.raises(Permanent, match=f"mode {stands}, and this is {comes}") as caught:
+        mirror.confirm(Receipt(handle="1.9"), ATTEMPT)
+    assert caught.value.scope is Scope.MESSAGE
+    assert tree(boards.copy) == before
+
+
+def test_a_drill_with_a_key_of_its_own_does_not_write_over_the_real_copy(boards: Boards) -> None:
+    boards.publish("1.9", THREE)
+    boards.show(boards.mirror(), "1.9")
+    with pytest.raises(Permanent, match="mode live, and this is drill"):
+        boards.show(boards.mirror(Mode.DRILL, key=pem()), "1.9")
+    # The other way round nobody who writes there can keep a live word back.
+    boards.show(boards.mirror(key=pem()), "1.9")
 
 
 def test_a_clock_set_back_holds_nothing_back(boards: Boards) -> None:
@@ -300,6 +410,30 @@ def test_cut_off_anywhere_the_old_manifest_stands_until_all_is_there_and_the_nex
         after += 1
     assert met == {"1.1", "1.2"}
     assert after > 20
+
+
+def test_what_was_written_and_is_gone_before_the_switch_does_not_stay(
+    boards: Boards, tree: Tree
+) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    boards.publish("1.2", THREE | {"incidents/a9/index.html": "falskt larm"})
+    mirror, far = cut(boards, 6)
+    with pytest.raises(Transient, match="broke"):
+        boards.show(mirror, "1.2")
+    assert (boards.copy / "incidents/a9/index.html").exists()
+    boards.publish("1.3", THREE)
+    far.left = 10_000
+    boards.show(mirror, "1.3")
+    standing = tree(boards.copy)
+    whole(boards, standing)
+    assert not [name for name in standing if "/a9/" in name]
+    told = {
+        f".manifest/{b}/{k}.{s}.json"
+        for b, m in manifest(boards)["shards"].items()
+        for k, s in m.items()
+    }
+    assert {name for name in standing if name.startswith(".manifest/")} == told
 
 
 def test_what_the_deadline_cuts_off_goes_on_in_the_next_call(boards: Boards) -> None:
@@ -460,6 +594,45 @@ def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str
     assert not mirror.probe(ATTEMPT).good
 
 
+class Elsewhere(Quiet):
+    def do_GET(self) -> None:
+        self.send_response(301)
+        self.send_header("Location", "https://parked.example/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_an_address_that_leads_elsewhere_is_what_residents_meet_and_does_not_end_the_looking(
+    boards: Boards,
+) -> None:
+    """Scope `channel` would say that nothing can be seen from outside, and switch the look off for good."""
+    boards.publish("1.1", THREE)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = boards.mirror(url=f"http://127.0.0.1:{server.server_port}")
+        receipt = boards.show(mirror, "1.1")
+        for act in (lambda: mirror.confirm(receipt, ATTEMPT), lambda: mirror.probe(ATTEMPT)):
+            with pytest.raises(Permanent) as caught:
+                act()
+            assert caught.value.scope is Scope.MESSAGE
+
+
+def test_a_refused_certificate_does_not_end_the_looking(
+    boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror()
+    receipt = boards.show(mirror, "1.1")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Permanent("The certificate of kopia is refused (expired).", scope=Scope.CHANNEL)
+
+    monkeypatch.setattr(mirror._caller, "call", refuse)
+    with pytest.raises(Permanent, match="certificate") as caught:
+        mirror.confirm(receipt, ATTEMPT)
+    assert caught.value.scope is Scope.MESSAGE
+
+
 def test_what_is_not_signed_by_us_is_never_confirmed(boards: Boards, address: str) -> None:
     boards.publish("1.1", THREE)
     mirror = boards.mirror(url=address)
@@ -496,6 +669,9 @@ def test_what_was_seen_is_trusted_for_a_while(boards: Boards) -> None:
     [
         ({"key": "no key"}, "is no Ed25519 key in PEM"),
         ({"boards": []}, "at least 1 item"),
+        ({"boards": ["page", "page"]}, 'holds "page" twice'),
+        ({"boards": ["../../etc"]}, "is no name of a channel"),
+        ({"boards": [""]}, "is no name of a channel"),
         ({"to": {"place": "ftp"}}, "place"),
         ({"to": {"place": "directory", "path": ""}}, "at least 1 character"),
     ],
@@ -505,6 +681,28 @@ def test_a_wrong_setting_is_refused_with_what_to_write(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         boards.mirror(**wrong)
+
+
+@pytest.mark.parametrize("inside", [".", "copy", ".."])
+def test_a_copy_in_or_around_the_original_is_refused(boards: Boards, inside: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"to\.path is .* and public\.directory is .* neither in the other"
+    ):
+        boards.mirror(to={"place": "directory", "path": str(boards.public / inside)})
+
+
+def test_a_copy_of_itself_is_refused(boards: Boards) -> None:
+    with pytest.raises(ValueError, match='boards names "mirror" itself'):
+        boards.mirror(boards=["page", "mirror"])
+
+
+def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    misspelt = boards.mirror(boards=["page", "pag"])
+    assert misspelt.standing() is None
+    with pytest.raises(Transient, match=r"^pag has not shown revision 1\.1"):
+        boards.show(misspelt, "1.1", deadline=0.5)
 
 
 def test_the_key_is_a_secret_and_the_address_a_failure_domain(boards: Boards) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
+from broadcaster.daemon.telling import Degraded, Telling
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.localtime import say_clock
 from broadcaster.domain.standing import standing_promise
@@ -18,10 +18,8 @@ from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
-from broadcaster.locale.retelling import tell
 from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
-from broadcaster.service.notifying import tell_staff
 from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
@@ -46,16 +44,6 @@ SET_FORWARD = (
     "Check the clock (timedatectl), then what is promised: broadcaster status"
 )
 OFF = timedelta(seconds=5)  # what two clocks of the same time server are never apart
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """Something that is not as it should be: `what` where, and the English sentence that says what to do."""
-
-    what: str
-    where: str
-    sentence: str
-    values: Mapping[str, object] = field(default_factory=dict)
 
 
 _REFUSED_FILE = (
@@ -92,11 +80,11 @@ class Watch:
         reload_refused: Callable[[], str] = str,
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
-        self._alarm, self._page_fails = alarm, page_fails
+        self._page_fails = page_fails
         self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
         self._reload_refused = reload_refused
         self.last: tuple[Degraded, ...] = ()
-        self._told: set[tuple[str, str]] = set()
+        self._telling = Telling(desk, alarm)
 
     @property
     def store_fails(self) -> bool:
@@ -121,7 +109,7 @@ class Watch:
         for what, where in known - {(state.what, state.where) for state in found}:
             log.info("mended", what=what, where=where)
         self.last = found
-        self._tell(found)
+        self._telling.tell(found, now)
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:
@@ -214,6 +202,7 @@ class Watch:
                     name,
                     "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
                     {"channel": name, "because": state.parked_because},
+                    since=state.parked_at,
                 )
             elif lane.breaker.opened_at is not None and now - lane.breaker.opened_at >= PATIENCE:
                 yield Degraded(
@@ -350,36 +339,6 @@ class Watch:
             if disk.free < LEAST_DISK:
                 sentence = FULL if disk.free < NOTHING_LEFT else NEARLY_FULL
                 yield Degraded("disk", disk.what[0], sentence, {"folders": disk.named})
-
-    def _tell(self, found: tuple[Degraded, ...]) -> None:
-        """One notice for each state when it begins; promises have notices of their own at their own times."""
-        self._told &= {(state.what, state.where) for state in found}
-        for state in found:
-            mark = (state.what, state.where)
-            if mark in self._told or state.what == "promise":
-                continue
-            if self.store_fails and state.what != "store":
-                continue  # a notice takes the way through the store: told when that works again
-            try:
-                self._tell_one(state)
-                self._told.add(mark)
-            except StoreError as error:  # it says what is wrong: no traceback would say more
-                log.error("staff could not be told", reason=str(error))
-            except Exception as error:
-                log.exception("staff could not be told", reason=str(error))
-
-    def _tell_one(self, state: Degraded) -> None:
-        if state.what == "store":
-            language = self._desk.configuration.languages[0]
-            self._alarm(tell(language, state.sentence, **state.values))
-        else:
-            tell_staff(
-                self._desk,
-                state.sentence,
-                f"{state.what} {state.where}",
-                avoid=(state.where, str(state.values.get("channel", ""))),
-                **state.values,
-            )
 
 
 def _span(by: timedelta) -> str:

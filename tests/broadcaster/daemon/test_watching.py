@@ -19,7 +19,7 @@ from sqlalchemy import update as sql_update
 from structlog.testing import capture_logs
 
 from broadcaster.channel import Attempt, Board, Receipt, Transient
-from broadcaster.daemon import alarming, watching
+from broadcaster.daemon import alarming, telling, watching
 from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.exchange import Probe
@@ -318,7 +318,7 @@ def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(
     def tell_staff(*_: Any, avoid: tuple[str, ...], **__: Any) -> None:
         avoided.extend(avoid)
 
-    monkeypatch.setattr(watching, "tell_staff", tell_staff)
+    monkeypatch.setattr(telling, "tell_staff", tell_staff)
     watched.look()
     assert "hook" in avoided
 

@@ -41,6 +41,20 @@ def test_who_subscribes_for_several_areas_gets_a_notice_once(tmp_path: Path) -> 
         assert len(far.effects) == 1
 
 
+def test_a_notice_that_had_nobody_to_go_to_does_not_keep_the_next_one_back(tmp_path: Path) -> None:
+    with (
+        SmsGateway() as far,
+        Rig(tmp_path, {"hook": UNHEARD, "crew": sms(far, audience="staff")}) as rig,
+    ):
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-1"
+        rig.accepted("crew", 1, "S0")
+        rig.subscribe("crew", numbers(1))
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-2"
+        rig.accepted("crew", 2, "S0")
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-2"
+        assert len(far.effects) == 1
+
+
 def verdicts(rig: Rig, channel: str) -> list[str]:
     well: dict[str, Any] = {"ready": True, "degraded": []}
     found = doctor.examine(rig.desk, OPERATOR, well, {}, "en")["items"]

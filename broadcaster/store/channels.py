@@ -90,6 +90,7 @@ def park(connection: Connection, channel: str, now: datetime, because: str) -> b
 def resume(connection: Connection, channel: str, now: datetime, actor: str) -> None:
     """Arm a parked or paused channel again; what waited is due at once."""
     _set(connection, channel, parked_at=None, parked_because="", paused_at=None)
+    void_probe(connection, channel, now)
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
@@ -121,6 +122,16 @@ def record_probe(connection: Connection, channel: str, now: datetime, probe: Pro
         limits = dict(probe.limits) or known
         values["limits"] = limits | ({_REMAINING: left} if left else {})
     _set(connection, channel, **values)
+
+
+def void_probe(connection: Connection, channel: str, now: datetime) -> None:
+    """Forget that a probe until `now` was not good: the channel works since, or somebody says that it was mended."""
+    mine = t.channel_state.c.channel == channel, t.channel_state.c.probed_at <= now
+    connection.execute(
+        sql_update(t.channel_state)
+        .where(*mine, t.channel_state.c.probe_good.is_(False))
+        .values(probed_at=None, probe_good=None, probe_sentence="")
+    )
 
 
 def queued(connection: Connection) -> dict[str, int]:

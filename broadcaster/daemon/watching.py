@@ -20,7 +20,7 @@ from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
 from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
-from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
+from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes, refusals
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
@@ -176,6 +176,7 @@ class Watch:
         self._metrics.queued(channels.queued(connection))
         return {
             "states": channels.states(connection),
+            "refusing": refusals.refusing(connection),
             "newest": boards.newest_revision(connection),
             "progress": nodes.progress(connection),
             "nodes": nodes.listing(connection),
@@ -221,6 +222,14 @@ class Watch:
                     name,
                     "{channel} fails in itself again and again: the log says why. Nothing goes out on it.",
                     {"channel": name},
+                )
+            elif (refused := seen["refusing"].get(name)) is not None:
+                yield Degraded(
+                    "failing",
+                    name,
+                    "{channel} refuses one update after the other, {update} last: {because}",
+                    {"channel": name, "update": refused.update, "because": refused.because},
+                    since=refused.since,
                 )
             elif state is not None and state.probe_good is False:
                 yield Degraded(

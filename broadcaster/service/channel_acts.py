@@ -27,7 +27,7 @@ _NOTHING_SEEN = Seen()
 def listing(
     desk: Desk,
     operator: Operator,
-    resting: Mapping[str, str],
+    troubled: Mapping[str, tuple[str, str]],
     language: str,
     seen: Seen = _NOTHING_SEEN,
     remarks: Mapping[str, str] | None = None,
@@ -35,7 +35,7 @@ def listing(
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
-        resting: channel → sentence, of those that do not answer at present.
+        troubled: channel → state and sentence, of those that do not answer at present or refuse all that is sent.
         seen: what else the daemon sees.
         remarks: channel → sentence, of those that work, but not as they should.
     """
@@ -50,7 +50,7 @@ def listing(
         "items": [
             _remarked(
                 _line(
-                    name, configuration, states.get(name), queued.get(name, 0), resting, language
+                    name, configuration, states.get(name), queued.get(name, 0), troubled, language
                 ),
                 (remarks or {}).get(name, ""),
             )
@@ -71,12 +71,12 @@ def _line(
     configuration: Configuration,
     known: ChannelState | None,
     queued: int,
-    resting: Mapping[str, str],
+    troubled: Mapping[str, tuple[str, str]],
     language: str,
 ) -> dict[str, Any]:
     adapter = configuration.adapters.get(name)
     state = known or ChannelState(channel=name)
-    word, because = _word(name, adapter, state, resting)
+    word, because = _word(name, adapter, state, troubled)
     return {
         "channel": name,
         "kind": adapter.settings.kind if adapter else "",
@@ -97,12 +97,12 @@ def _line(
 
 
 def _word(
-    name: str, adapter: Adapter | None, state: ChannelState, resting: Mapping[str, str]
+    name: str, adapter: Adapter | None, state: ChannelState, troubled: Mapping[str, tuple[str, str]]
 ) -> tuple[str, str]:
     if stop := stop_of(name, state, configured=adapter is not None):
         return stop.state, stop.because
-    if name in resting:
-        return "resting", resting[name]
+    if name in troubled:
+        return troubled[name]
     if state.probe_good is False:
         return "not_good", state.probe_sentence
     return "good", ""

@@ -41,6 +41,7 @@ _NOTHING_SEEN = Seen()
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
 WATCHED = (
     "clock",
+    "failing",
     "log",
     "public",
     "reload",

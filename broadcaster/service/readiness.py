@@ -42,7 +42,7 @@ _OF_THE_MACHINE = {
     "log": Grade.WATCH,
     "reload": Grade.WATCH,
 }
-_STOPS = ("resting", "stumbling", "behind")
+_STOPS = ("resting", "stumbling", "behind", "failing")
 _FROM_THE_STORE = ("parked", "probe")  # degraded states that are read where they stand
 _FRESH = 4  # turns after which what a probe said is too old to go by
 _LONGEST = 400  # characters of reasons: staff may read them on a phone

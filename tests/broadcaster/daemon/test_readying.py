@@ -202,6 +202,8 @@ def test_what_is_degraded_counts_where_it_is(town: Town) -> None:
     assert (town.grades()["machine"], town.score()) == (Grade.NOT_READY, 80)
     town.degraded = [{"what": "resting", "where": "sms", "sentence": "sms svarar inte."}]
     assert (town.grades()["sms"], town.score()) == (Grade.NOT_READY, 80)
+    town.degraded = [{"what": "failing", "where": "social", "sentence": "social nekar."}]
+    assert (town.grades()["social"], town.score()) == (Grade.NOT_READY, 80)
     town.degraded = [{"what": "unconfirmed", "where": "page", "sentence": "Syns inte utifrån."}]
     assert (town.grades()["page"], town.score()) == (Grade.WATCH, 90)
     town.degraded = [{"what": "promise", "where": "A1", "sentence": "Inget besked har kommit."}]

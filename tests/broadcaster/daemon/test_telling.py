@@ -73,7 +73,9 @@ def test_a_trouble_that_was_mended_and_comes_back_is_told_again_within_the_hour(
 def test_a_channel_that_is_stopped_again_is_told_again_also_after_a_restart(town: Town) -> None:
     for _ in range(2):
         now = town.rig.clock()
-        town.rig.store.write(partial(channels.park, channel="hook", now=now, because="No.")).result()
+        town.rig.store.write(
+            partial(channels.park, channel="hook", now=now, because="No.")
+        ).result()
         town.rig.clock_only(seconds=2)
         town.watch().look()
         town.rig.resume("hook")

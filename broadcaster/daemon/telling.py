@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from broadcaster.service.notifying import tell_staff
 from broadcaster.store import StoreError
 
 log = structlog.get_logger()
+_OF_RESTING = ("probe", "behind")  # what a channel that does not answer brings with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +45,38 @@ class Telling:
 
     def __init__(self, desk: Desk, alarm: Callable[[str], int]) -> None:
         self._desk, self._alarm = desk, alarm
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], object] = {}  # with what was said to be the cause
         self._seen: set[tuple[str, str]] = set()
         # When each was seen to end: a notice from before that is of another spell, whoever sent it.
         self._ended: dict[tuple[str, str], datetime] = {}
 
-    def tell(self, found: Sequence[Degraded], now: datetime) -> None:
-        """Tell what is new among all that is found; promises have notices of their own at their own times."""
+    def tell(self, found: Sequence[Degraded], now: datetime, resting: Collection[str] = ()) -> None:
+        """Tell what is new among all that is found; promises have notices of their own at their own times.
+
+        Args:
+            resting: the channels that fail call after call, be it for seconds only: what else is seen of them has the
+                same cause, and is told if it is still there when they answer again.
+        """
         marks = {state.mark for state in found}
+        marks |= {mark for mark in self._seen if mark[0] in _OF_RESTING and mark[1] in resting}
         self._ended |= dict.fromkeys(self._seen - marks, now)
         self._seen = marks
-        self._told &= marks
+        self._told = {mark: cause for mark, cause in self._told.items() if mark in marks}
         without_store = any(state.what == "store" for state in found)
         for state in found:
             if state.mark in self._told or state.what == "promise":
                 continue
             if without_store and state.what != "store":
                 continue  # a notice takes the way through the store: told when that works again
+            if state.what in _OF_RESTING and state.where in resting:
+                continue
+            cause = state.values.get("because", "")
             try:
-                self._tell_one(state)
-                self._told.add(state.mark)
+                if not (
+                    state.what == "resting" and self._told.get(("probe", state.where)) == cause
+                ):
+                    self._tell_one(state)
+                self._told[state.mark] = cause
             except StoreError as error:  # it says what is wrong: no traceback would say more
                 log.error("staff could not be told", reason=str(error))
             except Exception as error:

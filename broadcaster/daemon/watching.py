@@ -109,7 +109,10 @@ class Watch:
         for what, where in known - {(state.what, state.where) for state in found}:
             log.info("mended", what=what, where=where)
         self.last = found
-        self._telling.tell(found, now)
+        resting = {
+            name for name, lane in self._engine.lanes.items() if lane.breaker.opened_at is not None
+        }
+        self._telling.tell(found, now, resting)
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:

@@ -263,7 +263,8 @@ def answer(found: Readiness, language: str) -> dict[str, Any]:
 def reasons(line: Line, language: str) -> list[str]:
     """What is wrong with a line, the worst first; of one that cannot be asked, why."""
     told = line.wrong or (line.checks if line.grade is Grade.UNASKED else ())
-    return list(dict.fromkeys(say_check(check, language) for check in told))
+    said = dict.fromkeys(say_check(check, language) for check in told)
+    return [one for one in said if not any(one != other and one in other for other in said)]
 
 
 # ------------------------------------------------------------------------------------------------------- the daily note

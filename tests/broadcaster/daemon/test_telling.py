@@ -97,3 +97,39 @@ def test_two_machines_tell_of_one_trouble_once_each_time_and_the_log_says_whose_
     assert len([line for line in logs if line["event"] == "notice to staff"]) == 2
     already = [line for line in logs if line["event"] == "staff were told already"]
     assert [line["notice"] for line in already] == ["S0-1", "S0-2"]
+
+
+def rests(town: Town) -> None:
+    """Call after call fails, for so long that its calls rest."""
+    breaker, lane = town.rig.lane("hook").breaker, town.rig.lane("hook")
+    breaker.opened_at, lane.broken_because = town.rig.clock(), NO_FOLDER.sentence
+
+
+def test_one_cause_is_one_notice_though_it_is_seen_in_several_ways(town: Town) -> None:
+    watch = town.watch()
+    town.probed(NO_FOLDER)
+    watch.look()
+    rests(town)
+    for _ in range(3):
+        town.rig.clock_only(seconds=8)
+        watch.look()
+    assert ("resting", "hook") in {state.mark for state in watch.last}
+    assert len(town.told()) == 1
+    town.rig.lane("hook").breaker.success()
+    watch.look()
+    assert ("probe", "hook") in {state.mark for state in watch.last}
+    assert len(town.told()) == 1
+
+
+def test_what_a_resting_channel_said_before_is_told_once_it_answers_again(town: Town) -> None:
+    watch = town.watch()
+    rests(town)
+    town.probed(READ_ONLY)
+    watch.look()
+    assert town.told() == []
+    town.rig.clock_only(seconds=16)
+    watch.look()
+    assert len(town.told()) == 1  # that it does not answer
+    town.rig.lane("hook").breaker.success()
+    watch.look()
+    assert [READ_ONLY.sentence in text for text in town.told()] == [False, True]

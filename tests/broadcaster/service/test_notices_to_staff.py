@@ -80,3 +80,18 @@ def test_a_staff_channel_with_nobody_to_write_to_is_told_by_the_doctor(
             assert verdicts(rig, "crew") == []
         finally:
             rig.stop()
+
+
+def test_what_is_wrong_with_a_channel_is_all_that_the_doctor_says_of_it(tmp_path: Path) -> None:
+    with SmsGateway() as far:
+        rig = Rig(tmp_path, {"hook": UNHEARD, "crew": sms(far, audience="staff")})
+        try:
+            resting = {"what": "resting", "where": "hook", "sentence": "hook svarar inte."}
+            ill: dict[str, Any] = {"ready": True, "degraded": [resting]}
+            found = doctor.examine(rig.desk, OPERATOR, ill, {}, "sv")["items"]
+            said = [(one["what"], one["verdict"]) for one in found]
+            assert [verdict for what, verdict in said if what == "crew"] == ["mend"]
+            assert "hook" not in [what for what, _ in said]
+            assert ("resting", "mend") in said  # as readiness counts it: nothing goes out on it
+        finally:
+            rig.stop()

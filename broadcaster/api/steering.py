@@ -29,12 +29,16 @@ UpdateName = Annotated[str, Path(max_length=18)]
 def read_channels(ask: Ask) -> Json:
     """Also those that are gone from the configuration while something waits on them."""
     degraded = ask.control.health()["degraded"]
-    resting = {one["where"]: one["sentence"] for one in degraded if one["what"] == "resting"}
+    troubled = {
+        one["where"]: (one["what"], one["sentence"])
+        for one in degraded
+        if one["what"] in ("resting", "failing")
+    }
     remarks = {
         one["where"]: one["sentence"] for one in degraded if one["what"] in ("reports", "supplier")
     }
     seen = ask.control.seen()
-    return channel_acts.listing(ask.desk, ask.operator, resting, ask.language, seen, remarks)
+    return channel_acts.listing(ask.desk, ask.operator, troubled, ask.language, seen, remarks)
 
 
 @routes.get(

@@ -203,6 +203,7 @@ def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
         "unconfirmed": _("what was sent is not seen from outside"),
         "reload": _("the configuration file was refused"),
         "broken": _("a channel cannot be used"),
+        "failing": _("a channel refuses one update after the other"),
     }
     found = dict.fromkeys(state["what"] for state in organisation.get("degraded") or ())
     if found:

@@ -102,6 +102,7 @@ def state_word(voice: Voice, state: str) -> str:
         "parked": _("parked"),
         "paused": _("paused"),
         "resting": _("resting"),
+        "failing": _("refuses"),
         "gone": _("gone"),
     }
     return words.get(state, state)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
+from broadcaster.daemon.telling import Degraded, Telling
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.localtime import say_clock
 from broadcaster.domain.standing import standing_promise
@@ -18,11 +18,9 @@ from broadcaster.engine.engine import Engine
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
-from broadcaster.locale.retelling import tell
 from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
-from broadcaster.service.notifying import tell_staff
-from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes
+from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes, refusals
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
@@ -50,16 +48,6 @@ NOT_TRUE = (
     "gateway mended, then send them again (broadcaster status says how)."
 )
 OFF = timedelta(seconds=5)  # what two clocks of the same time server are never apart
-
-
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """Something that is not as it should be: `what` where, and the English sentence that says what to do."""
-
-    what: str
-    where: str
-    sentence: str
-    values: Mapping[str, object] = field(default_factory=dict)
 
 
 _REFUSED_FILE = (
@@ -96,11 +84,11 @@ class Watch:
         reload_refused: Callable[[], str] = str,
     ) -> None:
         self._desk, self._engine, self._metrics, self._node = desk, engine, metrics, node
-        self._alarm, self._page_fails = alarm, page_fails
+        self._page_fails = page_fails
         self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
         self._reload_refused = reload_refused
         self.last: tuple[Degraded, ...] = ()
-        self._told: set[tuple[str, str]] = set()
+        self._telling = Telling(desk, alarm)
 
     @property
     def store_fails(self) -> bool:
@@ -125,7 +113,10 @@ class Watch:
         for what, where in known - {(state.what, state.where) for state in found}:
             log.info("mended", what=what, where=where)
         self.last = found
-        self._tell(found)
+        resting = {
+            name for name, lane in self._engine.lanes.items() if lane.breaker.opened_at is not None
+        }
+        self._telling.tell(found, now, resting)
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:
@@ -192,6 +183,7 @@ class Watch:
         self._metrics.queued(channels.queued(connection))
         return {
             "states": channels.states(connection),
+            "refusing": refusals.refusing(connection),
             "newest": boards.newest_revision(connection),
             "progress": nodes.progress(connection),
             "nodes": nodes.listing(connection),
@@ -218,6 +210,7 @@ class Watch:
                     name,
                     "{channel} is stopped: {because} Mend it, then: broadcaster channels resume {channel}",
                     {"channel": name, "because": state.parked_because},
+                    since=state.parked_at,
                 )
             elif lane.breaker.opened_at is not None and now - lane.breaker.opened_at >= PATIENCE:
                 yield Degraded(
@@ -236,6 +229,14 @@ class Watch:
                     name,
                     "{channel} fails in itself again and again: the log says why. Nothing goes out on it.",
                     {"channel": name},
+                )
+            elif (refused := seen["refusing"].get(name)) is not None:
+                yield Degraded(
+                    "failing",
+                    name,
+                    "{channel} refuses one update after the other, {update} last: {because}",
+                    {"channel": name, "update": refused.update, "because": refused.because},
+                    since=refused.since,
                 )
             elif state is not None and state.probe_good is False:
                 yield Degraded(
@@ -357,36 +358,6 @@ class Watch:
             if disk.free < LEAST_DISK:
                 sentence = FULL if disk.free < NOTHING_LEFT else NEARLY_FULL
                 yield Degraded("disk", disk.what[0], sentence, {"folders": disk.named})
-
-    def _tell(self, found: tuple[Degraded, ...]) -> None:
-        """One notice for each state when it begins; promises have notices of their own at their own times."""
-        self._told &= {(state.what, state.where) for state in found}
-        for state in found:
-            mark = (state.what, state.where)
-            if mark in self._told or state.what == "promise":
-                continue
-            if self.store_fails and state.what != "store":
-                continue  # a notice takes the way through the store: told when that works again
-            try:
-                self._tell_one(state)
-                self._told.add(mark)
-            except StoreError as error:  # it says what is wrong: no traceback would say more
-                log.error("staff could not be told", reason=str(error))
-            except Exception as error:
-                log.exception("staff could not be told", reason=str(error))
-
-    def _tell_one(self, state: Degraded) -> None:
-        if state.what == "store":
-            language = self._desk.configuration.languages[0]
-            self._alarm(tell(language, state.sentence, **state.values))
-        else:
-            tell_staff(
-                self._desk,
-                state.sentence,
-                f"{state.what} {state.where}",
-                avoid=(state.where, str(state.values.get("channel", ""))),
-                **state.values,
-            )
 
 
 def _span(by: timedelta) -> str:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -73,6 +74,8 @@ class Lane(ABC):
         self.deaf_since: datetime | None = None
         """Since when reports cannot be collected; `deaf_because` says why."""
         self.deaf_because = ""
+        self.doubted = False  # its last probe was not good
+        self.worked_at: datetime | None = None  # when something of it was accepted last
         self.unkept = False  # the store did not take what the last probe said
         self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
         self.looked_for = (
@@ -252,6 +255,12 @@ class Lane(ABC):
             self.broken_because = failure.sentence if failure else ""
         else:
             self.breaker.success()
+        if outcome is Outcome.ACCEPTED:
+            self.worked_at = now
+            if self.doubted:  # what was accepted says more than what was asked before
+                self.doubted = False
+                void = partial(channels.void_probe, channel=self.name, now=now)
+                self.aside(self.write(void))
         self.around.observe(
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
@@ -273,6 +282,7 @@ class Lane(ABC):
     async def allows(self, state: channels.ChannelState) -> bool:
         """Whether anything may be claimed while this is what is known of the channel."""
         self.parked = state.parked_at is not None
+        self.doubted = state.probe_good is False
         if not state.open:
             return False
         if self.slots.hung >= HUNG_LIMIT:

@@ -37,6 +37,7 @@ async def probe(lane: Lane) -> Probe | None:
     """Probe one channel; None when it cannot be asked. A failed probe is kept as what is to be mended."""
     if not isinstance(lane.adapter, CanProbe):
         return None
+    began = lane.around.clock()
     _set_next(lane, good=True)  # while it is under way nobody begins another
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
@@ -48,6 +49,8 @@ async def probe(lane: Lane) -> Probe | None:
     _set_next(lane, good=said.good)
     if lane.stopping:
         return said  # its connections may have been closed under it: that says nothing about the channel
+    if not said.good and lane.worked_at is not None and lane.worked_at > began:
+        return said  # something was accepted meanwhile: it is asked again soon
     now = lane.around.clock()
     # Tried once: whoever asked waits for what the far side said, and a store that takes nothing is told of as that.
     try:
@@ -56,7 +59,7 @@ async def probe(lane: Lane) -> Probe | None:
                 lambda connection: channels.record_probe(connection, lane.name, now, said)
             )
         )
-        lane.unkept = False
+        lane.unkept, lane.doubted = False, not said.good
     except StoreError as error:
         lane.unkept = True
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))

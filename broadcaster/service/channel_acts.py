@@ -28,7 +28,7 @@ _NOTHING_SEEN = Seen()
 def listing(
     desk: Desk,
     operator: Operator,
-    resting: Mapping[str, str],
+    troubled: Mapping[str, tuple[str, str]],
     language: str,
     seen: Seen = _NOTHING_SEEN,
     remarks: Mapping[str, str] | None = None,
@@ -36,7 +36,7 @@ def listing(
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
     Args:
-        resting: channel → sentence, of those that do not answer at present.
+        troubled: channel → state and sentence, of those that do not answer at present or refuse all that is sent.
         seen: what else the daemon sees.
         remarks: channel → sentence, of those that work, but not as they should.
     """
@@ -51,7 +51,7 @@ def listing(
         "items": [
             _remarked(
                 _line(
-                    name, configuration, states.get(name), queued.get(name, 0), resting, language
+                    name, configuration, states.get(name), queued.get(name, 0), troubled, language
                 ),
                 (remarks or {}).get(name, ""),
             )
@@ -72,12 +72,12 @@ def _line(
     configuration: Configuration,
     known: ChannelState | None,
     queued: int,
-    resting: Mapping[str, str],
+    troubled: Mapping[str, tuple[str, str]],
     language: str,
 ) -> dict[str, Any]:
     adapter = configuration.adapters.get(name)
     state = known or ChannelState(channel=name)
-    word, because, since = _word(name, adapter, state, resting)
+    word, because, since = _word(name, adapter, state, troubled)
     return {
         "channel": name,
         "kind": adapter.settings.kind if adapter else "",
@@ -99,13 +99,13 @@ def _line(
 
 
 def _word(
-    name: str, adapter: Adapter | None, state: ChannelState, resting: Mapping[str, str]
+    name: str, adapter: Adapter | None, state: ChannelState, troubled: Mapping[str, tuple[str, str]]
 ) -> tuple[str, str, datetime | None]:
     """How it stands, why, and since when that is known; None where nobody wrote it down."""
     if stop := stop_of(name, state, configured=adapter is not None):
         return stop.state, stop.because, state.parked_at
-    if name in resting:
-        return "resting", resting[name], None
+    if name in troubled:
+        return *troubled[name], None
     if state.probe_good is False:
         return "not_good", state.probe_sentence, state.probed_at
     return "good", "", None

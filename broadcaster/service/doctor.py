@@ -41,6 +41,7 @@ _NOTHING_SEEN = Seen()
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
 WATCHED = (
     "clock",
+    "failing",
     "log",
     "public",
     "refusing",
@@ -99,6 +100,10 @@ def examine(
     ready = bool(health["ready"]) and not any(
         one.what == "store" and one.verdict is Verdict.MEND for one in found
     )
+    watched = [state for state in health["degraded"] if state["what"] in WATCHED]
+    # What is wrong with something is all that is said of it: it is not good beside.
+    wrong = {one.what for one in found if one.verdict is not Verdict.GOOD}
+    wrong |= {state[key] for state in watched for key in ("what", "where")}
     return {
         "items": [
             {
@@ -107,11 +112,15 @@ def examine(
                 "sentence": translate(words, one.sentence, **_retold(one.values, language)),
             }
             for one in found
+            if one.verdict is not Verdict.GOOD or one.what not in wrong
         ]
         + [
-            {"what": state["what"], "verdict": str(Verdict.WATCH), "sentence": state["sentence"]}
-            for state in health["degraded"]
-            if state["what"] in WATCHED
+            {
+                "what": state["what"],
+                "verdict": str(Verdict.MEND if state["what"] in readiness.STOPS else Verdict.WATCH),
+                "sentence": state["sentence"],
+            }
+            for state in watched
         ],
         "ready": ready,
         "readiness": readiness.answer(how_ready, language) if how_ready is not None else None,

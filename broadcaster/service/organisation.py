@@ -10,7 +10,17 @@ from broadcaster.service.desk import Desk, permit
 from broadcaster.service.notices import iso
 
 # What touches all that is sent. What is wrong with one channel or incident stands beside it, in `channels` and `status`.
-_TOUCHES_ALL = ("store", "disk", "clock", "log", "public", "configuration", "reload", "broken")
+_TOUCHES_ALL = (
+    "store",
+    "disk",
+    "clock",
+    "log",
+    "public",
+    "configuration",
+    "reload",
+    "broken",
+    "failing",
+)
 
 
 def organisation(

@@ -42,7 +42,7 @@ _OF_THE_MACHINE = {
     "log": Grade.WATCH,
     "reload": Grade.WATCH,
 }
-_STOPS = ("resting", "stumbling", "behind")
+STOPS = ("resting", "stumbling", "behind", "failing")
 _FROM_THE_STORE = ("parked", "probe")  # degraded states that are read where they stand
 _FRESH = 4  # turns after which what a probe said is too old to go by
 _LONGEST = 400  # characters of reasons: staff may read them on a phone
@@ -177,7 +177,7 @@ def _shown(name: str, known: _Known) -> Iterator[Check]:
 def _degraded(name: str, seen: Seen) -> Iterator[Check]:
     for state in seen.degraded:
         if state["where"] == name and state["what"] not in (*_FROM_THE_STORE, *_OF_THE_MACHINE):
-            grade = Grade.NOT_READY if state["what"] in _STOPS else Grade.WATCH
+            grade = Grade.NOT_READY if state["what"] in STOPS else Grade.WATCH
             yield Check(grade, "{said}", {"said": state["sentence"]})
 
 
@@ -263,7 +263,8 @@ def answer(found: Readiness, language: str) -> dict[str, Any]:
 def reasons(line: Line, language: str) -> list[str]:
     """What is wrong with a line, the worst first; of one that cannot be asked, why."""
     told = line.wrong or (line.checks if line.grade is Grade.UNASKED else ())
-    return list(dict.fromkeys(say_check(check, language) for check in told))
+    said = dict.fromkeys(say_check(check, language) for check in told)
+    return [one for one in said if not any(one != other and one in other for other in said)]
 
 
 # ------------------------------------------------------------------------------------------------------- the daily note

@@ -103,6 +103,7 @@ def resume(connection: Connection, channel: str, now: datetime, actor: str) -> N
     Also one that goes on: what is remembered there of suppliers that refuse us is forgotten, on every node.
     """
     _set(connection, channel, parked_at=None, parked_because="", paused_at=None, resumed_at=now)
+    void_probe(connection, channel, now)
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
@@ -134,6 +135,16 @@ def record_probe(connection: Connection, channel: str, now: datetime, probe: Pro
         left = [_written(one) for one in probe.remaining] if told else known.left
         values["limits"] = dict(probe.limits or known.limits) | {_REMAINING: left}
     _set(connection, channel, **values)
+
+
+def void_probe(connection: Connection, channel: str, now: datetime) -> None:
+    """Forget that a probe until `now` was not good: the channel works since, or somebody says that it was mended."""
+    mine = t.channel_state.c.channel == channel, t.channel_state.c.probed_at <= now
+    connection.execute(
+        sql_update(t.channel_state)
+        .where(*mine, t.channel_state.c.probe_good.is_(False))
+        .values(probed_at=None, probe_good=None, probe_sentence="")
+    )
 
 
 def queued(connection: Connection) -> dict[str, int]:

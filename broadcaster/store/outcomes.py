@@ -101,6 +101,17 @@ def incidents_in_doubt(connection: Connection, now: datetime) -> list[int]:
     return [int(row.incident_id) for row in rows]
 
 
+def reached_nobody(connection: Connection, incident_id: int, number: int) -> bool:
+    """Whether every delivery of an update has ended and none brought it to anybody: refused, or nobody subscribes."""
+    d = t.delivery
+    missed = or_(
+        d.c.state.in_([State.FAILED, State.BOUNCED, State.EXPIRED, State.WITHDRAWN]),
+        and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.total == 0),
+    )
+    brings = select(d.c.id).where(d.c.incident_id == incident_id, d.c.number == number, ~missed)
+    return connection.execute(brings.limit(1)).first() is None
+
+
 def of_incident(connection: Connection, incident_id: int) -> Sequence[Any]:
     """Every delivery of an incident, oldest first."""
     return connection.execute(

@@ -202,10 +202,21 @@ def test_what_is_degraded_counts_where_it_is(town: Town) -> None:
     assert (town.grades()["machine"], town.score()) == (Grade.NOT_READY, 80)
     town.degraded = [{"what": "resting", "where": "sms", "sentence": "sms svarar inte."}]
     assert (town.grades()["sms"], town.score()) == (Grade.NOT_READY, 80)
+    town.degraded = [{"what": "failing", "where": "social", "sentence": "social nekar."}]
+    assert (town.grades()["social"], town.score()) == (Grade.NOT_READY, 80)
     town.degraded = [{"what": "unconfirmed", "where": "page", "sentence": "Syns inte utifrån."}]
     assert (town.grades()["page"], town.score()) == (Grade.WATCH, 90)
     town.degraded = [{"what": "promise", "where": "A1", "sentence": "Inget besked har kommit."}]
     assert town.score() == 100
+
+
+def test_one_reason_is_told_once(town: Town) -> None:
+    probe, now = Probe(good=False, sentence="No such account."), town.rig.clock()
+    town.rig.store.write(lambda c: channels.record_probe(c, "social", now, probe)).result()
+    whole = "social svarar inte sedan 20 s: No such account."
+    town.degraded = [{"what": "resting", "where": "social", "sentence": whole}]
+    [social] = [line for line in town.look().lines if line.what == "social"]
+    assert readiness.reasons(social, "sv") == [whole]
 
 
 def test_who_was_not_asked_for_long_counts_for_nothing(town: Town) -> None:

@@ -19,9 +19,9 @@ from sqlalchemy import update as sql_update
 from structlog.testing import capture_logs
 
 from broadcaster.channel import Attempt, Board, Receipt, Transient
-from broadcaster.daemon import alarming, watching
+from broadcaster.daemon import alarming, telling, watching
 from broadcaster.daemon.watching import Watch
-from broadcaster.domain.delivery import Shape
+from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
 from broadcaster.engine.lane import Unseen
 from broadcaster.service import doctor
@@ -251,7 +251,23 @@ def deaf(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: setattr(lane, "deaf_since", None)
 
 
+def failing(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.far.always(answers(400), method="POST")
+    for text in ("Strömmen är borta.", "Vattnet är borta."):
+        assert ("failing", "hook") not in watched.look()
+        said = watched.rig.say(text)
+        watched.rig.reached(State.FAILED, channel="hook", incident=said["incident"])
+
+    def mend() -> None:
+        watched.far.heal()
+        watched.rig.say("Nu går det.")
+        watched.rig.accepted("hook", incident="A3")
+
+    return mend
+
+
 STATES = {
+    ("failing", "hook"): failing,
     ("unconfirmed", "hook"): unconfirmed,
     ("reports", "hook"): deaf,
     ("not_out", "A1-1"): not_out,
@@ -318,7 +334,7 @@ def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(
     def tell_staff(*_: Any, avoid: tuple[str, ...], **__: Any) -> None:
         avoided.extend(avoid)
 
-    monkeypatch.setattr(watching, "tell_staff", tell_staff)
+    monkeypatch.setattr(telling, "tell_staff", tell_staff)
     watched.look()
     assert "hook" in avoided
 

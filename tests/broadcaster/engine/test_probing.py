@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from broadcaster.channel import Attempt, Probe
+from broadcaster.domain.delivery import Outcome
+from broadcaster.engine import probing
 from broadcaster.engine.probing import AFTER_A_BAD_ONE
 from broadcaster.store import channels
 from broadcaster.testing.rig import Rig, mastodon
@@ -80,3 +85,48 @@ def test_a_clock_that_is_set_back_holds_up_no_probe(rig: MakeRig) -> None:
         engine.call(engine.engine.note_out())  # what was told the loop before has come to it
         after(engine, QUARTER + 1)
         assert asked(far) == 2
+
+
+def doubt(engine: Rig, seconds: float = QUARTER) -> None:
+    """It is asked, and would not work."""
+    after(engine, seconds)
+    assert good(engine) is False
+
+
+def test_what_was_accepted_since_says_more_than_a_probe_that_was_not_good(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = begun(rig, far)
+        far.next(answers(401, "no"), path=LOOK)
+        doubt(engine)
+        engine.clock_only(seconds=1)
+        engine.say("Strömmen är borta.")
+        engine.until(lambda: good(engine) is None)
+        engine.accepted("social")
+        far.next(answers(401, "no"), path=LOOK)
+        doubt(engine, 0.9 * AFTER_A_BAD_ONE + 1)  # what it says later counts
+
+
+def test_who_resumes_a_channel_is_not_told_what_it_said_before(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = begun(rig, far)
+        far.next(answers(401, "no"), path=LOOK)
+        doubt(engine)
+        engine.resume("social")
+        assert good(engine) is None
+
+
+def test_a_probe_that_fails_while_something_is_accepted_is_not_kept(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MastodonServer() as far:
+        engine = begun(rig, far)
+        lane = engine.lane("social")
+
+        def probe(_: Attempt) -> Probe:
+            engine.clock_only(seconds=1)
+            lane.count(Outcome.ACCEPTED)
+            return Probe(good=False, sentence="No.")
+
+        monkeypatch.setattr(lane.adapter, "probe", probe)
+        engine.call(probing.probe(lane))
+        assert good(engine) is True

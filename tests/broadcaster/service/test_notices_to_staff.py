@@ -41,6 +41,20 @@ def test_who_subscribes_for_several_areas_gets_a_notice_once(tmp_path: Path) -> 
         assert len(far.effects) == 1
 
 
+def test_a_notice_that_had_nobody_to_go_to_does_not_keep_the_next_one_back(tmp_path: Path) -> None:
+    with (
+        SmsGateway() as far,
+        Rig(tmp_path, {"hook": UNHEARD, "crew": sms(far, audience="staff")}) as rig,
+    ):
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-1"
+        rig.accepted("crew", 1, "S0")
+        rig.subscribe("crew", numbers(1))
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-2"
+        rig.accepted("crew", 2, "S0")
+        assert tell_staff(rig.desk, "It is dark", "x") == "S0-2"
+        assert len(far.effects) == 1
+
+
 def verdicts(rig: Rig, channel: str) -> list[str]:
     well: dict[str, Any] = {"ready": True, "degraded": []}
     found = doctor.examine(rig.desk, OPERATOR, well, {}, "en")["items"]
@@ -64,5 +78,20 @@ def test_a_staff_channel_with_nobody_to_write_to_is_told_by_the_doctor(
             assert verdicts(rig, "duty") == []
             rig.subscribe("crew", numbers(1))
             assert verdicts(rig, "crew") == []
+        finally:
+            rig.stop()
+
+
+def test_what_is_wrong_with_a_channel_is_all_that_the_doctor_says_of_it(tmp_path: Path) -> None:
+    with SmsGateway() as far:
+        rig = Rig(tmp_path, {"hook": UNHEARD, "crew": sms(far, audience="staff")})
+        try:
+            resting = {"what": "resting", "where": "hook", "sentence": "hook svarar inte."}
+            ill: dict[str, Any] = {"ready": True, "degraded": [resting]}
+            found = doctor.examine(rig.desk, OPERATOR, ill, {}, "sv")["items"]
+            said = [(one["what"], one["verdict"]) for one in found]
+            assert [verdict for what, verdict in said if what == "crew"] == ["mend"]
+            assert "hook" not in [what for what, _ in said]
+            assert ("resting", "mend") in said  # as readiness counts it: nothing goes out on it
         finally:
             rig.stop()

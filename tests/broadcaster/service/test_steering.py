@@ -384,6 +384,9 @@ def test_a_channel_says_how_it_stands(desk: Daemonless) -> None:
     assert (parked["state"], parked["because"]) == ("parked", "its token is refused")
     desk.degraded = [{"what": "resting", "where": "sms", "sentence": "it does not answer"}]
     assert channel(desk, "sms")["state"] == "resting"
+    desk.degraded = [{"what": "failing", "where": "sms", "sentence": "it refuses all"}]
+    refused = channel(desk, "sms")
+    assert (refused["state"], refused["because"]) == ("failing", "it refuses all")
 
 
 def test_a_probe_answers_what_the_far_side_said(desk: Daemonless) -> None:
@@ -645,9 +648,17 @@ def test_what_is_not_ready_is_said(desk: Daemonless) -> None:
 def test_whoever_may_look_is_told_what_touches_all_that_is_sent(desk: Daemonless) -> None:
     assert desk.ask("GET", "/api/v1/organisation").json["degraded"] == []
     disk = {"what": "disk", "where": "store", "sentence": "Disken är nästan full."}
-    desk.degraded = [disk, {"what": "parked", "where": "hook", "sentence": "hook är stoppad."}]
+    nothing_goes_out = {"what": "failing", "where": "hook", "sentence": "hook nekar."}
+    desk.degraded = [
+        disk,
+        nothing_goes_out,
+        {"what": "parked", "where": "hook", "sentence": "hook är stoppad."},
+    ]
     viewer = desk.token(Role.VIEWER)
-    assert desk.ask("GET", "/api/v1/organisation", token=viewer).json["degraded"] == [disk]
+    assert desk.ask("GET", "/api/v1/organisation", token=viewer).json["degraded"] == [
+        disk,
+        nothing_goes_out,
+    ]
 
 
 def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:

@@ -78,7 +78,8 @@ def test_the_next_revision_takes_the_place_of_the_last(boards: Boards, storage: 
     other.publish("1.1", PAGES)
     behind = mirror(boards, storage.url)
     behind._source = behind._copier.known.source = replace(behind._source, directory=other.public)
-    assert boards.show(behind, "1.1").detail == "a newer revision stands already"
+    with pytest.raises(Transient, match=r"holds revision 1\.2, newer than ours, 1\.1"):
+        boards.show(behind, "1.1")
     assert json.loads(read(adapter, "mirror.json")[0])["revision"] == "1.2"
 
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from broadcaster.channel import Failure, Receipt
 from broadcaster.domain.delivery import Outcome, StepKind
 from broadcaster.engine import steps
+from broadcaster.engine.lane import Lane
 from broadcaster.engine.steps import Begun
 from broadcaster.store import Connection, deliveries
 from broadcaster.store.claiming import Claim, Step
 
-if TYPE_CHECKING:
-    from broadcaster.engine.posts import PostLane
-
+Held = Callable[[Claim, Coroutine[Any, Any, Any]], Awaitable[Any]]
+"""Awaits a call of a claim while its lease is renewed."""
+Record = Callable[[Claim, Callable[[Connection], Any]], Awaitable[Any]]
+"""Writes what came of a claim, if it is still ours."""
 MOST = 3
 """So often a change that fails is tried while its post cannot go out; after that it waits for it."""
 
 
-async def change(lane: PostLane, claim: Claim, step: Step, failure: Failure) -> None:
+async def change(
+    lane: Lane, claim: Claim, step: Step, failure: Failure, *, held: Held, record: Record
+) -> None:
     """Make the changes behind a post that came to `failure`: it was not made, or nobody knows whether it was."""
     for behind in _behind(claim, step):
         begin = partial(_begin, lane=lane, claim=claim, step=behind)
@@ -32,12 +37,12 @@ async def change(lane: PostLane, claim: Claim, step: Step, failure: Failure) -> 
             method, behind.message, attempt, deadline=attempt.deadline, gives=Receipt
         )
         try:
-            receipt: Receipt = await lane.held(claim, call)
+            receipt: Receipt = await held(claim, call)
         except Failure as refused:
-            await lane.record(claim, partial(_left, lane=lane, begun=begun, failure=refused))
+            await record(claim, partial(_left, lane=lane, begun=begun, failure=refused))
             return
         made = partial(_made, lane=lane, step=step, behind=behind, begun=begun)
-        await lane.record(claim, partial(made, receipt=receipt, outcome=failure.outcome))
+        await record(claim, partial(made, receipt=receipt, outcome=failure.outcome))
 
 
 def _behind(claim: Claim, step: Step) -> list[Step]:

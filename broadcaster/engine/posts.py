@@ -100,7 +100,7 @@ class PostLane(Lane):
         except LeaseLost:
             log.warning("another node took over", channel=self.name, delivery=claim.id)
 
-    async def record(self, claim: Claim, work: Work[T]) -> T:
+    async def _record(self, claim: Claim, work: Work[T]) -> T:
         """Write what came of a claim. Raises LeaseLost, and writes nothing, when another node has it by now."""
 
         def guarded(connection: Any) -> T:
@@ -122,7 +122,7 @@ class PostLane(Lane):
 
     async def _end_accepted(self, claim: Claim, detail: str) -> None:
         now = self.around.clock()
-        receipt = await self.record(
+        receipt = await self._record(
             claim, lambda connection: steps.end(connection, claim, now, detail)
         )
         if receipt is not None:
@@ -148,7 +148,7 @@ class PostLane(Lane):
             return detail
         if step.uncertain:
             sentence = "The daemon stopped while this was under way; it may have gone out."
-            await self.record(
+            await self._record(
                 claim,
                 lambda connection: self._settle_uncertain(
                     connection, claim, step, sentence, now, now
@@ -161,7 +161,7 @@ class PostLane(Lane):
             )
         if begun is None or self._is_too_late(claim, begun):
             now = self.around.clock()
-            await self.record(
+            await self._record(
                 claim, lambda connection: steps.give_back(connection, claim, begun, now)
             )
             return None
@@ -176,7 +176,7 @@ class PostLane(Lane):
         attempt = self.attempt(step.attempts + 1, claim.not_after, first=step.first_tried_at)
         method = getattr(self.adapter, step.kind.value)
         try:
-            receipt: Receipt = await self.held(
+            receipt: Receipt = await self._held(
                 claim,
                 self.slots.call(
                     method, step.message, attempt, deadline=attempt.deadline, gives=Receipt
@@ -194,14 +194,14 @@ class PostLane(Lane):
         self, claim: Claim, step: Step, begun: Begun | None, receipt: Receipt, detail: str
     ) -> None:
         now = self.around.clock()
-        shown = await self.record(
+        shown = await self._record(
             claim,
             lambda connection: steps.done(connection, claim, step, begun, receipt, now, detail),
         )
         if shown is not None:
             self._went_out(claim, shown)
 
-    async def held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
+    async def _held(self, claim: Claim, call: Coroutine[Any, Any, Any]) -> Any:
         """Await a call while its lease is renewed. A text that is stopped meanwhile gets a few seconds more.
 
         Those are for its answer: what has not begun to leave by then does not.
@@ -252,8 +252,8 @@ class PostLane(Lane):
         if self.parks(failure):
             await self.park(failure.sentence)
         elif failure.outcome is not Outcome.PERMANENT:
-            await meanwhile.change(self, claim, step, failure)
-        await self.record(claim, work)
+            await meanwhile.change(self, claim, step, failure, held=self._held, record=self._record)
+        await self._record(claim, work)
 
     def _settle(
         self,
@@ -321,11 +321,11 @@ class PostLane(Lane):
         if not isinstance(
             self.adapter, CanFind
         ):  # the channel was of another kind when it was tried
-            await self.record(claim, partial(self._leave_in_doubt, claim, step))
+            await self._record(claim, partial(self._leave_in_doubt, claim, step))
             return
         attempt = self.attempt(step.attempts, claim.not_after, first=step.first_tried_at)
         try:
-            receipt = await self.held(
+            receipt = await self._held(
                 claim,
                 self.slots.call(
                     self.adapter.find,
@@ -349,7 +349,7 @@ class PostLane(Lane):
                 state=State.UNCERTAIN,
                 wished=failure.retry_after is not None,
             )
-            await self.record(claim, later)
+            await self._record(claim, later)
             return
         await self._resolved(claim, step, receipt)
 
@@ -380,7 +380,7 @@ class PostLane(Lane):
                 deliveries.put_back(connection, claim, now, now, "")
             return again
 
-        again = await self.record(claim, work)
+        again = await self._record(claim, work)
         if receipt is not None and not again:
             await self._end_accepted(claim, receipt.detail)
 

@@ -50,10 +50,8 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
             well = False  # what was kept is told again: nobody knows whether it was heard
         except StoreError:
             raise
-        except (
-            Exception
-        ):  # an adapter's own mistake: once in the log, with where, until it is well again
-            if well:
+        except Exception:
+            if well:  # an adapter's own mistake is logged once, with where, until it is well again
                 log.exception("reports cannot be collected", channel=lane.name)
             _deaf(lane, "its adapter fails: the log says how.")
             kept, well = (), False

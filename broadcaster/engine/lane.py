@@ -78,12 +78,10 @@ class Lane(ABC):
         self.worked_at: datetime | None = None  # when something of it was accepted last
         self.unkept = False  # the store did not take what the last probe said
         self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
-        self.looked_for = (
-            0  # the delivery of a post that was looked for last, not just after it was accepted
-        )
-        self.seen_at = float(
-            "-inf"
-        )  # when something of it was seen from outside, by `time.monotonic`
+        # The delivery of a post that was looked for last, apart from the look just after it was accepted.
+        self.looked_for = 0
+        # When something of it was seen from outside, by `time.monotonic`.
+        self.seen_at = float("-inf")
         self.shown: Revision | None = None  # what a board shows here
         self.probe_at: datetime | None = None  # when it is asked again; None before the first probe
         self.stumbles = 0  # turns in a row that ended in an error of our own

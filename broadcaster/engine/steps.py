@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from broadcaster.channel import Receipt
 from broadcaster.domain.delivery import Outcome, State, StepKind
-from broadcaster.store import Connection, claiming, deliveries, moving, sent, withdrawing
+from broadcaster.store import Connection, claiming, deliveries, jumps, moving, sent, withdrawing
 from broadcaster.store.claiming import Claim, Step, Wanted
 
 
@@ -40,7 +40,8 @@ class Taking:
         self.wanted = Wanted(
             channel=channel, most=most, urgent_only=urgent_only, look_first=look_first
         )
-        self.node, self.clock, self._now = node, clock, clock()
+        self.node, self.clock = node, clock
+        self._now, self._asked_at = clock(), time.monotonic()
         self._taken: Taken = []
 
     def __call__(self, connection: Connection) -> Taken:
@@ -49,13 +50,15 @@ class Taking:
 
     def still_goes(self, connection: Connection, now: datetime) -> bool:
         """Whether it may be made at `now`."""
-        before, self._now = self._now, now
+        before, asked_at = self._now, self._asked_at
+        self._now, self._asked_at = now, time.monotonic()
         # It is run again when nobody knows whether the last time was kept: nothing of that was called, nor will be.
         for claim, begun in self._taken:
             _let_go(connection, claim, begun, now)
         self._taken = []
-        # When the clock has gone back since, so has every pause: by the old time they seem to be over.
-        return now >= before
+        # When the clock was set since, pauses may not have followed it yet: they seem to be over. The jump wakes the lane.
+        passed = timedelta(seconds=self._asked_at - asked_at)
+        return abs(now - before - passed) <= jumps.SLACK
 
     def keep(self, taken: Taken) -> Taken:
         """What it claimed, to be let go if it is run again."""

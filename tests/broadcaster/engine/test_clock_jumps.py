@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Audience, Kind, Planned
+from broadcaster.engine.steps import Taking
 from broadcaster.store import dues, tables as t
 from broadcaster.testing.rig import Rig, numbers, sms, webhook
 from broadcaster.testing.servers import SmsGateway, WebhookReceiver, answers, hang, unavailable
@@ -91,6 +92,24 @@ def test_a_pause_lasts_as_long_as_it_would_have(rig: MakeRig, by: timedelta) -> 
         engine.pass_by(seconds=61)
         engine.accepted("hook")
         assert far.texts("webhook").count(far.texts("webhook")[0]) == 1
+
+
+@both_ways
+def test_a_claim_that_is_being_written_while_the_clock_is_set_takes_nothing(
+    engine: Rig, far: WebhookReceiver, by: timedelta
+) -> None:
+    far.next(answers(503, headers={"Retry-After": "60"}), method="POST")
+    engine.say("Strömmen är borta.", until=engine.clock() + timedelta(hours=10))
+    engine.until(lambda: engine.delivery("hook").get("attempts") == 1 and due_in(engine) > 30)
+    looked = iter(range(2))
+
+    def clock() -> datetime:
+        if next(looked) == 1:  # in the write, where pauses cannot follow before it is over
+            jump(engine, by)
+        return engine.clock()
+
+    claim = Taking("hook", "n1", clock, 1, urgent_only=False)
+    assert engine.store.write(claim).result() == []
 
 
 def due_in(engine: Rig) -> float:

@@ -102,6 +102,7 @@ def test_what_was_accepted_since_says_more_than_a_probe_that_was_not_good(rig: M
         engine.say("Strömmen är borta.")
         engine.until(lambda: good(engine) is None)
         engine.accepted("social")
+        engine.until(lambda: not engine.lane("social").busy)  # else its turn is left out
         far.next(answers(401, "no"), path=LOOK)
         doubt(engine, 0.9 * AFTER_A_BAD_ONE + 1)  # what it says later counts
 

@@ -121,6 +121,7 @@ class Lane(ABC):
             except Exception:
                 log.exception("lane stumbled", channel=self.name)
                 self.stumbles += 1
+                self.around.observe("stumbled", self.name)
                 wait = 1.0
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait + 0.001)
@@ -152,6 +153,7 @@ class Lane(ABC):
             log.error("an outcome could not be stored", channel=self.name, reason=str(error))
         except Exception:
             log.exception("a delivery stumbled", channel=self.name)
+            self.around.observe("stumbled", self.name)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

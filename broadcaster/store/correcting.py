@@ -33,14 +33,11 @@ _RIGHT = (
     .where(_D.update_id == bindparam("update"))
     .order_by(_D.id)
 )
-_OF_CHANGES = (
-    select(t.update)
-    .join(t.delivery, _D.update_id == t.update.c.id)
-    .where(
-        _D.id.in_(bindparam("deliveries", expanding=True)),
-        t.update.c.kind.in_([Kind.CORRECTION, Kind.RETRACTION]),
-    )
-    .distinct()
+_OF_CHANGES = select(t.update).where(
+    t.update.c.id.in_(
+        select(_D.update_id).where(_D.id.in_(bindparam("deliveries", expanding=True)))
+    ),
+    t.update.c.kind.in_([Kind.CORRECTION, Kind.RETRACTION]),
 )
 
 

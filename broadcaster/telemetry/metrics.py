@@ -38,6 +38,12 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._stumbles = Counter(
+            "broadcaster_stumbles",
+            "Errors of our own that a channel met; the log says which.",
+            ["channel"],
+            registry=self.registry,
+        )
         self._to_correct = Histogram(
             "broadcaster_time_to_correct_seconds",
             "From a correction's acceptance by us to that by the far side, where the wrong text was.",
@@ -77,6 +83,7 @@ class Metrics:
             "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
             "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
             "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
+            "stumbled": lambda channel, _: self._stumbles.labels(channel).inc(),
             "corrected": lambda channel, facts: self._to_correct.labels(channel).observe(
                 facts["seconds"]
             ),

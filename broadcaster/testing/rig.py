@@ -149,6 +149,8 @@ class Rig:
         self.adapters: dict[str, Any] = {**built.adapters, **swapped}
         self.clock = MovingClock()
         self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.may_stumble = False
+        """Whether the test means an error of our own to happen; else `stop` raises when one did."""
         settings = self.loaded.settings
         self.store = WatchedStore(settings.store.url.get_secret_value(), KEY)
         self.desk = Desk(
@@ -175,7 +177,10 @@ class Rig:
         return self
 
     def stop(self) -> None:
-        """Stop the engine in order and close the store; a second call does nothing."""
+        """Stop the engine in order and close the store; a second call does nothing.
+
+        Raises AssertionError when the engine met an error of our own: it is logged, and nobody would see it.
+        """
         if self._closed:
             return
         self._closed = True
@@ -188,6 +193,8 @@ class Rig:
         if not self._loop.is_running():
             self._loop.close()
         self.store.close()
+        stumbled = [channel for event, channel, _ in self.events if event == "stumbled"]
+        assert self.may_stumble or not stumbled, f"see the log: these stumbled: {stumbled}"
 
     @staticmethod
     async def _cancel_rest() -> None:
@@ -247,6 +254,12 @@ class Rig:
     def clock_only(self, **spans: float) -> None:
         """Let time pass without a look of the engine."""
         self.clock.shift += timedelta(**spans)
+
+    def until_noon(self) -> None:
+        """Let time pass until ten past twelve where it is local: what is said next has one date, and one minute for fifty seconds."""
+        local = self.clock().astimezone(self.desk.configuration.zone)
+        noon = local.replace(hour=12, minute=10, second=5, microsecond=0)
+        self.clock_only(seconds=(noon - local).total_seconds() % timedelta(days=1).total_seconds())
 
     def jump(self, **spans: float) -> None:
         """Set the wall clock while no time passes; the engine is told of it before anybody reads the new time."""

@@ -124,7 +124,7 @@ def resting(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
 
 def stumbling(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     lane = watched.rig.lane("hook")
-
+    watched.rig.may_stumble = True
     begun = threading.Event()
 
     async def defective() -> None:

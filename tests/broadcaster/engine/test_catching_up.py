@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote_plus
+
+import pytest
 
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook
@@ -11,6 +14,18 @@ from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookRecei
 
 MakeRig = Callable[..., Rig]
 MISSED = "Tidigare besked som inte nådde hit:"
+
+
+@pytest.fixture
+def rig(rig: MakeRig) -> MakeRig:
+    """As everywhere, and no midnight comes between two words: their times are told without a date."""
+
+    def at_noon(channels: Mapping[str, Mapping[str, Any]]) -> Rig:
+        engine = rig(channels)
+        engine.until_noon()
+        return engine
+
+    return at_noon
 
 
 def clock(engine: Rig) -> str:

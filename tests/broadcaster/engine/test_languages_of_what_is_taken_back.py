@@ -184,6 +184,7 @@ def test_where_the_far_side_was_down_nobody_hears_of_a_retraction_of_it_all(rig:
 def test_a_retraction_at_a_later_time_also_follows_what_goes_out_until_then(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})
+        engine.until_noon()
         engine.pause("social")
         engine.say("Strömmen är borta.")
         later = engine.clock() + timedelta(minutes=10)

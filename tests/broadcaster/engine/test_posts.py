@@ -212,6 +212,7 @@ def test_a_post_that_was_found_just_before_the_daemon_ended_is_accepted_after_th
         with monkeypatch.context() as patch:
             patch.setattr(PostLane, "_end_accepted", end)
             engine = rig({"social": mastodon(far)})
+            engine.may_stumble = True
             engine.say("Strömmen är borta.")
             assert ended.wait(30)
             engine.stop()

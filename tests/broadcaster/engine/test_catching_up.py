@@ -142,6 +142,7 @@ def test_a_short_message_pays_for_no_such_line(rig: MakeRig) -> None:
 def test_a_channel_that_was_well_is_told_of_nothing_missed(rig: MakeRig) -> None:
     with MastodonServer() as far, WebhookReceiver() as hook:
         engine = rig({"social": mastodon(far), "hook": webhook(hook)})
+        hook.clock = engine.clock
         engine.pause("hook")
         engine.say("Läge 1.")
         engine.accepted("social")

@@ -21,6 +21,7 @@ from broadcaster.channel import (
     Transient,
     Uncertain,
 )
+from broadcaster.store import StoreError
 
 GRACE = 1.0  # the adapter's own deadline comes first: it can say more about what happened
 
@@ -64,6 +65,7 @@ class Slots:
         """Call `method` and return what it returns; without `deadline` the caller watches it.
 
         Raises:
+            StoreError: what a run could not write down.
             Failure: what the adapter raised; `Uncertain` at the deadline, and for what is not `gives`; `Transient` when it
                 had not begun by then; `Permanent` for an error of the adapter's own.
         """
@@ -125,7 +127,7 @@ class Slots:
             raise Uncertain(f"No answer within {deadline:g} s.")
         try:
             return call.result()
-        except (Failure, RefusedRequest):
+        except (Failure, RefusedRequest, StoreError):  # a run of letters writes down what it does
             raise
         except asyncio.CancelledError:
             raise Uncertain("The call was broken off.") from None

@@ -174,6 +174,14 @@ class Nursery:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGKILL)
         self._parent.communicate(timeout=PATIENCE)
+        if error is None:
+            self._judge_log()
+
+    def _judge_log(self) -> None:
+        """No daemon may have met an error of our own: it is logged and lived with, and nobody would see it."""
+        lines = self.log.read_text("utf-8", "replace").splitlines() if self.log.is_file() else []
+        stumbled = [line for line in lines if '"event": "' in line and " stumbled" in line]
+        assert not stumbled, "\n".join(stumbled)[-6000:]
 
     def begin(self, config: Path) -> Daemon:
         """Fork a daemon; it may not answer yet."""

@@ -156,7 +156,8 @@ class Receipt:
 class Failure(Exception):
     """It was not accepted. `args[0]` is a sentence for the operator without secrets; `reply` is for the log.
 
-    `gone`, with scope `address` and for good: there is no such address (any more). It is written to no more.
+    `gone`, with scope `address` and for good: there is no such address (any more). It is written to no more. With scope
+    `message`: the post that this one answers is no more. It is made once more and answers none.
     """
 
     outcome: ClassVar[Outcome]

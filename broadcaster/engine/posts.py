@@ -284,7 +284,8 @@ class PostLane(Lane):
     def _give_up(
         connection: Any, claim: Claim, step: Step, failure: Failure, now: datetime
     ) -> None:
-        if not steps.give_up(connection, claim, step):
+        alone = failure.gone and steps.leave_thread(connection, step)
+        if not (alone or steps.give_up(connection, claim, step)):
             moving.end(connection, claim.id, State.FAILED, now, failure.sentence)
             return
         deliveries.put_back(connection, claim, now, now, failure.sentence)

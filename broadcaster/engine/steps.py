@@ -145,6 +145,14 @@ def accepted(
         withdrawing.note_taken(connection, step.id)
 
 
+def leave_thread(connection: Connection, step: Step) -> bool:
+    """Let a post answer none when it is tried again; False when it answered none. Somebody took away what it answered."""
+    if step.kind is not StepKind.POST or not step.message.in_reply_to:
+        return False
+    deliveries.answer_none(connection, step.id)
+    return True
+
+
 def give_up(connection: Connection, claim: Claim, step: Step) -> bool:
     """Write down that a step was refused, and whether something is left to do all the same.
 

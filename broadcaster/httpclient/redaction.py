@@ -40,4 +40,5 @@ class Redaction:
             scope=failure.scope,
             retry_after=failure.retry_after,
             reply=self.text(failure.reply),
+            gone=failure.gone,
         )

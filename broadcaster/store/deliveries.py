@@ -132,6 +132,11 @@ def answer_anew(connection: Connection, step_id: int) -> None:
     connection.execute(sql_update(t.step).where(t.step.c.id == step_id).values(reply_to=None))
 
 
+def answer_none(connection: Connection, step_id: int) -> None:
+    """What a post was to answer is no more: it stands alone when it is tried again."""
+    connection.execute(sql_update(t.step).where(t.step.c.id == step_id).values(reply_to=""))
+
+
 def refusal(connection: Connection, delivery_id: int) -> str | None:
     """What the far side said to the first step of a delivery that it refused; None: it refused none."""
     said = connection.execute(

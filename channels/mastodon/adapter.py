@@ -237,7 +237,8 @@ class MastodonAdapter(PostAdapter):
         if "access token" in said.lower():
             sentence, scope = self._sentences()[401], Scope.CHANNEL
         words = f' It says: "{said}".' if said else ""
-        return Permanent(sentence + words, scope=scope, reply=failure.reply)
+        gone = sentence == self._sentences()[404]
+        return Permanent(sentence + words, scope=scope, reply=failure.reply, gone=gone)
 
     def _sentences(self) -> dict[int, str]:
         host = self._host

@@ -43,7 +43,7 @@ def failure_in(
         )
     if answer.status in {400, 403} and (about := _about_the_text(detail)) is not None:
         kind, sentence = about
-        return kind(sentence + words, reply=reply)
+        return kind(sentence + words, reply=reply, gone=sentence == _ANSWERED_IS_GONE)
     sentence = _SENTENCES.get(answer.status, "")
     said = sentence and sentence + words
     return failure_of(answer, host, idempotent=idempotent, sentence=said, now=deadline.at)
@@ -58,6 +58,9 @@ _SENTENCES = {
 }
 
 
+_ANSWERED_IS_GONE = "The post that this one answers is gone."
+
+
 def _about_the_text(detail: str) -> tuple[type[Permanent], str] | None:
     """403 is X's answer to a bad text as well as to a closed account; only its words tell which."""
     said = detail.lower()
@@ -66,7 +69,7 @@ def _about_the_text(detail: str) -> tuple[type[Permanent], str] | None:
     if "too long" in said:
         return Permanent, "X counts this text as too long."
     if "reply to a tweet" in said or "reply to a post" in said:
-        return Permanent, "The post that this one answers is gone."
+        return Permanent, _ANSWERED_IS_GONE
     return None
 
 

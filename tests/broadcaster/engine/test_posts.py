@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,30 @@ def test_a_post_that_was_found_just_before_the_daemon_ended_is_accepted_after_th
         engine.accepted("social")
         assert len(far.texts("status")) == 1
         assert engine.delivery("social")["url"].endswith(far.effects[0].id)
+
+
+@pytest.mark.parametrize(
+    ("server", "block", "kind"),
+    [(MastodonServer, mastodon, "status"), (XServer, x, "tweet")],
+    ids=["mastodon", "x"],
+)
+def test_a_word_is_said_though_somebody_deleted_the_post_that_it_would_answer(
+    rig: MakeRig, server: Any, block: Any, kind: str
+) -> None:
+    with server() as far:
+        engine: Rig = rig({"social": block(far)})
+        engine.say("Strömmen är borta.")
+        engine.accepted("social")
+        for kept in (getattr(far, "statuses", None), getattr(far, "tweets", None)):
+            if kept:
+                kept.clear()
+        engine.say("Strömmen är borta till 19.", Kind.UPDATE)
+        engine.accepted("social", 2)
+        engine.say("Strömmen är borta till 20.", Kind.UPDATE)
+        engine.accepted("social", 3)
+    _, alone, answer = [each for each in far.effects if each.kind == kind]
+    assert "till 19" in alone.text
+    assert (alone.more["reply_to"], answer.more["reply_to"]) == (None, alone.id)
 
 
 def test_an_uncertain_post_that_is_not_there_is_posted_again(rig: MakeRig) -> None:

@@ -29,6 +29,7 @@ from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
 from broadcaster.httpclient.transport import Transport, answer_of, host_of
+from broadcaster.httpclient.trust import untrusted, verified_context
 
 __all__ = [
     "BODY_CAP",
@@ -55,6 +56,8 @@ __all__ = [
     "printable",
     "retry_after",
     "seconds_until",
+    "untrusted",
+    "verified_context",
     "web_address",
     "within",
 ]

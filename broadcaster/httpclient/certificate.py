@@ -10,6 +10,7 @@ from typing import Any
 from broadcaster.channel import Transient
 from broadcaster.httpclient.deadline import Deadline
 from broadcaster.httpclient.egress import Reach, connect, tls_context
+from broadcaster.httpclient.trust import untrusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ def look_at_certificate(host: str, port: int, reach: Reach, deadline: Deadline) 
         return Certificate(host, refused=sentence)
     except OSError as error:
         connection.close()
+        old = untrusted(host, error)
+        if old is not None:
+            return Certificate(host, refused=old.sentence)
         sentence = f"{host} did not finish the TLS handshake."
         raise Transient(sentence, reply=type(error).__name__) from error
     return Certificate(host, _time(shown["notBefore"]), _time(shown["notAfter"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -31,7 +30,7 @@ from broadcaster.channel import (
     Scope,
 )
 from broadcaster.domain.localtime import say
-from broadcaster.httpclient import Deadline, Reach, Redaction
+from broadcaster.httpclient import Deadline, Reach, Redaction, verified_context
 from channels.email.addresses import is_address, normalised
 from channels.email.answers import Reading
 from channels.email.bounces import Bounces
@@ -146,7 +145,7 @@ class EmailAdapter(LetterAdapter):
             greeting=self.settings.domain,
             reach=Reach(self.context.allowed_hosts),
             reading=Reading(supplier.host, Redaction(self.secrets())),
-            context=None if supplier.tls == "none" else ssl.create_default_context(),
+            context=None if supplier.tls == "none" else verified_context(),
         )
 
     def _envelope(self, letter: Letter, at: datetime) -> Envelope:

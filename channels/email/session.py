@@ -21,7 +21,7 @@ from aiosmtplib import (
 )
 
 from broadcaster.channel import Failure, Permanent, Scope, Transient
-from broadcaster.httpclient import Deadline, Reach, called_off, guard_address
+from broadcaster.httpclient import Deadline, Reach, called_off, guard_address, untrusted
 from channels.email.answers import Asked, Reading
 from channels.email.settings import Supplier
 
@@ -174,13 +174,11 @@ class Session:
 
     def _unopened(self, error: Exception) -> Failure:
         host = self._server.supplier.host
+        lasting = untrusted(host, error)
+        if lasting is not None:
+            return lasting
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Permanent(
-                    f"The certificate of {host} is refused ({cause.verify_message}): nothing was sent. Mend the certificate, "
-                    "the address or the clock of this machine, then resume the channel."
-                )
             if isinstance(cause, ssl.SSLError):
                 return Transient(f"{host} does not agree on TLS with us: nothing was sent.")
             cause = cause.__cause__

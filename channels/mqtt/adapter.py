@@ -27,7 +27,7 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
-from broadcaster.httpclient import Deadline, Reach, Redaction
+from broadcaster.httpclient import Deadline, Reach, Redaction, verified_context
 from channels.mqtt.documents import PACKET_LIMIT, arrange, is_retained, packet_length
 from channels.mqtt.reasons import NOBODY_LISTENS, Denied, denied
 from channels.mqtt.session import Broker, Offer, Session
@@ -63,7 +63,7 @@ def _checked_prefix(value: str) -> str:
 
 def _checked_authority(value: str) -> str:
     try:
-        _tls(value)
+        verified_context(value)
     except (ssl.SSLError, ValueError):
         raise ValueError(
             "holds no certificate in PEM form: write file: and the path of the authority's certificate"
@@ -119,7 +119,7 @@ class MqttAdapter(PostAdapter):
             client_id=settings.client_id or f"crisis-broadcaster-{context.name}",
             username=settings.username,
             password=settings.password.get_secret_value(),
-            tls=_tls(settings.ca) if parts.scheme == "mqtts" else None,
+            tls=verified_context(settings.ca) if parts.scheme == "mqtts" else None,
             reach=Reach(context.allowed_hosts),
         )
         self._redaction = Redaction(self.secrets())
@@ -227,10 +227,3 @@ class MqttAdapter(PostAdapter):
                 f"{host} takes messages of {longest} bytes and this one has {size}. Probe the channel, then send a "
                 "shorter text."
             )
-
-
-def _tls(authority: str) -> ssl.SSLContext:
-    """Verified, by the authorities this machine knows or by the one given in PEM form alone."""
-    context = ssl.create_default_context(cadata=authority or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

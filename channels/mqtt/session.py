@@ -19,8 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
-from broadcaster.httpclient import Deadline, Reach, connect, printable, within
+from broadcaster.channel import Failure, Scope, Transient, Uncertain
+from broadcaster.httpclient import Deadline, Reach, connect, printable, untrusted, within
 from channels.mqtt.reasons import Reason, hung_up, refused_connection, refused_message
 
 _CAP = 64 * 1024
@@ -287,14 +287,8 @@ def _reached(broker: Broker, deadline: Deadline) -> socket.socket:
     try:
         plain.settimeout(deadline.require())
         return broker.tls.wrap_socket(plain, server_hostname=broker.host)
-    except ssl.SSLCertVerificationError as error:
-        problem = Permanent(
-            f"The certificate of {broker.host} is refused ({error.verify_message}): nothing was sent. Mend the "
-            "certificate, the address, ca, or the clock of this machine, then resume the channel.",
-            scope=Scope.CHANNEL,
-        )
     except OSError as error:
-        problem = Transient(
+        problem = untrusted(broker.host, error) or Transient(
             f"{broker.host} agrees on no protected connection ({type(error).__name__}): nothing was sent.",
             scope=Scope.CHANNEL,
         )

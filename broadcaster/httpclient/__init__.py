@@ -12,7 +12,13 @@ up, and a thread that is not scheduled cannot look at its clock.
 
 from __future__ import annotations
 
-from broadcaster.httpclient.address import WebAddress, host_in, web_address
+from broadcaster.httpclient.address import (
+    HeaderSecret,
+    WebAddress,
+    WebHeaders,
+    host_in,
+    web_address,
+)
 from broadcaster.httpclient.answer import (
     BODY_CAP,
     Answer,
@@ -37,10 +43,12 @@ __all__ = [
     "Caller",
     "Certificate",
     "Deadline",
+    "HeaderSecret",
     "Reach",
     "Redaction",
     "Transport",
     "WebAddress",
+    "WebHeaders",
     "answer_of",
     "called_off",
     "connect",

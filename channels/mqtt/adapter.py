@@ -35,6 +35,7 @@ from channels.mqtt.session import Broker, Offer, Session
 _T = TypeVar("_T")
 _NAMED = 3  # topics that a probe names
 _PORTS = {"mqtts": 8883, "mqtt": 1883}
+_BAD = re.compile(r"[^\x21-\x7e]")
 _LEVEL = r"[^\s/+#$\x00-\x1f\x7f]+"
 
 
@@ -42,6 +43,7 @@ def _checked_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        usable = usable and not _BAD.search(value)
     except ValueError:
         usable = False
     if not usable:

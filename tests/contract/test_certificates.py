@@ -26,7 +26,8 @@ from broadcaster.channel import (
     Receipt,
     Scope,
 )
-from broadcaster.cli.wire import Unreachable, connected
+from broadcaster.cli.failing import Unreachable
+from broadcaster.cli.wire import connected
 from broadcaster.httpclient import Deadline, Reach, look_at_certificate
 from broadcaster.registry import Adapter
 from broadcaster.testing.contract_letters import an_attempt, letters, run
@@ -190,6 +191,17 @@ def see(adapter: Any) -> Failure | None:
     return None
 
 
+def probed(adapter: Any) -> tuple[bool, str]:
+    """What a probe says: whether all is well, and the sentence."""
+    try:
+        probe = adapter.probe(attempt())
+    except Failure as failure:
+        return False, failure.sentence
+    finally:
+        adapter.close()
+    return probe.good, probe.sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """One way out: a channel, what it does there, and with what kind of far end.
@@ -288,12 +300,7 @@ def test_a_probe_finds_it_before_anything_is_to_be_sent(
         adapter: Any = way.make(far)
         if way.act is see or not isinstance(adapter, CanProbe):
             pytest.skip("it is asked by nobody, or its probe looks elsewhere")
-        try:
-            probe = adapter.probe(attempt())
-            good, sentence = probe.good, probe.sentence
-        except Failure as failure:
-            good, sentence = False, failure.sentence
-        adapter.close()
+        good, sentence = probed(adapter)
     assert not good
     assert refused_by(wrong, sentence), sentence
     assert SECRET.encode() not in heard(far)

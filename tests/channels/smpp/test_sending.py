@@ -285,3 +285,25 @@ def test_a_certificate_nobody_vouches_for_is_refused(make: Any, tmp_path: Path) 
     assert isinstance(ran.ended, Failure)
     assert isinstance(ran.ended, Permanent)
     assert "certificate" in ran.ended.sentence
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+46701740605\r\n",
+        "+46701740605\n",
+        "0701740605",
+        "46701740605",
+        "+46 701740605",
+        "+46701740605,+46701740606",
+        "",
+    ],
+)
+def test_only_a_whole_number_in_international_form_leaves(
+    make: Any, far: Smsc, number: str
+) -> None:
+    ran = run(make(far), letters([number], 1), an_attempt())
+    [failure] = ran.failures()
+    assert isinstance(failure, Permanent)
+    assert failure.scope is Scope.ADDRESS
+    assert far.arrived == 0

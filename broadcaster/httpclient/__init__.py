@@ -30,7 +30,7 @@ from broadcaster.httpclient.answer import (
 )
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.calling_off import called_off, given_up
-from broadcaster.httpclient.certificate import Certificate, look_at_certificate
+from broadcaster.httpclient.certificate import Certificate, look_at_certificate, told_of
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
@@ -64,6 +64,7 @@ __all__ = [
     "printable",
     "retry_after",
     "seconds_until",
+    "told_of",
     "untrusted",
     "verified_context",
     "web_address",

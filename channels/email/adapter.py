@@ -25,6 +25,7 @@ from broadcaster.channel import (
     Permanent,
     Probe,
     RefusedRequest,
+    Remaining,
     Rendered,
     Report,
     Scope,
@@ -199,10 +200,12 @@ class EmailAdapter(LetterAdapter):
     def probe(self, attempt: Attempt) -> Probe:
         """Go to every mail server's door and log in; nothing is sent."""
         sizes: dict[str, int] = {}
+        certificates: list[Remaining] = []
         sentences = []
         for name, supplier in self._suppliers.items():
             try:
-                sizes[name] = asyncio.run(self._look(supplier, attempt.deadline))
+                sizes[name], certificate = asyncio.run(self._look(supplier, attempt.deadline))
+                certificates += certificate
             except Failure as problem:
                 sentences.append(f"{name}: {problem.sentence}")
         known = [size for size in sizes.values() if size]
@@ -210,12 +213,14 @@ class EmailAdapter(LetterAdapter):
             good=not sentences,
             sentence=" ".join(sentences) or f"{', '.join(sizes)} would take a letter now.",
             limits={"size": min(known)} if known else {},
+            remaining=tuple(certificates),
         )
 
-    async def _look(self, supplier: Supplier, seconds: float) -> int:
+    async def _look(self, supplier: Supplier, seconds: float) -> tuple[int, tuple[Remaining, ...]]:
+        """The bytes a letter may have there, and until when its certificate is good."""
         session = Session(self._server(supplier))
         try:
             await session.open(Deadline(min(self.settings.deadline, seconds)))
-            return session.longest
+            return session.longest, session.certificate
         finally:
             await session.close()

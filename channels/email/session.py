@@ -20,8 +20,8 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient
-from broadcaster.httpclient import Deadline, Reach, called_off, guard_address, untrusted
+from broadcaster.channel import Failure, Permanent, Remaining, Scope, Transient
+from broadcaster.httpclient import Deadline, Reach, called_off, guard_address, told_of, untrusted
 from channels.email.answers import Asked, Reading
 from channels.email.settings import Supplier
 
@@ -75,6 +75,12 @@ class Session:
         """The bytes that a letter may have there (RFC 1870); 0 when it does not say."""
         said = self._smtp.esmtp_extensions.get("size", "") if self._smtp else ""
         return int(said) if said.isascii() and said.isdigit() else 0
+
+    @property
+    def certificate(self) -> tuple[Remaining, ...]:
+        """Until when the certificate is good by which it is encrypted; nothing where it is not."""
+        shown = self._smtp.get_transport_info("peercert") if self._smtp else None
+        return told_of(self._server.supplier.host.lower(), shown)
 
     # ---------------------------------------------------------------------------------------------------- opening
     async def open(self, deadline: Deadline) -> None:

@@ -177,7 +177,9 @@ class MqttAdapter(PostAdapter):
 
     def probe(self, attempt: Attempt) -> Probe:
         """Connect and be let in. Whether we may publish to a topic is known of those where something was published."""
-        offer = self._with_session(attempt, lambda session: session.offer)
+        offer, left = self._with_session(
+            attempt, lambda session: (session.offer, session.certificate)
+        )
         try:
             self._fits(offer, 0)
         except Permanent as failure:
@@ -191,7 +193,7 @@ class MqttAdapter(PostAdapter):
             if size
             else f"{host} lets us in, messages of any length."
         )
-        return Probe(good=True, sentence=sentence, limits={PACKET_LIMIT: size})
+        return Probe(good=True, sentence=sentence, limits={PACKET_LIMIT: size}, remaining=left)
 
     def _with_session(self, attempt: Attempt, use: Callable[[Session], _T]) -> _T:
         """What `use` makes of a session; failures come without secrets."""

@@ -129,6 +129,10 @@ class TlsEnd:
         # What was under way is written down: who asks afterwards knows all that came.
         self._serving.join(2 * _PATIENCE)
 
+    def renew(self, certificate: Path) -> None:
+        """Show another certificate from now on."""
+        self._context.load_cert_chain(certificate)
+
     def prepare(self, connection: socket.socket) -> None:
         """What is said before TLS; `plain` grows by what is heard."""
 

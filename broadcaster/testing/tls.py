@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-_PATIENCE = 5.0
+_PATIENCE = 20.0
 GREETING = b"220 post.example ESMTP\r\n"
 
 

@@ -239,33 +239,6 @@ def test_a_token_that_ends_soon_is_told_of_in_time(town: Town) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("days", "grade", "said"),
-    [
-        (20, Grade.READY, []),
-        (
-            10,
-            Grade.WATCH,
-            ["Certifikatet för post.example går snart ut (dagar kvar: 9): förnya det."],
-        ),
-        (
-            2,
-            Grade.NOT_READY,
-            ["Certifikatet för post.example går snart ut (dagar kvar: 1): förnya det."],
-        ),
-    ],
-)
-def test_a_certificate_that_a_probe_met_is_told_of_before_it_ends(
-    town: Town, days: int, grade: Grade, said: list[str]
-) -> None:
-    now = town.rig.clock()
-    left = Remaining(what="certificate", of="post.example", ends_at=now + timedelta(days=days))
-    told = Probe(good=True, sentence="It would take a letter.", remaining=(left,))
-    town.rig.store.write(lambda c: channels.record_probe(c, "social", now, told)).result()
-    [line] = [line for line in town.look().lines if line.what == "social"]
-    assert (line.grade, readiness.reasons(line, "sv")) == (grade, said)
-
-
 def test_the_doctor_says_what_runs_out_by_what_was_just_answered(town: Town) -> None:
     left = Remaining(what="credit", of="46elks", amount=1.5, unit="SEK", least=200)
     just = {"sms": Probe(good=True, sentence="It would.", remaining=(left,))}
@@ -358,6 +331,33 @@ def test_hosts_are_those_that_a_channel_calls_by_https_and_no_others(tmp_path: P
         "plain": {},
     }
     rig.stop()
+
+
+@pytest.mark.parametrize(
+    ("days", "grade", "said"),
+    [
+        (20, Grade.READY, []),
+        (
+            10,
+            Grade.WATCH,
+            ["Certifikatet för post.example går snart ut (dagar kvar: 9): förnya det."],
+        ),
+        (
+            2,
+            Grade.NOT_READY,
+            ["Certifikatet för post.example går snart ut (dagar kvar: 1): förnya det."],
+        ),
+    ],
+)
+def test_a_certificate_that_a_probe_met_is_told_of_before_it_ends(
+    town: Town, days: int, grade: Grade, said: list[str]
+) -> None:
+    now = town.rig.clock()
+    left = Remaining(what="certificate", of="post.example", ends_at=now + timedelta(days=days))
+    told = Probe(good=True, sentence="It would take a letter.", remaining=(left,))
+    town.rig.store.write(lambda c: channels.record_probe(c, "social", now, told)).result()
+    [line] = [line for line in town.look().lines if line.what == "social"]
+    assert (line.grade, readiness.reasons(line, "sv")) == (grade, said)
 
 
 # ------------------------------------------------------------------------------------------------------------ the note

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import pycurl
 
 from broadcaster.bulkhttp.exchange import Answer, Problem, Request
-from broadcaster.httpclient.answer import LONGEST_WAIT
+from broadcaster.channel import Permanent
+from broadcaster.httpclient.answer import LONGEST_WAIT, printable
+from broadcaster.httpclient.trust import old_protocol, refused_certificate
 
 _IDLE = 4  # seconds a connection may lie idle and be used again: less than servers wait before they close it
 _KNOWN = 60  # seconds that what was found of a name is used again, without which a name server is asked for each connection
@@ -29,15 +31,14 @@ _SENTENCES = {
     pycurl.E_UNSUPPORTED_PROTOCOL: "The gateway's url must begin with https:// or http://.",
     pycurl.E_COULDNT_RESOLVE_HOST: "The name {host} was not found: nothing was sent.",
     pycurl.E_COULDNT_CONNECT: "{host} cannot be reached: nothing was sent.",
-    pycurl.E_PEER_FAILED_VERIFICATION: (
-        "The certificate of {host} is not valid (expired, for another name, or from an unknown issuer; or the clock of this "
-        "machine is wrong): nothing was sent."
-    ),
+    pycurl.E_SSL_CONNECT_ERROR: "{host} does not agree on TLS with us: nothing was sent.",
     pycurl.E_OPERATION_TIMEDOUT: "{host} did not answer in time.",
     pycurl.E_WRITE_ERROR: "{host} answered with more than is read.",
     pycurl.E_ABORTED_BY_CALLBACK: "{host} closed the connection without an answer.",
 }
 _BROKEN = re.compile(r"[\r\n\0]")
+_PREFIX = re.compile(r"^SSL[^:]*: ")
+_OLD = re.compile(r"unsupported protocol|protocol version")
 _NOT_LISTED = "Drill and demo reach only this machine and the hosts under allowed_hosts; {host} is neither. Nothing was sent."
 
 
@@ -117,12 +118,13 @@ class Call:
             return Problem(_NOT_LISTED.format(host=self.host), lasting=True)
         if code == pycurl.E_OPERATION_TIMEDOUT and not self.begun:
             code = pycurl.E_COULDNT_CONNECT
+        lasting = None if self.begun else _untrusted(self.host, code, words)
         sentence = _SENTENCES.get(code, "The connection to {host} broke.").format(host=self.host)
         return Problem(
-            sentence,
+            lasting.sentence if lasting else sentence,
             f"curl {code}: {words}",
             may_have_gone=self.begun,
-            lasting=code in _LASTING and not self.begun,
+            lasting=(code in _LASTING or lasting is not None) and not self.begun,
         )
 
     def _take(self, chunk: bytes) -> int | None:
@@ -153,6 +155,14 @@ class _Handed(socket.socket):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _untrusted(host: str, code: int, words: str) -> Permanent | None:
+    """As `httpclient.trust.untrusted`: libcurl hands on the words of OpenSSL, and no reason of its own."""
+    if code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return refused_certificate(host, _PREFIX.sub("", printable(words)))
+    old = code == pycurl.E_SSL_CONNECT_ERROR and _OLD.search(words)
+    return old_protocol(host) if old else None
 
 
 def _set_up(curl: pycurl.Curl, limits: Limits) -> None:

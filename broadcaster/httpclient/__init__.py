@@ -12,7 +12,13 @@ up, and a thread that is not scheduled cannot look at its clock.
 
 from __future__ import annotations
 
-from broadcaster.httpclient.address import WebAddress, host_in, web_address
+from broadcaster.httpclient.address import (
+    HeaderSecret,
+    WebAddress,
+    WebHeaders,
+    host_in,
+    web_address,
+)
 from broadcaster.httpclient.answer import (
     BODY_CAP,
     Answer,
@@ -24,11 +30,12 @@ from broadcaster.httpclient.answer import (
 )
 from broadcaster.httpclient.caller import Caller, guard_session
 from broadcaster.httpclient.calling_off import called_off, given_up
-from broadcaster.httpclient.certificate import Certificate, look_at_certificate
+from broadcaster.httpclient.certificate import Certificate, look_at_certificate, told_of
 from broadcaster.httpclient.deadline import Deadline, within
 from broadcaster.httpclient.egress import Reach, connect, guard_address, is_public
 from broadcaster.httpclient.redaction import Redaction
 from broadcaster.httpclient.transport import Transport, answer_of, host_of
+from broadcaster.httpclient.trust import untrusted, verified_context
 
 __all__ = [
     "BODY_CAP",
@@ -36,10 +43,12 @@ __all__ = [
     "Caller",
     "Certificate",
     "Deadline",
+    "HeaderSecret",
     "Reach",
     "Redaction",
     "Transport",
     "WebAddress",
+    "WebHeaders",
     "answer_of",
     "called_off",
     "connect",
@@ -55,6 +64,9 @@ __all__ = [
     "printable",
     "retry_after",
     "seconds_until",
+    "told_of",
+    "untrusted",
+    "verified_context",
     "web_address",
     "within",
 ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from broadcaster.channel import Transient
+from broadcaster.channel import Remaining, Transient
 from broadcaster.httpclient.deadline import Deadline
 from broadcaster.httpclient.egress import Reach, connect, tls_context
+from broadcaster.httpclient.trust import untrusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,23 @@ def look_at_certificate(host: str, port: int, reach: Reach, deadline: Deadline) 
         return Certificate(host, refused=sentence)
     except OSError as error:
         connection.close()
+        old = untrusted(host, error)
+        if old is not None:
+            return Certificate(host, refused=old.sentence)
         sentence = f"{host} did not finish the TLS handshake."
         raise Transient(sentence, reply=type(error).__name__) from error
     return Certificate(host, _time(shown["notBefore"]), _time(shown["notAfter"]))
+
+
+def told_of(host: str, shown: Mapping[str, Any] | None) -> tuple[Remaining, ...]:
+    """What a probe tells of the certificate that it met on its way, for `Probe.remaining`.
+
+    Args:
+        shown: as `ssl.SSLSocket.getpeercert` gives it; None or empty where nothing was encrypted.
+    """
+    if not shown:
+        return ()
+    return (Remaining(what="certificate", of=host, ends_at=_time(shown["notAfter"])),)
 
 
 def _time(written: str) -> datetime:

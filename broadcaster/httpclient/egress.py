@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient.deadline import Deadline, current
+from broadcaster.httpclient.trust import verified_context
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -131,7 +132,7 @@ def tls_context() -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def _tls_context(_certificates: tuple[tuple[Path, int], ...]) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = verified_context()
     context.sslsocket_class = _SecureSocket
     return context
 

@@ -20,6 +20,7 @@ from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
 from broadcaster.httpclient.answer import Answer, failure_of
 from broadcaster.httpclient.deadline import Call, current
 from broadcaster.httpclient.egress import Reach, connect, tls_context
+from broadcaster.httpclient.trust import untrusted
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_IN_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -177,13 +178,12 @@ class _SecureConnection(HTTPSConnection):
         problem: Permanent
         try:
             super().connect()
-        except ssl.SSLCertVerificationError as error:
+        except ssl.SSLError as error:
             # An expired or foreign certificate does not mend itself: the channel waits until somebody has.
-            problem = Permanent(
-                f"The certificate of {self.host} is refused ({error.verify_message}): nothing was sent. "
-                "Mend the certificate, the address or the clock of this machine, then resume the channel.",
-                scope=Scope.CHANNEL,
-            )
+            lasting = untrusted(self.host, error)
+            if lasting is None:
+                raise
+            problem = lasting
         else:
             return
         raise problem

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -26,12 +25,13 @@ from broadcaster.channel import (
     Permanent,
     Probe,
     RefusedRequest,
+    Remaining,
     Rendered,
     Report,
     Scope,
 )
 from broadcaster.domain.localtime import say
-from broadcaster.httpclient import Deadline, Reach, Redaction
+from broadcaster.httpclient import Deadline, Reach, Redaction, verified_context
 from channels.email.addresses import is_address, normalised
 from channels.email.answers import Reading
 from channels.email.bounces import Bounces
@@ -146,7 +146,7 @@ class EmailAdapter(LetterAdapter):
             greeting=self.settings.domain,
             reach=Reach(self.context.allowed_hosts),
             reading=Reading(supplier.host, Redaction(self.secrets())),
-            context=None if supplier.tls == "none" else ssl.create_default_context(),
+            context=None if supplier.tls == "none" else verified_context(),
         )
 
     def _envelope(self, letter: Letter, at: datetime) -> Envelope:
@@ -200,10 +200,12 @@ class EmailAdapter(LetterAdapter):
     def probe(self, attempt: Attempt) -> Probe:
         """Go to every mail server's door and log in; nothing is sent."""
         sizes: dict[str, int] = {}
+        certificates: list[Remaining] = []
         sentences = []
         for name, supplier in self._suppliers.items():
             try:
-                sizes[name] = asyncio.run(self._look(supplier, attempt.deadline))
+                sizes[name], certificate = asyncio.run(self._look(supplier, attempt.deadline))
+                certificates += certificate
             except Failure as problem:
                 sentences.append(f"{name}: {problem.sentence}")
         known = [size for size in sizes.values() if size]
@@ -211,12 +213,14 @@ class EmailAdapter(LetterAdapter):
             good=not sentences,
             sentence=" ".join(sentences) or f"{', '.join(sizes)} would take a letter now.",
             limits={"size": min(known)} if known else {},
+            remaining=tuple(certificates),
         )
 
-    async def _look(self, supplier: Supplier, seconds: float) -> int:
+    async def _look(self, supplier: Supplier, seconds: float) -> tuple[int, tuple[Remaining, ...]]:
+        """The bytes a letter may have there, and until when its certificate is good."""
         session = Session(self._server(supplier))
         try:
             await session.open(Deadline(min(self.settings.deadline, seconds)))
-            return session.longest
+            return session.longest, session.certificate
         finally:
             await session.close()

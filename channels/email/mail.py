@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import quopri
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import HeaderParseError
@@ -18,6 +19,7 @@ from channels.email.wording import as_html, incident_of
 
 _SUBJECT = "Subject"
 _ENDS_A_LINE = frozenset("\r\n\0")
+_LINE_END = re.compile(r"\r\n?")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,13 @@ def content(subject: str, body: str, language: str, *, labelled: bool) -> Conten
 
 
 def _quoted(text: str) -> bytes:
-    """Quoted-printable; a line that begins with From would be changed on its way into some mailboxes."""
-    quoted = quopri.encodestring(text.encode()).replace(b"\n", b"\r\n")
+    """Quoted-printable; a line that begins with From would be changed on its way into some mailboxes.
+
+    However a line of the text ends, ours end as RFC 5321 §2.3.8 asks: servers disagree about any other end, and with it
+    about where a letter ends.
+    """
+    lines = _LINE_END.sub("\n", text)
+    quoted = quopri.encodestring(lines.encode()).replace(b"\n", b"\r\n")
     return (b"\r\n" + quoted).replace(b"\r\nFrom ", b"\r\n=46rom ")[2:]
 
 

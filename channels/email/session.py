@@ -20,8 +20,8 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient
-from broadcaster.httpclient import Deadline, Reach, called_off, guard_address
+from broadcaster.channel import Failure, Permanent, Remaining, Scope, Transient
+from broadcaster.httpclient import Deadline, Reach, called_off, guard_address, told_of, untrusted
 from channels.email.answers import Asked, Reading
 from channels.email.settings import Supplier
 
@@ -75,6 +75,12 @@ class Session:
         """The bytes that a letter may have there (RFC 1870); 0 when it does not say."""
         said = self._smtp.esmtp_extensions.get("size", "") if self._smtp else ""
         return int(said) if said.isascii() and said.isdigit() else 0
+
+    @property
+    def certificate(self) -> tuple[Remaining, ...]:
+        """Until when the certificate is good by which it is encrypted; nothing where it is not."""
+        shown = self._smtp.get_transport_info("peercert") if self._smtp else None
+        return told_of(self._server.supplier.host.lower(), shown)
 
     # ---------------------------------------------------------------------------------------------------- opening
     async def open(self, deadline: Deadline) -> None:
@@ -174,13 +180,11 @@ class Session:
 
     def _unopened(self, error: Exception) -> Failure:
         host = self._server.supplier.host
+        lasting = untrusted(host, error)
+        if lasting is not None:
+            return lasting
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Permanent(
-                    f"The certificate of {host} is refused ({cause.verify_message}): nothing was sent. Mend the certificate, "
-                    "the address or the clock of this machine, then resume the channel."
-                )
             if isinstance(cause, ssl.SSLError):
                 return Transient(f"{host} does not agree on TLS with us: nothing was sent.")
             cause = cause.__cause__

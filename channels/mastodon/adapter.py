@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from broadcaster.channel import (
     Attempt,
@@ -28,6 +28,7 @@ from broadcaster.httpclient import (
     Answer,
     Caller,
     Deadline,
+    HeaderSecret,
     WebAddress,
     host_in,
     printable,
@@ -51,7 +52,7 @@ class MastodonSettings(ChannelSettings):
     """Which account speaks, and how."""
 
     url: WebAddress = Field(description="The server's address, such as https://social.example.")
-    token: SecretStr = Field(description="The application's access token, with read and write.")
+    token: HeaderSecret = Field(description="The application's access token, with read and write.")
     visibility: Literal["public", "unlisted", "private"] = Field(
         "public", description="Who sees the posts: public, unlisted or private (followers only)."
     )

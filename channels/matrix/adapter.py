@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from broadcaster.channel import (
     Attempt,
@@ -27,7 +27,15 @@ from broadcaster.channel import (
     Severity,
     Uncertain,
 )
-from broadcaster.httpclient import Answer, Caller, Deadline, WebAddress, host_in, printable
+from broadcaster.httpclient import (
+    Answer,
+    Caller,
+    Deadline,
+    HeaderSecret,
+    WebAddress,
+    host_in,
+    printable,
+)
 from channels.matrix.answers import TOO_LONG, refusal_in, refused
 from channels.matrix.arrangement import arrange
 from channels.matrix.events import edited, said, words_of
@@ -62,7 +70,7 @@ class MatrixSettings(ChannelSettings):
     room: Annotated[str, AfterValidator(_checked_room)] = Field(
         description="The room: its address, such as #alerts:matrix.example, or its id (!…)."
     )
-    token: SecretStr = Field(description="The access token of the account that speaks.")
+    token: HeaderSecret = Field(description="The access token of the account that speaks.")
     ring: Severity | Literal["never"] = Field(
         Severity.SEVERE,
         description="From this severity on the whole room is mentioned, so that silenced phones ring; or never.",

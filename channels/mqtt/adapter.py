@@ -27,7 +27,7 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
-from broadcaster.httpclient import Deadline, Reach, Redaction
+from broadcaster.httpclient import Deadline, Reach, Redaction, verified_context
 from channels.mqtt.documents import PACKET_LIMIT, arrange, is_retained, packet_length
 from channels.mqtt.reasons import NOBODY_LISTENS, Denied, denied
 from channels.mqtt.session import Broker, Offer, Session
@@ -35,6 +35,7 @@ from channels.mqtt.session import Broker, Offer, Session
 _T = TypeVar("_T")
 _NAMED = 3  # topics that a probe names
 _PORTS = {"mqtts": 8883, "mqtt": 1883}
+_BAD = re.compile(r"[^\x21-\x7e]")
 _LEVEL = r"[^\s/+#$\x00-\x1f\x7f]+"
 
 
@@ -42,6 +43,7 @@ def _checked_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        usable = usable and not _BAD.search(value)
     except ValueError:
         usable = False
     if not usable:
@@ -63,7 +65,7 @@ def _checked_prefix(value: str) -> str:
 
 def _checked_authority(value: str) -> str:
     try:
-        _tls(value)
+        verified_context(value)
     except (ssl.SSLError, ValueError):
         raise ValueError(
             "holds no certificate in PEM form: write file: and the path of the authority's certificate"
@@ -119,7 +121,7 @@ class MqttAdapter(PostAdapter):
             client_id=settings.client_id or f"crisis-broadcaster-{context.name}",
             username=settings.username,
             password=settings.password.get_secret_value(),
-            tls=_tls(settings.ca) if parts.scheme == "mqtts" else None,
+            tls=verified_context(settings.ca) if parts.scheme == "mqtts" else None,
             reach=Reach(context.allowed_hosts),
         )
         self._redaction = Redaction(self.secrets())
@@ -175,7 +177,9 @@ class MqttAdapter(PostAdapter):
 
     def probe(self, attempt: Attempt) -> Probe:
         """Connect and be let in. Whether we may publish to a topic is known of those where something was published."""
-        offer = self._with_session(attempt, lambda session: session.offer)
+        offer, left = self._with_session(
+            attempt, lambda session: (session.offer, session.certificate)
+        )
         try:
             self._fits(offer, 0)
         except Permanent as failure:
@@ -189,7 +193,7 @@ class MqttAdapter(PostAdapter):
             if size
             else f"{host} lets us in, messages of any length."
         )
-        return Probe(good=True, sentence=sentence, limits={PACKET_LIMIT: size})
+        return Probe(good=True, sentence=sentence, limits={PACKET_LIMIT: size}, remaining=left)
 
     def _with_session(self, attempt: Attempt, use: Callable[[Session], _T]) -> _T:
         """What `use` makes of a session; failures come without secrets."""
@@ -227,10 +231,3 @@ class MqttAdapter(PostAdapter):
                 f"{host} takes messages of {longest} bytes and this one has {size}. Probe the channel, then send a "
                 "shorter text."
             )
-
-
-def _tls(authority: str) -> ssl.SSLContext:
-    """Verified, by the authorities this machine knows or by the one given in PEM form alone."""
-    context = ssl.create_default_context(cadata=authority or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -19,8 +20,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
-from broadcaster.httpclient import Deadline, Reach, connect, printable, within
+from broadcaster.channel import Failure, Remaining, Scope, Transient, Uncertain
+from broadcaster.httpclient import Deadline, Reach, connect, printable, told_of, untrusted, within
 from channels.mqtt.reasons import Reason, hung_up, refused_connection, refused_message
 
 _CAP = 64 * 1024
@@ -76,6 +77,11 @@ class Session:
         if self._offer is None:
             raise RuntimeError("asked outside the session")
         return self._offer
+
+    @property
+    def certificate(self) -> tuple[Remaining, ...]:
+        """Until when the broker's certificate is good; nothing where the connection is not encrypted."""
+        return told_of(self._broker.host, self._client.certificate())
 
     def __enter__(self) -> Self:
         try:
@@ -242,6 +248,10 @@ class _Client(Client):
         self._line = _Line(_reached(self._broker, self._until))
         return self._line
 
+    def certificate(self) -> Mapping[str, Any] | None:
+        """What the broker showed; None where nothing is encrypted."""
+        return self._line.certificate() if self._line is not None else None
+
     def hang_up(self) -> None:
         """Close the connection, whatever the library thinks of it."""
         if self._line is not None:
@@ -274,6 +284,9 @@ class _Line:
     def setblocking(self, flag: bool) -> None:
         self._socket.setblocking(flag)
 
+    def certificate(self) -> Mapping[str, Any] | None:
+        return self._socket.getpeercert() if isinstance(self._socket, ssl.SSLSocket) else None
+
     def pending(self) -> int:
         return self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
 
@@ -287,14 +300,8 @@ def _reached(broker: Broker, deadline: Deadline) -> socket.socket:
     try:
         plain.settimeout(deadline.require())
         return broker.tls.wrap_socket(plain, server_hostname=broker.host)
-    except ssl.SSLCertVerificationError as error:
-        problem = Permanent(
-            f"The certificate of {broker.host} is refused ({error.verify_message}): nothing was sent. Mend the "
-            "certificate, the address, ca, or the clock of this machine, then resume the channel.",
-            scope=Scope.CHANNEL,
-        )
     except OSError as error:
-        problem = Transient(
+        problem = untrusted(broker.host, error) or Transient(
             f"{broker.host} agrees on no protected connection ({type(error).__name__}): nothing was sent.",
             scope=Scope.CHANNEL,
         )

@@ -26,7 +26,15 @@ from broadcaster.channel import (
     Scope,
     Uncertain,
 )
-from broadcaster.httpclient import Answer, Caller, Deadline, WebAddress, host_in, printable
+from broadcaster.httpclient import (
+    Answer,
+    Caller,
+    Deadline,
+    HeaderSecret,
+    WebAddress,
+    host_in,
+    printable,
+)
 from channels.ntfy.answers import as_unknown, error_in, events_in, refused_for_now
 from channels.ntfy.arrangement import SILENT, TOPIC, arrange, priority_of, topic_of
 
@@ -68,7 +76,7 @@ class NtfySettings(ChannelSettings):
     prefix: Annotated[str, AfterValidator(_checked_prefix)] = Field(
         description="What every topic begins with; an area's topic is this, a - and the area's key."
     )
-    token: SecretStr = Field(
+    token: HeaderSecret = Field(
         SecretStr(""),
         description="The access token (tk_…) of a user who may write to these topics.",
     )

@@ -14,19 +14,21 @@ from broadcaster.channel import (
     InboundRequest,
     Letter,
     LetterOutcome,
+    Permanent,
     Probe,
     RefusedRequest,
+    Remaining,
     Report,
     Scope,
     Transient,
 )
-from broadcaster.httpclient import Deadline
+from broadcaster.httpclient import Deadline, Reach, look_at_certificate
 from broadcaster.sms import SmsAdapter
 from channels.smpp import pdu
 from channels.smpp.link import Broken
 from channels.smpp.run import Run
 from channels.smpp.session import Session
-from channels.smpp.settings import SmppSettings
+from channels.smpp.settings import SmppSettings, Supplier
 
 
 class SmppAdapter(SmsAdapter):
@@ -104,15 +106,28 @@ class SmppAdapter(SmsAdapter):
     # -------------------------------------------------------------------------------------------------------- probing
     def probe(self, attempt: Attempt) -> Probe:
         """Bind to every message centre and ask whether it lives; nothing is sent."""
-        sentences = []
+        sentences: list[str] = []
+        certificates: list[Remaining] = []
         for name, session in self._sessions.items():
+            deadline = Deadline.of(attempt)
             try:
-                self._ask(session, Deadline.of(attempt))
+                certificates += self._certificate(session.supplier, deadline)
+                self._ask(session, deadline)
             except Failure as failure:
                 sentences.append(f"{name}: {failure.sentence}")
         good = not sentences
         sentence = " ".join(sentences) or f"{', '.join(self._sessions)} would take a text now."
-        return Probe(good=good, sentence=sentence)
+        return Probe(good=good, sentence=sentence, remaining=tuple(certificates))
+
+    def _certificate(self, supplier: Supplier, deadline: Deadline) -> tuple[Remaining, ...]:
+        """Until when it is good, by a handshake of its own: the connection that is kept may be older than a new one."""
+        if not supplier.tls:
+            return ()
+        reach = Reach(self.context.allowed_hosts)
+        shown = look_at_certificate(supplier.host, supplier.port, reach, deadline)
+        if shown.refused:
+            raise Permanent(shown.refused, scope=Scope.CHANNEL)
+        return (Remaining(what="certificate", of=supplier.host, ends_at=shown.ends_at),)
 
     @staticmethod
     def _ask(session: Session, deadline: Deadline) -> None:

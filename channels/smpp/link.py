@@ -8,8 +8,8 @@ import ssl
 import time
 from typing import Final
 
-from broadcaster.channel import Failure, Permanent, Scope, Transient
-from broadcaster.httpclient import Deadline, Reach, guard_address
+from broadcaster.channel import Failure, Scope, Transient
+from broadcaster.httpclient import Deadline, Reach, guard_address, untrusted, verified_context
 from channels.smpp import pdu
 from channels.smpp.pdu import Pdu
 from channels.smpp.settings import Supplier
@@ -198,20 +198,15 @@ def _connection(
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if supplier.tls:
                 connection.settimeout(max(0.1, deadline.left()))
-                return _context().wrap_socket(connection, server_hostname=host)
+                return verified_context().wrap_socket(connection, server_hostname=host)
             return connection
-        except ssl.SSLCertVerificationError as error:
-            connection.close()
-            sentence = f"The certificate of {host} is not valid: nothing was sent."
-            raise Permanent(sentence, scope=Scope.CHANNEL, reply=error.verify_message) from None
         except OSError as error:
             connection.close()
+            lasting = untrusted(host, error)
+            if lasting is not None:
+                raise lasting from None
             problem = error
     raise _unreachable(host, f"{type(problem).__name__}: {problem}")
-
-
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _unreachable(host: str, why: str) -> Failure:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from broadcaster.httpclient import WebAddress
+from broadcaster.httpclient import HeaderSecret, WebAddress, WebHeaders
 from broadcaster.sms import SmsSettings
 
 _SENDER = r"^(\+[1-9][0-9]{4,14}|[0-9]{3,8}|[A-Za-z][A-Za-z0-9 ]{0,10})$"
 _SENDER_SAYS = "Who the text comes from: up to 11 letters a-z and digits beginning with a letter, a short number, or a number as +46…"
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class Supplier(BaseModel):
@@ -95,7 +93,7 @@ class GatewayApi(Supplier):
 
     preset: Literal["gatewayapi"]
     url: WebAddress = Field("https://gatewayapi.com", description="Where it is reached.")
-    token: SecretStr = Field(min_length=1, description="The API token.")
+    token: HeaderSecret = Field(min_length=1, description="The API token.")
     callback_secret: SecretStr = Field(
         SecretStr(""), description="The webhook's authentication secret, which signs reports."
     )
@@ -124,7 +122,7 @@ class Generic(Supplier):
     preset: Literal["generic"]
     url: WebAddress = Field(description="The whole address of the call.")
     method: Literal["POST", "GET"] = Field("POST", description="GET sends form in the address.")
-    headers: dict[str, SecretStr] = Field(
+    headers: WebHeaders = Field(
         default_factory=dict, description="Header lines, such as Authorization."
     )
     password: SecretStr = Field(
@@ -150,16 +148,6 @@ class Generic(Supplier):
         """The password and the values of the headers."""
         headers = (value.get_secret_value() for value in self.headers.values())
         return (*super().present(), *headers)
-
-    @field_validator("headers")
-    @classmethod
-    def _lines(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name, secret in value.items():
-            if not _HEADER.fullmatch(name) or not secret.get_secret_value().isprintable():
-                raise ValueError(
-                    "is not a header: names are letters, digits and -, values one line"
-                )
-        return value
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:

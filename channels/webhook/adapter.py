@@ -25,7 +25,7 @@ from broadcaster.channel import (
     Rendered,
     Text,
 )
-from broadcaster.httpclient import Caller, Deadline, WebAddress, host_in
+from broadcaster.httpclient import Caller, Deadline, WebAddress, WebHeaders, host_in
 
 _SET_BY_US = frozenset({"content-type", "content-length", "host", "transfer-encoding"})
 
@@ -58,7 +58,7 @@ class WebhookSettings(ChannelSettings):
     secret: Annotated[SecretStr, AfterValidator(_checked_secret)] = Field(
         description="The shared secret, whsec_ and base64; both sides know it."
     )
-    headers: Annotated[dict[str, SecretStr], AfterValidator(_checked_headers)] = Field(
+    headers: Annotated[WebHeaders, AfterValidator(_checked_headers)] = Field(
         default_factory=dict, description="Further headers the receiver asks for."
     )
 

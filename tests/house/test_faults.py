@@ -1,4 +1,4 @@
-"""The page that says which test proves which fault names tests that are there."""
+"""The pages that say which test proves which fault, and which security check, name tests that are there."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from pathlib import Path
 
 import pytest
 
-PAGE = "docs/proof/faults.md"
+FAULTS, CHECKS = "docs/proof/faults.md", "docs/proof/checks.md"
 OURS = [
     *(1, 2, 3, 5, 6, 7, 8),
     *range(11, 34),
     *(35, 37, 38, 39, 41, 42, 43, 44),
 ]
+OF = {FAULTS: ("F", OURS), CHECKS: ("T", [*range(15, 18), *range(25, 30)])}
 
 
-@pytest.fixture(scope="module")
-def page(root: Path) -> str:
-    return (root / PAGE).read_text("utf-8")
+@pytest.fixture(params=OF)
+def named(request: pytest.FixtureRequest) -> str:
+    """A page by its path."""
+    return str(request.param)
+
+
+@pytest.fixture
+def page(root: Path, named: str) -> str:
+    return (root / named).read_text("utf-8")
 
 
 @cache
@@ -34,18 +41,21 @@ def names_in(file: Path) -> frozenset[str]:
     )
 
 
-def test_every_test_that_is_said_to_prove_a_fault_is_there(root: Path, page: str) -> None:
-    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
-    assert len(named) > len(OURS)
+def test_every_test_that_is_said_to_prove_a_fault_is_there(
+    root: Path, page: str, named: str
+) -> None:
+    cited = re.findall(r"`([\w/]+\.py)::(\w+)`", page)
+    assert len(cited) > len(OF[named][1])
     missing = [
         f"{file}::{test}"
-        for file, test in named
+        for file, test in cited
         if not (root / file).is_file() or test not in names_in(root / file)
     ]
     assert missing == []
-    assert page.count("::") == len(named), "each is written `file::name`"
+    assert page.count("::") == len(cited), "each is written `file::name`"
 
 
-def test_every_fault_stands_on_its_page_once(page: str) -> None:
-    rows = Counter(int(number) for number in re.findall(r"^\| F(\d\d) \|", page, re.MULTILINE))
-    assert rows == dict.fromkeys(OURS, 1)
+def test_every_fault_stands_on_its_page_once(page: str, named: str) -> None:
+    letter, ours = OF[named]
+    found = re.findall(rf"^\| {letter}(\d\d) \|", page, re.MULTILINE)
+    assert Counter(map(int, found)) == dict.fromkeys(ours, 1)

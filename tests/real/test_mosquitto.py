@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,11 @@ def test_a_certificate_is_checked_and_one_of_our_own_authority_is_good(
     ours = mqtt(broker.tls_url, ca=broker.authority.file.read_text())
     assert ours.probe(attempt()).good
     assert post(ours, *texts([NORTH], []))
+    [left] = ours.probe(attempt()).remaining
+    assert (left.what, left.of) == ("certificate", "127.0.0.1")
+    assert left.ends_at is not None
+    assert timedelta(0) < left.ends_at - datetime.now(UTC) < timedelta(days=2)
+    assert mqtt(broker.url).probe(attempt()).remaining == ()
     elsewhere = broker.tls_url.replace("127.0.0.1", "localhost")  # its certificate has another name
     with pytest.raises(Permanent, match="certificate"):
         mqtt(elsewhere, ca=broker.authority.file.read_text()).probe(attempt())

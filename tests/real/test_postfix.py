@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -394,6 +394,18 @@ def test_a_server_that_no_longer_offers_starttls_gets_nothing(
     assert "STARTTLS" in ran.ended.sentence
     assert not adapter.probe(an_attempt()).good
     assert postfix.letters("oppen") == []
+
+
+@pytest.mark.parametrize("port", ["starttls", "implicit"])
+def test_a_probe_tells_until_when_the_certificate_is_good(
+    make: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    [left] = make(port).probe(an_attempt()).remaining
+    assert (left.what, left.of) == ("certificate", "127.0.0.1")
+    assert left.ends_at is not None
+    assert timedelta(hours=22) < left.ends_at - datetime.now(UTC) < timedelta(hours=25)
+    assert make("plain").probe(an_attempt()).remaining == ()
 
 
 # ---------------------------------------------------------------------------------------------------------- bounces

@@ -333,6 +333,33 @@ def test_hosts_are_those_that_a_channel_calls_by_https_and_no_others(tmp_path: P
     rig.stop()
 
 
+@pytest.mark.parametrize(
+    ("days", "grade", "said"),
+    [
+        (20, Grade.READY, []),
+        (
+            10,
+            Grade.WATCH,
+            ["Certifikatet för post.example går snart ut (dagar kvar: 9): förnya det."],
+        ),
+        (
+            2,
+            Grade.NOT_READY,
+            ["Certifikatet för post.example går snart ut (dagar kvar: 1): förnya det."],
+        ),
+    ],
+)
+def test_a_certificate_that_a_probe_met_is_told_of_before_it_ends(
+    town: Town, days: int, grade: Grade, said: list[str]
+) -> None:
+    now = town.rig.clock()
+    left = Remaining(what="certificate", of="post.example", ends_at=now + timedelta(days=days))
+    told = Probe(good=True, sentence="It would take a letter.", remaining=(left,))
+    town.rig.store.write(lambda c: channels.record_probe(c, "social", now, told)).result()
+    [line] = [line for line in town.look().lines if line.what == "social"]
+    assert (line.grade, readiness.reasons(line, "sv")) == (grade, said)
+
+
 # ------------------------------------------------------------------------------------------------------------ the note
 def test_the_note_comes_once_a_day_and_not_again_after_a_restart(town: Town) -> None:
     town.configure(note="always")

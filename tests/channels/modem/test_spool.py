@@ -205,3 +205,23 @@ def test_a_gammu_smsd_lives_also_when_it_is_another_users(
     phone = Phone(name="p", outbox=here, sent=here, error=here, pid_file=str(tmp_path / "pid"))
     assert Spool(phone, "sms").is_tended() is lives
     assert asked == [(4711, 0)]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+46701740605\r\n",
+        "+46701740605\n",
+        "0701740605",
+        "46701740605",
+        "+46 701740605",
+        "+46701740605,+46701740606",
+        "",
+    ],
+)
+def test_only_a_whole_number_in_international_form_leaves(make: Any, far: Any, number: str) -> None:
+    ran = run(make(far.block()), letters([number], 1), an_attempt())
+    [failure] = ran.failures()
+    assert isinstance(failure, Permanent)
+    assert failure.scope is Scope.ADDRESS
+    assert far.arrived == 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -285,3 +288,64 @@ def test_a_certificate_nobody_vouches_for_is_refused(make: Any, tmp_path: Path) 
     assert isinstance(ran.ended, Failure)
     assert isinstance(ran.ended, Permanent)
     assert "certificate" in ran.ended.sentence
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+46701740605\r\n",
+        "+46701740605\n",
+        "0701740605",
+        "46701740605",
+        "+46 701740605",
+        "+46701740605,+46701740606",
+        "",
+    ],
+)
+def test_only_a_whole_number_in_international_form_leaves(
+    make: Any, far: Smsc, number: str
+) -> None:
+    ran = run(make(far), letters([number], 1), an_attempt())
+    [failure] = ran.failures()
+    assert isinstance(failure, Permanent)
+    assert failure.scope is Scope.ADDRESS
+    assert far.arrived == 0
+
+
+class Encrypted(TlsEnd):
+    """TLS in front of a message centre that speaks none."""
+
+    centre = 0
+
+    def converse(self, secure: ssl.SSLSocket) -> None:
+        """Hand on what comes, both ways, until one side leaves."""
+        with socket.create_connection(("127.0.0.1", self.centre)) as centre:
+            back = threading.Thread(target=self._hand_on, args=(centre, secure))
+            back.start()
+            self._hand_on(secure, centre)
+            back.join()
+
+    @staticmethod
+    def _hand_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(4096):
+                target.sendall(some)
+            target.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_probe_tells_until_when_the_certificate_is_good(
+    make: Any, far: Smsc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    with Encrypted(authority.certificate()) as end:
+        end.centre = far.port
+        adapter = make(port=end.port, tls=True)
+        probe = adapter.probe(an_attempt())
+        adapter.close()
+    assert probe.good, probe.sentence
+    [left] = probe.remaining
+    assert (left.what, left.of) == ("certificate", "127.0.0.1")
+    assert left.ends_at is not None
+    assert timedelta(hours=22) < left.ends_at - datetime.now(UTC) < timedelta(hours=25)
+    assert make(far).probe(an_attempt()).remaining == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from broadcaster.channel import Attempt, Message, Permanent, Receipt, Scope, Tra
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine import confirming
+from broadcaster.store import channels
 from broadcaster.testing.rig import Rig, mastodon
 from broadcaster.testing.servers import MastodonServer, answers, hang
 from channels.mastodon import MastodonAdapter
@@ -135,6 +137,40 @@ def test_a_post_that_a_correction_has_changed_is_not_compared_with_its_first_wor
     assert engine.state("social", 2) == State.CONFIRMED
     assert engine.state("social", 1) == State.ACCEPTED
     assert not unseen(engine)
+
+
+def test_a_post_whose_correction_was_refused_is_still_compared_with_its_own_words(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    far.always(answers(422), method="PUT")
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    engine.reached(State.FAILED, channel="social", number=2)
+    far.heal()
+    look(engine)
+    assert engine.state("social", 1) == State.CONFIRMED
+
+
+def test_a_post_whose_correction_never_came_is_still_compared_with_its_own_words(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    settle(engine)
+    engine.pause("social")
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    look(engine)
+    assert not unseen(engine)  # it may be changed at any moment
+    dropping = partial(channels.drop, channel="social", now=engine.clock(), actor="Eva")
+    engine.store.write(dropping).result()
+    far.heal()
+    look(engine)
+    assert engine.state("social", 1) == State.CONFIRMED
 
 
 def test_a_post_that_was_corrected_while_it_was_under_way_is_not_confirmed_unseen(

@@ -183,7 +183,7 @@ class Watch:
         self._metrics.queued(channels.queued(connection))
         return {
             "states": channels.states(connection),
-            "refusing": refusals.refusing(connection),
+            "refusing": refusals.refusing(connection, self._engine.lanes),
             "newest": boards.newest_revision(connection),
             "progress": nodes.progress(connection),
             "nodes": nodes.listing(connection),

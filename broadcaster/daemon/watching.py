@@ -88,6 +88,7 @@ class Watch:
         self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
         self._reload_refused = reload_refused
         self.last: tuple[Degraded, ...] = ()
+        self._outdone: frozenset[str] = frozenset()
         self._telling = Telling(desk, alarm)
 
     @property
@@ -116,7 +117,7 @@ class Watch:
         resting = {
             name for name, lane in self._engine.lanes.items() if lane.breaker.opened_at is not None
         }
-        self._telling.tell(found, now, resting)
+        self._telling.tell(found, now, resting, self._outdone)
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:
@@ -181,8 +182,10 @@ class Watch:
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
+        states = channels.states(connection)
+        self._outdone = frozenset(name for name, state in states.items() if state.outdone)
         return {
-            "states": channels.states(connection),
+            "states": states,
             "refusing": refusals.refusing(connection, self._engine.lanes),
             "newest": boards.newest_revision(connection),
             "progress": nodes.progress(connection),

@@ -207,6 +207,7 @@ class Watch:
     def _channels(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for name, lane in self._engine.lanes.items():
             state = seen["states"].get(name)
+            opened_at = lane.breaker.opened_at  # once: it may close meanwhile
             if state is not None and state.parked_at is not None:
                 yield Degraded(
                     "parked",
@@ -215,14 +216,14 @@ class Watch:
                     {"channel": name, "because": state.parked_because},
                     since=state.parked_at,
                 )
-            elif lane.breaker.opened_at is not None and now - lane.breaker.opened_at >= PATIENCE:
+            elif opened_at is not None and now - opened_at >= PATIENCE:
                 yield Degraded(
                     "resting",
                     name,
                     "{channel} does not answer since {seconds} s: {because}",
                     {
                         "channel": name,
-                        "seconds": int((now - lane.breaker.opened_at).total_seconds()),
+                        "seconds": int((now - opened_at).total_seconds()),
                         "because": lane.broken_because,
                     },
                 )
@@ -252,19 +253,16 @@ class Watch:
     def _suppliers(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         """Whose letters go by another supplier than the first, and whose reports cannot be heard."""
         for name, lane in self._engine.lanes.items():
-            if (
-                lane.deaf_since is not None
-                and now - lane.deaf_since >= PATIENCE
-                and not lane.parked
-            ):
+            deaf = lane.deaf  # once: the lane may hear again meanwhile
+            if deaf is not None and now - deaf.since >= PATIENCE and not lane.parked:
                 yield Degraded(
                     "reports",
                     name,
                     "{channel}: delivery reports cannot be collected since {time}: {because}",
                     {
                         "channel": name,
-                        "time": self._clock_of(lane.deaf_since),
-                        "because": lane.deaf_because,
+                        "time": self._clock_of(deaf.since),
+                        "because": deaf.because,
                     },
                 )
             if not isinstance(lane, LetterLane):
@@ -313,7 +311,7 @@ class Watch:
         for name, lane in self._engine.lanes.items():
             late = [
                 one
-                for one in lane.unseen.values()
+                for one in lane.sight.unseen.values()
                 if one.differs or time.monotonic() - one.since >= SEEN_BY
             ]
             for one in sorted(late, key=lambda one: not one.differs)[:1]:

@@ -118,6 +118,18 @@ def test_what_was_accepted_since_says_more_than_a_probe_that_was_not_good(rig: M
         doubt(engine, 0.9 * AFTER_A_BAD_ONE + 1)  # what it says later counts
 
 
+def test_a_clock_that_is_set_back_lets_a_probe_count_still(rig: MakeRig) -> None:
+    with MastodonServer() as far:
+        engine = begun(rig, far)
+        engine.say("Strömmen är borta.")
+        engine.accepted("social")
+        quiet(engine)
+        engine.jump(hours=-5)
+        engine.call(engine.engine.note_out())  # what was told the loop before has come to it
+        far.next(answers(401, "no"), path=LOOK)
+        doubt(engine)
+
+
 def test_who_resumes_a_channel_is_not_told_what_it_said_before(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = begun(rig, far)

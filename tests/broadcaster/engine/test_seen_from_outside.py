@@ -15,6 +15,7 @@ from broadcaster.channel import Attempt, Message, Permanent, Receipt, Scope, Tra
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine import confirming
+from broadcaster.engine.known import Sight
 from broadcaster.store import channels
 from broadcaster.testing.rig import Rig, mastodon
 from broadcaster.testing.servers import MastodonServer, answers, hang
@@ -43,7 +44,7 @@ def hidden(far: MastodonServer) -> None:
 
 
 def unseen(engine: Rig, channel: str = "social") -> list[str]:
-    return [one.because for one in engine.lane(channel).unseen.values()]
+    return [one.because for one in engine.lane(channel).sight.unseen.values()]
 
 
 def look(engine: Rig) -> None:
@@ -117,7 +118,7 @@ def test_other_words_than_were_sent_are_known_at_once(rig: MakeRig, far: Mastodo
     status["content"] = "<p>Strömmen är åter.</p>"
     far.heal()
     look(engine)
-    (one,) = engine.lane("social").unseen.values()
+    (one,) = engine.lane("social").sight.unseen.values()
     assert one.differs
     assert "is not what was sent" in one.because
     assert engine.state("social") == State.ACCEPTED
@@ -210,14 +211,14 @@ def test_a_correction_soon_after_the_first_word_is_not_taken_for_tampering(
 ) -> None:
     monkeypatch.setattr(confirming, "PAUSES", (0.0, 0.0))
     noted: list[str] = []
-    note = confirming._note  # what is noted for a moment only the watch may tell staff
+    note = Sight.note  # what is noted for a moment only the watch may tell staff
 
-    def noting(lane: Any, which: set[int], because: str, *, differs: bool) -> None:
+    def noting(sight: Sight, which: set[int], because: str, *, differs: bool) -> None:
         if differs:
             noted.append(because)
-        note(lane, which, because, differs=differs)
+        note(sight, which, because, differs=differs)
 
-    monkeypatch.setattr(confirming, "_note", noting)
+    monkeypatch.setattr(Sight, "note", noting)
     engine = rig({"social": mastodon(far)}, swap={"social": lambda built: Held(built, after=after)})
     social: Any = engine.adapters["social"]
     hidden(far)

@@ -253,7 +253,8 @@ class Watch:
     def _suppliers(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         """Whose letters go by another supplier than the first, and whose reports cannot be heard."""
         for name, lane in self._engine.lanes.items():
-            deaf = lane.deaf  # once: the lane may hear again meanwhile
+            # Each once: the lane may hear again, or be resumed, meanwhile.
+            deaf = lane.deaf
             if deaf is not None and now - deaf.since >= PATIENCE and not lane.parked:
                 yield Degraded(
                     "reports",
@@ -267,14 +268,14 @@ class Watch:
                 )
             if not isinstance(lane, LetterLane):
                 continue
-            if lane.refused_as_gone is not None:
-                values = {"channel": name, **lane.refused_as_gone}
+            if (refused := lane.refused_as_gone) is not None:
+                values = {"channel": name, **refused}
                 yield Degraded("refusing", name, NOT_TRUE, values)
-            by = lane.suppliers
+            by, since = lane.suppliers, lane.suppliers.since
             self._metrics.suppliers(
                 name, {each: by.health(each, now) for each in by.names}, by.current
             )
-            if by.since is not None and by.current != by.first:
+            if since is not None and by.current != by.first:
                 yield Degraded(
                     "supplier",
                     name,
@@ -282,7 +283,7 @@ class Watch:
                     {
                         "channel": name,
                         "supplier": by.current,
-                        "time": self._clock_of(by.since),
+                        "time": self._clock_of(since),
                         "first": by.first,
                         "because": by.because(by.first),
                     },

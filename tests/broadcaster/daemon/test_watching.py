@@ -24,6 +24,7 @@ from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
 from broadcaster.engine.known import Deaf, Unseen
+from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
 from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
@@ -326,6 +327,17 @@ def test_what_is_not_seen_yet_is_told_after_two_minutes_and_what_differs_at_once
     lane.sight.unseen = {**lane.sight.unseen, 2: otherwise}
     said = [one for one in watched.watch.look() if one.what == "unconfirmed"]
     assert [one.values["because"] for one in said] == ["It says otherwise."]
+
+
+def test_a_lane_that_hears_again_while_it_is_looked_at_breaks_no_look(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = Deaf(watched.rig.clock() - timedelta(minutes=1), "smsc.example cannot be reached.")
+    reads = {"hook": iter([was])}
+    heard = property(lambda lane: next(reads.get(lane.name, iter(())), None))
+    monkeypatch.setattr(Lane, "deaf", heard, raising=False)
+    assert ("reports", "hook") in watched.look()
+    assert ("reports", "hook") not in watched.look()
 
 
 def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(

@@ -38,10 +38,17 @@ def import_file(
         str, Option("--legal-basis", metavar="TEXT", help="Why they may be used.")
     ],
     reach: Reach,
+    again: Annotated[
+        bool,
+        Option(
+            "--again",
+            help="Also who said no, was erased or whose address is no more: only if they ask for it.",
+        ),
+    ] = False,
 ) -> None:
     """Take subscribers from a CSV file of any size; rows that cannot be used are named."""
     talk = begin(reach)
-    query = {"channel": channel, "source": source, "legal_basis": legal_basis}
+    query = {"channel": channel, "source": source, "legal_basis": legal_basis, "again": again}
     try:
         last = _last(talk, file, resource("subscribers", "import", **query))
     except OSError as error:

@@ -50,15 +50,24 @@ class Telling:
         # When each was seen to end: a notice from before that is of another spell, whoever sent it.
         self._ended: dict[tuple[str, str], datetime] = {}
 
-    def tell(self, found: Sequence[Degraded], now: datetime, resting: Collection[str] = ()) -> None:
+    def tell(
+        self,
+        found: Sequence[Degraded],
+        now: datetime,
+        resting: Collection[str] = (),
+        outdone: Collection[str] = (),
+    ) -> None:
         """Tell what is new among all that is found; promises have notices of their own at their own times.
 
         Args:
             resting: the channels that fail call after call, be it for seconds only: what else is seen of them has the
                 same cause, and is told if it is still there when they answer again.
+            outdone: those that were not good when they were asked and have accepted something since: that has not ended
+                before they are asked again.
         """
         marks = {state.mark for state in found}
         marks |= {mark for mark in self._seen if mark[0] in _OF_RESTING and mark[1] in resting}
+        marks |= {mark for mark in self._seen if mark[0] == "probe" and mark[1] in outdone}
         self._ended |= dict.fromkeys(self._seen - marks, now)
         self._seen = marks
         self._told = {mark: cause for mark, cause in self._told.items() if mark in marks}

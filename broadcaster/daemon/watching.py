@@ -88,6 +88,7 @@ class Watch:
         self._clock_jumped, self._clock_ahead = clock_jumped, clock_ahead
         self._reload_refused = reload_refused
         self.last: tuple[Degraded, ...] = ()
+        self._outdone: frozenset[str] = frozenset()
         self._telling = Telling(desk, alarm)
 
     @property
@@ -116,7 +117,7 @@ class Watch:
         resting = {
             name for name, lane in self._engine.lanes.items() if lane.breaker.opened_at is not None
         }
-        self._telling.tell(found, now, resting)
+        self._telling.tell(found, now, resting, self._outdone)
         return found
 
     def _find(self, now: datetime) -> Iterator[Degraded]:
@@ -181,9 +182,11 @@ class Watch:
 
     def _see(self, connection: Connection, now: datetime) -> dict[str, Any]:
         self._metrics.queued(channels.queued(connection))
+        states = channels.states(connection)
+        self._outdone = frozenset(name for name, state in states.items() if state.outdone)
         return {
-            "states": channels.states(connection),
-            "refusing": refusals.refusing(connection),
+            "states": states,
+            "refusing": refusals.refusing(connection, self._engine.lanes),
             "newest": boards.newest_revision(connection),
             "progress": nodes.progress(connection),
             "nodes": nodes.listing(connection),
@@ -204,6 +207,7 @@ class Watch:
     def _channels(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for name, lane in self._engine.lanes.items():
             state = seen["states"].get(name)
+            opened_at = lane.breaker.opened_at  # once: it may close meanwhile
             if state is not None and state.parked_at is not None:
                 yield Degraded(
                     "parked",
@@ -212,14 +216,14 @@ class Watch:
                     {"channel": name, "because": state.parked_because},
                     since=state.parked_at,
                 )
-            elif lane.breaker.opened_at is not None and now - lane.breaker.opened_at >= PATIENCE:
+            elif opened_at is not None and now - opened_at >= PATIENCE:
                 yield Degraded(
                     "resting",
                     name,
                     "{channel} does not answer since {seconds} s: {because}",
                     {
                         "channel": name,
-                        "seconds": int((now - lane.breaker.opened_at).total_seconds()),
+                        "seconds": int((now - opened_at).total_seconds()),
                         "because": lane.broken_because,
                     },
                 )
@@ -249,31 +253,29 @@ class Watch:
     def _suppliers(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         """Whose letters go by another supplier than the first, and whose reports cannot be heard."""
         for name, lane in self._engine.lanes.items():
-            if (
-                lane.deaf_since is not None
-                and now - lane.deaf_since >= PATIENCE
-                and not lane.parked
-            ):
+            # Each once: the lane may hear again, or be resumed, meanwhile.
+            deaf = lane.deaf
+            if deaf is not None and now - deaf.since >= PATIENCE and not lane.parked:
                 yield Degraded(
                     "reports",
                     name,
                     "{channel}: delivery reports cannot be collected since {time}: {because}",
                     {
                         "channel": name,
-                        "time": self._clock_of(lane.deaf_since),
-                        "because": lane.deaf_because,
+                        "time": self._clock_of(deaf.since),
+                        "because": deaf.because,
                     },
                 )
             if not isinstance(lane, LetterLane):
                 continue
-            if lane.refused_as_gone is not None:
-                values = {"channel": name, **lane.refused_as_gone}
+            if (refused := lane.refused_as_gone) is not None:
+                values = {"channel": name, **refused}
                 yield Degraded("refusing", name, NOT_TRUE, values)
-            by = lane.suppliers
+            by, since = lane.suppliers, lane.suppliers.since
             self._metrics.suppliers(
                 name, {each: by.health(each, now) for each in by.names}, by.current
             )
-            if by.since is not None and by.current != by.first:
+            if since is not None and by.current != by.first:
                 yield Degraded(
                     "supplier",
                     name,
@@ -281,7 +283,7 @@ class Watch:
                     {
                         "channel": name,
                         "supplier": by.current,
-                        "time": self._clock_of(by.since),
+                        "time": self._clock_of(since),
                         "first": by.first,
                         "because": by.because(by.first),
                     },
@@ -310,7 +312,7 @@ class Watch:
         for name, lane in self._engine.lanes.items():
             late = [
                 one
-                for one in lane.unseen.values()
+                for one in lane.sight.unseen.values()
                 if one.differs or time.monotonic() - one.since >= SEEN_BY
             ]
             for one in sorted(late, key=lambda one: not one.differs)[:1]:

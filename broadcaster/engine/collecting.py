@@ -10,6 +10,7 @@ import structlog
 
 from broadcaster.channel import CanCollect, Failure, InboundRequest
 from broadcaster.engine.calls import Slots
+from broadcaster.engine.known import Deaf
 from broadcaster.engine.lane import Lane
 from broadcaster.store import StoreError, inbox
 
@@ -41,7 +42,7 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
             if came:
                 await lane.write(partial(_keep, channel=lane.name, came=came))
             kept, well = tuple(each.path for each in came), True
-            lane.deaf_since = None
+            lane.deaf = None
         except Failure as failure:
             if well:
                 reason = failure.reply or failure.sentence
@@ -60,8 +61,8 @@ async def _without_end(lane: Lane, adapter: CanCollect, slots: Slots) -> None:
 
 
 def _deaf(lane: Lane, because: str) -> None:
-    lane.deaf_since = lane.deaf_since or lane.around.clock()
-    lane.deaf_because = because
+    since = lane.deaf.since if lane.deaf else lane.around.clock()
+    lane.deaf = Deaf(since, because)
 
 
 def _keep(connection: Any, channel: str, came: tuple[InboundRequest, ...]) -> None:

@@ -24,7 +24,7 @@ from broadcaster.channel import (
     Scope,
     Shape,
 )
-from broadcaster.engine.lane import Lane, Unseen
+from broadcaster.engine.lane import Lane
 from broadcaster.store import Connection, StoreError, boards, confirming, deliveries
 
 log = structlog.get_logger()
@@ -75,16 +75,16 @@ async def again(lane: Lane) -> None:
 async def _posts(lane: Lane) -> None:
     after = lane.around.clock() - LOOKED_FOR
     ids = await lane.read(partial(confirming.unseen_posts, channel=lane.name, after=after))
-    _forget(lane, set(lane.unseen) - set(ids))
+    lane.sight.forget(set(lane.sight.unseen) - set(ids))
     for delivery_id in _next(lane, ids):
-        lane.looked_for = delivery_id
+        lane.sight.looked_for = delivery_id
         await _look_at_post(lane, delivery_id)
 
 
 def _next(lane: Lane, ids: Sequence[int]) -> Sequence[int]:
     """Whose turn it is: from the newest to the oldest, on from where the last look ended, and round again."""
     newest_first = sorted(ids, reverse=True)
-    older = [each for each in newest_first if each < lane.looked_for]
+    older = [each for each in newest_first if each < lane.sight.looked_for]
     return (older + newest_first[: len(ids) - len(older)])[:MOST]
 
 
@@ -94,8 +94,8 @@ async def _look_at_post(lane: Lane, delivery_id: int) -> bool:
 
 
 async def _board(lane: Lane) -> None:
-    fresh = time.monotonic() - lane.seen_at < BOARD_EVERY
-    if fresh and not lane.unseen:
+    fresh = time.monotonic() - lane.sight.seen_at < BOARD_EVERY
+    if fresh and not lane.sight.unseen:
         return
     after = lane.around.clock() - LOOKED_FOR
 
@@ -115,7 +115,7 @@ async def _said(lane: Lane, delivery_id: int) -> Said:
 async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
     """Look once; whether no more looks are needed. What is there is confirmed, what is not is noted."""
     if not said:  # a later word has changed all of it, or taken it away: nobody saw it, nobody can
-        _forget(lane, _noted(lane, delivery_ids))
+        lane.sight.forget(_noted(lane, delivery_ids))
         return True
     try:
         seen = [await _sees(lane, receipt, message) for receipt, message in said]
@@ -123,7 +123,7 @@ async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
     except Failure as failure:
         if failure.outcome is Outcome.PERMANENT and failure.scope is Scope.CHANNEL:
             log.info("cannot be seen from outside", channel=lane.name, reason=failure.sentence)
-            _forget(lane, _noted(lane, delivery_ids))
+            lane.sight.forget(_noted(lane, delivery_ids))
             return True
         because, differs = failure.sentence, failure.outcome is Outcome.PERMANENT
     if lane.stopping:
@@ -132,12 +132,12 @@ async def _look(lane: Lane, delivery_ids: Sequence[int], said: Said) -> bool:
         return False
     if because:
         log.info("not confirmed", channel=lane.name, reason=because)
-        _note(lane, _noted(lane, delivery_ids), because, differs=differs)
+        lane.sight.note(_noted(lane, delivery_ids), because, differs=differs)
         return False
-    lane.seen_at = time.monotonic()
+    lane.sight.seen_at = time.monotonic()
     if delivery_ids:
         await lane.write(lambda connection: deliveries.confirm(connection, delivery_ids))
-    _forget(lane, _noted(lane, delivery_ids))
+    lane.sight.forget(_noted(lane, delivery_ids))
     return True
 
 
@@ -159,14 +159,3 @@ async def _sees(lane: Lane, receipt: Receipt, message: Message | None) -> bool:
 # ---------------------------------------------------------------------------------------------- what is known of it
 def _noted(lane: Lane, delivery_ids: Sequence[int]) -> set[int]:
     return {_BOARD} if lane.adapter.shape is Shape.BOARD else set(delivery_ids)
-
-
-def _note(lane: Lane, which: set[int], because: str, *, differs: bool) -> None:
-    now = time.monotonic()
-    since = {key: lane.unseen[key].since if key in lane.unseen else now for key in which}
-    # A new mapping: the watch looks through the old one from a thread of its own.
-    lane.unseen = dict(lane.unseen) | {key: Unseen(since[key], because, differs) for key in which}
-
-
-def _forget(lane: Lane, which: set[int]) -> None:
-    lane.unseen = {key: one for key, one in lane.unseen.items() if key not in which}

@@ -318,5 +318,5 @@ class Engine:
 
     async def probe_again(self) -> None:
         """Ask those again of which the store did not take what they said."""
-        unkept = [lane for lane in self.lanes.values() if lane.unkept]
+        unkept = [lane for lane in self.lanes.values() if lane.probing.unkept]
         await asyncio.gather(*(probing.probe(lane) for lane in unkept))

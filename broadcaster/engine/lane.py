@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ import structlog
 from broadcaster.channel import Attempt, Failure, Revision
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.calls import Slots
+from broadcaster.engine.known import Deaf, Probing, Sight
 from broadcaster.engine.pacing import Breaker
 from broadcaster.store import Store, StoreError, channels
 from broadcaster.store.writer import Rank, Work
@@ -45,18 +46,6 @@ class Surroundings:
     probe_every: Callable[[], float] = lambda: PROBE_EVERY
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What was accepted and is not seen from outside: since when (by `time.monotonic`), and what is seen instead.
-
-    `differs`: something else than what was sent stands there.
-    """
-
-    since: float
-    because: str
-    differs: bool
-
-
 class Lane(ABC):
     """Runs the deliveries of one channel until stopped."""
 
@@ -71,19 +60,10 @@ class Lane(ABC):
         self.parked = False
         self.prompted = True  # somebody said since the last turn that there may be something to do
         self.broken_because = ""
-        self.deaf_since: datetime | None = None
-        """Since when reports cannot be collected; `deaf_because` says why."""
-        self.deaf_because = ""
-        self.doubted = False  # its last probe was not good
-        self.worked_at: datetime | None = None  # when something of it was accepted last
-        self.unkept = False  # the store did not take what the last probe said
-        self.unseen: Mapping[int, Unseen] = {}  # see `confirming`; never changed in place
-        # The delivery of a post that was looked for last, apart from the look just after it was accepted.
-        self.looked_for = 0
-        # When something of it was seen from outside, by `time.monotonic`.
-        self.seen_at = float("-inf")
+        self.deaf: Deaf | None = None
+        self.probing = Probing()
+        self.sight = Sight()
         self.shown: Revision | None = None  # what a board shows here
-        self.probe_at: datetime | None = None  # when it is asked again; None before the first probe
         self.stumbles = 0  # turns in a row that ended in an error of our own
         self._woken = asyncio.Event()
         self._stopping = self._closed = False
@@ -129,9 +109,8 @@ class Lane(ABC):
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped: what rests or pauses here does so as long as it would have."""
         self.breaker.shift(by)
-        if self.probe_at is not None:
-            self.probe_at += by
-        self.deaf_since = self.deaf_since and self.deaf_since + by
+        self.probing.shift(by)
+        self.deaf = self.deaf and self.deaf.shifted(by)
         self.wake()
 
     def spawn(self, work: Any) -> None:
@@ -255,12 +234,9 @@ class Lane(ABC):
             self.broken_because = failure.sentence if failure else ""
         else:
             self.breaker.success()
-        if outcome is Outcome.ACCEPTED:
-            self.worked_at = now
-            if self.doubted:  # what was accepted says more than what was asked before
-                self.doubted = False
-                void = partial(channels.void_probe, channel=self.name, now=now)
-                self.aside(self.write(void))
+        # What was accepted says more than what was asked before.
+        if outcome is Outcome.ACCEPTED and self.probing.accepted(now):
+            self.aside(self.write(partial(channels.void_probe, channel=self.name, now=now)))
         self.around.observe(
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
@@ -282,7 +258,7 @@ class Lane(ABC):
     async def allows(self, state: channels.ChannelState) -> bool:
         """Whether anything may be claimed while this is what is known of the channel."""
         self.parked = state.parked_at is not None
-        self.doubted = state.probe_good is False
+        self.probing.doubted = state.probe_good is False
         if not state.open:
             return False
         if self.slots.hung >= HUNG_LIMIT:

@@ -20,17 +20,17 @@ AFTER_A_BAD_ONE = (
 
 def is_due(lane: Lane, now: datetime) -> bool:
     """Whether a channel is to be asked now. While something goes out on it that tells more: then a turn is left out."""
-    if lane.probe_at is None:
+    if lane.probing.due_at is None:
         return True
     patience = lane.around.probe_every() if lane.busy else 0.0
-    return now >= lane.probe_at + timedelta(seconds=patience)
+    return now >= lane.probing.due_at + timedelta(seconds=patience)
 
 
 def _set_next(lane: Lane, *, good: bool) -> None:
     """Not all at the same moment, and no two nodes in step."""
     every = lane.around.probe_every()
     span = every if good else min(every, AFTER_A_BAD_ONE)
-    lane.probe_at = lane.later(span * (0.9 + 0.2 * lane.chance()))
+    lane.probing.due_at = lane.later(span * (0.9 + 0.2 * lane.chance()))
 
 
 async def probe(lane: Lane) -> Probe | None:
@@ -49,7 +49,7 @@ async def probe(lane: Lane) -> Probe | None:
     _set_next(lane, good=said.good)
     if lane.stopping:
         return said  # its connections may have been closed under it: that says nothing about the channel
-    if not said.good and lane.worked_at is not None and lane.worked_at > began:
+    if not said.good and lane.probing.worked_since(began):
         return said  # something was accepted meanwhile: it is asked again soon
     now = lane.around.clock()
     # Tried once: whoever asked waits for what the far side said, and a store that takes nothing is told of as that.
@@ -59,9 +59,9 @@ async def probe(lane: Lane) -> Probe | None:
                 lambda connection: channels.record_probe(connection, lane.name, now, said)
             )
         )
-        lane.unkept, lane.doubted = False, not said.good
+        lane.probing.unkept, lane.probing.doubted = False, not said.good
     except StoreError as error:
-        lane.unkept = True
+        lane.probing.unkept = True
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))
     lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)
     return said

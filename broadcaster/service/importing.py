@@ -55,7 +55,7 @@ class Import:
     """One run. Feed it the file in pieces, then finish it; `counts` says how far it is.
 
     Args:
-        again: also take who was erased or had said no; only when he asks for it anew.
+        again: also take who was erased, had said no or whose address is no more; only when he asks for it anew.
 
     Raises:
         Refused: by the constructor, or while the first line is read; nothing was taken.
@@ -145,7 +145,7 @@ class Import:
             name.strip().lower()
             for name in next(csv.reader([header], delimiter=self._delimiter), [])
         ]
-        known = (*COLUMNS, "channel")
+        known = (*COLUMNS, "channel", "gone")
         if set(COLUMNS) - set(names) or set(names) - set(known) or len(set(names)) < len(names):
             raise self._no_header(header)
         listed = erasures.read(self._configuration.settings.erasures)

@@ -175,25 +175,27 @@ class _Planner:
 
     def add(self, name: str) -> None:
         """Add the delivery of one channel, and its texts."""
-        adapter = self.configuration.adapters[name]
+        adapters = self.configuration.adapters
+        adapter = adapters[name]
+        fallback = tuple(
+            other
+            for other in adapter.settings.fallback
+            if other in adapters and _may_hear(adapters[other], self.update)
+        )
         steps: list[NewStep] = []
         audiences: tuple[NewAudience, ...] = ()
         if adapter.shape is Shape.POST:
             if self._leaves_nothing and not self._puts_right(name):
                 return  # who never had a word of it is told nothing
             steps = list(self._post_steps(name, adapter))
+            if any(adapters[other].shape is Shape.LETTER for other in fallback):
+                audiences = self._only_told(name, self._audiences())
         elif adapter.shape is Shape.LETTER:
             audiences = self._only_told(name, self._audiences())
             for variant in dict.fromkeys(group.variant for group in audiences):
                 self._render_all(name, adapter, variant, self.configuration.languages)
             if not audiences:
                 return
-        adapters = self.configuration.adapters
-        fallback = tuple(
-            other
-            for other in adapter.settings.fallback
-            if other in adapters and _may_hear(adapters[other], self.update)
-        )
         self.plan.deliveries.append(
             NewDelivery(
                 channel=name,

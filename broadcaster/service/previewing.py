@@ -96,6 +96,8 @@ def _reached(desk: Desk, prepared: Prepared) -> Reached:
     languages = prepared.configuration.languages
     found: dict[tuple[str, str, str], int] = {}
     for delivery in prepared.plan.deliveries:
+        if delivery.shape is not Shape.LETTER:
+            continue  # its audiences are for letters that may stand in
         for group in delivery.audiences:
             counted = desk.read(
                 partial(

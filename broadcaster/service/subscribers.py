@@ -92,7 +92,9 @@ def _list(configuration: Configuration, digest: bytes, now: datetime) -> None:
 
 
 def export(desk: Desk, operator: Operator) -> Iterator[str]:
-    """Every subscriber as lines of CSV: address, area, language, channel. Read in pages, so that any number fits.
+    """Every subscriber as lines of CSV: address, area, language, channel, since when the address is no more, or nothing.
+
+    Times are local, in ISO 8601 with offset. It is read in pages, so that any number fits.
 
     Signs that a spreadsheet would take for a formula are put behind an apostrophe; an import takes it away again.
     """
@@ -105,7 +107,8 @@ def export(desk: Desk, operator: Operator) -> Iterator[str]:
 
 
 def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
-    yield "address,area,language,channel\r\n"
+    zone = desk.configuration.zone
+    yield "address,area,language,channel,gone\r\n"
     after = 0
     while found := desk.read(partial(subscribers.page, after=after, areas=areas)):
         written = io.StringIO()
@@ -113,7 +116,10 @@ def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
         for one in found:
             if one.areas:
                 address = desk.store.vault.open(one.channel, one.address)
-                rows.writerow((_inert(address), "|".join(one.areas), one.language, one.channel))
+                gone_at = one.gone_at and one.gone_at.astimezone(zone).isoformat(timespec="seconds")
+                rows.writerow(
+                    (_inert(address), "|".join(one.areas), one.language, one.channel, gone_at or "")
+                )
         after = found[-1].id
         yield written.getvalue()
 

@@ -47,6 +47,11 @@ class ChannelState:
         return self.parked_at is None and self.paused_at is None
 
     @property
+    def outdone(self) -> bool:
+        """Whether something was accepted since it was asked and was not good: it may be so still, nobody knows yet."""
+        return self.probe_good is None and bool(self.probe_sentence)
+
+    @property
     def remaining(self) -> tuple[Remaining, ...]:
         """What the last good probe said is left of what runs out; what another release wrote in another way is not told."""
         return tuple(read for one in self.left if (read := _read(one)) is not None)
@@ -103,7 +108,7 @@ def resume(connection: Connection, channel: str, now: datetime, actor: str) -> N
     Also one that goes on: what is remembered there of suppliers that refuse us is forgotten, on every node.
     """
     _set(connection, channel, parked_at=None, parked_because="", paused_at=None, resumed_at=now)
-    void_probe(connection, channel, now)
+    _forget_probe(connection, channel, now)
     waiting = and_(
         t.delivery.c.channel == channel,
         t.delivery.c.state == State.WAITING,
@@ -138,13 +143,20 @@ def record_probe(connection: Connection, channel: str, now: datetime, probe: Pro
 
 
 def void_probe(connection: Connection, channel: str, now: datetime) -> None:
-    """Forget that a probe until `now` was not good: the channel works since, or somebody says that it was mended."""
+    """Something was accepted since a probe until `now` was not good. What it said stays until it is asked again."""
     mine = t.channel_state.c.channel == channel, t.channel_state.c.probed_at <= now
     connection.execute(
         sql_update(t.channel_state)
         .where(*mine, t.channel_state.c.probe_good.is_(False))
-        .values(probed_at=None, probe_good=None, probe_sentence="")
+        .values(probed_at=None, probe_good=None)
     )
+
+
+def _forget_probe(connection: Connection, channel: str, now: datetime) -> None:
+    """Somebody says that it was mended, whatever it said when it was asked."""
+    void_probe(connection, channel, now)
+    mine = t.channel_state.c.channel == channel, t.channel_state.c.probe_good.is_(None)
+    connection.execute(sql_update(t.channel_state).where(*mine).values(probe_sentence=""))
 
 
 def queued(connection: Connection) -> dict[str, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
-from broadcaster.domain.delivery import State, StepKind
+from broadcaster.domain.delivery import Outcome, State, StepKind
 from broadcaster.domain.exchange import Message, Receipt
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import tables as t
@@ -16,8 +16,23 @@ from broadcaster.store.accepting import incident_name
 _MOST = 200
 _ORIGINAL = func.coalesce(t.step.c.target_step, t.step.c.id)
 _LATER = t.step.alias("later")
-# Whatever comes to change or remove the post: from then on what it says is no more this delivery's.
-_IS_CHANGED = exists().where(_LATER.c.target_step == _ORIGINAL, _LATER.c.id > t.step.c.id)
+_COMES = t.delivery.alias("comes")
+_TRY = t.attempt.alias("try")
+_IN_DOUBT = exists().where(
+    _TRY.c.step_id == _LATER.c.id,
+    or_(_TRY.c.outcome.is_(None), _TRY.c.outcome == Outcome.UNCERTAIN),
+)
+# Whatever has changed or removed the post, or may at any moment: what it says is no more this delivery's. Not what was
+# refused, or given up before anything came of it: then it says what it said.
+_IS_CHANGED = exists().where(
+    _LATER.c.target_step == _ORIGINAL,
+    _LATER.c.id > t.step.c.id,
+    _COMES.c.id == _LATER.c.delivery_id,
+    or_(
+        _LATER.c.outcome.in_(["accepted", "uncertain"]),
+        and_(_LATER.c.outcome.is_(None), or_(t.is_open(_COMES), _IN_DOUBT)),
+    ),
+)
 _STANDS = (
     t.step.c.kind.in_([StepKind.POST, StepKind.AMEND]),
     t.step.c.outcome == "accepted",

@@ -228,10 +228,7 @@ def add_audiences(
     """
     first = _first(connection, row)
     same = media.get(first.channel) == media.get(target)
-    whose = first if same else row
-    for group in connection.execute(
-        select(t.audience).where(t.audience.c.delivery_id == whose.id).order_by(t.audience.c.id)
-    ).all():
+    for group in _groups(connection, first):
         connection.execute(
             insert(t.audience).values(
                 delivery_id=delivery_id,
@@ -245,6 +242,18 @@ def add_audiences(
                 done=False,
             )
         )
+
+
+def _groups(connection: Connection, first: Any) -> Sequence[Any]:
+    """Who is to have it. A post without letters behind it was planned for nobody: as another channel of its update."""
+    planned = (
+        select(t.audience)
+        .join(t.delivery, t.delivery.c.id == t.audience.c.delivery_id)
+        .where(t.delivery.c.update_id == first.update_id, t.delivery.c.fallback_for.is_(None))
+    )
+    groups = connection.execute(planned.order_by(t.audience.c.delivery_id, t.audience.c.id)).all()
+    mine = [group for group in groups if group.delivery_id == first.id]
+    return mine or [group for group in groups if group.delivery_id == groups[0].delivery_id]
 
 
 def _end_here(connection: Connection, row: Any, target: str, now: datetime) -> None:

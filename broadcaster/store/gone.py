@@ -1,4 +1,4 @@
-"""Addresses that are no more, by what their far side says: no later update goes there until they are imported again."""
+"""Addresses that are no more, by what their far side says: no later update goes there until that is turned back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def note(connection: Connection, subscriber_ids: Sequence[int], now: datetime) -
 
 
 def forget(connection: Connection, subscriber_ids: Sequence[int]) -> None:
-    """Write to these again: somebody gave the address anew, or a letter has arrived there after all."""
+    """Write to these again: their owners ask for it, or a letter has arrived there after all."""
     _set(connection, subscriber_ids, None)
 
 
@@ -37,7 +37,7 @@ def believed(count: int, answered: int) -> bool:
 def is_old_news(
     connection: Connection, subscriber_id: int, delivery_id: int, taken_at: datetime
 ) -> bool:
-    """Whether an address was given anew, or a letter of a later delivery has arrived, since this letter was taken."""
+    """Whether its owner asked for letters anew, or a letter of a later delivery has arrived, since this letter was taken."""
     theirs = t.letter
     imported = (
         exists()

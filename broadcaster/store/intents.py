@@ -53,7 +53,7 @@ class NewAudience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """The duty to get the update out by one channel."""
+    """The duty to get the update out by one channel; `audiences` of a post are for letters that may stand in for it."""
 
     channel: str
     shape: Shape

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, desc, select
+from sqlalchemy import Connection, and_, bindparam, desc, select
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
-from broadcaster.store.accepting import incident_name
+from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 
 IN_A_ROW = 2  # one alone may be refused for what it says
-_LOOKED_AT = 500  # deliveries, the newest: of what has not been tried for longer nothing is said
+LOOKED_AT = (
+    50  # deliveries of a channel, those of the newest incidents: each is one step in an index
+)
 _REFUSED = State.FAILED, State.BOUNCED
+_THROUGH = State.ACCEPTED, State.CONFIRMED
+_NEWEST = 2**62  # above the number of any incident
 
 _d = t.delivery
-_NEWEST = (
-    select(_d.c.channel, _d.c.state, _d.c.detail, _d.c.ended_at, _d.c.number, _d.c.incident_id)
+_OF_CHANNEL = (
+    select(_d.c.id, _d.c.state, _d.c.detail, _d.c.ended_at, _d.c.number, _d.c.incident_id)
     .add_columns(
         t.incident.c.staff, and_(_d.c.shape == Shape.LETTER, _d.c.total == 0).label("nobody")
     )
     .join(t.incident, t.incident.c.id == _d.c.incident_id)
-    .order_by(desc(_d.c.id))
-    .limit(_LOOKED_AT)
+    .where(_d.c.channel == bindparam("channel"))
+    .limit(LOOKED_AT)
 )
+_TRIED = _OF_CHANNEL.where(
+    _d.c.incident_id.between(bindparam("first"), bindparam("last"))
+).order_by(desc(_d.c.incident_id), desc(_d.c.number))
+_ACCEPTED = _OF_CHANNEL.where(_d.c.accepted_at.is_not(None)).order_by(desc(_d.c.accepted_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +46,38 @@ class Refusing:
     since: datetime
 
 
-def refusing(connection: Connection) -> Mapping[str, Refusing]:
-    """The channels whose last updates were refused for good, at least `IN_A_ROW`, and none accepted since."""
-    told = (*_REFUSED, State.ACCEPTED, State.CONFIRMED)
-    # Read as they were planned, and sorted here: one that is sent again and accepted ends it, however old it is.
-    rows = [row for row in connection.execute(_NEWEST) if row.state in told and row.ended_at]
-    in_a_row: dict[str, list[Refusing]] = {}
-    through: set[str] = set()
-    for row in sorted(rows, key=lambda row: row.ended_at, reverse=True):
-        if row.channel in through or (row.nobody and row.state not in _REFUSED):
-            continue
-        if row.state in _REFUSED:
-            name = f"{incident_name(row.incident_id, row.staff)}-{row.number}"
-            in_a_row.setdefault(row.channel, []).append(Refusing(name, row.detail, row.ended_at))
-        else:
-            through.add(row.channel)
+def refusing(connection: Connection, names: Collection[str]) -> Mapping[str, Refusing]:
+    """Those of these channels whose last updates were refused for good, at least `IN_A_ROW`, and none accepted since."""
+    found = {name: _in_a_row(connection, name) for name in names}
     return {
-        channel: Refusing(last[0].update, last[0].because, last[-1].since)
-        for channel, last in in_a_row.items()
+        name: Refusing(_update(last[0]), last[0].detail, last[-1].ended_at)
+        for name, last in found.items()
         if len(last) >= IN_A_ROW
     }
+
+
+def _in_a_row(connection: Connection, name: str) -> list[Any]:
+    """What a channel refused since it accepted something, the last first."""
+    in_a_row: list[Any] = []
+    for row in sorted(_ended(connection, name), key=lambda row: row.ended_at, reverse=True):
+        if row.state in _REFUSED:
+            in_a_row.append(row)
+        elif not row.nobody:
+            break
+    return in_a_row
+
+
+def _ended(connection: Connection, name: str) -> Iterator[Any]:
+    rows: dict[int, Any] = {}
+    # The log of staff is one incident with the lowest number: of it the newest words by themselves.
+    for first, last in ((STAFF_LOG_ID + 1, _NEWEST), (STAFF_LOG_ID, STAFF_LOG_ID)):
+        asked = {"channel": name, "first": first, "last": last}
+        rows |= {row.id: row for row in connection.execute(_TRIED, asked)}
+    # One that is sent again and accepted ends it, however old it is.
+    rows |= {row.id: row for row in connection.execute(_ACCEPTED, {"channel": name})}
+    told = (*_REFUSED, *_THROUGH)
+    return (row for row in rows.values() if row.state in told and row.ended_at)
+
+
+def _update(row: Any) -> str:
+    return f"{incident_name(row.incident_id, row.staff)}-{row.number}"

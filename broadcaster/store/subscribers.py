@@ -53,13 +53,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One subscriber as kept."""
+    """One subscriber as kept; `gone_at`: since when his address is no more."""
 
     id: int
     channel: str
     address: bytes
     language: str
     areas: tuple[str, ...]
+    gone_at: datetime | None
 
 
 # ----------------------------------------------------------------------------------------------------------- taking an import
@@ -105,7 +106,7 @@ def take(
     """Take a batch of at most some thousands, each address once. Known ones get what they lack and lose nothing.
 
     Args:
-        again: also take who had said no.
+        again: also take who had said no, and write again to whose address is no more.
     """
     known = _known(connection, channel, rows)
     areas = _areas_of(connection, [found.id for found in known.values()])
@@ -121,7 +122,9 @@ def take(
         row for row in wanted if row.digest in known and known[row.digest].language != row.language
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
-    back = [ids[row.digest] for row in wanted if row.digest in known and known[row.digest].gone_at]
+    # A register that is imported each night names dead addresses too.
+    dead = {digest for digest, found in known.items() if found.gone_at is not None}
+    back = [ids[row.digest] for row in wanted if row.digest in dead] if again else []
     gone.forget(connection, back)
     _bring_back(connection, [*(ids[digest] for digest in silent - declined), *back], import_id)
     missing = [
@@ -316,7 +319,7 @@ def page(connection: Connection, after: int, areas: Iterable[str] | None) -> lis
     ).all()
     found = _areas_of(connection, [row.id for row in rows])
     return [
-        Kept(row.id, row.channel, row.address, row.language, mine)
+        Kept(row.id, row.channel, row.address, row.language, mine, row.gone_at)
         for row in rows
         for mine in [_among(found.get(row.id, set()), allowed)]
     ]

@@ -33,7 +33,12 @@ def of_incident(connection: Connection, incident_id: int) -> Mapping[str, tuple[
 
 
 def _deliveries(incident_id: int) -> Any:
+    """Those of channels that may lack a word, which most never do, and those that stand in for another."""
     d, u = t.delivery.c, t.update.c
+    lacking = t.delivery.alias("lacking").c
+    may_lack = select(lacking.channel).where(
+        lacking.incident_id == incident_id, lacking.released, lacking.state.in_(_GOT_NOWHERE)
+    )
     a_post = exists().where(
         t.step.c.delivery_id == d.id, t.step.c.kind == StepKind.POST, sent.may_be_read()
     )
@@ -43,6 +48,7 @@ def _deliveries(incident_id: int) -> Any:
         .add_columns(or_(d.accepted + d.uncertain > 0, a_post).label("read"))
         .join(t.update, u.id == d.update_id)
         .where(d.incident_id == incident_id, d.released, d.shape != Shape.BOARD)
+        .where(or_(d.channel.in_(may_lack), d.fallback_for.is_not(None)))
         .order_by(d.id)
     )
 

@@ -46,7 +46,6 @@ class Said:
     """One word: when it was accepted by us, its number, and what followed from it on each channel."""
 
     label: str
-    kind: str
     number: int
     at: datetime
     away: frozenset[str]
@@ -174,7 +173,6 @@ class Storm:
         self._incident = row["incident"]
         said = Said(
             label,
-            kind,
             row["update"],
             datetime.fromisoformat(row["accepted_at"]),
             frozenset(self._away),

@@ -47,7 +47,6 @@ _CUT = strike(REQUEST, 0)
 class Side:
     """One channel's far end. `received` is who got which text, oldest first; `away` and `back` take it and give it back."""
 
-    kind: str
     peer: str
     received: Callable[[], Iterable[tuple[str, str]]]
     away: Callable[[], object]
@@ -83,14 +82,14 @@ class FarEnds:
     def _boards(self) -> None:
         written = [name for name in BOARDS if name != "copy"]
         for name in written:
-            self._add(name, {"kind": name}, Side(name, "over HTTP", tuple, tuple, tuple))
+            self._add(name, {"kind": name}, Side("over HTTP", tuple, tuple, tuple))
         storage = self._inside.enter_context(S3rver())
         self.copy = f"{storage.url}/{BUCKET}"
         key = Ed25519PrivateKey.generate().private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
         copy = {"kind": "mirror", "url": self.copy, "boards": written, "key": key.decode()}
-        side = Side("mirror", "s3rver", tuple, tuple, tuple)
+        side = Side("s3rver", tuple, tuple, tuple)
         self._add("copy", copy | {"to": a_bucket(storage.url)}, side)
 
     def _posts(self) -> None:
@@ -104,17 +103,15 @@ class FarEnds:
         self._add(
             "mastodon",
             mastodon(social),
-            Side("mastodon", "stand-in", of(social, "status"), social.stop, social.start),
+            Side("stand-in", of(social, "status"), social.stop, social.start),
         )
         self._add(
             "hook",
             webhook(hook),
-            Side("webhook", "stand-in", of(hook, "webhook"), hook.stop, hook.start),
+            Side("stand-in", of(hook, "webhook"), hook.stop, hook.start),
         )
         block = {"kind": "ntfy", "url": push.url, "token": "tk_token", "prefix": "ekbyn"}
-        self._add(
-            "push", block, Side("ntfy", "stand-in", of(push, "message"), push.stop, push.start)
-        )
+        self._add("push", block, Side("stand-in", of(push, "message"), push.stop, push.start))
 
     def _phones(self) -> None:
         first = self._inside.enter_context(SmsGateway(preset="kannel"))
@@ -136,9 +133,7 @@ class FarEnds:
             return parts + [(one.to, one.text) for one in first.effects if one.kind == "sms"]
 
         self._letters("sms", {"kind": "sms_http", "suppliers": suppliers}, numbers(self._readers))
-        self.sides["sms"] = Side(
-            "sms_http", "stand-in, then Kannel", texts, first.stop, first.start
-        )
+        self.sides["sms"] = Side("stand-in, then Kannel", texts, first.stop, first.start)
 
         centre = self._inside.enter_context(Smsc())
         centre.order(receipts={"when": "after"})
@@ -146,7 +141,6 @@ class FarEnds:
         smpp |= {"system_id": "ekbyn", "password": "hemligt1"}
         self._letters("smpp", {"kind": "smpp", "suppliers": [smpp]}, numbers(self._readers, 100))
         self.sides["smpp"] = Side(
-            "smpp",
             "npm smpp",
             lambda: [(one.to, one.text) for one in centre.taken],
             centre.stop,
@@ -157,9 +151,7 @@ class FarEnds:
         drawer = self._inside.enter_context(GammuSmsd(phone))
         tended = drawer.block() | {"pid_file": str(phone / "pid")}
         self._letters("modem", {"kind": "modem", "suppliers": [tended]}, numbers(2, 200))
-        self.sides["modem"] = Side(
-            "modem", "gammu-smsd", lambda: drawer.handed, drawer.stop, drawer.start
-        )
+        self.sides["modem"] = Side("gammu-smsd", lambda: drawer.handed, drawer.stop, drawer.start)
 
     def _mail(self) -> None:
         (here := self._folder / "authority").mkdir()
@@ -187,13 +179,12 @@ class FarEnds:
             "username": mosquitto.USER,
             "password": mosquitto.PASSWORD,
         }
-        self._side("signs", "Mosquitto", lambda: _told(sign.messages), near, "mqtt")
+        self._side("signs", "Mosquitto", lambda: _told(sign.messages), near)
 
     def _chats(self) -> None:
         far = self._inside.enter_context(Chats())
         block = {"kind": "apprise", "url": f"json://{far.host}:{far.port}/chat"}
         side = Side(
-            "apprise",
             "sink",
             lambda: [("", one.text) for one in far.effects],
             far.stop,
@@ -208,7 +199,6 @@ class FarEnds:
         block = {"kind": "bluesky", "url": pds.url, "account": speaker.handle}
         block |= {"password": speaker.app_password}
         sky = Side(
-            "bluesky",
             "Bluesky's server",
             lambda: [("", text) for text in pds.texts(speaker)],
             tuple,
@@ -224,7 +214,7 @@ class FarEnds:
         self._add(
             "room",
             block,
-            Side("matrix", "Synapse", lambda: _said(resident.events(room)), tuple, tuple),
+            Side("Synapse", lambda: _said(resident.events(room)), tuple, tuple),
         )
 
     def _letters(self, channel: str, block: dict[str, Any], readers: list[str]) -> None:
@@ -236,7 +226,6 @@ class FarEnds:
         peer: str,
         received: Callable[[], Iterable[tuple[str, str]]],
         near: FaultProxy,
-        kind: str = "",
     ) -> None:
         def away() -> None:
             near.trouble = _CUT
@@ -244,8 +233,7 @@ class FarEnds:
         def back() -> None:
             near.trouble = None
 
-        kind = kind or str(self.blocks[channel]["kind"])
-        self.sides[channel] = Side(kind, peer, received, away, back)
+        self.sides[channel] = Side(peer, received, away, back)
 
 
 def _told(messages: Iterable[Any]) -> Iterable[tuple[str, str]]:

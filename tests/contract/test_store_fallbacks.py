@@ -40,9 +40,9 @@ from broadcaster.testing.meanwhile import under_way, wait_until_held_up
 
 LATER = datetime.now(UTC)  # what is due follows the clock of PostgreSQL, which no test can set
 NOW = LATER - timedelta(minutes=1)
-POSTS, LETTERS = ("hook", "spare", "third"), ("sms", "sms2")
+POSTS, LETTERS = ("hook", "spare", "third"), ("sms", "sms2", "mail")
 SHAPES = dict.fromkeys(POSTS, Shape.POST) | dict.fromkeys(LETTERS, Shape.LETTER)
-MEDIA = dict.fromkeys(POSTS, "webhook") | dict.fromkeys(LETTERS, "sms_http")
+MEDIA = dict.fromkeys(POSTS, "webhook") | dict.fromkeys(LETTERS, "sms_http") | {"mail": "email"}
 SICK = {"hook": "its breaker is open", "sms": "its breaker is open"}
 
 
@@ -307,6 +307,29 @@ def test_a_post_that_is_under_way_on_a_sick_channel_is_not_said_by_another(store
     claim(store, "hook")
     assert start(store) == []
     assert deliveries(store) == [("hook", "sending")]
+
+
+@pytest.mark.parametrize("first", ["hook", "sms"])
+def test_letters_behind_a_post_go_to_their_own_people_whatever_stands_in_between(
+    store: Store, first: str
+) -> None:
+    three(store)
+    theirs = subscribe(store, "mail", ["kim@example.org"])
+    everyone = letters_by("sms").audiences
+    planned = (
+        letters_by("sms") if first == "sms" else dataclasses.replace(hook(), audiences=everyone)
+    )
+    tell(
+        store,
+        dataclasses.replace(planned, fallback=("spare", "mail")),
+        spare=[letters_by("mail")],
+    )
+    change(store, state=State.FAILED)
+    assert start(store) == [(first, "spare")]
+    change(store, state=State.FAILED)
+    assert start(store) == [("spare", "mail")]
+    expand(store, "mail")
+    assert jobs(store) == [theirs]
 
 
 # ------------------------------------------------------------------------------------------------ two writers at once

@@ -324,6 +324,17 @@ def test_a_correction_by_another_kind_of_channel_is_news_to_those_who_had_no_wro
     assert [tuple(job) for job in jobs] == [("news", [theirs])]
 
 
+def test_a_post_that_is_handed_to_letters_of_another_channel_reaches_whom_that_one_is_for(
+    store: Store,
+) -> None:
+    (theirs,) = subscribe(store, "mail", ["kim@example.org"])
+    subscribe(store, "mail", ["alex@example.org"], areas=("södra-ekbyn",))
+    tell(store, post("hook"), letters_by("sms"), spare=[letters_by("mail")])
+    assert reroute(store, "mail", shape=Shape.LETTER, channel="hook") == 1
+    expand(store, "mail")
+    assert written_to(store, "mail") == [theirs]
+
+
 def correct_by_sms(store: Store) -> None:
     """A report that went by "sms", and its correction that waits there; both are rendered for all letter channels."""
     groups = (

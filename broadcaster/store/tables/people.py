@@ -31,7 +31,7 @@ subscriber = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("language", String(20), nullable=False),
     Column("import_id", Id, nullable=False),
-    # Since when the far side says that there is no such address: it is written to no more until it is imported again.
+    # Since when the far side says that there is no such address: it is written to no more until its owner asks anew.
     Column("gone_at", UtcTime),
     UniqueConstraint("channel", "digest"),
     Index(

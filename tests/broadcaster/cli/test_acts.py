@@ -229,6 +229,18 @@ def test_rows_that_were_there_already_are_not_called_unusable(
     assert (ended.code, said in ended.out) == (code, True)
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_who_said_no_is_taken_back_only_where_that_is_typed(
+    daemon: Daemon, run: Run, tmp_path: Path, again: bool
+) -> None:
+    (tmp_path / "people.csv").write_text("address,area,language\n")
+    last = {"added": 0, "changed": 0, "refused": 0, "errors": [], "total": 0}
+    daemon.answers["POST /api/v1/subscribers/import"] = (200, [last])
+    options = ["--channel", "sms", "--source", "x", "--legal-basis", "y"]
+    run("subscribers", "import", "people.csv", *options, *(["--again"] if again else []))
+    assert ("again=true" in daemon.queries[-1]) is again
+
+
 @pytest.mark.parametrize("group", ["channels", "scheduled", "tokens"])
 def test_a_group_alone_lists_what_it_is_about(daemon: Daemon, run: Run, group: str) -> None:
     daemon.answers[f"GET /api/v1/{group}"] = (200, {"items": []})

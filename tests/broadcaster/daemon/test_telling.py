@@ -31,6 +31,7 @@ class Town:
         self.staff = stack.enter_context(WebhookReceiver())
         blocks = {"hook": webhook(self.far), "ops": webhook(self.staff, audience="staff")}
         self.rig = stack.enter_context(Rig(folder, blocks))
+        self.staff.clock = self.rig.clock
         read = self.rig.store.read
         self.rig.until(lambda: read(lambda c: channels.state(c, "hook")).probe_good is not None)
 
@@ -40,6 +41,11 @@ class Town:
     def probed(self, probe: Probe) -> None:
         now = self.rig.clock()
         self.rig.store.write(lambda c: channels.record_probe(c, "hook", now, probe)).result()
+
+    def accepts(self) -> None:
+        """Something is accepted since it was asked: see `Lane.count`."""
+        now = self.rig.clock()
+        self.rig.store.write(lambda c: channels.void_probe(c, "hook", now)).result()
 
     def told(self) -> list[str]:
         """The notices that are in the store, oldest first."""
@@ -97,6 +103,39 @@ def test_two_machines_tell_of_one_trouble_once_each_time_and_the_log_says_whose_
     assert len([line for line in logs if line["event"] == "notice to staff"]) == 2
     already = [line for line in logs if line["event"] == "staff were told already"]
     assert [line["notice"] for line in already] == ["S0-1", "S0-2"]
+
+
+def test_a_probe_that_stays_bad_while_words_are_accepted_is_told_once(town: Town) -> None:
+    watch = town.watch()
+    for _ in range(3):
+        town.probed(NO_FOLDER)
+        watch.look()
+        town.rig.clock_only(seconds=1)
+        town.accepts()
+        watch.look()
+        assert ("probe", "hook") not in {state.mark for state in watch.last}
+        town.rig.clock_only(minutes=5)
+    assert len(town.told()) == 1
+    for said in (GOOD, NO_FOLDER):
+        town.probed(said)
+        watch.look()
+        town.rig.clock_only(minutes=5)
+    assert len(town.told()) == 2
+
+
+def test_who_says_that_a_channel_was_mended_is_told_if_it_was_not(town: Town) -> None:
+    watch = town.watch()
+    town.probed(NO_FOLDER)
+    watch.look()
+    town.rig.clock_only(seconds=1)
+    town.accepts()
+    watch.look()
+    town.rig.resume("hook")
+    watch.look()
+    town.rig.clock_only(minutes=5)
+    town.probed(NO_FOLDER)
+    watch.look()
+    assert len(town.told()) == 2
 
 
 def rests(town: Town) -> None:

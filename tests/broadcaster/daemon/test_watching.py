@@ -23,7 +23,8 @@ from broadcaster.daemon import alarming, telling, watching
 from broadcaster.daemon.watching import Watch
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.exchange import Probe
-from broadcaster.engine.lane import Unseen
+from broadcaster.engine.known import Deaf, Unseen
+from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
 from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
@@ -240,15 +241,17 @@ def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def unconfirmed(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
-    watched.rig.lane("hook").unseen = {1: Unseen(time.monotonic(), "Something else.", differs=True)}
-    return lambda: setattr(watched.rig.lane("hook"), "unseen", {})
+    watched.rig.lane("hook").sight.unseen = {
+        1: Unseen(time.monotonic(), "Something else.", differs=True)
+    }
+    return lambda: watched.rig.lane("hook").sight.forget({1})
 
 
 def deaf(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     lane = watched.rig.lane("hook")
-    lane.deaf_since, lane.deaf_because = watched.rig.clock(), "smsc.example cannot be reached."
+    lane.deaf = Deaf(watched.rig.clock(), "smsc.example cannot be reached.")
     watched.rig.clock_only(seconds=16)
-    return lambda: setattr(lane, "deaf_since", None)
+    return lambda: setattr(lane, "deaf", None)
 
 
 def failing(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
@@ -316,13 +319,25 @@ def test_what_is_not_seen_yet_is_told_after_two_minutes_and_what_differs_at_once
 ) -> None:
     lane, state = watched.rig.lane("hook"), ("unconfirmed", "hook")
     late = time.monotonic() - watching.SEEN_BY
-    lane.unseen = {1: Unseen(late + 10, "It is not there.", differs=False)}
+    lane.sight.unseen = {1: Unseen(late + 10, "It is not there.", differs=False)}
     assert state not in watched.look()
-    lane.unseen = {1: Unseen(late, "It is not there.", differs=False)}
+    lane.sight.unseen = {1: Unseen(late, "It is not there.", differs=False)}
     assert state in watched.look()
-    lane.unseen |= {2: Unseen(late + 119, "It says otherwise.", differs=True)}
+    otherwise = Unseen(late + 119, "It says otherwise.", differs=True)
+    lane.sight.unseen = {**lane.sight.unseen, 2: otherwise}
     said = [one for one in watched.watch.look() if one.what == "unconfirmed"]
     assert [one.values["because"] for one in said] == ["It says otherwise."]
+
+
+def test_a_lane_that_hears_again_while_it_is_looked_at_breaks_no_look(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = Deaf(watched.rig.clock() - timedelta(minutes=1), "smsc.example cannot be reached.")
+    reads = {"hook": iter([was])}
+    heard = property(lambda lane: next(reads.get(lane.name, iter(())), None))
+    monkeypatch.setattr(Lane, "deaf", heard, raising=False)
+    assert ("reports", "hook") in watched.look()
+    assert ("reports", "hook") not in watched.look()
 
 
 def test_of_letters_in_doubt_staff_hear_by_another_channel_than_theirs(

@@ -1,4 +1,4 @@
-"""Of whom the far side says that there is no such address gets no more letters, until somebody gives the address anew."""
+"""Of whom the far side says that there is no such address gets no more letters, until he asks for them anew."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def report(engine: Rig, **said: Any) -> None:
     assert engine.store.write(match).result() == [True]
 
 
-def imported(engine: Rig, address: str) -> None:
-    """The address stands in a list that is imported."""
+def imported(engine: Rig, address: str, *, again: bool = True) -> int:
+    """The address stands in a list that is imported, `again`: because its owner asks for it. How many that changed."""
     vault, now = engine.store.vault, engine.clock()
     row = NewSubscriber(
         digest=vault.digest("sms", address),
@@ -109,9 +109,10 @@ def imported(engine: Rig, address: str) -> None:
 
     def work(connection: Any, at: datetime = now) -> Any:
         run = kept.begin_import(connection, at, "Eva", "sms", "list", "law")
-        return kept.take(connection, run, "sms", vault.key_id, [row], again=False)
+        return kept.take(connection, run, "sms", vault.key_id, [row], again=again)
 
-    assert engine.store.write(work).result().changed == 1
+    changed: int = engine.store.write(work).result().changed
+    return changed
 
 
 def test_who_is_refused_as_no_such_address_is_left_out_of_the_next(
@@ -157,13 +158,26 @@ def test_what_arrived_after_all_turns_both_back(rig: MakeRig, far: SmsGateway) -
     assert told_again(engine, mail) == sorted([FIRST, SECOND])
 
 
-def test_an_import_brings_an_address_back(rig: MakeRig, far: SmsGateway) -> None:
+def test_a_register_that_is_imported_each_night_brings_no_dead_address_back(
+    rig: MakeRig, far: SmsGateway
+) -> None:
     engine, mail = begin(rig, far)
     mail.unknown = frozenset({FIRST})
     engine.say("Strömmen är borta.")
     engine.accepted("sms")
     are_gone(engine, 1)
-    imported(engine, FIRST)
+    assert imported(engine, FIRST, again=False) == 0
+    assert engine.store.read(gone.count) == {"sms": 1}
+    assert told_again(engine, mail) == [SECOND]
+
+
+def test_who_asks_for_letters_anew_gets_them(rig: MakeRig, far: SmsGateway) -> None:
+    engine, mail = begin(rig, far)
+    mail.unknown = frozenset({FIRST})
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+    are_gone(engine, 1)
+    assert imported(engine, FIRST) == 1
     mail.unknown = frozenset()
     assert engine.store.read(gone.count) == {}
     assert told_again(engine, mail) == sorted([FIRST, SECOND])

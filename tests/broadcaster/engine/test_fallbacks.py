@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from broadcaster.channel import (
     Attempt,
@@ -16,7 +17,7 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.domain.delivery import State
-from broadcaster.domain.incident import Kind
+from broadcaster.domain.incident import Audience, Kind
 from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
     MastodonServer,
@@ -81,6 +82,40 @@ def test_the_fallback_waits_until_a_breaker_was_open_for_fifteen_seconds(rig: Ma
         engine.sweep()
         engine.accepted("social")
         assert engine.state("hook") == State.WITHDRAWN
+
+
+def a_post_and_letters(
+    rig: MakeRig, first: WebhookReceiver, phones: SmsGateway, **rest: Any
+) -> Rig:
+    """A post that fails for good, behind which two telephones of Norra Ekbyn and one of Södra Ekbyn stand."""
+    first.always(answers(410), method="POST")
+    channels = {"hook": webhook(first, fallback=["sms"], **rest), "sms": sms(phones, **rest)}
+    engine = rig({"page": {"kind": "page"}} | channels)
+    engine.subscribe("sms", numbers(2))
+    engine.subscribe("sms", numbers(1, start=9), area="sodra-ekbyn")
+    return engine
+
+
+def test_letters_that_stand_in_for_a_post_reach_whom_it_is_about(rig: MakeRig) -> None:
+    with WebhookReceiver() as first, SmsGateway(preset="kannel") as phones:
+        engine = a_post_and_letters(rig, first, phones)
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="hook")
+        engine.sweep()
+        engine.accepted("sms")
+        assert sorted(each.to for each in phones.effects) == numbers(2)
+
+
+def test_letters_that_stand_in_for_a_post_to_staff_reach_the_staff_it_is_about(
+    rig: MakeRig,
+) -> None:
+    with WebhookReceiver() as first, SmsGateway(preset="kannel") as phones:
+        engine = a_post_and_letters(rig, first, phones, audience="staff")
+        engine.say("Jour till norr.", audience=Audience.STAFF, only=("hook",))
+        engine.reached(State.FAILED, channel="hook")
+        engine.sweep()
+        engine.accepted("sms")
+        assert sorted(each.to for each in phones.effects) == numbers(2)
 
 
 class Unsure(WebhookAdapter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from broadcaster.channel import Attempt, Message, Permanent, Receipt, Scope, Tra
 from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine import confirming
+from broadcaster.engine.known import Sight
+from broadcaster.store import channels
 from broadcaster.testing.rig import Rig, mastodon
 from broadcaster.testing.servers import MastodonServer, answers, hang
 from channels.mastodon import MastodonAdapter
@@ -41,7 +44,7 @@ def hidden(far: MastodonServer) -> None:
 
 
 def unseen(engine: Rig, channel: str = "social") -> list[str]:
-    return [one.because for one in engine.lane(channel).unseen.values()]
+    return [one.because for one in engine.lane(channel).sight.unseen.values()]
 
 
 def look(engine: Rig) -> None:
@@ -115,7 +118,7 @@ def test_other_words_than_were_sent_are_known_at_once(rig: MakeRig, far: Mastodo
     status["content"] = "<p>Strömmen är åter.</p>"
     far.heal()
     look(engine)
-    (one,) = engine.lane("social").unseen.values()
+    (one,) = engine.lane("social").sight.unseen.values()
     assert one.differs
     assert "is not what was sent" in one.because
     assert engine.state("social") == State.ACCEPTED
@@ -135,6 +138,40 @@ def test_a_post_that_a_correction_has_changed_is_not_compared_with_its_first_wor
     assert engine.state("social", 2) == State.CONFIRMED
     assert engine.state("social", 1) == State.ACCEPTED
     assert not unseen(engine)
+
+
+def test_a_post_whose_correction_was_refused_is_still_compared_with_its_own_words(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    far.always(answers(422), method="PUT")
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    engine.reached(State.FAILED, channel="social", number=2)
+    far.heal()
+    look(engine)
+    assert engine.state("social", 1) == State.CONFIRMED
+
+
+def test_a_post_whose_correction_never_came_is_still_compared_with_its_own_words(
+    rig: MakeRig, far: MastodonServer
+) -> None:
+    engine = rig({"social": mastodon(far)})
+    hidden(far)
+    engine.say("Strömmen är borta.")
+    engine.reached(State.ACCEPTED, channel="social")
+    settle(engine)
+    engine.pause("social")
+    engine.say("Strömmen är inte borta.", Kind.CORRECTION)
+    look(engine)
+    assert not unseen(engine)  # it may be changed at any moment
+    dropping = partial(channels.drop, channel="social", now=engine.clock(), actor="Eva")
+    engine.store.write(dropping).result()
+    far.heal()
+    look(engine)
+    assert engine.state("social", 1) == State.CONFIRMED
 
 
 def test_a_post_that_was_corrected_while_it_was_under_way_is_not_confirmed_unseen(
@@ -174,14 +211,14 @@ def test_a_correction_soon_after_the_first_word_is_not_taken_for_tampering(
 ) -> None:
     monkeypatch.setattr(confirming, "PAUSES", (0.0, 0.0))
     noted: list[str] = []
-    note = confirming._note  # what is noted for a moment only the watch may tell staff
+    note = Sight.note  # what is noted for a moment only the watch may tell staff
 
-    def noting(lane: Any, which: set[int], because: str, *, differs: bool) -> None:
+    def noting(sight: Sight, which: set[int], because: str, *, differs: bool) -> None:
         if differs:
             noted.append(because)
-        note(lane, which, because, differs=differs)
+        note(sight, which, because, differs=differs)
 
-    monkeypatch.setattr(confirming, "_note", noting)
+    monkeypatch.setattr(Sight, "note", noting)
     engine = rig({"social": mastodon(far)}, swap={"social": lambda built: Held(built, after=after)})
     social: Any = engine.adapters["social"]
     hidden(far)

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from broadcaster.domain.role import Role
-from broadcaster.store import audit, erasures
+from broadcaster.store import audit, erasures, gone
 from broadcaster.testing.operators import Daemonless, Reply
 
 NAMED = {"channel": "sms", "source": "Kundregister 2026", "legal_basis": "Ellagen"}
@@ -258,12 +259,26 @@ def test_an_export_can_be_imported_again(desk: Daemonless) -> None:
     written = desk.ask("GET", "/api/v1/subscribers/export")
     assert written.headers["content-type"].startswith("text/csv")
     lines = written.content.decode().splitlines()
-    assert lines[0] == "address,area,language,channel"
+    assert lines[0] == "address,area,language,channel,gone"
     assert sorted(lines[1:]) == [
-        "+46701740635,norra-ekbyn,sv,sms",
-        "+46701740636,norra-ekbyn|sodra-ekbyn,en,sms",
+        "+46701740635,norra-ekbyn,sv,sms,",
+        "+46701740636,norra-ekbyn|sodra-ekbyn,en,sms,",
     ]
     assert last(take(desk, written.content))["changed"] == 0
+
+
+def test_an_export_says_since_when_an_address_is_no_more_and_brings_it_back_only_when_told_so(
+    desk: Daemonless,
+) -> None:
+    take(desk, TWO)
+    at = datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
+    desk.desk.write(lambda connection: gone.note(connection, [1], at))
+    written = desk.ask("GET", "/api/v1/subscribers/export").content
+    assert "+46701740635,norra-ekbyn,sv,sms,2026-11-23T14:05:00+01:00\r\n" in written.decode()
+    assert last(take(desk, written))["changed"] == 0
+    assert desk.ask("GET", "/api/v1/subscribers").json["gone"] == {"sms": 1}
+    assert last(take(desk, written, again="true"))["changed"] == 1
+    assert desk.ask("GET", "/api/v1/subscribers").json["gone"] == {}
 
 
 def test_an_export_has_no_formulas_for_a_spreadsheet(
@@ -284,7 +299,7 @@ def test_an_export_for_one_area_shows_that_area_only(desk: Daemonless) -> None:
     take(desk, TWO)
     token = desk.token(Role.ADMIN, ("sodra-ekbyn",))
     written = desk.ask("GET", "/api/v1/subscribers/export", token=token).content.decode()
-    assert written.splitlines()[1:] == ["+46701740636,sodra-ekbyn,en,sms"]
+    assert written.splitlines()[1:] == ["+46701740636,sodra-ekbyn,en,sms,"]
 
 
 def test_an_export_pages_through_any_number(desk: Daemonless) -> None:

@@ -26,6 +26,7 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
+from broadcaster.engine.repeats import Repeats
 from broadcaster.engine.under_way import AGAIN, Block, UnderWay, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, gone, inbox, letters, tallying
@@ -77,6 +78,7 @@ class Blast:
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
         halted: says that the daemon is stopping.
+        repeats: which letters in doubt may go again.
         most: how many letters it is for; 0: all. What is left of the job is for the next run.
     """
 
@@ -91,11 +93,12 @@ class Blast:
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
+        repeats: Repeats,
         most: int = 0,
     ) -> None:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
-        self._clock, self._halted, self._most = clock, halted, most
+        self._clock, self._halted, self._repeats, self._most = clock, halted, repeats, most
         self._not_after, self._began_at = job.not_after, clock()
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
@@ -230,6 +233,9 @@ class Blast:
                 because = gone.REASON if sealed else "no longer a subscriber"
                 self._row(under_way, position, "skipped", "", because)
                 continue
+            if rest := self._repeats.rest(under_way.job.id, position, self._clock()):
+                under_way.leave(rest)
+                continue
             letter = self._letter(under_way, position, sealed)
             if letter is None:
                 continue
@@ -305,6 +311,8 @@ class Blast:
         self, under_way: UnderWay, position: int, outcome: str, handle: str, detail: str
     ) -> None:
         self.run.transient += outcome in AGAIN
+        if outcome == "doubtful":
+            self._repeats.note(under_way.job.id, position, self._clock())
         told = inbox.storable(handle), inbox.storable(detail[:200])
         self._rows.append(under_way.note(position, outcome, *told))
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from broadcaster.store.letters import Job, Sealed
 from broadcaster.store.tallying import LetterRow
@@ -22,6 +23,10 @@ class UnderWay:
     """How many have an outcome, written or about to be."""
     again: int = field(default=0)
     """How many of these are to be tried again."""
+    resting: int = 0
+    """How many of those may not go again yet."""
+    rest: timedelta = timedelta.max
+    """The shortest wait of these."""
 
     @property
     def left(self) -> bool:
@@ -38,6 +43,18 @@ class UnderWay:
         begin = self.taken
         self.taken = min(begin + most, len(self.job.todo))
         return self.job.todo[begin : self.taken]
+
+    @property
+    def only_rests(self) -> bool:
+        """Whether nothing is left but letters that may not go again yet."""
+        return self.noted == len(self.job.todo) and 0 < self.again == self.resting
+
+    def leave(self, rest: timedelta) -> None:
+        """One letter stays as it is, and may go again after this time."""
+        self.noted += 1
+        self.again += 1
+        self.resting += 1
+        self.rest = min(self.rest, rest)
 
     def note(self, position: int, outcome: str, handle: str, detail: str) -> LetterRow:
         """One outcome, as it is written down."""

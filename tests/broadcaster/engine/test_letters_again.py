@@ -1,0 +1,64 @@
+"""The last fuse: whatever goes wrong, nobody's telephone rings for the same words over and over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import Connection, select
+
+from broadcaster.domain.incident import Severity
+from broadcaster.store import tables as t
+from broadcaster.testing.rig import Rig, numbers, sms
+from broadcaster.testing.servers import SmsGateway, performed_not_answered
+
+MakeRig = Callable[..., Rig]
+
+
+def times(*ends: SmsGateway) -> Counter[str]:
+    """How often each number got it."""
+    return Counter(effect.to for far in ends for effect in far.effects)
+
+
+def quiet(engine: Rig) -> None:
+    """Wait until no letter is on its way and none may go before time has passed."""
+
+    def is_quiet(connection: Connection) -> bool:
+        jobs = connection.execute(select(t.job)).all()
+        return bool(jobs) and all(
+            job.state == "done" or (job.state == "waiting" and job.due_at > engine.clock())
+            for job in jobs
+        )
+
+    breaker = engine.lane("sms").breaker
+    engine.until(
+        lambda: not breaker.allows(engine.clock()) or engine.store.read(is_quiet),
+    )
+
+
+@pytest.mark.parametrize("readers", [3, 40])
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_gateways_that_send_and_never_answer_bring_nobody_the_same_more_than_six_times_an_hour(
+    rig: MakeRig, readers: int, gateways: int
+) -> None:
+    with ExitStack() as stack:
+        ends = [stack.enter_context(SmsGateway(preset="kannel")) for _ in range(gateways)]
+        for far in ends:
+            far.always(performed_not_answered())
+        engine = rig({"sms": sms(*ends, deadline="2s")})
+        engine.subscribe("sms", numbers(readers))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        for _ in range(59):
+            quiet(engine)
+            engine.pass_by(minutes=1)
+        quiet(engine)
+        came = times(*ends)
+        assert sorted(came) == numbers(readers)
+        assert 3 <= max(came.values()) <= 6
+        # Nothing is given up for it: who has no answer yet is written to again, as long as it is in time.
+        engine.pass_by(minutes=30)
+        quiet(engine)
+        assert max((times(*ends) - came).values()) <= 2
+        assert (times(*ends) - came).total() >= 1

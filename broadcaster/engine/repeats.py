@@ -1,11 +1,11 @@
-"""How often a letter in doubt may go again: nobody's telephone rings for the same words over and over.
+"""How often a letter or post in doubt may go again: nobody's telephone rings for the same words over and over.
 
-Where life depends on it, a letter that may have gone is sent again. A gateway that sends and never answers would make that
+Where life depends on it, one that may have gone is sent again. A gateway that sends and never answers would make that
 the same text every few minutes until its time is over (a price that could not be worked out after each sending once
 brought seven people 3,987 of them). So the third is the last that follows at once; then it rests, and never more than
 six go to one person in an hour.
 
-Counted in the process: after a restart it begins anew. What a crash left in doubt counts from its next try.
+Of letters it is counted in the process: after a restart it begins anew. What a crash left in doubt counts from its next try.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ AT_ONCE = 2  # doubts after which the next try follows like any other
 FIRST_REST = timedelta(minutes=5)
 REST = timedelta(minutes=20)
 FORGET = timedelta(hours=13)  # no delivery lives so long
+
+
+def rest_after(doubts: int) -> timedelta:
+    """How long what was left in doubt so often has to wait at least before it may go again."""
+    if doubts <= AT_ONCE:
+        return timedelta()
+    return FIRST_REST if doubts == AT_ONCE + 1 else REST
 
 
 @dataclass(slots=True)
@@ -51,10 +58,7 @@ class Repeats:
         with self._mine:
             job = self._jobs.get(job_id)
             doubts, last = job.by_position.get(position, (0, now)) if job else (0, now)
-        if doubts <= AT_ONCE:
-            return timedelta()
-        rest = FIRST_REST if doubts == AT_ONCE + 1 else REST
-        return max(last + rest - now, timedelta())
+        return max(last + rest_after(doubts) - now, timedelta())
 
     def end(self, job_id: int) -> None:
         """A job has come to its end."""

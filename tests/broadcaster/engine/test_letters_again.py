@@ -9,10 +9,14 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import Connection, select
 
-from broadcaster.domain.incident import Severity
+from broadcaster.channel import Attempt, Message, Receipt, Uncertain
+from broadcaster.domain.delivery import State
+
+from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import tables as t
-from broadcaster.testing.rig import Rig, numbers, sms
+from broadcaster.testing.rig import UNHEARD, Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway, performed_not_answered
+from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
 
@@ -62,3 +66,37 @@ def test_gateways_that_send_and_never_answer_bring_nobody_the_same_more_than_six
         quiet(engine)
         assert max((times(*ends) - came).values()) <= 2
         assert (times(*ends) - came).total() >= 1
+
+
+class Unanswered(WebhookAdapter):
+    """A chat room that shows every post and never says so, and that nobody can look into."""
+
+    repeatable = False
+
+    def __init__(self, built: WebhookAdapter) -> None:
+        super().__init__(built.settings, built.context)
+        self.shown: list[str] = []
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        self.shown.append(message.body)
+        raise Uncertain("No answer.")
+
+
+def test_a_place_that_shows_and_never_answers_has_the_same_post_six_times_an_hour_and_the_correction_at_once(
+    rig: MakeRig,
+) -> None:
+    engine = rig({"room": UNHEARD}, swap={"room": Unanswered})
+    room = engine.adapters["room"]
+    engine.say("Koka vattnet.", severity=Severity.EXTREME)
+
+    def rests() -> bool:
+        row = engine.store.read(lambda c: c.execute(select(t.delivery)).first())
+        return row is not None and row.state == State.WAITING and row.due_at > engine.clock()
+
+    for _ in range(59):
+        engine.until(rests)
+        engine.pass_by(minutes=1)
+    engine.until(rests)
+    assert len(room.shown) == 6
+    engine.say("Vattnet kan drickas.", Kind.CORRECTION)
+    engine.until(lambda: len(room.shown) > 6)

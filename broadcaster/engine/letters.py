@@ -16,6 +16,7 @@ from broadcaster.domain.delivery import Outcome, State
 from broadcaster.engine import correcting
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
+from broadcaster.engine.fuse import Fuse
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.lateness import Lateness
 from broadcaster.engine.pacing import pause
@@ -195,6 +196,7 @@ class LetterLane(Lane):
                 self.around.clock,
                 lambda: self._halted,
                 self._repeats,
+                Fuse(self.name, self.around.most_per_hour()),
                 choice.most,
             )
             run = await self._watched(job.not_after, supplier, blast)

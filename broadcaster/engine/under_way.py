@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from broadcaster.store import gone, often
 from broadcaster.store.letters import Job, Sealed
 from broadcaster.store.tallying import LetterRow
 
@@ -72,6 +73,17 @@ class Block:
     under_way: UnderWay
     positions: tuple[int, ...]
     known: Mapping[int, Sealed]
+    too_often: frozenset[int] = frozenset()
+    """Subscribers who had enough letters within the hour."""
+
+    def left_out(self, who: int) -> str:
+        """Why no letter goes to a subscriber; "": one goes."""
+        sealed = self.known.get(who)
+        if sealed is None:
+            return "no longer a subscriber"
+        if sealed.gone_before(self.under_way.job.said_at):
+            return gone.REASON
+        return often.REASON if who in self.too_often else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +97,7 @@ class Written:
     held: bool
     block: Block | None
     following: UnderWay | None
+
+
+Found = tuple[bool, Block | None, UnderWay | None]
+"""Whether its job is held, the block that may be pulled now, and the job that follows, if there is one."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 
 from broadcaster.channel import Attempt, Message, Receipt, Uncertain
 from broadcaster.domain.delivery import State
-
 from broadcaster.domain.incident import Kind, Severity
-from broadcaster.store import tables as t
+from broadcaster.store import often, tables as t
 from broadcaster.testing.rig import UNHEARD, Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway, performed_not_answered
 from channels.webhook import WebhookAdapter
@@ -100,3 +100,38 @@ def test_a_place_that_shows_and_never_answers_has_the_same_post_six_times_an_hou
     assert len(room.shown) == 6
     engine.say("Vattnet kan drickas.", Kind.CORRECTION)
     engine.until(lambda: len(room.shown) > 6)
+
+
+def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_what_was_wrong(
+    rig: MakeRig,
+) -> None:
+    """North is spoken to again and again, by whatever does it; south is not."""
+    north, south = numbers(2), numbers(2, 50)
+    with SmsGateway(preset="kannel") as far:
+        engine = rig({"sms": sms(far)}, most_per_hour=3)
+        engine.subscribe("sms", north)
+        engine.subscribe("sms", south, "sodra-ekbyn")
+
+        def say(number: int, **fields: Any) -> dict[str, Any]:
+            engine.say(f"Läge {number}.", **fields)
+            engine.accepted("sms", incident=f"A{number}")
+            counts: dict[str, Any] = engine.delivery("sms", incident=f"A{number}")["counts"]
+            return counts
+
+        for number in (1, 2, 3):
+            assert say(number)["accepted"] == 2
+        both = say(4, area=("norra-ekbyn", "sodra-ekbyn"))
+        assert (both["accepted"], both["skipped"]) == (2, 2)
+        [because] = engine.store.read(
+            lambda c: c.scalars(
+                select(t.letter.c.detail).where(t.letter.c.outcome == "skipped").distinct()
+            ).all()
+        )
+        assert because == often.REASON
+        assert say(5, severity=Severity.EXTREME)["accepted"] == 2, "life depends on it"
+        engine.say("Läge 1 var fel.", Kind.CORRECTION, incident="A1")
+        engine.accepted("sms", 2)
+        assert engine.delivery("sms", 2)["counts"]["accepted"] == 2
+        assert times(far) == Counter(dict.fromkeys(north, 5) | dict.fromkeys(south, 1))
+        engine.pass_by(minutes=61)
+        assert say(6)["accepted"] == 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
 from broadcaster.domain.delivery import Variant
 from broadcaster.store import often
@@ -26,7 +26,7 @@ class Fuse:
         self._lately: list[int] | None = None  # one run sends at a time: nothing is added meanwhile
 
     def left_out(
-        self, connection: Connection, job: Job, subscriber_ids: Sequence[int], now: datetime
+        self, connection: Any, job: Job, subscriber_ids: Sequence[int], now: datetime
     ) -> frozenset[int]:
         """Those of these subscribers who had enough."""
         if not self._most or job.life_safety or job.variant != Variant.NEWS:

@@ -38,6 +38,16 @@ class InWords:
         """A refusal of this far end's own; override it where those have a form by which they are known."""
         return answers(status, "no")
 
+    def test_a_link_is_never_cut(self, tried: PostAdapter) -> None:
+        """However long the words are: it stands whole in one of the texts, or all of it is refused."""
+        for count in range(1, 400, 7):
+            said = notice(text="besked " * count, facts={"text": "besked " * count})
+            try:
+                texts = tried.render(said, {}).texts
+            except ValueError:
+                return
+            assert any(said.link in text.body or said.link in text.payload for text in texts)
+
     def test_what_never_came_is_named(self, tried: PostAdapter) -> None:
         """A reader who was out of reach for a while; where a text is no such reader's, override it and say why."""
         rendered = tried.render(notice(missed="Tidigare besked som inte nådde hit: 09.20"), {})

@@ -208,8 +208,8 @@ def wrong_with(kind: str, tried: Case) -> list[str]:
     far_end, effect, make = KINDS[kind]
     with far_end() as far, FaultProxy(far.port) as proxy:
         adapter = make(proxy.url)
-        if kind == "bluesky":
-            adapter.probe(attempt())  # type: ignore[attr-defined]  # it logs in, which is no part of the post
+        if isinstance(adapter, BlueskyAdapter):
+            adapter.probe(attempt())  # it logs in, which is no part of the post
             adapter.close()  # what follows takes a connection of its own
         proxy.trouble = tried.trouble
         begun = time.monotonic()

@@ -15,7 +15,7 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import often, tables as t
 from broadcaster.testing.rig import UNHEARD, Rig, numbers, sms
-from broadcaster.testing.servers import SmsGateway, performed_not_answered
+from broadcaster.testing.servers import Reports, SmsGateway, When, performed_not_answered
 from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
@@ -135,3 +135,20 @@ def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_wh
         assert times(far) == Counter(dict.fromkeys(north, 5) | dict.fromkeys(south, 1))
         engine.pass_by(minutes=61)
         assert say(6)["accepted"] == 2
+
+
+def test_a_letter_of_which_nobody_ever_reports_is_not_sent_again(rig: MakeRig) -> None:
+    """R15: what was accepted was sent; that no delivery report comes says nothing else."""
+    with SmsGateway(preset="kannel", reports=Reports(When.HELD)) as far:
+        engine = rig({"sms": sms(far)})
+        engine.subscribe("sms", numbers(60))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        engine.accepted("sms")
+        for hours in (1, 1, 10, 100):
+            engine.pass_by(hours=hours)
+            engine.sweep()
+        # What comes last shows that the channel has gone on: nothing else was to be sent.
+        engine.say("Strömmen är borta i söder.")
+        engine.accepted("sms", incident="A2")
+        assert engine.state("sms") == State.ACCEPTED
+        assert times(far) == Counter(dict.fromkeys(numbers(60), 2))

@@ -128,13 +128,16 @@ def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_wh
             ).all()
         )
         assert because == often.REASON
-        assert say(5, severity=Severity.EXTREME)["accepted"] == 2, "life depends on it"
+        engine.say("Läge 5.")
+        engine.reached(State.EXPIRED, channel="sms", incident="A5")
+        assert engine.delivery("sms", incident="A5")["detail"] == "everybody was left out"
+        assert say(6, severity=Severity.EXTREME)["accepted"] == 2, "life depends on it"
         engine.say("Läge 1 var fel.", Kind.CORRECTION, incident="A1")
         engine.accepted("sms", 2)
         assert engine.delivery("sms", 2)["counts"]["accepted"] == 2
         assert times(far) == Counter(dict.fromkeys(north, 5) | dict.fromkeys(south, 1))
         engine.pass_by(minutes=61)
-        assert say(6)["accepted"] == 2
+        assert say(7)["accepted"] == 2
 
 
 def test_a_letter_of_which_nobody_ever_reports_is_not_sent_again(rig: MakeRig) -> None:

@@ -39,6 +39,7 @@ log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
 BROWN_OUT = timedelta(minutes=30)
 """So long after a letter was accepted, what is refused now and then counts as no letter's own fault."""
+TRIES = 6  # of letters that stay in doubt, before another channel stands in
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
@@ -299,9 +300,10 @@ class LetterLane(Lane):
         job, again, now = left.job, None, self.around.clock()
         failed = bool(left.again or failure)
         if left.only_rests and failure is None:
-            # Where another channel stands in, that writes to whoever is in doubt.
-            most = 6 if self.adapter.settings.fallback else self.adapter.settings.attempts
-            if job.attempts < min(most, self.adapter.settings.attempts):
+            # Where another channel stands in, that soon writes to whoever is in doubt.
+            settings = self.adapter.settings
+            most = min(settings.attempts, TRIES if settings.fallback else settings.attempts)
+            if job.attempts < most:
                 again = self.later(left.rest.total_seconds())
         elif failed and not self._given_up(job, supplier, failure, now):
             wait = pause(job.attempts, self.chance(), run.retry_after)

@@ -149,6 +149,7 @@ class Daemon:
             self._node,
             self._metrics.observe,
             lambda: self.desk.configuration.settings.readiness.every,
+            lambda: self.desk.configuration.settings.most_per_hour,
         )
         settings = loaded.settings
         epoch = store.read(releasing.epoch)

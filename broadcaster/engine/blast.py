@@ -26,7 +26,9 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.domain.delivery import Outcome, Scope
-from broadcaster.engine.under_way import AGAIN, Block, UnderWay, Written
+from broadcaster.engine.fuse import Fuse
+from broadcaster.engine.repeats import Repeats
+from broadcaster.engine.under_way import AGAIN, Block, Found, UnderWay, Written
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, gone, inbox, letters, tallying
 from broadcaster.store.letters import Hold, Job
@@ -77,6 +79,8 @@ class Blast:
         key_prefix: stands before job and position in a letter's key, so that keys differ between epochs.
         clock: aware UTC time.
         halted: says that the daemon is stopping.
+        repeats: which letters in doubt may go again.
+        fuse: who had enough letters.
         most: how many letters it is for; 0: all. What is left of the job is for the next run.
     """
 
@@ -91,11 +95,14 @@ class Blast:
         key_prefix: str,
         clock: Callable[[], datetime],
         halted: Callable[[], bool],
+        repeats: Repeats,
+        fuse: Fuse,
         most: int = 0,
     ) -> None:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
         self._clock, self._halted, self._most = clock, halted, most
+        self._repeats, self._fuse = repeats, fuse
         self._not_after, self._began_at = job.not_after, clock()
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
@@ -194,7 +201,9 @@ class Blast:
             job = self._more(connection, last.job) if follows else None
             ids = [last.job.subscribers[position] for position in block]
             known = letters.addresses(connection, ids)
-            return True, Block(last, block, known), UnderWay(job) if job is not None else None
+            enough = self._fuse.left_out(connection, last.job, ids, now)
+            following = UnderWay(job) if job is not None else None
+            return True, Block(last, block, known, enough), following
 
         return make
 
@@ -225,11 +234,14 @@ class Blast:
     def _block(self, block: Block) -> Iterator[Letter]:
         under_way, known = block.under_way, block.known
         for position in block.positions:
-            sealed = known.get(under_way.job.subscribers[position])
-            if sealed is None or sealed.gone_before(under_way.job.said_at):
-                because = gone.REASON if sealed else "no longer a subscriber"
+            who = under_way.job.subscribers[position]
+            if because := block.left_out(who):
                 self._row(under_way, position, "skipped", "", because)
                 continue
+            if rest := self._repeats.rest(under_way.job.id, position, self._clock()):
+                under_way.leave(rest)
+                continue
+            sealed = known[who]
             letter = self._letter(under_way, position, sealed)
             if letter is None:
                 continue
@@ -305,6 +317,8 @@ class Blast:
         self, under_way: UnderWay, position: int, outcome: str, handle: str, detail: str
     ) -> None:
         self.run.transient += outcome in AGAIN
+        if outcome == "doubtful":
+            self._repeats.note(under_way.job.id, position, self._clock())
         told = inbox.storable(handle), inbox.storable(detail[:200])
         self._rows.append(under_way.note(position, outcome, *told))
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed_at > FLUSH_SECONDS:
@@ -381,7 +395,3 @@ class Blast:
             gone.note(connection, no_more, began_at)
 
         self._settled(work)
-
-
-Found = tuple[bool, Block | None, UnderWay | None]
-"""Whether its job is held, the block that may be pulled now, and the job that follows, if there is one."""

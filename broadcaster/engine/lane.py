@@ -36,7 +36,8 @@ class Surroundings:
     """What every lane is given: the store, the clock, this node's name, and what to call when something happened.
 
     `observe(event, channel, **facts)` feeds metrics; it must return at once. `probe_every` says how many seconds lie
-    between two probes of a channel that is good.
+    between two probes of a channel that is good, `most_per_hour` how many letters of one channel a person may get; 0: any
+    number.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Surroundings:
     node: str
     observe: Callable[..., None]
     probe_every: Callable[[], float] = lambda: PROBE_EVERY
+    most_per_hour: Callable[[], int] = lambda: 0
 
 
 class Lane(ABC):

@@ -16,9 +16,11 @@ from broadcaster.domain.delivery import Outcome, State
 from broadcaster.engine import correcting
 from broadcaster.engine.blast import Blast, Run
 from broadcaster.engine.calls import see
+from broadcaster.engine.fuse import Fuse
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.lateness import Lateness
 from broadcaster.engine.pacing import pause
+from broadcaster.engine.repeats import Repeats
 from broadcaster.engine.suppliers import HIGH, Change, Choice, Seen, Suppliers
 from broadcaster.engine.under_way import UnderWay
 from broadcaster.store import (
@@ -37,6 +39,7 @@ log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
 BROWN_OUT = timedelta(minutes=30)
 """So long after a letter was accepted, what is refused now and then counts as no letter's own fault."""
+TRIES = 6  # of letters that stay in doubt, before another channel stands in
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
@@ -55,6 +58,7 @@ class LetterLane(Lane):
         self._accepted_at: datetime | None = None
         self.refused_as_gone: dict[str, int] | None = None
         """How many of how many addresses the last run was told not to exist, where that is too many to be true."""
+        self._repeats = Repeats()
         self._sending = False
         self._halted = False
         self._under_way: tuple[str, Run] | None = None  # what runs, and by which supplier
@@ -63,6 +67,7 @@ class LetterLane(Lane):
     def shift(self, by: timedelta) -> None:
         """As of every lane, and its suppliers rest as long as they would have."""
         self.suppliers.shift(by)
+        self._repeats.shift(by)
         if self._under_way is not None:
             self._tell(*self._under_way)  # else it would count as taken after the jump
         for lateness in self._lateness.values():
@@ -191,6 +196,8 @@ class LetterLane(Lane):
                 self._prefix,
                 self.around.clock,
                 lambda: self._halted,
+                self._repeats,
+                Fuse(self.name, self.around.most_per_hour()),
                 choice.most,
             )
             run = await self._watched(job.not_after, supplier, blast)
@@ -272,7 +279,7 @@ class LetterLane(Lane):
         failure = run.failure or next(iter(run.failures), None)
         await self._judge(supplier, run, failure, began_at)
         for each in left:
-            await self._let_go(each.job, supplier, run, failure, bool(each.again or failure))
+            await self._let_go(each, supplier, run, failure)
 
     def _see_gone(self, supplier: str, run: Run) -> None:
         if run.gone_believed:
@@ -288,15 +295,24 @@ class LetterLane(Lane):
         )
 
     async def _let_go(
-        self, job: Job, supplier: str, run: Run, failure: Failure | None, failed: bool
+        self, left: UnderWay, supplier: str, run: Run, failure: Failure | None
     ) -> None:
-        again, now = None, self.around.clock()
-        if failed and not self._given_up(job, supplier, failure, now):
+        job, again, now = left.job, None, self.around.clock()
+        failed = bool(left.again or failure)
+        if left.only_rests and failure is None:
+            # Where another channel stands in, that soon writes to whoever is in doubt.
+            settings = self.adapter.settings
+            most = min(settings.attempts, TRIES if settings.fallback else settings.attempts)
+            if job.attempts < most:
+                again = self.later(left.rest.total_seconds())
+        elif failed and not self._given_up(job, supplier, failure, now):
             wait = pause(job.attempts, self.chance(), run.retry_after)
             again = self.later(0.0 if self.suppliers.takes_over(supplier, now) else wait)
         elif (run.stopped or run.enough) and not failed:
             again = self.later(0.0)  # nothing went wrong: it counts as no attempt
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
+        if again is None:
+            self._repeats.end(job.id)
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
 

@@ -19,6 +19,7 @@ from broadcaster.engine.calls import see
 from broadcaster.engine.gathering import Gathering
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.pacing import pause
+from broadcaster.engine.repeats import rest_after
 from broadcaster.engine.steps import Begun
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import channels, deliveries, moving, withdrawing
@@ -305,6 +306,8 @@ class PostLane(Lane):
             deliveries.end_step(connection, step.id, "uncertain")
             deliveries.put_back(connection, claim, now, again, sentence, State.UNCERTAIN)
         elif step.kind is not StepKind.POST or self.adapter.repeatable or claim.life_safety:
+            if step.kind is StepKind.POST and not self.adapter.repeatable:
+                again = max(again, now + rest_after(step.attempts + 1))
             deliveries.reopen_step(connection, step.id)
             deliveries.put_back(connection, claim, now, again, sentence)
         else:

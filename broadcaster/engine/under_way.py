@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from broadcaster.store import gone, often
 from broadcaster.store.letters import Job, Sealed
 from broadcaster.store.tallying import LetterRow
 
@@ -22,6 +24,10 @@ class UnderWay:
     """How many have an outcome, written or about to be."""
     again: int = field(default=0)
     """How many of these are to be tried again."""
+    resting: int = 0
+    """How many of those may not go again yet."""
+    rest: timedelta = timedelta.max
+    """The shortest wait of these."""
 
     @property
     def left(self) -> bool:
@@ -39,6 +45,18 @@ class UnderWay:
         self.taken = min(begin + most, len(self.job.todo))
         return self.job.todo[begin : self.taken]
 
+    @property
+    def only_rests(self) -> bool:
+        """Whether nothing is left but letters that may not go again yet."""
+        return self.noted == len(self.job.todo) and 0 < self.again == self.resting
+
+    def leave(self, rest: timedelta) -> None:
+        """One letter stays as it is, and may go again after this time."""
+        self.noted += 1
+        self.again += 1
+        self.resting += 1
+        self.rest = min(self.rest, rest)
+
     def note(self, position: int, outcome: str, handle: str, detail: str) -> LetterRow:
         """One outcome, as it is written down."""
         job = self.job
@@ -55,6 +73,17 @@ class Block:
     under_way: UnderWay
     positions: tuple[int, ...]
     known: Mapping[int, Sealed]
+    too_often: frozenset[int] = frozenset()
+    """Subscribers who had enough letters within the hour."""
+
+    def left_out(self, who: int) -> str:
+        """Why no letter goes to a subscriber; "": one goes."""
+        sealed = self.known.get(who)
+        if sealed is None:
+            return "no longer a subscriber"
+        if sealed.gone_before(self.under_way.job.said_at):
+            return gone.REASON
+        return often.REASON if who in self.too_often else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +97,7 @@ class Written:
     held: bool
     block: Block | None
     following: UnderWay | None
+
+
+Found = tuple[bool, Block | None, UnderWay | None]
+"""Whether its job is held, the block that may be pulled now, and the job that follows, if there is one."""

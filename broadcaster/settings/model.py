@@ -286,6 +286,15 @@ class Settings(_Closed):
         Severity.EXTREME,
         description="This severity and above is life-safety: an uncertain letter is sent again.",
     )
+    most_per_hour: int = Field(
+        30,
+        ge=0,
+        le=1000,
+        description=(
+            "How many letters of one channel a person may get within an hour; 0: any number. What comes after is left out, "
+            "unless life depends on it or it corrects or retracts. The last fuse, against a program that speaks without end."
+        ),
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Hosts that a drill or demo may reach besides this machine."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +60,13 @@ def accept(connection: Connection, acceptance: Acceptance, now: datetime) -> Acc
     delivery_ids = _deliveries(connection, incident_id, update_id, acceptance, message_ids)
     update = acceptance.update
     audit.note(
-        connection, now, update.author, f"accept {update.kind}", update.name, hold=acceptance.hold
+        connection,
+        now,
+        update.author,
+        f"accept {update.kind}",
+        update.name,
+        hold=acceptance.hold,
+        texts=fingerprint(acceptance.messages),
     )
     dues.plan(connection, incident_id, update_id, acceptance.follow_up, held=bool(acceptance.hold))
     revision = ""
@@ -170,8 +177,18 @@ def _messages(
     return dict(zip((message.place for message in messages), ids, strict=True))
 
 
+def digest_of(subject: str, body: str, payload: str) -> str:
+    """What a text is known by: SHA-256 of all that is sent."""
+    return hashlib.sha256(f"{subject}\0{body}\0{payload}".encode()).hexdigest()
+
+
+def fingerprint(messages: Sequence[NewMessage]) -> str:
+    """What the texts of an update are known by in the audit trail: nobody can say later that others were sent."""
+    each = (digest_of(message.subject, message.body, message.payload) for message in messages)
+    return hashlib.sha256("\n".join(sorted(each)).encode()).hexdigest()
+
+
 def _message_row(update_id: int, message: NewMessage) -> dict[str, Any]:
-    text = f"{message.subject}\0{message.body}\0{message.payload}"
     return {
         "update_id": update_id,
         "channel": message.channel,
@@ -181,7 +198,7 @@ def _message_row(update_id: int, message: NewMessage) -> dict[str, Any]:
         "body": message.body,
         "subject": message.subject,
         "payload": message.payload,
-        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "digest": digest_of(message.subject, message.body, message.payload),
     }
 
 

@@ -125,14 +125,11 @@ def _end_letters(connection: Connection, delivery: Any, over: bool, now: datetim
     elif counts.uncertain:
         move(connection, delivery_id, State.UNCERTAIN, detail=DOUBT)
     elif stopped or not delivery.expanded or not counts.failed or (over and counts.skipped):
+        nobody_left = not stopped and not over and counts.skipped == counts.total
+        because = "everybody was left out" if nobody_left else "stopped before any was sent"
+        state = State.WITHDRAWN if stopped else State.EXPIRED
         move(connection, delivery_id, State.WAITING)
-        end(
-            connection,
-            delivery_id,
-            State.WITHDRAWN if stopped else State.EXPIRED,
-            now,
-            "stopped before any was sent",
-        )
+        end(connection, delivery_id, state, now, because)
     else:
         end(connection, delivery_id, State.FAILED, now, "every address was refused")
 

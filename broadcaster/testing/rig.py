@@ -115,6 +115,7 @@ def configuration(
             {"severity": "minor", "channels": [name for name in public if name not in standby]}
         ],
         "follow_up": {"next": "45m", "remind": "10m", "grace": "5m", "holding": True},
+        "most_per_hour": 0,  # tests say in a minute what people say in a year
     }
     return document | further
 
@@ -158,7 +159,13 @@ class Rig:
             clock=self.clock,
             configuration=Configuration(settings, self.adapters, built.digest, built.broken),
         )
-        around = Surroundings(self.store, self.clock, node, self._observe)
+        around = Surroundings(
+            self.store,
+            self.clock,
+            node,
+            self._observe,
+            most_per_hour=lambda: self.desk.configuration.settings.most_per_hour,
+        )
         self.seen = Seen()
         acts = {**follow_up.acts(self.desk), dues.DAILY: self._send_note}
         self.engine = Engine(around, settings.mode, 1, acts)

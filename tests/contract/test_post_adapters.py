@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from broadcaster.channel import ChannelContext, PostAdapter
+from broadcaster.channel import ChannelContext, PostAdapter, Text
 from broadcaster.testing.contract import PostContract
 from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
@@ -84,6 +84,9 @@ class TestWebhook(PostContract):
             "headers": {"X-Api-Key": self.secrets[1]},
         }
         return WebhookAdapter(WebhookAdapter.Settings.model_validate(written), context)
+
+    def shown(self, text: Text) -> str:
+        return text.payload
 
 
 class TestX(PostContract):

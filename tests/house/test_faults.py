@@ -1,4 +1,4 @@
-"""The pages that say which test proves which fault, and which security check, name tests that are there."""
+"""The pages that say which test proves which fault, security check or accident name tests that are there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ OURS = [
     *range(11, 34),
     *(35, 37, 38, 39, 41, 42, 43, 44),
 ]
-OF = {FAULTS: ("F", OURS), CHECKS: ("T", [*range(15, 18), *range(25, 30)])}
+ACCIDENTS = "docs/proof/accidents.md"
+OF = {
+    FAULTS: ("F", OURS),
+    CHECKS: ("T", [*range(15, 18), *range(25, 30)]),
+    ACCIDENTS: ("R", [5, 10, 12, 14, 15, 16, 27, 28]),
+}
 
 
 @pytest.fixture(params=OF)

@@ -46,18 +46,26 @@ from broadcaster.testing.faultproxy import (
     strike,
 )
 from broadcaster.testing.history import Arrived, Problem, Rule, Told, arrivals, judge
-from broadcaster.testing.notices import context, message
+from broadcaster.testing.notices import attempt, context, message
 from broadcaster.testing.rig import Rig, mastodon, numbers, sms, webhook, x
 from broadcaster.testing.servers import (
     WEBHOOK_SECRET,
+    BlueskyServer,
     FarEnd,
     MastodonServer,
+    MatrixServer,
+    NtfyServer,
     SmsGateway,
     WebhookReceiver,
     XServer,
     too_many,
 )
+from broadcaster.testing.servers.chats import Chats
+from channels.apprise import AppriseAdapter
+from channels.bluesky import BlueskyAdapter
 from channels.mastodon import MastodonAdapter
+from channels.matrix import MatrixAdapter
+from channels.ntfy import NtfyAdapter
 from channels.sms_http import SmsHttpAdapter
 from channels.webhook import WebhookAdapter
 from channels.x import XAdapter
@@ -132,6 +140,27 @@ def an_x(url: str) -> PostAdapter:
     return XAdapter(XAdapter.Settings.model_validate(block), context())
 
 
+def a_ntfy(url: str) -> PostAdapter:
+    block = {"kind": "ntfy", "url": url, "prefix": "ekbyn", "token": "tk_token"}
+    return NtfyAdapter(NtfyAdapter.Settings.model_validate(block), context())
+
+
+def a_matrix(url: str) -> PostAdapter:
+    block = {"kind": "matrix", "url": url, "room": "!room:matrix.example", "token": "token"}
+    return MatrixAdapter(MatrixAdapter.Settings.model_validate(block), context())
+
+
+def an_apprise(url: str) -> PostAdapter:
+    block = {"kind": "apprise", "url": f"{url.replace('http', 'json', 1)}/json"}
+    return AppriseAdapter(AppriseAdapter.Settings.model_validate(block), context())
+
+
+def a_bluesky(url: str) -> PostAdapter:
+    """It has its session by now: what befalls the request for one is a case of its own."""
+    block = {"kind": "bluesky", "url": url, "account": "ekbyn.test", "password": "app-pass-word"}
+    return BlueskyAdapter(BlueskyAdapter.Settings.model_validate(block), context())
+
+
 def an_sms(preset: str) -> Make:
     def make(url: str) -> LetterAdapter:
         url = f"{url}/send" if preset == "generic" else url
@@ -148,6 +177,10 @@ KINDS: dict[str, tuple[Callable[[], FarEnd], str, Make]] = {
     "webhook": (WebhookReceiver, "webhook", a_webhook),
     "mastodon": (MastodonServer, "status", a_mastodon),
     "x": (XServer, "tweet", an_x),
+    "ntfy": (NtfyServer, "message", a_ntfy),
+    "matrix": (MatrixServer, "message", a_matrix),
+    "apprise": (Chats, "json", an_apprise),
+    "bluesky": (partial(BlueskyServer, password="app-pass-word"), "post", a_bluesky),
 } | {
     preset: (lambda preset=preset: SmsGateway(preset=preset), "sms", an_sms(preset))  # type: ignore[misc]  # bound now
     for preset in SUPPLIERS
@@ -173,8 +206,12 @@ def once(adapter: PostAdapter | LetterAdapter) -> Receipt | Failure:
 def wrong_with(kind: str, tried: Case) -> list[str]:
     """Everything one case shows that ought not to be, as sentences."""
     far_end, effect, make = KINDS[kind]
-    with far_end() as far, FaultProxy(far.port, tried.trouble) as proxy:
+    with far_end() as far, FaultProxy(far.port) as proxy:
         adapter = make(proxy.url)
+        if isinstance(adapter, BlueskyAdapter):
+            adapter.probe(attempt())  # it logs in, which is no part of the post
+            adapter.close()  # what follows takes a connection of its own
+        proxy.trouble = tried.trouble
         begun = time.monotonic()
         found = once(adapter)
         took = time.monotonic() - begun

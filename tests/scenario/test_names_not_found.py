@@ -33,18 +33,23 @@ from broadcaster.testing.resolving import (
 from broadcaster.testing.rig import Rig, mastodon, sms, webhook, x
 from broadcaster.testing.scenes import Scene
 from broadcaster.testing.servers import (
+    BlueskyServer,
     FarEnd,
     MastodonServer,
+    MatrixServer,
+    NtfyServer,
     SmsGateway,
     WebhookReceiver,
     XServer,
 )
+from broadcaster.testing.servers.chats import Chats
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow, pytest.mark.real("mount namespace")]
 DEADLINE = 2.0
 SLACK = 6.0  # for a loaded machine; the system's resolver alone takes ten seconds over a name server that is silent
 HERE, NOBODY = "127.0.0.1", "127.0.0.9"
-RIGHT, DEAD = "127.0.0.3", HERE  # of both the system gives DEAD first
+# Of both the system gives DEAD first. It is none that connections come from: their ports could not be bound there.
+RIGHT, DEAD = "127.0.0.3", "127.0.0.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,33 @@ CASES = (
     Case("the first of many is dead", addresses(DEAD, RIGHT), Outcome.ACCEPTED),
     Case("all are dead", addresses(DEAD)),
 )
+
+
+def ntfy(far: FarEnd) -> dict[str, Any]:
+    return {"kind": "ntfy", "url": far.url, "prefix": "ekbyn", "token": "tk_token"}
+
+
+def matrix(far: FarEnd) -> dict[str, Any]:
+    return {"kind": "matrix", "url": far.url, "room": "!room:matrix.example", "token": "token"}
+
+
+def bluesky(far: FarEnd) -> dict[str, Any]:
+    return {"kind": "bluesky", "url": far.url, "account": "ekbyn.test", "password": "app-pass-word"}
+
+
+def apprise(far: FarEnd) -> dict[str, Any]:
+    return {"kind": "apprise", "url": f"{far.url.replace('http', 'json', 1)}/json"}
+
+
 KINDS: dict[str, tuple[Callable[..., FarEnd], Callable[..., dict[str, Any]], str]] = {
     "webhook": (WebhookReceiver, webhook, "webhook"),
     "mastodon": (MastodonServer, mastodon, "status"),
     "x": (XServer, x, "tweet"),
     "sms": (partial(SmsGateway, preset="kannel"), sms, "sms"),
+    "ntfy": (NtfyServer, ntfy, "message"),
+    "matrix": (MatrixServer, matrix, "message"),
+    "bluesky": (partial(BlueskyServer, password="app-pass-word"), bluesky, "post"),
+    "apprise": (Chats, apprise, "json"),
 }
 
 

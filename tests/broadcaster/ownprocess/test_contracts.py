@@ -16,6 +16,7 @@ from broadcaster.channel import (
     PostAdapter,
     Probe,
     Remaining,
+    Text,
     medium_of,
 )
 from broadcaster.ownprocess import Found, Lives, Opening, apart, memory_of, plain
@@ -86,6 +87,9 @@ class TestWebhook(PostContract):
         block = {"kind": "webhook", "url": f"{url}/hook", "secret": WEBHOOK_SECRET}
         adapter: PostAdapter = in_own_process(block, context)
         return adapter
+
+    def shown(self, text: Text) -> str:
+        return text.payload
 
 
 class TestLetters(LetterContract):

@@ -1,0 +1,157 @@
+"""The last fuse: whatever goes wrong, nobody's telephone rings for the same words over and over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+
+from broadcaster.channel import Attempt, Message, Receipt, Uncertain
+from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind, Severity
+from broadcaster.store import often, tables as t
+from broadcaster.testing.rig import UNHEARD, Rig, numbers, sms
+from broadcaster.testing.servers import Reports, SmsGateway, When, performed_not_answered
+from channels.webhook import WebhookAdapter
+
+MakeRig = Callable[..., Rig]
+
+
+def times(*ends: SmsGateway) -> Counter[str]:
+    """How often each number got it."""
+    return Counter(effect.to for far in ends for effect in far.effects)
+
+
+def quiet(engine: Rig) -> None:
+    """Wait until no letter is on its way and none may go before time has passed."""
+
+    def is_quiet(connection: Connection) -> bool:
+        jobs = connection.execute(select(t.job)).all()
+        return bool(jobs) and all(
+            job.state == "done" or (job.state == "waiting" and job.due_at > engine.clock())
+            for job in jobs
+        )
+
+    breaker = engine.lane("sms").breaker
+    engine.until(
+        lambda: not breaker.allows(engine.clock()) or engine.store.read(is_quiet),
+    )
+
+
+@pytest.mark.parametrize("readers", [3, 40])
+@pytest.mark.parametrize("gateways", [1, 2])
+def test_gateways_that_send_and_never_answer_bring_nobody_the_same_more_than_six_times_an_hour(
+    rig: MakeRig, readers: int, gateways: int
+) -> None:
+    with ExitStack() as stack:
+        ends = [stack.enter_context(SmsGateway(preset="kannel")) for _ in range(gateways)]
+        for far in ends:
+            far.always(performed_not_answered())
+        engine = rig({"sms": sms(*ends, deadline="2s")})
+        engine.subscribe("sms", numbers(readers))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        for _ in range(59):
+            quiet(engine)
+            engine.pass_by(minutes=1)
+        quiet(engine)
+        came = times(*ends)
+        assert sorted(came) == numbers(readers)
+        assert 3 <= max(came.values()) <= 6
+        # Nothing is given up for it: who has no answer yet is written to again, as long as it is in time.
+        engine.pass_by(minutes=30)
+        quiet(engine)
+        assert max((times(*ends) - came).values()) <= 2
+        assert (times(*ends) - came).total() >= 1
+
+
+class Unanswered(WebhookAdapter):
+    """A chat room that shows every post and never says so, and that nobody can look into."""
+
+    repeatable = False
+
+    def __init__(self, built: WebhookAdapter) -> None:
+        super().__init__(built.settings, built.context)
+        self.shown: list[str] = []
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        self.shown.append(message.body)
+        raise Uncertain("No answer.")
+
+
+def test_a_place_that_shows_and_never_answers_has_the_same_post_six_times_an_hour_and_the_correction_at_once(
+    rig: MakeRig,
+) -> None:
+    engine = rig({"room": UNHEARD}, swap={"room": Unanswered})
+    room = engine.adapters["room"]
+    engine.say("Koka vattnet.", severity=Severity.EXTREME)
+
+    def rests() -> bool:
+        row = engine.store.read(lambda c: c.execute(select(t.delivery)).first())
+        return row is not None and row.state == State.WAITING and row.due_at > engine.clock()
+
+    for _ in range(59):
+        engine.until(rests)
+        engine.pass_by(minutes=1)
+    engine.until(rests)
+    assert len(room.shown) == 6
+    engine.say("Vattnet kan drickas.", Kind.CORRECTION)
+    engine.until(lambda: len(room.shown) > 6)
+
+
+def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_what_was_wrong(
+    rig: MakeRig,
+) -> None:
+    """North is spoken to again and again, by whatever does it; south is not."""
+    north, south = numbers(2), numbers(2, 50)
+    with SmsGateway(preset="kannel") as far:
+        engine = rig({"sms": sms(far)}, most_per_hour=3)
+        engine.subscribe("sms", north)
+        engine.subscribe("sms", south, "sodra-ekbyn")
+
+        def say(number: int, **fields: Any) -> dict[str, Any]:
+            engine.say(f"Läge {number}.", **fields)
+            engine.accepted("sms", incident=f"A{number}")
+            counts: dict[str, Any] = engine.delivery("sms", incident=f"A{number}")["counts"]
+            return counts
+
+        for number in (1, 2, 3):
+            assert say(number)["accepted"] == 2
+        both = say(4, area=("norra-ekbyn", "sodra-ekbyn"))
+        assert (both["accepted"], both["skipped"]) == (2, 2)
+        [because] = engine.store.read(
+            lambda c: c.scalars(
+                select(t.letter.c.detail).where(t.letter.c.outcome == "skipped").distinct()
+            ).all()
+        )
+        assert because == often.REASON
+        engine.say("Läge 5.")
+        engine.reached(State.EXPIRED, channel="sms", incident="A5")
+        assert engine.delivery("sms", incident="A5")["detail"] == "everybody was left out"
+        assert say(6, severity=Severity.EXTREME)["accepted"] == 2, "life depends on it"
+        engine.say("Läge 1 var fel.", Kind.CORRECTION, incident="A1")
+        engine.accepted("sms", 2)
+        assert engine.delivery("sms", 2)["counts"]["accepted"] == 2
+        assert times(far) == Counter(dict.fromkeys(north, 5) | dict.fromkeys(south, 1))
+        engine.pass_by(minutes=61)
+        assert say(7)["accepted"] == 2
+
+
+def test_a_letter_of_which_nobody_ever_reports_is_not_sent_again(rig: MakeRig) -> None:
+    """R15: what was accepted was sent; that no delivery report comes says nothing else."""
+    with SmsGateway(preset="kannel", reports=Reports(When.HELD)) as far:
+        engine = rig({"sms": sms(far)})
+        engine.subscribe("sms", numbers(60))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        engine.accepted("sms")
+        for hours in (1, 1, 10, 100):
+            engine.pass_by(hours=hours)
+            engine.sweep()
+        # What comes last shows that the channel has gone on: nothing else was to be sent.
+        engine.say("Strömmen är borta i söder.")
+        engine.accepted("sms", incident="A2")
+        assert engine.state("sms") == State.ACCEPTED
+        assert times(far) == Counter(dict.fromkeys(numbers(60), 2))

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ class Word:
     @property
     def notice(self) -> Notice:
         """The word as a channel gets it."""
-        return notice(**self.said)
+        return notice(link="https://ekbyn.example/a7", **self.said)
 
 
 OUTAGE: Mapping[str, Word] = {
@@ -187,9 +188,13 @@ def post(adapter: PostAdapter, said: Notice) -> Rendered:
 
 
 def measure(rendered: Rendered) -> str:
-    """How much of its room a rendering takes: "152 of 160 units, GSM-7 in 1 part", and the texts for the eye."""
+    """How much of its room a rendering takes: "152 of 160 units, GSM-7, 1 part", and the texts for the eye."""
     room = f" of {rendered.limit}" if rendered.limit else ""
-    parts = f", {rendered.encoding} in {rendered.parts} part(s)" if rendered.encoding else ""
+    parts = (
+        f", {rendered.encoding}, {rendered.parts} part{'s'[: rendered.parts - 1]}"
+        if rendered.encoding
+        else ""
+    )
     bodies = (f"{text.subject}\n{text.body}".lstrip("\n") for text in rendered.texts)
     return "\n\n".join((f"{rendered.used}{room} {rendered.unit}{parts}", *bodies))
 
@@ -223,4 +228,8 @@ def agrees(path: Path, *pieces: str) -> None:
     if os.environ.get("WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(said, "utf-8")
-    assert said == path.read_text("utf-8")
+    golden = path.read_text("utf-8")
+    difference = difflib.unified_diff(
+        golden.splitlines(), said.splitlines(), str(path), "what is said now", lineterm=""
+    )
+    assert said == golden, "\n".join(difference)

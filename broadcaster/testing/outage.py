@@ -14,15 +14,18 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from broadcaster.channel import Attempt, Kind, Message, Notice, PostAdapter, Rendered, Variant
+from broadcaster.domain.board import BoardIncident, BoardUpdate, EtrChange, Struck
+from broadcaster.testing.boards import RESTORED_AT, incident, minutes, update
 from broadcaster.testing.notices import notice
 from broadcaster.testing.servers.exchange import Request
 from broadcaster.testing.servers.farend import FarEnd
@@ -220,6 +223,58 @@ def _shown(request: Request, headers: tuple[str, ...]) -> str:
 def as_json(content: object) -> str:
     """A document of JSON as a person reads it, its keys in the order in which they were sent."""
     return json.dumps(content, ensure_ascii=False, indent=1)
+
+
+def told_until(name: str) -> BoardIncident:
+    """Return A7 as it stands after a word of the outage, by the word's name."""
+    names = list(OUTAGE)
+    words = [_as_told(place, each) for place, each in enumerate(names[: names.index(name) + 1], 1)]
+    for place, struck in ((5, 3), (6, 4)):  # the correction is about word 4, the retraction about 5
+        if len(words) >= place:
+            by = words[place - 1]
+            told = Struck(by.kind, by.at, by.number)
+            words[struck] = replace(words[struck], struck=told, changed_at=by.at)
+    stands = [word for word in words if word.struck is None and word.kind is not Kind.RETRACTION]
+    over = stands[-1].kind is Kind.RESTORED
+    return incident(
+        "A7",
+        reversed(words),
+        areas=stands[-1].areas,
+        areas_ever=tuple(dict.fromkeys(area for word in words for area in word.areas)),
+        areas_stated=tuple(dict.fromkeys(area for word in stands for area in word.areas)),
+        etr=stands[-1].etr,
+        promise=None if over else words[-1].promise or stands[-1].promise,
+        closed_at=words[-1].at if over else None,
+        etr_history=tuple(
+            EtrChange(word.at, word.etr, word.number)
+            for before, word in itertools.pairwise([None, *stands])
+            if word and word.etr and word.etr != (before.etr if before else None)
+        ),
+    )
+
+
+def _as_told(number: int, name: str) -> BoardUpdate:
+    """A word of the outage as the record keeps it: ten minutes after the one before, the last at 18.40."""
+    word = OUTAGE[name].notice
+    restored = word.kind is Kind.RESTORED
+    at = RESTORED_AT if restored else minutes(10 * number - 63)
+    estimate = {"estimate": 235, "holding": 235, "new-estimate": 355, "correction": 355}
+    both = ("norra-ekbyn", "ostra-ekbyn")
+    return update(
+        number,
+        word.kind,
+        at,
+        word.text,
+        areas=() if restored else both if name == "correction" else both[:1],
+        ended={"retraction": both[1:], "restored": both[:1]}.get(name, ()),
+        since=minutes(-60),
+        etr=minutes(estimate[name]) if name in estimate else None,
+        etr_before=minutes(235) if name == "new-estimate" else None,
+        promise=None if restored else minutes(10 * number + 45),
+        instruction=word.instruction,
+        corrects={"correction": 4, "retraction": 5}.get(name),
+        corrects_at=minutes(10 * number - 73) if number in (5, 6) else None,
+    )
 
 
 def agrees(path: Path, *pieces: str) -> None:

@@ -29,7 +29,7 @@ from broadcaster.testing.boards import (
     water_leak,
     withdrawn_estimate,
 )
-from broadcaster.testing.outage import OUTAGE, agrees
+from broadcaster.testing.outage import OUTAGE, agrees, told_until
 from channels.cap import documents
 from channels.cap.checks import objections
 from channels.cap.telling import LONGEST_HEADLINE, Teller, stamp
@@ -96,6 +96,13 @@ def test_a_document_reads_as_it_always_did(message: Read, name: str) -> None:
     root = newest(message, STORY[name][0]).root
     etree.indent(root)
     agrees(GOLDEN / f"{name}.xml", etree.tostring(root, encoding="unicode"))
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_a_word_of_the_outage_reads_as_it_always_did(message: Read, name: str) -> None:
+    root = newest(message, told_until(name)).root
+    etree.indent(root)
+    agrees(GOLDEN / "outage" / f"{name}.xml", etree.tostring(root, encoding="unicode"))
 
 
 @pytest.mark.parametrize(

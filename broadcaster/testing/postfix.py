@@ -7,6 +7,7 @@ command of `bounces`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Sequence
@@ -137,8 +138,10 @@ class PostfixServer(FarProgram):
         """Stop it; what it has taken stays in its queue."""
         # The program that was started only waits for this one, and would leave it behind.
         pid = self.folder / "queue" / "pid" / "master.pid"
-        if self.programs and pid.is_file():
-            os.kill(int(pid.read_text()), signal.SIGTERM)
+        runs = any(each.process.poll() is None for each in self.programs)
+        if runs and pid.is_file():  # else it may be another's number by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGTERM)
         super().stop()
 
     @property

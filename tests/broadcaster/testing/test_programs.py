@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,3 +139,19 @@ def test_every_real_one_comes_up_where_a_port_of_its_was_taken(
     with make(tmp_path) as far:
         assert not given
         assert far.lines
+
+
+@pytest.mark.real("postgresql")
+def test_postgresql_comes_up_where_its_port_was_taken(taken: int) -> None:
+    server = peers.PostgresServer()
+    server.port = taken
+    try:
+        server.start()
+        assert server.port != taken
+        server.stop()
+        server.port = taken
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            server.start()  # its data is known to be at a port by now
+        assert "Address already in use" in refused.value.__notes__[0]
+    finally:
+        server.remove()

@@ -112,7 +112,7 @@ class KannelServer(FarProgram):
         matches = (_MESSAGE.search(line) for line in list(self.network.lines))
         return [_part(match) for match in matches if match]
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Part]:
+    def wait_for(self, count: int, seconds: float = 30.0) -> list[Part]:
         """Wait until so many parts have arrived, and return all; raises TimeoutError."""
         self.network.wait_for(b"Got message", count, seconds)
         return self.parts

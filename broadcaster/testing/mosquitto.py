@@ -117,7 +117,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         self._client.loop_start()
         self._client.subscribe(self._topics, qos=1)
-        if not self._subscribed.wait(10):
+        if not self._subscribed.wait(30):
             raise TimeoutError("the broker did not take the subscription")
         return self
 
@@ -130,7 +130,7 @@ class Subscriber:
             self.messages.append(message)
             self._changed.notify_all()
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[MQTTMessage]:
+    def wait_for(self, count: int, seconds: float = 30.0) -> list[MQTTMessage]:
         """Wait for so many messages in all, and return them."""
         return self._wait(lambda: len(self.messages) >= count, seconds)
 
@@ -138,7 +138,7 @@ class Subscriber:
         """All that the broker has for this sign by now: what it was asked to send last has come."""
         self._client.subscribe("here", qos=1)
         self._client.publish("here", b".", qos=1)
-        messages = self._wait(lambda: any(each.topic == "here" for each in self.messages), 10.0)
+        messages = self._wait(lambda: any(each.topic == "here" for each in self.messages), 30.0)
         return [each for each in messages if each.topic != "here"]
 
     def _wait(self, met: Callable[[], bool], seconds: float) -> list[MQTTMessage]:

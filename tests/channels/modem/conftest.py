@@ -113,12 +113,16 @@ class Drawer:
             self._script.popleft()
         try:
             said = understood(path.read_text("ascii"))
-            self.arrived += 1
-            path.rename((self.error if fault is not None else self.sent) / path.name)
         except FileNotFoundError:
             return True
-        if fault is None:
-            self.effects.append(said)
+        self.arrived += 1
+        # Counted before it can be seen to be sent: whoever sees that looks here at once.
+        counted = [said] if fault is None else []
+        self.effects += counted
+        try:
+            path.rename((self.error if fault is not None else self.sent) / path.name)
+        except FileNotFoundError:  # it was taken back just now
+            del self.effects[len(self.effects) - len(counted) :]
         return True
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -25,6 +25,7 @@ import pytest
 
 from broadcaster.channel import (
     Attempt,
+    ChannelContext,
     Failure,
     Letter,
     LetterAdapter,
@@ -36,7 +37,8 @@ from broadcaster.channel import (
     Scope,
     Severity,
 )
-from broadcaster.testing.notices import notice
+from broadcaster.locale import phrases
+from broadcaster.testing.notices import context, notice
 from broadcaster.testing.servers import (
     FarEnd,
     Fault,
@@ -124,6 +126,12 @@ def a_notice(**changes: Any) -> Notice:
         "facts": {},
     }
     return notice(**(usual | changes))
+
+
+def a_context(**changes: Any) -> ChannelContext:
+    """The surroundings of a channel of letters called "sms" in Ekbyn, with Swedish first."""
+    usual = {"name": "sms", "public_directory": "", "phrases": {"sv": phrases("sv")}}
+    return replace(context(), **(usual | changes))
 
 
 @dataclass(slots=True)

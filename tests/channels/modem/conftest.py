@@ -12,17 +12,12 @@ from typing import Any, Self
 
 import pytest
 
-from broadcaster.channel import ChannelContext, Mode, Organisation
+from broadcaster.channel import Mode
+from broadcaster.testing.contract_letters import a_context
 from broadcaster.testing.servers import Fault
 from channels.modem import ModemAdapter
 
 Make = Callable[..., ModemAdapter]
-PHRASES = {
-    "sv": {
-        "CORRECTION from {organisation}": "RÄTTELSE från {organisation}",
-        "Cause: {cause}": "Orsak: {cause}",
-    }
-}
 
 
 @dataclass(frozen=True)
@@ -144,15 +139,7 @@ def make() -> Iterator[Make]:
         **settings: Any,
     ) -> ModemAdapter:
         block = {"kind": "modem", "suppliers": list(phones)} | settings
-        context = ChannelContext(
-            name="sms",
-            organisation=Organisation("Ekbyns Energi", "SE", ("sv", "en"), "Europe/Stockholm"),
-            mode=mode,
-            public_url="https://ekbyn.example",
-            public_directory="",
-            phrases=PHRASES,
-            allowed_hosts=allowed_hosts,
-        )
+        context = a_context(mode=mode, allowed_hosts=allowed_hosts)
         made.append(ModemAdapter(ModemAdapter.Settings.model_validate(block), context))
         return made[-1]
 

@@ -25,8 +25,8 @@ import pytest
 
 from broadcaster.channel import (
     Attempt,
+    ChannelContext,
     Failure,
-    Kind,
     Letter,
     LetterAdapter,
     LetterOutcome,
@@ -36,8 +36,9 @@ from broadcaster.channel import (
     Permanent,
     Scope,
     Severity,
-    Variant,
 )
+from broadcaster.locale import phrases
+from broadcaster.testing.notices import context, notice
 from broadcaster.testing.servers import (
     FarEnd,
     Fault,
@@ -114,31 +115,23 @@ def an_attempt(supplier: str = "", *, deadline: float = 5.0, seconds: float = 72
 
 def a_notice(**changes: Any) -> Notice:
     """A first word on a power cut in Norra Ekbyn, in Swedish, with `changes`."""
-    notice = Notice(
-        incident="A7",
-        number=1,
-        kind=Kind.REPORT,
-        variant=Variant.NEWS,
-        mode=Mode.LIVE,
-        severity=Severity.SEVERE,
-        language="sv",
-        text_language="",
-        organisation="Ekbyns Energi",
-        phone="0123-456 78",
-        mode_label="",
-        label="Strömavbrott",
-        headline="Strömavbrott i Norra Ekbyn",
-        areas=("Norra Ekbyn",),
-        text="Orsak okänd, montör på väg. Ring inte 112 om avbrottet.",
-        since="sedan 14.05",
-        etr="",
-        next_word="Nästa besked senast 14.45",
-        cause="",
-        instruction="",
-        link="https://ekbyn.example/a7",
-        facts={},
-    )
-    return replace(notice, **changes)
+    usual: dict[str, Any] = {
+        "severity": Severity.SEVERE,
+        "text_language": "",
+        "text": "Orsak okänd, montör på väg. Ring inte 112 om avbrottet.",
+        "etr": "",
+        "next_word": "Nästa besked senast 14.45",
+        "instruction": "",
+        "link": "https://ekbyn.example/a7",
+        "facts": {},
+    }
+    return notice(**(usual | changes))
+
+
+def a_context(**changes: Any) -> ChannelContext:
+    """The surroundings of a channel of letters called "sms" in Ekbyn, with Swedish first."""
+    usual = {"name": "sms", "public_directory": "", "phrases": {"sv": phrases("sv")}}
+    return replace(context(), **(usual | changes))
 
 
 @dataclass(slots=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 from urllib.parse import unquote_to_bytes
 
-from broadcaster.testing.peers import PEERS, free_port
-from broadcaster.testing.programs import Program
+from broadcaster.testing.peers import PEERS, free_ports
+from broadcaster.testing.programs import FarProgram, Program
 
 USER, PASSWORD = "ekbyn", "hemligt-losen"  # they open nothing but this Kannel
 _CONFIGURATION = """
@@ -81,53 +78,33 @@ def shown(parts: Iterable[Part], encoding: str) -> str:
     return whole.decode("utf-16-be" if encoding == "UCS-2" else "utf-8")
 
 
-class KannelServer:
+class KannelServer(FarProgram):
     """`with KannelServer() as kannel:` send to `kannel.url` as `USER` with `PASSWORD`, then look at `kannel.parts`."""
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="kannel-")
-        self._ports = {name: free_port() for name in ("admin", "boxes", "network", "sendsms")}
-        self._running: list[Program] = []
+    network: Program
 
     @property
     def url(self) -> str:
         """Where the smsbox takes texts."""
         return f"http://127.0.0.1:{self._ports['sendsms']}"
 
-    def __enter__(self) -> Self:
-        file = Path(self._folder.name) / "kannel.conf"
-        file.write_text(_CONFIGURATION.format(user=USER, password=PASSWORD, **self._ports))
-        try:
-            self._start(str(file))
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    def prepare(self) -> None:
+        """Write its configuration."""
+        names = ("admin", "boxes", "network", "sendsms")
+        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        written = _CONFIGURATION.format(user=USER, password=PASSWORD, **self._ports)
+        (self.folder / "kannel.conf").write_text(written)
 
-    def _start(self, configuration: str) -> None:
-        peer = PEERS["kannel"]
-        bearerbox = self._run(str(peer.path("bearerbox")), "-v", "0", configuration)
+    def begin(self) -> None:
+        """Run its two boxes, then the network behind them."""
+        peer, written = PEERS["kannel"], ("-v", "0", str(self.folder / "kannel.conf"))
+        bearerbox = self.run(peer.path("bearerbox"), *written)
         bearerbox.wait_for(b"Start-up done")
-        smsbox = self._run(str(peer.path("smsbox")), "-v", "0", configuration)
-        smsbox.wait_for(b"Connected to bearerbox")
+        self.run(peer.path("smsbox"), *written).wait_for(b"Connected to bearerbox")
         # -m 0: it sends nothing itself; the message it would send must be given all the same.
         network = ("-H", "127.0.0.1", "-r", str(self._ports["network"]), "-m", "0", "1 2 text x")
-        self.network = self._run(str(peer.path("fakesmsc")), "-v", "0", *network)
+        self.network = self.run(peer.path("fakesmsc"), "-v", "0", *network)
         bearerbox.wait_for(b"client connected")
-
-    def _run(self, *command: str) -> Program:
-        program = Program(*command)
-        self._running.append(program)
-        return program
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the programs, last started first."""
-        while self._running:
-            self._running.pop().stop()
-        self._folder.cleanup()
 
     @property
     def parts(self) -> list[Part]:
@@ -135,7 +112,7 @@ class KannelServer:
         matches = (_MESSAGE.search(line) for line in list(self.network.lines))
         return [_part(match) for match in matches if match]
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Part]:
+    def wait_for(self, count: int, seconds: float = 30.0) -> list[Part]:
         """Wait until so many parts have arrived, and return all; raises TimeoutError."""
         self.network.wait_for(b"Got message", count, seconds)
         return self.parts

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broadcaster.testing.peers import PEERS, free_ports
+from broadcaster.testing.programs import FarProgram
 from broadcaster.testing.tls import Authority
 
 USER, PASSWORD = "ekbyn", "hemligt-losen"  # they open nothing but this broker
@@ -43,7 +42,7 @@ topic readwrite here
 """
 
 
-class MosquittoServer:
+class MosquittoServer(FarProgram):
     """`with MosquittoServer() as broker:` publish to `broker.url` as `USER` with `PASSWORD` below `ekbyn/`.
 
     Args:
@@ -52,16 +51,13 @@ class MosquittoServer:
     `USER` may not publish to an area called secret. The broker can be stopped and started again as it was.
     """
 
+    port: int
+    tls_port: int
+    authority: Authority
+
     def __init__(self, more: str = "") -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="mosquitto-")
-        self.folder = Path(self._folder.name)
-        self.port, self.tls_port = free_ports(2)
-        self.authority = Authority(self.folder)
+        super().__init__()
         self._more = more
-        self._process: subprocess.Popen[bytes] | None = None
-        self.lines: list[str] = []
-        self._changed = threading.Condition()
-        self._reader: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -73,16 +69,10 @@ class MosquittoServer:
         """Where it listens over TLS, with a certificate of `authority`."""
         return f"mqtts://127.0.0.1:{self.tls_port}"
 
-    def __enter__(self) -> Self:
-        self._write()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._folder.cleanup()
-
-    def _write(self) -> None:
+    def prepare(self) -> None:
+        """Write its configuration, its users and what they may."""
+        self.port, self.tls_port = free_ports(2)
+        self.authority = Authority(self.folder)
         users = self.folder / "users"
         users.touch(0o600)
         for name, password in ((USER, PASSWORD), (_READER, _READS)):
@@ -99,47 +89,10 @@ class MosquittoServer:
         )
         (self.folder / "mosquitto.conf").write_text(configuration)
 
-    def start(self) -> None:
-        """Start it, and return when it runs. Raises RuntimeError with what it says."""
-        program = str(PEERS["mosquitto"].path("mosquitto"))
-        self.lines = []
-        self._process = subprocess.Popen(
-            [program, "-c", str(self.folder / "mosquitto.conf")],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,))
-        self._reader.start()
-        try:
-            self.wait_for(" running")
-        except TimeoutError as error:
-            self.stop()
-            raise RuntimeError(str(error)) from error
-
-    def stop(self) -> None:
-        """End it as a restart does: it keeps what is retained."""
-        if self._process is not None and self._reader is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._reader.join()
-        self._process = None
-
-    def _read(self, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    self.lines.append(line.decode("utf-8", "replace").rstrip())
-                    self._changed.notify_all()
-
-    def wait_for(self, words: str, seconds: float = 15.0) -> None:
-        """Wait for a line of its log that holds `words`; raises TimeoutError with the newest lines."""
-        with self._changed:
-            if not self._changed.wait_for(
-                lambda: any(words in line for line in self.lines), seconds
-            ):
-                raise TimeoutError(f"no {words!r} in\n" + "\n".join(self.lines[-15:]))
+    def begin(self) -> None:
+        """Run it until it says so; a restart leaves it what is retained."""
+        program = PEERS["mosquitto"].path("mosquitto")
+        self.run(program, "-c", str(self.folder / "mosquitto.conf")).wait_for(b" running")
 
     def retained(self, topics: str = "#") -> dict[str, str]:
         """What a sign that is switched on now is told stands, by topic."""
@@ -164,7 +117,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         self._client.loop_start()
         self._client.subscribe(self._topics, qos=1)
-        if not self._subscribed.wait(10):
+        if not self._subscribed.wait(30):
             raise TimeoutError("the broker did not take the subscription")
         return self
 
@@ -177,7 +130,7 @@ class Subscriber:
             self.messages.append(message)
             self._changed.notify_all()
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[MQTTMessage]:
+    def wait_for(self, count: int, seconds: float = 30.0) -> list[MQTTMessage]:
         """Wait for so many messages in all, and return them."""
         return self._wait(lambda: len(self.messages) >= count, seconds)
 
@@ -185,7 +138,7 @@ class Subscriber:
         """All that the broker has for this sign by now: what it was asked to send last has come."""
         self._client.subscribe("here", qos=1)
         self._client.publish("here", b".", qos=1)
-        messages = self._wait(lambda: any(each.topic == "here" for each in self.messages), 10.0)
+        messages = self._wait(lambda: any(each.topic == "here" for each in self.messages), 30.0)
         return [each for each in messages if each.topic != "here"]
 
     def _wait(self, met: Callable[[], bool], seconds: float) -> list[MQTTMessage]:

@@ -8,17 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import struct
-import subprocess
-import tempfile
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Self
 
 from broadcaster.testing.peers import PEERS, free_ports, unprivileged
+from broadcaster.testing.programs import FarProgram
 from broadcaster.testing.tls import Authority
 
 # What Debian's /etc/nginx/nginx.conf sets before it includes a site, as far as it could change an answer.
@@ -51,7 +47,7 @@ _CACHE_VERSION = 5
 _LISTEN = re.compile(r"listen (\[::\]:)?(80|443)\b")
 
 
-class NginxServer:
+class NginxServer(FarProgram):
     """`with NginxServer(site, {8080: port}) as nginx:` an nginx with the site's file.
 
     Args:
@@ -61,29 +57,34 @@ class NginxServer:
     `ports` are where 80 and 443 are now, at 127.0.0.1. Start-up raises RuntimeError with what nginx says of the file.
     """
 
+    ports: dict[int, int]
+
     def __init__(self, site: Path, behind: Mapping[int, int]) -> None:
-        self.ports = dict(zip((80, 443), free_ports(2), strict=True))
+        super().__init__()
+        self._site, self._behind = site.read_text(), behind
         self._owner = unprivileged("www-data")
-        self.folder = Path(tempfile.mkdtemp(prefix="nginx-"))
+
+    def prepare(self) -> None:
+        """Write the site with this machine's names, make a certificate, and give all of it to its account."""
+        self.ports = dict(zip((80, 443), free_ports(2), strict=True))
         (self.folder / "main.conf").write_text(_MAIN.format(folder=self.folder))
-        (self.folder / "site.conf").write_text(self._localised(site.read_text(), behind))
+        (self.folder / "site.conf").write_text(self._localised())
         certificate = Authority(self.folder).certificate()
         for name in ("fullchain.pem", "privkey.pem"):
             shutil.copy(certificate, self.folder / name)
         if self._owner:
             for path in (self.folder, *self.folder.iterdir()):
                 os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def _localised(self, site: str, behind: Mapping[int, int]) -> str:
+    def _localised(self) -> str:
         """The site's text with this machine's ports and paths; nothing else is changed."""
-        text = _LISTEN.sub(self._listen, site)
+        text = _LISTEN.sub(self._listen, self._site)
         text = re.sub(r"/etc/ssl/[a-z.]+/", f"{self.folder}/", text)
         text = text.replace("/var/cache/", f"{self.folder}/")
         text = text.replace("/var/log/nginx/", f"{self.folder}/")
         return re.sub(
             r"127\.0\.0\.1:(\d+);",
-            lambda match: f"127.0.0.1:{behind.get(int(match[1]), match[1])};",
+            lambda match: f"127.0.0.1:{self._behind.get(int(match[1]), match[1])};",
             text,
         )
 
@@ -91,33 +92,11 @@ class NginxServer:
         host = "[::1]:" if match[1] else "127.0.0.1:"
         return f"listen {host}{self.ports[int(match[2])]}"
 
-    def __enter__(self) -> Self:
-        with (self.folder / "stderr").open("wb") as said:
-            self._process = self._run(said)
-        end = time.monotonic() + 10
-        while not _accepts(self.ports[443]):
-            if self._process.poll() is not None or time.monotonic() > end:
-                sentence = (self.folder / "stderr").read_text()
-                self.stop()
-                raise RuntimeError(f"nginx did not start: {sentence}")
-            time.sleep(0.02)  # nginx does not tell that it listens
-        return self
-
-    def _run(self, said: IO[bytes]) -> subprocess.Popen[bytes]:
-        owner = self._owner
-        return subprocess.Popen(
-            [str(PEERS["nginx"].path("nginx")), "-p", str(self.folder), "-c", "main.conf"],
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            user=owner.pw_uid if owner else None,
-            group=owner.pw_gid if owner else None,
-            extra_groups=[] if owner else None,
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def begin(self) -> None:
+        """Run it until it has its ports and starts those who answer."""
+        arguments = ("-p", str(self.folder), "-c", "main.conf")
+        nginx = self.run(PEERS["nginx"].path("nginx"), *arguments, owner=self._owner)
+        nginx.wait_for(b"start worker process")
 
     def age(self, by: timedelta) -> None:
         """Make all that is cached so much older: the times at the head of each cache file (nginx: ngx_http_cache.h)."""
@@ -130,19 +109,3 @@ class NginxServer:
                     seconds = int(by.total_seconds())
                     cached.seek(0)
                     cached.write(_CACHED.pack(version, *(time - seconds for time in times)))
-
-    def stop(self) -> None:
-        """End it and delete its folder."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
-        shutil.rmtree(self.folder)
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import tempfile
-import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from broadcaster.testing.peers import PEERS, free_port, unprivileged
+from broadcaster.testing.programs import FarProgram
 
 _CONFIGURATION = """
 Port {port}
@@ -29,15 +27,19 @@ LogLevel VERBOSE
 """
 
 
-class OpenSsh:
+class OpenSsh(FarProgram):
     """`with OpenSsh() as server:` copy to `server.files`, a folder that `server.block()` names in a channel's settings."""
 
+    port: int
+
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="sshd-"))
-        self.files = self.folder / "files"
-        self.port = free_port()
+        super().__init__()
         self._owner = unprivileged("daemon")
-        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def files(self) -> Path:
+        """Where copies go."""
+        return self.folder / "files"
 
     @property
     def user(self) -> str:
@@ -52,7 +54,7 @@ class OpenSsh:
     @property
     def log(self) -> str:
         """What it has said so far."""
-        return (self.folder / "log").read_text()
+        return "\n".join(self.lines)
 
     def block(self, **changes: Any) -> dict[str, Any]:
         """The place as a channel's settings have it."""
@@ -67,7 +69,9 @@ class OpenSsh:
             **changes,
         }
 
-    def __enter__(self) -> Self:
+    def prepare(self) -> None:
+        """Make its keys, write its configuration, and give all of it to its account."""
+        self.port = free_port()
         self.files.mkdir()
         for name in ("host", "client"):
             self.renew(name)
@@ -76,12 +80,6 @@ class OpenSsh:
             _CONFIGURATION.format(port=self.port, folder=self.folder)
         )
         self._give_away()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        shutil.rmtree(self.folder)
 
     def renew(self, name: str) -> None:
         """Make a new key for the "host" or a "client"; the server shows its own from its next start on."""
@@ -92,37 +90,12 @@ class OpenSsh:
         )
         self._give_away()
 
-    def start(self) -> None:
-        """Start it; return when it takes connections. Raises RuntimeError with what it says."""
-        program = str(PEERS["openssh"].path("sshd"))
-        owner = self._owner
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, "-D", "-e", "-f", str(self.folder / "sshd_config")],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                user=owner.pw_uid if owner else None,
-                group=owner.pw_gid if owner else None,
-                extra_groups=[] if owner else None,
-            )
-        until = time.monotonic() + 10
-        while self._process.poll() is None and time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        self.stop()
-        raise RuntimeError(f"sshd did not start:\n{self.log}")
-
-    def stop(self) -> None:
-        """End it, and with it every connection's process that still serves."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-        self._process = None
+    def begin(self) -> None:
+        """Run it; stopped, it ends every connection's process that still serves."""
+        program, written = PEERS["openssh"].path("sshd"), str(self.folder / "sshd_config")
+        self.run(program, "-D", "-e", "-f", written, owner=self._owner).wait_for(
+            b"Server listening on 127.0.0.1"
+        )
 
     def _give_away(self) -> None:
         if self._owner:

@@ -8,14 +8,13 @@ import hmac
 import json
 import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 from broadcaster.testing.peers import BLUESKY, PEERS, free_ports
-from broadcaster.testing.programs import Program
+from broadcaster.testing.programs import FarProgram
 
 _POST = "app.bsky.feed.post"
 
@@ -30,48 +29,39 @@ class Account:
     access: str = field(repr=False)
 
 
-class PdsServer:
+class PdsServer(FarProgram):
     """`with PdsServer() as pds:` an account is made by `pds.account("ekbyn")`; it lives in a folder of its own.
 
     Args:
         limits: whether the server counts requests, as Bluesky's do.
     """
 
+    port: int
+
     def __init__(self, *, limits: bool = False) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="pds-")
-        self.port, self._directory_port = free_ports(2)
+        super().__init__()
         self._limits = limits
         self._admin, self._jwt = secrets.token_hex(8), secrets.token_hex(16)
-        self._program: Program | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://localhost:{self.port}"
 
-    def __enter__(self) -> Self:
+    def prepare(self) -> None:
+        """It takes all that it is told as arguments."""
         PEERS["pds"].path("pds")
-        self._program = Program(
+        self.port, self._directory_port = free_ports(2)
+
+    def begin(self) -> None:
+        """Run it with a directory of accounts of its own."""
+        self.run(
             shutil.which("node") or "node",
             str(BLUESKY / "pds.js"),
-            *(self._folder.name, str(self.port), str(self._directory_port)),
+            *(str(self.folder), str(self.port), str(self._directory_port)),
             *(self._admin, self._jwt, "limits" if self._limits else "free"),
             chatty=True,
-        )
-        try:
-            self._program.wait_for(b"listening", seconds=60)
-        except TimeoutError:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._program is not None:
-            self._program.stop()
-            stream = self._program.process.stdout
-            assert stream is not None
-            stream.close()
-        self._folder.cleanup()
+        ).wait_for(b"listening")
 
     # -- what its keeper does ---------------------------------------------------------------
     def ask(

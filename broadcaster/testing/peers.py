@@ -277,14 +277,29 @@ class PostgresServer:
     def start(self) -> None:
         """Make the cluster if it is not there, start the server and return when it answers.
 
-        Raises subprocess.CalledProcessError; the server's log is in ``folder / "log"``.
+        Raises subprocess.CalledProcessError with the end of the server's log as a note. A new cluster for whose port somebody
+        was quicker gets another.
         """
-        if not self.cluster.exists():
+        is_new = not self.cluster.exists()
+        if is_new:
             settings = ["--auth=trust", "--username=broadcaster", "--encoding=UTF8", "--no-locale"]
             self._run("initdb", "--no-sync", *settings, "--pgdata", str(self.cluster))
-        options = f"{_SERVER_OPTIONS} -p {self.port} -k {self.folder}"
-        log = str(self.folder / "log")
-        self._run("pg_ctl", "start", "-w", "-D", str(self.cluster), "-l", log, "-o", options)
+        try:
+            self._begin()
+        except subprocess.CalledProcessError:
+            if not is_new or "Address already in use" not in (self.folder / "log").read_text():
+                raise
+            self.port = free_port()
+            self._begin()
+
+    def _begin(self) -> None:
+        options, log = f"{_SERVER_OPTIONS} -p {self.port} -k {self.folder}", self.folder / "log"
+        where = ["-D", str(self.cluster), "-l", str(log)]
+        try:
+            self._run("pg_ctl", "start", "-w", *where, "-o", options)
+        except subprocess.CalledProcessError as error:
+            error.add_note(log.read_text()[-2000:] if log.exists() else "it has said nothing")
+            raise
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; ``mode`` is pg_ctl's: smart, fast, or immediate (as a power cut)."""

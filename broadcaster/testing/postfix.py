@@ -7,16 +7,14 @@ command of `bounces`.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 from broadcaster.testing.peers import PEERS, free_ports, unprivileged
-from broadcaster.testing.programs import Program
+from broadcaster.testing.programs import FarProgram
 
 DOMAIN = "ekbyn.example"
 _MAIN = """
@@ -93,19 +91,21 @@ _TABLES = {
 PORTS = ("plain", "starttls", "implicit", "small", "strict", "narrow")
 
 
-class PostfixServer:
+class PostfixServer(FarProgram):
     """`with PostfixServer(certificate) as postfix:` send to `postfix.ports["plain"]`, then look at `postfix.letters("elsa")`.
 
     `certificate` is a PEM of key and certificate for 127.0.0.1; `bounces` the command that gets what comes back.
     """
 
-    def __init__(self, certificate: Path, bounces: Sequence[str] = ("/bin/cat",)) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="postfix-"))
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        self._write(certificate, bounces)
-        self._program: Program | None = None
+    ports: dict[str, int]
 
-    def _write(self, certificate: Path, bounces: Sequence[str]) -> None:
+    def __init__(self, certificate: Path, bounces: Sequence[str] = ("/bin/cat",)) -> None:
+        super().__init__()
+        self._certificate, self._bounces = certificate, bounces
+
+    def prepare(self) -> None:
+        """Write its configuration and tables; whoever is to own a folder owns it."""
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         mail, postfix = unprivileged("nobody"), unprivileged("postfix")
         if mail is None or postfix is None:
             raise PermissionError("Postfix is run by root only")
@@ -118,56 +118,41 @@ class PostfixServer:
         os.chown(self.folder / "state", postfix.pw_uid, -1)
         os.chown(self.folder / "mail", mail.pw_uid, mail.pw_gid)
         own = self.folder / "conf" / "certificate.pem"
-        own.write_bytes(certificate.read_bytes())
+        own.write_bytes(self._certificate.read_bytes())
         own.chmod(0o600)
         values = {"folder": self.folder, "domain": DOMAIN, "certificate": own, **self.ports}
         values |= {"uid": mail.pw_uid, "gid": mail.pw_gid, "user": mail.pw_name}
         conf = self.folder / "conf"
         (conf / "main.cf").write_text(_MAIN.format(**values))
-        (conf / "master.cf").write_text(_MASTER.format(bounces=" ".join(bounces), **values))
+        (conf / "master.cf").write_text(_MASTER.format(bounces=" ".join(self._bounces), **values))
         for name, table in _TABLES.items():
             (conf / name).write_text(table + "\n")
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def start(self) -> None:
-        """Start it and return when it serves."""
-        command = (str(PEERS["postfix"].path("postfix")), "-c", str(self.folder / "conf"))
-        self._program = Program(*command, "start-fg", chatty=True)
-        try:
-            self._program.wait_for(b"daemon started")
-        except BaseException:
-            self.stop()
-            raise
+    def begin(self) -> None:
+        """Run it in the foreground."""
+        arguments = ("-c", str(self.folder / "conf"), "start-fg")
+        postfix = self.run(PEERS["postfix"].path("postfix"), *arguments, chatty=True)
+        postfix.wait_for(b"daemon started")
 
     def stop(self) -> None:
         """Stop it; what it has taken stays in its queue."""
-        if self._program is None:
-            return
         # The program that was started only waits for this one, and would leave it behind.
         pid = self.folder / "queue" / "pid" / "master.pid"
-        if pid.is_file():
-            os.kill(int(pid.read_text()), signal.SIGTERM)
-        self._program.stop()
-        self._program = None
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        shutil.rmtree(self.folder)
+        runs = any(each.process.poll() is None for each in self.programs)
+        if runs and pid.is_file():  # else it may be another's number by now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+        super().stop()
 
     @property
     def log(self) -> list[str]:
-        """What it has said so far."""
-        lines = self._program.lines if self._program else []
-        return [line.decode("utf-8", "replace") for line in list(lines)]
+        """What it has said since it was started last."""
+        return self.lines
 
-    def wait_for(self, words: str, count: int = 1, seconds: float = 20.0) -> None:
+    def wait_for(self, words: str, count: int = 1, seconds: float = 30.0) -> None:
         """Wait until it has logged these words so many times; raises TimeoutError with its newest lines."""
-        if self._program is None:
-            raise TimeoutError("Postfix does not run")
-        self._program.wait_for(words.encode(), count, seconds)
+        [postfix] = self.programs
+        postfix.wait_for(words.encode(), count, seconds)
 
     def letters(self, name: str = "") -> list[bytes]:
         """The letters that were delivered, to one mailbox or to all, oldest first."""

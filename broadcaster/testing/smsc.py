@@ -159,7 +159,7 @@ class Smsc:
         return [each for each in list(self.events) if each["event"] == event]
 
     def wait_for(
-        self, event: str, count: int = 1, seconds: float = 20.0, since: int = 0
+        self, event: str, count: int = 1, seconds: float = 30.0, since: int = 0
     ) -> list[dict[str, Any]]:
         """Wait for so many events of this name, and return all; raises TimeoutError."""
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import botocore.session
 from moto.server import ThreadedMotoServer
 
 from broadcaster.testing.peers import PEERS, free_port
+from broadcaster.testing.programs import FarProgram
 
 BUCKET = "ekbyn-copy"
 ACCESS_KEY = SECRET_KEY = "S3RVER"  # noqa: S105 - what s3rver takes, and nothing else
@@ -36,53 +31,34 @@ def block(url: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-class S3rver:
+class S3rver(FarProgram):
     """`with S3rver() as storage:` an empty bucket at `storage.url`; it keeps files below `storage.folder`."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="s3rver-"))
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+    port: int
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        program = str(PEERS["s3rver"].path("s3rver"))
-        arguments = ["-d", str(self.folder), "-a", "127.0.0.1", "-p", str(self.port)]
-        with (self.folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [program, *arguments, "--configure-bucket", BUCKET, "--no-vhost-buckets"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "NODE_NO_WARNINGS": "1"},
-            )
-        until = time.monotonic() + 30
-        while self._process.poll() is None and time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return self
-        said = (self.folder / "log").read_text()
-        self.__exit__()
-        raise RuntimeError(f"s3rver did not start:\n{said}")
+    def prepare(self) -> None:
+        """It takes all that it is told as arguments."""
+        self.port = free_port()
 
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-        shutil.rmtree(self.folder)
+    def begin(self) -> None:
+        """Run it with the one bucket."""
+        program = PEERS["s3rver"].path("s3rver")
+        arguments = ("-d", str(self.folder), "-a", "127.0.0.1", "-p", str(self.port))
+        bucket = ("--configure-bucket", BUCKET, "--no-vhost-buckets")
+        quiet = {**os.environ, "NODE_NO_WARNINGS": "1"}
+        server = self.run(program, *arguments, *bucket, chatty=True, environment=quiet)
+        server.wait_for(b"S3rver listening")
 
 
 @contextmanager
 def moto() -> Iterator[str]:
     """The address of moto with an empty bucket that everybody may read and write."""
-    server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"

@@ -7,53 +7,34 @@ import hashlib
 import hmac
 import json
 import secrets
-import subprocess
-import tempfile
-import threading
-from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from broadcaster.testing.peers import PEERS, free_port
+from broadcaster.testing.programs import FarProgram
 
 NAME = "synapse.test"
 _SECRET = "for-making-accounts"  # noqa: S105 - opens this one server of a test
-_STARTED = "Synapse now listening on TCP port"
-_PATIENCE = 60.0  # for a slow machine; nine seconds are usual
 
 
-class SynapseServer:
+class SynapseServer(FarProgram):
     """`with SynapseServer() as server:` it has no accounts and no rooms yet, and limits nobody but whom it is told to.
 
     It can be stopped and started again as it was. Everything is kept in a folder that goes with it.
     """
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="synapse-")
-        self.folder = Path(self._folder.name)
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
-        self._lines: list[str] = []
-        self._changed = threading.Condition()
+    port: int
 
     @property
     def url(self) -> str:
         """Where its client API is."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self._write()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._folder.cleanup()
-
-    def _write(self) -> None:
+    def prepare(self) -> None:
+        """Write its configuration and its key."""
+        self.port = free_port()
         key = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         (self.folder / "signing.key").write_text(f"ed25519 a_test {key}\n")
         console = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
@@ -81,44 +62,16 @@ class SynapseServer:
         }
         (self.folder / "homeserver.yaml").write_text(json.dumps(configuration))
 
-    def start(self) -> None:
-        """Start it, and return when it listens. Raises TimeoutError with what it said last."""
+    def begin(self) -> None:
+        """Run it until it listens."""
         python, written = PEERS["synapse"].path("python"), self.folder / "homeserver.yaml"
-        self._lines = []
-        self._process = subprocess.Popen(
-            [str(python), "-m", "synapse.app.homeserver", "-c", str(written)],
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,))
-        self._reader.start()
-        with self._changed:
-            listens = self._changed.wait_for(
-                lambda: any(_STARTED in line for line in self._lines),
-                _PATIENCE,
-            )
-            said = "\n".join(self._lines[-15:])
-        if not listens:
-            self.stop()
-            raise TimeoutError(f"Synapse does not listen:\n{said}")
+        server = self.run(python, "-m", "synapse.app.homeserver", "-c", str(written))
+        server.wait_for(b"Synapse now listening on TCP port")
 
     def stop(self) -> None:
         """End it as a restart does, at once: what it has answered is in its database."""
-        if self._process is not None and self._reader is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._reader.join()
-        self._process = None
-
-    def _read(self, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    self._lines.append(line.decode("utf-8", "replace").rstrip())
-                    self._changed.notify_all()
+        while self.programs:
+            self.programs.pop().stop(at_once=True)
 
     # -- accounts and rooms -----------------------------------------------------------------
     def call(

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
-from broadcaster.channel import Notice, Rendered, Text
-from broadcaster.domain.text import as_sentence, split_text
+from broadcaster.channel import Notice, Rendered
+from broadcaster.posting import Wording, in_a_row, labelled
 
 LONGEST = 4000
 """What a person still reads in a chat; many services take more, or do not say."""
@@ -21,12 +17,7 @@ _CALLS_ALL = re.compile(
 )
 _JOINER = "\u2060"  # no width: the word reads as before and calls nobody
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "message.j2")
 
 
 def arrange(notice: Notice, *, most: int, most_posts: int) -> Rendered:
@@ -35,27 +26,17 @@ def arrange(notice: Notice, *, most: int, most_posts: int) -> Rendered:
     Raises:
         ValueError: more than `most_posts` would be needed.
     """
-    limit = min(most, LONGEST)
-    prefix = f"{notice.mode_label}: " if notice.mode_label else ""
-
-    def measure(text: str) -> int:
-        return utf16_length(prefix + text)
-
-    whole = _TEMPLATES.get_template("message.j2").render(notice=notice).strip()
     whole = _CALLS_ALL.sub(
         lambda found: found[0] if found["link"] else found[0] + _JOINER,
-        whole,
+        _WORDING(notice),
     )
-    parts = split_text(whole, limit, measure)
-    if len(parts) > most_posts:
-        raise ValueError(
-            f"The text needs {len(parts)} posts and at most {most_posts} are sent for one update. Shorten it."
-        )
-    return Rendered(
-        texts=tuple(Text(body=prefix + part) for part in parts),
-        unit="characters",
-        used=max(map(measure, parts)),
-        limit=limit,
+    return in_a_row(
+        whole,
+        labelled(notice),
+        limit=min(most, LONGEST),
+        measure=utf16_length,
+        most_posts=most_posts,
+        remark="",
     )
 
 

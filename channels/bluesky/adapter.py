@@ -19,7 +19,6 @@ from broadcaster.channel import (
     Message,
     Notice,
     Permanent,
-    PostAdapter,
     Probe,
     Receipt,
     Rendered,
@@ -27,14 +26,13 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import (
     Answer,
-    Caller,
     Deadline,
     Redaction,
     WebAddress,
-    host_in,
     printable,
 )
-from channels.bluesky.answers import REFUSED, STALE, as_unknown, named_in, refusal_in
+from broadcaster.posting import ServerPostAdapter, as_unknown
+from channels.bluesky.answers import REFUSED, STALE, named_in, refusal_in
 from channels.bluesky.arrangement import GRAPHEMES, arrange
 from channels.bluesky.records import (
     COLLECTION,
@@ -77,7 +75,7 @@ class BlueskySettings(ChannelSettings):
     )
 
 
-class BlueskyAdapter(PostAdapter):
+class BlueskyAdapter(ServerPostAdapter):
     """Posts, threads and withdraws on one account. A post is never put over another: the same one again has no effect."""
 
     Settings = BlueskySettings
@@ -85,20 +83,11 @@ class BlueskyAdapter(PostAdapter):
 
     def __init__(self, settings: BlueskySettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
-        self._base = settings.url.rstrip("/")
-        self._host = host_in(settings.url)
         password = settings.password.get_secret_value()
         self._session = Session(self._host, settings.account, password)
-        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self.secrets())
 
     def secrets(self) -> tuple[str, ...]:
         return (self.settings.password.get_secret_value(),)
-
-    def hosts(self) -> tuple[str, ...]:
-        return (self._host,)
-
-    def close(self) -> None:
-        self._caller.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         return arrange(notice, most_posts=self.settings.posts)

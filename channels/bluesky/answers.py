@@ -88,10 +88,3 @@ def _sentences(host: str) -> dict[int, str]:
         403: f"{host} does not let this account do that: see it in the app, then resume the channel.",
         404: f"{host} is no server of Bluesky at this address: correct the url.",
     }
-
-
-def as_unknown(failure: Failure) -> Failure:
-    """What a failed search says of a post: nothing, unless the channel as a whole is refused."""
-    if isinstance(failure, Permanent) and failure.scope is Scope.CHANNEL:
-        return failure
-    return Uncertain(failure.sentence, retry_after=failure.retry_after, reply=failure.reply)

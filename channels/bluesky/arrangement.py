@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
-from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
-from broadcaster.channel import Notice, Rendered, Text
-from broadcaster.domain.text import as_sentence, grapheme_length, split_text, utf8_length
+from broadcaster.channel import Notice, Rendered
+from broadcaster.domain.text import grapheme_length, utf8_length
+from broadcaster.posting import Wording, in_a_row, labelled
 
 GRAPHEMES = 300
 BYTES = 3000
 """Both hold for the text of a post (lexicon app.bsky.feed.post: maxGraphemes, maxLength). A link counts in full."""
 _PER_GRAPHEME = BYTES // GRAPHEMES
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "post.j2")
 
 
 def measure(text: str) -> int:
@@ -35,21 +28,15 @@ def arrange(notice: Notice, *, most_posts: int) -> Rendered:
     Raises:
         ValueError: more than `most_posts` would be needed, or the link alone is too long.
     """
-    prefix = f"{notice.mode_label}: " if notice.mode_label else ""
-    whole = _TEMPLATES.get_template("post.j2").render(notice=notice).strip()
-    parts = split_text(whole, GRAPHEMES, lambda text: measure(prefix + text))
-    if len(parts) > most_posts:
-        raise ValueError(
-            f"The text needs {len(parts)} posts and at most {most_posts} are sent for one update. Shorten it."
-        )
-    bodies = tuple(prefix + part for part in parts)
-    letters, octets = max(map(grapheme_length, bodies)), max(map(utf8_length, bodies))
-    by_bytes = octets > letters * _PER_GRAPHEME
-    remark = f"{len(parts)} posts, each in answer to the one before."
-    return Rendered(
-        texts=tuple(Text(body=body) for body in bodies),
-        unit="bytes" if by_bytes else "characters",
-        used=octets if by_bytes else letters,
-        limit=BYTES if by_bytes else GRAPHEMES,
-        remarks=(remark,) if len(parts) > 1 else (),
+    rendered = in_a_row(
+        _WORDING(notice),
+        labelled(notice),
+        limit=GRAPHEMES,
+        measure=measure,
+        most_posts=most_posts,
     )
+    bodies = [text.body for text in rendered.texts]
+    letters, octets = max(map(grapheme_length, bodies)), max(map(utf8_length, bodies))
+    if octets <= letters * _PER_GRAPHEME:
+        return rendered
+    return replace(rendered, unit="bytes", used=octets, limit=BYTES)

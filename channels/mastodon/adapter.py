@@ -16,7 +16,6 @@ from broadcaster.channel import (
     Message,
     Notice,
     Permanent,
-    PostAdapter,
     Probe,
     Receipt,
     Rendered,
@@ -26,15 +25,13 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import (
     Answer,
-    Caller,
     Deadline,
     HeaderSecret,
     WebAddress,
-    host_in,
     printable,
 )
+from broadcaster.posting import ServerPostAdapter, as_unknown
 from channels.mastodon.answers import (
-    as_unknown,
     error_in,
     limits_in,
     receipt_in,
@@ -61,26 +58,17 @@ class MastodonSettings(ChannelSettings):
     )
 
 
-class MastodonAdapter(PostAdapter):
+class MastodonAdapter(ServerPostAdapter):
     """Posts, threads, amends and withdraws on one account."""
 
     Settings = MastodonSettings
 
     def __init__(self, settings: MastodonSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
-        self._base = settings.url.rstrip("/")
-        self._host = host_in(settings.url)
         self._authorisation = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
-        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self.secrets())
 
     def secrets(self) -> tuple[str, ...]:
         return (self.settings.token.get_secret_value(),)
-
-    def hosts(self) -> tuple[str, ...]:
-        return (self._host,)
-
-    def close(self) -> None:
-        self._caller.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         return arrange(notice, limits, most_posts=self.settings.posts)

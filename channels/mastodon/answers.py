@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from broadcaster.channel import Attempt, Failure, Permanent, Receipt, Scope, Uncertain
+from broadcaster.channel import Attempt, Receipt, Uncertain
 from broadcaster.domain.text import MASTODON_LIMIT, MASTODON_PER_LINK
 from broadcaster.httpclient import Answer, parse_json, printable, retry_after, seconds_until
 
@@ -39,13 +39,6 @@ def receipt_of(status: Mapping[str, Any]) -> Receipt:
     url = printable(str(status.get("url") or ""), 500)
     shown = url if url.startswith(("https://", "http://")) else ""
     return Receipt(handle=str(status["id"]), url=shown)
-
-
-def as_unknown(failure: Failure) -> Failure:
-    """What a failed search says of the post: nothing, unless the channel as a whole is refused."""
-    if isinstance(failure, Permanent) and failure.scope is Scope.CHANNEL:
-        return failure
-    return Uncertain(failure.sentence, retry_after=failure.retry_after, reply=failure.reply)
 
 
 def wait_in(answer: Answer, attempt: Attempt) -> float | None:

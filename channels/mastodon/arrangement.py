@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
-from broadcaster.channel import Notice, Rendered, Text
+from broadcaster.channel import Notice, Rendered
 from broadcaster.domain.text import (
     MASTODON_LIMIT,
     MASTODON_PER_LINK,
-    as_sentence,
     mastodon_length,
-    split_text,
 )
+from broadcaster.posting import Wording, in_a_row, labelled
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "post.j2")
 
 
 def arrange(notice: Notice, limits: Mapping[str, Any], *, most_posts: int) -> Rendered:
@@ -34,22 +24,10 @@ def arrange(notice: Notice, limits: Mapping[str, Any], *, most_posts: int) -> Re
     """
     limit = int(limits.get("max_characters", MASTODON_LIMIT))
     per_url = int(limits.get("characters_reserved_per_url", MASTODON_PER_LINK))
-    prefix = f"{notice.mode_label}: " if notice.mode_label else ""
-
-    def measure(text: str) -> int:
-        return mastodon_length(prefix + text, per_url)
-
-    whole = _TEMPLATES.get_template("post.j2").render(notice=notice).strip()
-    parts = split_text(whole, limit, measure)
-    if len(parts) > most_posts:
-        raise ValueError(
-            f"The text needs {len(parts)} posts and at most {most_posts} are sent for one update. Shorten it."
-        )
-    remark = f"{len(parts)} posts, each in answer to the one before."
-    return Rendered(
-        texts=tuple(Text(body=prefix + part) for part in parts),
-        unit="characters",
-        used=max(map(measure, parts)),
+    return in_a_row(
+        _WORDING(notice),
+        labelled(notice),
         limit=limit,
-        remarks=(remark,) if len(parts) > 1 else (),
+        measure=lambda text: mastodon_length(text, per_url),
+        most_posts=most_posts,
     )

@@ -19,7 +19,6 @@ from broadcaster.channel import (
     Message,
     Notice,
     Permanent,
-    PostAdapter,
     Probe,
     Receipt,
     Rendered,
@@ -27,15 +26,8 @@ from broadcaster.channel import (
     Severity,
     Uncertain,
 )
-from broadcaster.httpclient import (
-    Answer,
-    Caller,
-    Deadline,
-    HeaderSecret,
-    WebAddress,
-    host_in,
-    printable,
-)
+from broadcaster.httpclient import Answer, Deadline, HeaderSecret, WebAddress, printable
+from broadcaster.posting import ServerPostAdapter
 from channels.matrix.answers import TOO_LONG, refusal_in, refused
 from channels.matrix.arrangement import arrange
 from channels.matrix.events import edited, said, words_of
@@ -77,7 +69,7 @@ class MatrixSettings(ChannelSettings):
     )
 
 
-class MatrixAdapter(PostAdapter):
+class MatrixAdapter(ServerPostAdapter):
     """Speaks in one room, edits and redacts. A transaction repeated by the same token has no second effect."""
 
     Settings = MatrixSettings
@@ -85,20 +77,11 @@ class MatrixAdapter(PostAdapter):
 
     def __init__(self, settings: MatrixSettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
-        self._base = settings.url.rstrip("/")
-        self._host = host_in(settings.url)
         self._authorisation = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
-        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self.secrets())
         self._room_id = settings.room if settings.room.startswith("!") else ""
 
     def secrets(self) -> tuple[str, ...]:
         return (self.settings.token.get_secret_value(),)
-
-    def hosts(self) -> tuple[str, ...]:
-        return (self._host,)
-
-    def close(self) -> None:
-        self._caller.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         return arrange(notice)

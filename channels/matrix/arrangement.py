@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
 from broadcaster.channel import Notice, Rendered, Text
-from broadcaster.domain.text import as_sentence
+from broadcaster.posting import Wording, labelled
 from channels.matrix.events import length
 
 LIMIT = 65_536 - 4_096
 """Bytes of a content: an event has at most 65,536 in all ("Size limits"), of which servers may need these for their own part."""
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "message.j2")
 
 
 def arrange(notice: Notice) -> Rendered:
@@ -28,8 +18,7 @@ def arrange(notice: Notice) -> Rendered:
     Raises:
         ValueError: it is too long.
     """
-    prefix = f"{notice.mode_label}: " if notice.mode_label else ""
-    body = prefix + _TEMPLATES.get_template("message.j2").render(notice=notice).strip()
+    body = labelled(notice) + _WORDING(notice)
     used = length(body)
     if used > LIMIT:
         raise ValueError(

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
 from broadcaster.channel import Notice, Rendered, Text
-from broadcaster.domain.text import as_sentence
+from broadcaster.posting import Wording, labelled
 
 VERSION = 1
 NO_AREA = "_"
@@ -27,12 +23,7 @@ _STANDS, _OVER, _WORD = "stands", "over", "word"
 # payload format (2), expiry (5) and content type (3 and its letters).
 _AROUND = 2 + 2 + 1 + 2 + 5 + 3 + len(CONTENT_TYPE)
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "message.j2")
 
 
 def arrange(
@@ -88,8 +79,8 @@ def _messages(
     notice: Notice, prefix: str, names: Mapping[str, str], languages: tuple[str, ...]
 ) -> Iterator[Text]:
     """First where it stands, for a siren that is to sound waits for nothing; then all that ends; then the last words."""
-    said = _TEMPLATES.get_template("message.j2").render(notice=notice).strip()
-    mode_label = f"{notice.mode_label}: " if notice.mode_label else ""
+    said = _WORDING(notice)
+    mode_label = labelled(notice)
     stands, over = notice.facts.get("areas") or (), notice.facts.get("ended") or ()
 
     def topic(area: str, language: str = notice.language) -> str:

@@ -18,7 +18,6 @@ from broadcaster.channel import (
     Message,
     Notice,
     Permanent,
-    PostAdapter,
     Probe,
     Receipt,
     Remaining,
@@ -26,15 +25,8 @@ from broadcaster.channel import (
     Scope,
     Uncertain,
 )
-from broadcaster.httpclient import (
-    Answer,
-    Caller,
-    Deadline,
-    HeaderSecret,
-    WebAddress,
-    host_in,
-    printable,
-)
+from broadcaster.httpclient import Answer, Deadline, HeaderSecret, WebAddress, printable
+from broadcaster.posting import ServerPostAdapter
 from channels.ntfy.answers import as_unknown, error_in, events_in, refused_for_now
 from channels.ntfy.arrangement import SILENT, TOPIC, arrange, priority_of, topic_of
 
@@ -82,28 +74,19 @@ class NtfySettings(ChannelSettings):
     )
 
 
-class NtfyAdapter(PostAdapter):
+class NtfyAdapter(ServerPostAdapter):
     """Publishes a notification for each area, changes and deletes it by its sequence id."""
 
     Settings = NtfySettings
 
     def __init__(self, settings: NtfySettings, context: ChannelContext) -> None:
         super().__init__(settings, context)
-        self._base = settings.url.rstrip("/")
-        self._host = host_in(settings.url)
         token = settings.token.get_secret_value()
         self._authorisation = {"Authorization": f"Bearer {token}"} if token else {}
-        self._caller = Caller(allowed_hosts=context.allowed_hosts, secrets=self.secrets())
 
     def secrets(self) -> tuple[str, ...]:
         token = self.settings.token.get_secret_value()
         return (token,) if token else ()
-
-    def hosts(self) -> tuple[str, ...]:
-        return (self._host,)
-
-    def close(self) -> None:
-        self._caller.close()
 
     def render(self, notice: Notice, limits: Mapping[str, Any]) -> Rendered:
         return arrange(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
 
 from broadcaster.channel import Kind, Message, Mode, Notice, Rendered, Severity, Text
-from broadcaster.domain.text import as_sentence, utf8_length
+from broadcaster.domain.text import utf8_length
+from broadcaster.posting import Wording, labelled
 
 LIMIT = 4096
 """Bytes of a message; a longer one becomes an attached file that nobody reads ("Limitations")."""
@@ -19,12 +16,7 @@ TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _PRIORITIES = {Severity.MINOR: 2, Severity.MODERATE: 3, Severity.SEVERE: 4, Severity.EXTREME: 5}
 _USUAL, SILENT = 3, 2
 
-_TEMPLATES = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    autoescape=False,
-)
-_TEMPLATES.filters["sentence"] = as_sentence
+_WORDING = Wording(__file__, "message.j2")
 
 
 def topic_of(prefix: str, mode: Mode, area: str, language: str) -> str:
@@ -42,8 +34,8 @@ def arrange(notice: Notice, *, prefix: str, first_language: str) -> Rendered:
     Raises:
         ValueError: it is too long, or a topic is.
     """
-    mode_label = f"{notice.mode_label}: " if notice.mode_label else ""
-    body = mode_label + _TEMPLATES.get_template("message.j2").render(notice=notice).strip()
+    mode_label = labelled(notice)
+    body = mode_label + _WORDING(notice)
     used = utf8_length(body)
     if used > LIMIT:
         raise ValueError(

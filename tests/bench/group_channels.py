@@ -155,15 +155,14 @@ def _kannel(ground: Ground, count: int) -> tuple[float, float]:
         supplier |= {"username": kannel.USER, "password": kannel.PASSWORD, "window": WINDOW}
         rate = _letters(ground, {"kind": "sms_http", "suppliers": [supplier]}, count)
     finally:
-        gateway.stop()
+        gateway.__exit__()
     return rate, limit
 
 
 def _email(ground: Ground, count: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         with _on_their_core():
-            postfix = PostfixServer(Authority(Path(folder)).certificate())
-            postfix.start()
+            postfix = PostfixServer(Authority(Path(folder)).certificate()).__enter__()
         try:
             port = postfix.ports["plain"]
             source = str(Path(PEERS["postfix"].path("postfix")).with_name("smtp-source"))

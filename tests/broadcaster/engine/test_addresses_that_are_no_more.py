@@ -70,6 +70,21 @@ def begin(rig: MakeRig, far: SmsGateway, many: int = 2) -> tuple[Rig, Any]:
     return engine, engine.lane("sms").adapter
 
 
+def say_first(engine: Rig) -> None:
+    """The first word goes out."""
+    engine.say("Strömmen är borta.")
+    engine.accepted("sms")
+
+
+def refused(rig: MakeRig, far: SmsGateway) -> tuple[Rig, Any]:
+    """The first word is out; of the first of two addresses the far side has said that there is no such."""
+    engine, mail = begin(rig, far)
+    mail.unknown = frozenset({FIRST})
+    say_first(engine)
+    are_gone(engine, 1)
+    return engine, mail
+
+
 def are_gone(engine: Rig, many: int) -> None:
     """Wait until so many are written to no more."""
     expected = {"sms": many} if many else {}
@@ -97,6 +112,11 @@ def report(engine: Rig, **said: Any) -> None:
     assert engine.store.write(match).result() == [True]
 
 
+def came_back(engine: Rig, key: str) -> None:
+    """The far side reports of a letter that there is no such address."""
+    report(engine, key=key, outcome="failed", gone=True)
+
+
 def imported(engine: Rig, address: str, *, again: bool = True) -> int:
     """The address stands in a list that is imported, `again`: because its owner asks for it. How many that changed."""
     vault, now = engine.store.vault, engine.clock()
@@ -118,11 +138,7 @@ def imported(engine: Rig, address: str, *, again: bool = True) -> int:
 def test_who_is_refused_as_no_such_address_is_left_out_of_the_next(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    mail.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    are_gone(engine, 1)
+    engine, mail = refused(rig, far)
     assert told_again(engine, mail) == [SECOND]
     assert counts(engine, 2) | {"total": 2, "accepted": 1, "skipped": 1} == counts(engine, 2)
     assert subscribers.count(engine.desk, OPERATOR, ())["gone"] == {"sms": 1}
@@ -131,8 +147,7 @@ def test_who_is_refused_as_no_such_address_is_left_out_of_the_next(
 def test_who_is_refused_for_another_reason_is_tried_again(rig: MakeRig, far: SmsGateway) -> None:
     engine, mail = begin(rig, far)
     mail.full = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
+    say_first(engine)
     assert told_again(engine, mail) == sorted([FIRST, SECOND])
 
 
@@ -140,19 +155,17 @@ def test_a_report_of_no_such_address_leaves_it_out_of_the_next_and_counts_as_com
     rig: MakeRig, far: SmsGateway
 ) -> None:
     engine, mail = begin(rig, far)
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    report(engine, key=mail.keys[FIRST], outcome="failed", gone=True)
-    report(engine, key=mail.keys[FIRST], outcome="failed", gone=True)
+    say_first(engine)
+    came_back(engine, mail.keys[FIRST])
+    came_back(engine, mail.keys[FIRST])
     assert counts(engine) | {"accepted": 1, "failed": 1, "bounced": 1} == counts(engine)
     assert told_again(engine, mail) == [SECOND]
 
 
 def test_what_arrived_after_all_turns_both_back(rig: MakeRig, far: SmsGateway) -> None:
     engine, mail = begin(rig, far)
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    report(engine, key=mail.keys[FIRST], outcome="failed", gone=True)
+    say_first(engine)
+    came_back(engine, mail.keys[FIRST])
     report(engine, key=mail.keys[FIRST], outcome="confirmed")
     assert counts(engine) | {"accepted": 2, "failed": 0, "bounced": 0} == counts(engine)
     assert told_again(engine, mail) == sorted([FIRST, SECOND])
@@ -161,22 +174,14 @@ def test_what_arrived_after_all_turns_both_back(rig: MakeRig, far: SmsGateway) -
 def test_a_register_that_is_imported_each_night_brings_no_dead_address_back(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    mail.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    are_gone(engine, 1)
+    engine, mail = refused(rig, far)
     assert imported(engine, FIRST, again=False) == 0
     assert engine.store.read(gone.count) == {"sms": 1}
     assert told_again(engine, mail) == [SECOND]
 
 
 def test_who_asks_for_letters_anew_gets_them(rig: MakeRig, far: SmsGateway) -> None:
-    engine, mail = begin(rig, far)
-    mail.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    are_gone(engine, 1)
+    engine, mail = refused(rig, far)
     assert imported(engine, FIRST) == 1
     mail.unknown = frozenset()
     assert engine.store.read(gone.count) == {}
@@ -184,11 +189,7 @@ def test_who_asks_for_letters_anew_gets_them(rig: MakeRig, far: SmsGateway) -> N
 
 
 def test_a_preview_counts_nobody_whose_address_is_no_more(rig: MakeRig, far: SmsGateway) -> None:
-    engine, mail = begin(rig, far)
-    mail.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    are_gone(engine, 1)
+    engine, _ = refused(rig, far)
     group = NewAudience(variant=Variant.NEWS, areas=("norra-ekbyn",))
     reached = engine.store.read(partial(kept.reached, channel="sms", group=group, incident_id=1))
     assert reached == {"sv": 1}
@@ -198,11 +199,7 @@ def test_a_preview_counts_nobody_whose_address_is_no_more(rig: MakeRig, far: Sms
 def test_what_was_refused_is_resent_once_the_far_side_is_mended(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    mail.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
-    are_gone(engine, 1)
+    engine, mail = refused(rig, far)
     mail.unknown = frozenset()
     mail.tried.clear()
     resending.resend(engine.desk, OPERATOR, engine.delivery("sms")["id"])
@@ -219,8 +216,7 @@ def test_the_channel_that_stands_in_writes_to_whom_the_first_was_told_not_to_exi
     engine = rig(channels, swap={"sms": make, "other": make})
     engine.subscribe("sms", [FIRST, SECOND])
     engine.lane("sms").adapter.unknown = frozenset({FIRST})
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
+    say_first(engine)
     are_gone(engine, 1)
     engine.sweep()
     engine.accepted("other")
@@ -254,8 +250,7 @@ def test_a_far_side_that_says_it_of_a_few_is_believed(
 ) -> None:
     engine, mail = begin(rig, far, many)
     mail.unknown = frozenset(numbers(unknown))
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
+    say_first(engine)
     are_gone(engine, unknown)
     assert engine.lane("sms").refused_as_gone is None  # type: ignore[attr-defined]  # a lane of letters
 
@@ -264,33 +259,31 @@ def test_when_too_many_letters_come_back_nobody_stays_silenced(
     rig: MakeRig, far: SmsGateway
 ) -> None:
     engine, mail = begin(rig, far, 10)
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
+    say_first(engine)
     for number in numbers(3):
-        report(engine, key=mail.keys[number], outcome="failed", gone=True)
+        came_back(engine, mail.keys[number])
     are_gone(engine, 3)
     for number in numbers(6)[3:]:
-        report(engine, key=mail.keys[number], outcome="failed", gone=True)
+        came_back(engine, mail.keys[number])
         are_gone(engine, 0)
     assert counts(engine)["bounced"] == 6
 
 
 # --------------------------------------------------------------------------------------------------- what is old news
-def said_twice(engine: Rig, mail: Any) -> tuple[str, str]:
-    """The keys of the letters of two updates to the first address."""
-    engine.say("Strömmen är borta.")
-    engine.accepted("sms")
+def said_twice(rig: MakeRig, far: SmsGateway) -> tuple[Rig, str, str]:
+    """Two words are out; the keys of their letters to the first address."""
+    engine, mail = begin(rig, far)
+    say_first(engine)
     first = mail.keys[FIRST]
     told_again(engine, mail)
-    return first, mail.keys[FIRST]
+    return engine, first, mail.keys[FIRST]
 
 
 def test_a_newer_letter_that_arrived_shows_that_the_address_is_there(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    first, second = said_twice(engine, mail)
-    report(engine, key=first, outcome="failed", gone=True)
+    engine, first, second = said_twice(rig, far)
+    came_back(engine, first)
     are_gone(engine, 1)
     report(engine, key=second, outcome="confirmed")
     are_gone(engine, 0)
@@ -299,16 +292,14 @@ def test_a_newer_letter_that_arrived_shows_that_the_address_is_there(
 def test_a_letter_that_comes_back_after_a_newer_one_arrived_silences_nobody(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    first, second = said_twice(engine, mail)
+    engine, first, second = said_twice(rig, far)
     report(engine, key=second, outcome="confirmed")
-    report(engine, key=first, outcome="failed", gone=True)
+    came_back(engine, first)
     assert engine.store.read(gone.count) == {}
 
 
 def test_reports_of_one_call_count_in_their_order(rig: MakeRig, far: SmsGateway) -> None:
-    engine, mail = begin(rig, far)
-    first, second = said_twice(engine, mail)
+    engine, first, second = said_twice(rig, far)
     both = [
         ("sms", Report(key=first, outcome="confirmed")),
         ("sms", Report(key=second, outcome="failed", gone=True)),
@@ -320,10 +311,9 @@ def test_reports_of_one_call_count_in_their_order(rig: MakeRig, far: SmsGateway)
 def test_a_letter_from_before_an_import_that_comes_back_after_it_silences_nobody(
     rig: MakeRig, far: SmsGateway
 ) -> None:
-    engine, mail = begin(rig, far)
-    first, second = said_twice(engine, mail)
-    report(engine, key=first, outcome="failed", gone=True)
+    engine, first, second = said_twice(rig, far)
+    came_back(engine, first)
     are_gone(engine, 1)
     imported(engine, FIRST)
-    report(engine, key=second, outcome="failed", gone=True)
+    came_back(engine, second)
     assert engine.store.read(gone.count) == {}

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import requests
 
-from broadcaster.testing.peers import Peer, free_port
+from broadcaster.testing.kannel import PASSWORD, USER, KannelServer
+from broadcaster.testing.peers import Peer
 from broadcaster.testing.servers import FarEnd, Reply, Request, SmsGateway
 
-CONFIGURATION = """
-group = core
-admin-port = {admin}
-smsbox-port = {boxes}
-admin-password = p
-box-allow-ip = "127.0.0.1"
-dlr-storage = internal
-
-group = smsc
-smsc = fake
-smsc-id = FAKE
-port = {smsc}
-connect-allow-ip = 127.0.0.1
-
-group = smsbox
-bearerbox-host = 127.0.0.1
-sendsms-port = {sendsms}
-
-group = sendsms-user
-username = u
-password = p
-concatenation = true
-max-messages = 10
-
-group = sms-service
-keyword = default
-text = "no"
-"""
-GOOD = {"username": "u", "password": "p", "from": "Ekbyn", "to": "+46701234567", "text": "hej"}
+GOOD = {
+    "username": USER,
+    "password": PASSWORD,
+    "from": "Ekbyn",
+    "to": "+46701234567",
+    "text": "hej",
+}
 
 
 class Inbound(FarEnd):
@@ -55,46 +29,16 @@ class Inbound(FarEnd):
         return Reply(200)
 
 
-def await_port(port: int, seconds: float = 20.0) -> None:
-    """A daemon tells nobody when it listens: knock until it does."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)  # Kannel does not tell that it listens
-        else:
-            return
-
-
 @pytest.fixture(scope="module")
-def real(kannel: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A running Kannel with one fake SMS centre; the address of its smsbox."""
-    folder: Path = tmp_path_factory.mktemp("kannel")
-    ports = {name: free_port() for name in ("admin", "boxes", "smsc", "sendsms")}
-    (folder / "kannel.conf").write_text(CONFIGURATION.format(**ports), "utf-8")
-    commands = {
-        "boxes": ("bearerbox", "kannel.conf"),
-        "sendsms": ("smsbox", "kannel.conf"),
-        "smsc": ("fakesmsc", "-H", "127.0.0.1", "-r", str(ports["smsc"]), "-m", "0", "1 2 text x"),
-    }
-    with ExitStack() as stack, (folder / "log").open("wb") as log:
-        for port, (program, *arguments) in commands.items():
-            if program == "fakesmsc":
-                await_port(ports["smsc"])
-            command = [str(kannel.path(program)), *arguments]
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            await_port(ports[port])
-        yield f"http://127.0.0.1:{ports['sendsms']}"
+def real(kannel: Peer) -> Iterator[str]:
+    """The address of a running Kannel's smsbox."""
+    with KannelServer() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[str]:
-    with SmsGateway(user="u", password="p") as far:
+    with SmsGateway(user=USER, password=PASSWORD) as far:
         yield far.url
 
 

@@ -26,8 +26,8 @@ from broadcaster.channel import (
     CanWithdraw,
     ChannelContext,
     Failure,
-    Kind,
     Mode,
+    Notice,
     Permanent,
     Rendered,
     Scope,
@@ -36,12 +36,14 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import Deadline, Reach, Redaction, Transport, guard_session
 from broadcaster.testing.notices import attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import answers, too_many
 from broadcaster.testing.servers.chats import Chats
 from channels.apprise import AppriseAdapter
 from channels.apprise.errand import STAND_IN, Errand
 from channels.apprise.service import _PLUGINS, _judge, escaped
 
+GOLDEN = Path(__file__).parent / "golden"
 TELEGRAM = "tgram://123456789:abcdefg_hijklmnop/12315544/"
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general"
 SLACK_BOT = "slack://xoxb-1234-1234-4ddbc191d40ee098cbaae6f3523ada2d/#general"
@@ -103,79 +105,6 @@ def refusal(url: str) -> str:
 # ----------------------------------------------------------------------------------------------------- what is said
 def rendered(url: str = "json://h/x", **changes: Any) -> Rendered:
     return adapter(url).render(notice(**changes), {})
-
-
-SKELETONS = {
-    "first": (
-        {
-            "etr": "",
-            "text": "Orsak okänd, montör på väg.",
-            "next_word": "Nästa besked senast 14.45",
-        },
-        (
-            "Ekbyns Energi: Strömavbrott i Norra Ekbyn sedan 14.05.\n\nOrsak okänd, montör på väg.\n\n"
-            "Ring inte 112 om avbrottet. Nästa besked senast 14.45.\n\nhttps://drift.ekbyn.example/incidents/a7/"
-        ),
-        182,
-    ),
-    "new estimate": (
-        {
-            "kind": Kind.UPDATE,
-            "label": "Strömavbrott",
-            "etr": "Ny bedömning: senast 21.00, inte 19.00",
-            "text": "En kabel måste bytas, inte lagas.",
-            "instruction": "",
-            "since": "",
-            "next_word": "Nästa besked 19.00",
-        },
-        (
-            "Ekbyns Energi: Strömavbrott i Norra Ekbyn.\n\nEn kabel måste bytas, inte lagas.\n\n"
-            "Ny bedömning: senast 21.00, inte 19.00. Nästa besked 19.00.\n\nhttps://drift.ekbyn.example/incidents/a7/"
-        ),
-        181,
-    ),
-    "correction": (
-        {
-            "kind": Kind.CORRECTION,
-            "label": "Rättelse av 14.12",
-            "headline": "Strömavbrott i Norra Ekbyn och Östra Ekbyn",
-            "text": "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.",
-            "etr": "",
-            "instruction": "",
-        },
-        (
-            "Ekbyns Energi: Rättelse av 14.12. Strömavbrott i Norra Ekbyn och Östra Ekbyn sedan 14.05.\n\nVi skrev att bara "
-            "Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.\n\nNästa besked senast 15.50.\n\n"
-            "https://drift.ekbyn.example/incidents/a7/"
-        ),
-        256,
-    ),
-    "restored": (
-        {
-            "kind": Kind.RESTORED,
-            "label": "Strömmen är åter",
-            "headline": "Strömmen är åter i Norra Ekbyn",
-            "since": "",
-            "etr": "",
-            "instruction": "",
-            "text": "Du behöver inte göra något.",
-            "next_word": "",
-        },
-        (
-            "Ekbyns Energi: Strömmen är åter i Norra Ekbyn.\n\nDu behöver inte göra något.\n\n"
-            "https://drift.ekbyn.example/incidents/a7/"
-        ),
-        118,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SKELETONS)
-def test_a_message_reads_as_written_here(name: str) -> None:
-    changes, text, used = SKELETONS[name]
-    said = rendered(**changes)
-    assert [one.body for one in said.texts] == [text]
-    assert (said.used, said.unit) == (used, "characters")
 
 
 @pytest.mark.parametrize(("url", "most"), [(TEAMS, 1000), (DISCORD, 2000), (TELEGRAM, 4000)])
@@ -250,6 +179,9 @@ SERVICES = {
 }
 
 
+FORMS = ("json://h/x", "form://h/x", TELEGRAM, SLACK, DISCORD, TEAMS)
+
+
 @pytest.mark.parametrize("url", SERVICES, ids=lambda url: str(url).partition(":")[0])
 def test_a_service_gets_the_text_whole_in_one_request(far: Chats, speaking: Make, url: str) -> None:
     tried = speaking(url)
@@ -262,6 +194,28 @@ def test_a_service_gets_the_text_whole_in_one_request(far: Chats, speaking: Make
     assert notice().link in effect.text
     assert receipt.detail == f"{effect.kind} answered 200."
     assert len(far.requests) == 1
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: Chats, speaking: Make, name: str
+) -> None:
+    """As plain text, as HTML and as Markdown: each service gets the form that its plugin speaks."""
+    agrees(GOLDEN / f"{name}.txt", *told(far, speaking, OUTAGE[name].notice))
+
+
+def test_marks_go_out_as_each_form_has_to_write_them(far: Chats, speaking: Make) -> None:
+    said = notice(text="Orsaken är *okänd*, a < b & c, @here: se [kartan](x) och _vänta_.")
+    agrees(GOLDEN / "with-marks.txt", *told(far, speaking, said))
+
+
+def told(far: Chats, speaking: Make, said: Notice) -> list[str]:
+    """What each service gets; Slack is told the time of day, which no file can hold."""
+    rendered = [measure(say(speaking(url), said)) for url in FORMS]
+    out = sent(far)
+    assert len(out) == len(FORMS)
+    now = re.compile(r'"ts": [\d.]+')
+    return [*dict.fromkeys(rendered), *(now.sub('"ts": "now"', each) for each in out)]
 
 
 def test_what_grows_on_its_way_is_not_cut(far: Chats, speaking: Make) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ from broadcaster.channel import (
     CanFind,
     CanWithdraw,
     Failure,
-    Kind,
     Mode,
     Permanent,
     Receipt,
@@ -28,6 +28,7 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.testing.notices import NOW, again, attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import (
     BlueskyServer,
     Fault,
@@ -38,9 +39,10 @@ from broadcaster.testing.servers import (
     unavailable,
 )
 from channels.bluesky import BlueskyAdapter
-from channels.bluesky.arrangement import measure
+from channels.bluesky.arrangement import measure as measure_post
 from channels.bluesky.records import Handle, Reference, facets_of, record_key
 
+GOLDEN = Path(__file__).parent / "golden"
 PASSWORD = "app-pass-word-0008"
 PUT = "/xrpc/com.atproto.repo.putRecord"
 
@@ -91,88 +93,22 @@ def test_words_in_another_language_are_marked_as_such() -> None:
     assert " [sv] Orsaken är okänd" in body(language="en", text_language="sv")
 
 
-RETOLD: dict[str, tuple[dict[str, Any], str, int]] = {
-    "first": (
-        {
-            "etr": "",
-            "text": "Orsak okänd, montör på väg.",
-            "next_word": "Nästa besked senast 14.45",
-        },
-        (
-            "Strömavbrott i Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Ring inte 112 om avbrottet. "
-            "Nästa besked senast 14.45."
-        ),
-        165,
-    ),
-    "holding": (
-        {
-            "kind": Kind.HOLDING,
-            "text": "Inget nytt, felsökning fortsätter.",
-            "etr": "Tidigare bedömning gäller: senast 19.00",
-            "instruction": "",
-            "next_word": "Nästa besked senast 18.00",
-        },
-        (
-            "Strömavbrott i Norra Ekbyn sedan 14.05. Inget nytt, felsökning fortsätter. "
-            "Tidigare bedömning gäller: senast 19.00. Nästa besked senast 18.00."
-        ),
-        185,
-    ),
-    "retraction": (
-        {
-            "kind": Kind.RETRACTION,
-            "label": "Återtagande av 14.40",
-            "headline": "Strömavbrott i Östra Ekbyn",
-            "areas": ("Östra Ekbyn",),
-            "since": "",
-            "text": "Vårt besked gäller inte, strömmen är på där. Vi beklagar felet.",
-            "etr": "",
-            "instruction": "",
-            "next_word": "",
-        },
-        (
-            "Återtagande av 14.40. Strömavbrott i Östra Ekbyn. Vårt besked gäller inte, strömmen är på där. "
-            "Vi beklagar felet."
-        ),
-        156,
-    ),
-}
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: BlueskyServer, tried: BlueskyAdapter, name: str
+) -> None:
+    said = measure(say(tried, OUTAGE[name].notice))
+    agrees(GOLDEN / f"{name}.txt", said, *sent(far, PUT))
 
 
-@pytest.mark.parametrize("name", RETOLD)
-def test_a_post_reads_as_written_here(name: str) -> None:
-    changes, text, used = RETOLD[name]
-    rendered = bluesky("https://bsky.social").render(notice(**changes), {})
-    assert rendered.texts[0].body == f"{text}\n\nhttps://drift.ekbyn.example/incidents/a7/"
-    assert rendered.used == used
-
-
-SKELETONS = {
-    "Ekbyns Energi: STRÖMAVBROTT i Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Ring inte 112 om avbrottet. "
-    "Nästa besked senast 14.45: ekbyn.example/a7": 154,
-    "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. De flesta har ström senast 19.00, många tidigare. Håll kyl och frys "
-    "stängda. Nästa besked 17.00: ekbyn.example/a7": 154,
-    "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn pågår. Inget nytt, felsökning fortsätter. Tidigare bedömning gäller: "
-    "senast 19.00. Nästa besked 18.00: ekbyn.example/a7": 159,
-    "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. Ny bedömning: senast 21.00, inte 19.00. En kabel måste bytas, inte "
-    "lagas. Nästa besked 19.00: ekbyn.example/a7": 151,
-    "RÄTTELSE från Ekbyns Energi: Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi "
-    "beklagar felet. Nästa besked 15.50: ekbyn.example/a7": 160,
-    "Ekbyns Energi: Vårt besked 14.40 om Östra Ekbyn gäller inte, strömmen är på där. Vi beklagar felet. Läget: "
-    "ekbyn.example/a7": 123,
-    "Ekbyns Energi: STRÖMMEN ÅTER i Norra Ekbyn 18.40. Du behöver inte göra något. Fortfarande mörkt? Svara MÖRKT. "
-    "Rätt till ersättning: ekbyn.example/a7": 148,
-}
-
-
-@pytest.mark.parametrize("text", SKELETONS)
-def test_a_skeleton_takes_as_many_letters_here_as_units_in_an_sms(text: str) -> None:
-    assert measure(text) == SKELETONS[text]
+@pytest.mark.parametrize("name", OUTAGE)
+def test_an_sms_takes_as_many_letters_here_as_units_there(name: str) -> None:
+    assert measure_post(OUTAGE[name].sms) == OUTAGE[name].units
 
 
 def test_a_letter_is_what_a_reader_calls_one_and_bytes_count_where_they_are_more() -> None:
-    assert measure("👩‍👩‍👧") == 2  # one letter of 18 bytes: a tenth of those, rounded up
-    assert measure("å" * 7 + "e\u0301") == 8
+    assert measure_post("👩‍👩‍👧") == 2  # one letter of 18 bytes: a tenth of those, rounded up
+    assert measure_post("å" * 7 + "e\u0301") == 8
     bare = dict.fromkeys(("since", "etr", "instruction", "next_word", "link"), "")
     families = bluesky("https://bsky.social").render(notice(text="👩‍👩‍👧" * 155, **bare), {})
     assert (families.unit, families.limit) == ("bytes", 3000)

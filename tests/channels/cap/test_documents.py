@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from broadcaster.testing.boards import (
     water_leak,
     withdrawn_estimate,
 )
+from broadcaster.testing.outage import OUTAGE, agrees, told_until
 from channels.cap import documents
 from channels.cap.checks import objections
 from channels.cap.telling import LONGEST_HEADLINE, Teller, stamp
@@ -95,11 +95,14 @@ def test_a_document_reads_as_it_always_did(message: Read, name: str) -> None:
     """Golden: what stands here is what others' programs are built on."""
     root = newest(message, STORY[name][0]).root
     etree.indent(root)
-    path = GOLDEN / f"{name}.xml"
-    text = etree.tostring(root, encoding="unicode") + "\n"
-    if os.environ.get("WRITE_GOLDEN"):
-        path.write_text(text, "utf-8")
-    assert text == path.read_text("utf-8")
+    agrees(GOLDEN / f"{name}.xml", etree.tostring(root, encoding="unicode"))
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_a_word_of_the_outage_reads_as_it_always_did(message: Read, name: str) -> None:
+    root = newest(message, told_until(name)).root
+    etree.indent(root)
+    agrees(GOLDEN / "outage" / f"{name}.xml", etree.tostring(root, encoding="unicode"))
 
 
 @pytest.mark.parametrize(
@@ -337,21 +340,12 @@ def test_a_text_in_both_languages_is_told_in_both(message: Read) -> None:
     assert english.startswith("Water leak in Storgatan.")
 
 
-SKELETONS = {
-    Kind.REPORT: "Ekbyns Energi: STRÖMAVBROTT i Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Ring inte 112 om avbrottet. Nästa besked senast 14.45: ekbyn.example/a7",
-    Kind.UPDATE: "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. Ny bedömning: senast 21.00, inte 19.00. En kabel måste bytas, inte lagas. Nästa besked 19.00: ekbyn.example/a7",
-    Kind.HOLDING: "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn pågår. Inget nytt, felsökning fortsätter. Tidigare bedömning gäller: senast 19.00. Nästa besked 18.00: ekbyn.example/a7",
-    Kind.CORRECTION: "RÄTTELSE från Ekbyns Energi: Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet. Nästa besked 15.50: ekbyn.example/a7",
-    Kind.RETRACTION: "Ekbyns Energi: Vårt besked 14.40 om Östra Ekbyn gäller inte, strömmen är på där. Vi beklagar felet. Läget: ekbyn.example/a7",
-    Kind.RESTORED: "Ekbyns Energi: STRÖMMEN ÅTER i Norra Ekbyn 18.40. Du behöver inte göra något. Fortfarande mörkt? Svara MÖRKT. Rätt till ersättning: ekbyn.example/a7",
-}
-
-
-@pytest.mark.parametrize("kind", SKELETONS)
-def test_the_operators_words_stand_first_and_whole(message: Read, kind: Kind) -> None:
-    said = update(2, kind, NOW, SKELETONS[kind], corrects=1)
+@pytest.mark.parametrize("name", OUTAGE)
+def test_the_operators_words_stand_first_and_whole(message: Read, name: str) -> None:
+    words = OUTAGE[name].sms
+    said = update(2, OUTAGE[name].notice.kind, NOW, words, corrects=1)
     found = newest(message, replace(power_cut(), updates=(said, power_cut().updates[2])))
-    assert found.texts("description")[0].split("\n\n")[0] == SKELETONS[kind]
+    assert found.texts("description")[0].split("\n\n")[0] == words
 
 
 def test_a_long_headline_is_cut_and_the_description_keeps_it_whole(message: Read) -> None:

@@ -38,8 +38,10 @@ from broadcaster.testing.boards import (
     update,
     water_leak,
 )
+from broadcaster.testing.outage import OUTAGE, agrees, as_json, told_until
 from channels.feed.site import Memory, feeds
 
+GOLDEN = Path(__file__).parent / "golden"
 FORMS = ("feed.rss", "feed.atom", "feed.json")
 A7 = "https://drift.ekbyn.example/incidents/a7/#a7-"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -79,6 +81,18 @@ def entries(shown: Board, path: str) -> list[dict[str, Any]]:
         }
         for entry in parsed.entries
     ]
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_readers_get_stands_word_for_word_in_a_file(name: str) -> None:
+    told = told_until(name)
+    found = written(board(told, at=told.updates[0].at))
+    documents = [etree.fromstring(found[form].body) for form in ("feed.rss", "feed.atom")]
+    for document in documents:
+        etree.indent(document)
+    forms = [etree.tostring(document, encoding="unicode") for document in documents]
+    as_it_reads = as_json(json.loads(found["feed.json"].body))
+    agrees(GOLDEN / f"{name}.txt", *forms, as_it_reads)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from pydantic import ValidationError
 
 from broadcaster.channel import Mode, Permanent, Receipt, Scope, Transient, Uncertain
 from broadcaster.testing.notices import again, attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import MastodonServer, answers, performed_not_answered
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import Fault
 from channels.mastodon import MastodonAdapter
 from channels.mastodon.content import text_of
 
+GOLDEN = Path(__file__).parent / "golden"
 TOKEN = "masto-token-0001"
 
 
@@ -46,6 +49,14 @@ def test_a_post_says_who_what_since_when_until_when_and_where_to_read_on(
         "De flesta har ström senast 19.00. Ring inte 112 om avbrottet. Nästa besked senast 15.50.\n\n"
         "https://drift.ekbyn.example/incidents/a7/"
     )
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: MastodonServer, tried: MastodonAdapter, name: str
+) -> None:
+    said = measure(say(tried, OUTAGE[name].notice))
+    agrees(GOLDEN / f"{name}.txt", said, *sent(far, headers=("idempotency-key",)))
 
 
 def test_a_correction_says_so_before_the_headline_and_names_the_area(

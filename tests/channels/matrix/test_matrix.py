@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.testing.notices import again, attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import MatrixServer, answers, hang, performed_not_answered
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import Fault
@@ -35,6 +37,7 @@ from channels.matrix.arrangement import LIMIT
 from channels.matrix.events import as_html, length
 from channels.matrix.rooms import Room, hindrance, may_ring
 
+GOLDEN = Path(__file__).parent / "golden"
 TOKEN = "syt_matrix_0123456789"
 
 
@@ -61,61 +64,12 @@ def tried(far: MatrixServer) -> Iterator[MatrixAdapter]:
 
 
 # ----------------------------------------------------------------------------------------------------- what is said
-SKELETONS = {
-    "first": (
-        {
-            "etr": "",
-            "text": "Orsak okänd, montör på väg.",
-            "next_word": "Nästa besked senast 14.45",
-        },
-        (
-            "Ekbyns Energi: Strömavbrott i Norra Ekbyn sedan 14.05.\n\nOrsak okänd, montör på väg.\n\n"
-            "Ring inte 112 om avbrottet. Nästa besked senast 14.45.\n\nhttps://drift.ekbyn.example/incidents/a7/"
-        ),
-        1277,
-    ),
-    "correction": (
-        {
-            "kind": Kind.CORRECTION,
-            "label": "Rättelse av 14.12",
-            "headline": "Strömavbrott i Norra Ekbyn och Östra Ekbyn",
-            "text": "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.",
-            "etr": "",
-            "instruction": "",
-        },
-        (
-            "Ekbyns Energi: Rättelse av 14.12. Strömavbrott i Norra Ekbyn och Östra Ekbyn sedan 14.05.\n\n"
-            "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.\n\n"
-            "Nästa besked senast 15.50.\n\nhttps://drift.ekbyn.example/incidents/a7/"
-        ),
-        1585,
-    ),
-    "restored": (
-        {
-            "kind": Kind.RESTORED,
-            "label": "Strömmen är åter",
-            "headline": "Strömmen är åter i Norra Ekbyn",
-            "since": "",
-            "etr": "",
-            "instruction": "",
-            "text": "Du behöver inte göra något.",
-            "next_word": "",
-        },
-        (
-            "Ekbyns Energi: Strömmen är åter i Norra Ekbyn.\n\nDu behöver inte göra något.\n\n"
-            "https://drift.ekbyn.example/incidents/a7/"
-        ),
-        1007,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SKELETONS)
-def test_a_message_reads_as_written_here(name: str) -> None:
-    changes, text, used = SKELETONS[name]
-    said = rendered(**changes)
-    assert [each.body for each in said.texts] == [text]
-    assert (said.used, said.limit, said.unit) == (used, 61_440, "bytes")
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: MatrixServer, tried: MatrixAdapter, name: str
+) -> None:
+    said = measure(say(tried, OUTAGE[name].notice))
+    agrees(GOLDEN / f"{name}.txt", said, *sent(far))
 
 
 def test_words_in_another_language_are_marked_as_such() -> None:

@@ -30,6 +30,7 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import NOW, context, states
+from broadcaster.testing.outage import agrees
 from broadcaster.testing.peers import PEERS
 from channels.feed import FeedAdapter
 from channels.mirror import MirrorAdapter, copying
@@ -55,6 +56,22 @@ def manifest(boards: Boards) -> dict[str, Any]:
 
 
 # -------------------------------------------------------------------------------------------------------- what is copied
+def test_a_manifest_is_written_as_it_always_was() -> None:
+    """Programs of others read it; the words of a copy are the boards' own, so it has no other golden file."""
+    written = Manifest(
+        mode="live",
+        of="https://drift.ekbyn.example",
+        revision=Revision(1, 17),
+        copied_at="2026-11-22T15:05:00+01:00",
+        made="page 3 feed 2",
+        front={"feed.rss": "aa" * 32, "index.html": "bb" * 32},
+        boards={"feed": "1.17", "page": "1.17"},
+        shards={"page": {"": "cc" * 32, "a7": "dd" * 32}},
+    )
+    golden = Path(__file__).parent / "golden" / "mirror.json"
+    agrees(golden, written.encode().decode())
+
+
 def test_the_copy_holds_every_file_of_page_and_feed_byte_for_byte(tmp_path: Path) -> None:
     boards = Boards(tmp_path)
     shown = states()["three"]

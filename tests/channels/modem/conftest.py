@@ -12,17 +12,12 @@ from typing import Any, Self
 
 import pytest
 
-from broadcaster.channel import ChannelContext, Mode, Organisation
+from broadcaster.channel import Mode
+from broadcaster.testing.contract_letters import a_context
 from broadcaster.testing.servers import Fault
 from channels.modem import ModemAdapter
 
 Make = Callable[..., ModemAdapter]
-PHRASES = {
-    "sv": {
-        "CORRECTION from {organisation}": "RÄTTELSE från {organisation}",
-        "Cause: {cause}": "Orsak: {cause}",
-    }
-}
 
 
 @dataclass(frozen=True)
@@ -113,12 +108,16 @@ class Drawer:
             self._script.popleft()
         try:
             said = understood(path.read_text("ascii"))
-            self.arrived += 1
-            path.rename((self.error if fault is not None else self.sent) / path.name)
         except FileNotFoundError:
             return True
-        if fault is None:
-            self.effects.append(said)
+        self.arrived += 1
+        # Counted before it can be seen to be sent: whoever sees that looks here at once.
+        counted = [said] if fault is None else []
+        self.effects += counted
+        try:
+            path.rename((self.error if fault is not None else self.sent) / path.name)
+        except FileNotFoundError:  # it was taken back just now
+            del self.effects[len(self.effects) - len(counted) :]
         return True
 
 
@@ -140,15 +139,7 @@ def make() -> Iterator[Make]:
         **settings: Any,
     ) -> ModemAdapter:
         block = {"kind": "modem", "suppliers": list(phones)} | settings
-        context = ChannelContext(
-            name="sms",
-            organisation=Organisation("Ekbyns Energi", "SE", ("sv", "en"), "Europe/Stockholm"),
-            mode=mode,
-            public_url="https://ekbyn.example",
-            public_directory="",
-            phrases=PHRASES,
-            allowed_hosts=allowed_hosts,
-        )
+        context = a_context(mode=mode, allowed_hosts=allowed_hosts)
         made.append(ModemAdapter(ModemAdapter.Settings.model_validate(block), context))
         return made[-1]
 

@@ -13,10 +13,12 @@ import pytest
 
 from broadcaster.channel import Mode, Outcome, Permanent, Scope, Transient
 from broadcaster.testing.contract_letters import a_notice, an_attempt, letters, run
+from broadcaster.testing.outage import AT, OUTAGE, agrees, measure
 from broadcaster.testing.servers import answers, hang
 from channels.modem.settings import Phone
 from channels.modem.spool import Spool
 
+GOLDEN = Path(__file__).parent / "golden"
 NUMBER = "+46701740605"
 
 
@@ -59,6 +61,26 @@ def test_the_price_is_that_of_every_part(make: Any, far: Any) -> None:
     adapter = make(far.block() | {"price": 0.5, "currency": "SEK"})
     rendered = adapter.render(a_notice(text="Borta. " * 30), {})
     assert (rendered.parts, rendered.cost_per_address, rendered.currency) == (2, 1.0, "SEK")
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(make: Any, tmp_path: Path, name: str) -> None:
+    """The file as gammu-smsd finds it; here nobody takes it."""
+    adapter = make(dict.fromkeys(("outbox", "sent", "error"), str(tmp_path)) | {"name": "drawer"})
+    rendered = adapter.render(OUTAGE[name].notice, {})
+    [letter] = letters([NUMBER], 1, rendered.texts[0].body)
+    file = tmp_path / adapter._spools["drawer"].put(letter, AT)
+    agrees(GOLDEN / f"{name}.txt", measure(rendered), file.read_text())
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_an_sms_of_the_field_is_one_part_of_as_many_letters_as_its_table_says(
+    make: Any, far: Any, name: str
+) -> None:
+    run(make(far.block()), letters([NUMBER], 1, OUTAGE[name].sms), an_attempt())
+    [sent] = far.effects
+    assert (sent.parts, sent.coding) == ((OUTAGE[name].sms,), "Default")
+    assert len(sent.text) == OUTAGE[name].units
 
 
 def test_no_number_and_no_text_stays_behind(make: Any, far: Any) -> None:

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -32,9 +33,11 @@ from broadcaster.channel import (
 from broadcaster.domain.board import BoardArea
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.testing.notices import attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, as_json, measure, post as say
 from broadcaster.testing.peers import free_port
 from channels.mqtt import MqttAdapter
 
+GOLDEN = Path(__file__).parent / "golden"
 PASSWORD = "losen-0009"
 PREFIX = "ekbyn/alerts"
 _PATIENCE, _SLACK = 0.6, 5.0
@@ -128,6 +131,22 @@ class Broker:
         self.ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def shown(packet: bytes) -> str:
+    """A PUBLISH packet as a person reads it (MQTT 5.0 §3.3): where to, whether it is kept and how long, what it says."""
+    flags, rest = packet[0], packet[1:]
+    end = 2 + int.from_bytes(rest[:2], "big")
+    about = rest[end + 3 : end + 3 + rest[end + 2]]
+    payload = rest[end + 3 + len(about) :]
+    kept = "retained" if flags & 1 else "not retained"
+    lines = [f"PUBLISH {rest[2:end].decode()}", f"quality of service {flags >> 1 & 3}, {kept}"]
+    if not payload:
+        return "\n".join([*lines, "", "(nothing: the topic is cleared)"])
+    # Payload format 1 is UTF-8; then how long it holds, then the type of the content.
+    assert (about[:2], about[2], about[7]) == (b"\x01\x01", 2, 3)
+    lines.append(f"{about[10:].decode()}, holds {int.from_bytes(about[3:7], 'big')} s")
+    return "\n".join([*lines, "", as_json(json.loads(payload))])
 
 
 def connack(code: int = 0, properties: bytes = b"") -> bytes:
@@ -257,57 +276,12 @@ def test_a_drill_has_topics_of_its_own_and_says_so_first_everywhere() -> None:
     assert all(each.startswith("ÖVNING: ") for each in said)
 
 
-SKELETONS = {
-    "first": (
-        {
-            "etr": "",
-            "text": "Orsak okänd, montör på väg.",
-            "next_word": "Nästa besked senast 14.45",
-        },
-        (
-            "Ekbyns Energi: Strömavbrott i Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Ring inte 112 om avbrottet. "
-            "Nästa besked senast 14.45. https://drift.ekbyn.example/incidents/a7/"
-        ),
-    ),
-    "correction": (
-        {
-            "kind": Kind.CORRECTION,
-            "label": "Rättelse av 14.12",
-            "headline": "Strömavbrott i Norra Ekbyn och Östra Ekbyn",
-            "text": "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.",
-            "etr": "",
-            "instruction": "",
-        },
-        (
-            "Ekbyns Energi: Rättelse av 14.12. Strömavbrott i Norra Ekbyn och Östra Ekbyn sedan 14.05. Vi skrev att bara "
-            "Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet. Nästa besked senast 15.50. "
-            "https://drift.ekbyn.example/incidents/a7/"
-        ),
-    ),
-    "restored": (
-        {
-            "kind": Kind.RESTORED,
-            "label": "Strömmen är åter",
-            "headline": "Strömmen är åter i Norra Ekbyn",
-            "since": "",
-            "etr": "",
-            "instruction": "",
-            "text": "Du behöver inte göra något.",
-            "next_word": "",
-        },
-        (
-            "Ekbyns Energi: Strömmen är åter i Norra Ekbyn. Du behöver inte göra något. "
-            "https://drift.ekbyn.example/incidents/a7/"
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SKELETONS)
-def test_a_sign_shows_the_word_in_one_line(name: str) -> None:
-    changes, line = SKELETONS[name]
-    [text] = rendered(concerned(**changes))
-    assert json.loads(text.payload)["message"] == text.body == line
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(name: str) -> None:
+    with Broker(connack(), puback()) as broker:
+        adapter = mqtt(broker.url)
+        said = measure(say(adapter, OUTAGE[name].notice))
+        agrees(GOLDEN / f"{name}.txt", said, *map(shown, broker.published))
 
 
 def test_what_never_came_is_left_out_for_a_sign_shows_how_it_is_now() -> None:

@@ -28,6 +28,7 @@ from broadcaster.channel import (
 )
 from broadcaster.domain.board import BoardArea
 from broadcaster.testing.notices import NOW, again, attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.rig import Rig
 from broadcaster.testing.servers import (
     NtfyServer,
@@ -38,6 +39,7 @@ from broadcaster.testing.servers import (
 )
 from channels.ntfy import NtfyAdapter
 
+GOLDEN = Path(__file__).parent / "golden"
 TOKEN = "tk_ntfy0123456789"
 NORTH, SOUTH = "norra-ekbyn", "sodra-ekbyn"
 
@@ -90,57 +92,12 @@ def test_a_drill_has_topics_of_its_own_and_says_so_in_title_and_text() -> None:
     assert json.loads(texts[0].payload)["title"].startswith("ÖVNING: ")
 
 
-SKELETONS = {
-    "first": (
-        {
-            "etr": "",
-            "text": "Orsak okänd, montör på väg.",
-            "next_word": "Nästa besked senast 14.45",
-        },
-        (
-            "Strömavbrott i Norra Ekbyn sedan 14.05.\n\nOrsak okänd, montör på väg.\n\n"
-            "Ring inte 112 om avbrottet. Nästa besked senast 14.45."
-        ),
-        130,
-    ),
-    "correction": (
-        {
-            "kind": Kind.CORRECTION,
-            "label": "Rättelse av 14.12",
-            "headline": "Strömavbrott i Norra Ekbyn och Östra Ekbyn",
-            "text": "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.",
-            "etr": "",
-            "instruction": "",
-        },
-        (
-            "Rättelse av 14.12. Strömavbrott i Norra Ekbyn och Östra Ekbyn sedan 14.05.\n\nVi skrev att bara Norra Ekbyn är "
-            "utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.\n\nNästa besked senast 15.50."
-        ),
-        207,
-    ),
-    "restored": (
-        {
-            "kind": Kind.RESTORED,
-            "label": "Strömmen är åter",
-            "headline": "Strömmen är åter i Norra Ekbyn",
-            "since": "",
-            "etr": "",
-            "instruction": "",
-            "text": "Du behöver inte göra något.",
-            "next_word": "",
-        },
-        "Strömmen är åter i Norra Ekbyn.\n\nDu behöver inte göra något.",
-        66,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SKELETONS)
-def test_a_notification_reads_as_written_here(name: str) -> None:
-    changes, text, used = SKELETONS[name]
-    said = rendered(**changes)
-    assert said.texts[0].body == text
-    assert (said.used, said.limit, said.unit) == (used, 4096, "bytes")
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: NtfyServer, tried: NtfyAdapter, name: str
+) -> None:
+    said = measure(say(tried, OUTAGE[name].notice))
+    agrees(GOLDEN / f"{name}.txt", said, *sent(far))
 
 
 def test_the_title_says_who_and_what_and_a_tap_opens_the_page() -> None:

@@ -6,6 +6,7 @@ import gzip
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from broadcaster.channel import Board, Kind, Mode, Revision, Severity
 from broadcaster.domain.board import ArchivePage, BoardArea, EtrChange
 from broadcaster.testing import boards
 from broadcaster.testing.boards import NOW, board, context, minutes, power_cut, states, update
+from broadcaster.testing.outage import OUTAGE, agrees, told_until
 from channels.page.pieces import Memory, Pieces
 from channels.page.settings import PageSettings, Way
 from channels.page.site import pages
 from channels.page.view import Teller
 
+GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = PageSettings(kind="page")
 
 
@@ -48,6 +51,20 @@ def test_what_is_over_names_no_area_that_was_only_named_by_mistake() -> None:
     assert "Norra Ekbyn och Sjövik" in front(board(cut), "incidents/a7/index.html")
     said = front(board(replace(cut, areas_stated=("norra-ekbyn",))), "incidents/a7/index.html")
     assert "Sjövik" not in said
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_residents_read_stands_word_for_word_in_a_file(name: str) -> None:
+    told = told_until(name)
+    found = written(board(told, at=told.updates[0].at))
+    paths = ("index.html", "incidents/a7/index.html")
+    agrees(GOLDEN / f"{name}.txt", *(f"/{path}\n\n{lines_of(found[path].body)}" for path in paths))
+
+
+def lines_of(page: bytes) -> str:
+    """What a page says, a line for each piece of text, without how it looks."""
+    pieces = parsed(page.decode()).xpath("//body//text()[not(parent::style)]")
+    return "\n".join(line for piece in pieces if (line := " ".join(piece.split())))
 
 
 def test_an_open_incident_says_where_since_when_until_when_why_and_what_to_do() -> None:

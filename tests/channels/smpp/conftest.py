@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
-from broadcaster.channel import ChannelContext, Mode, Organisation
+from broadcaster.testing.contract_letters import a_context
 from broadcaster.testing.smsc import Smsc
 from channels.smpp import SmppAdapter
 
 SECRET = "hemligt1"
-PHRASES = {
-    "sv": {
-        "CORRECTION from {organisation}": "RÄTTELSE från {organisation}",
-        "Cause: {cause}": "Orsak: {cause}",
-    }
-}
 Make = Callable[..., SmppAdapter]
 
 
@@ -47,14 +41,7 @@ def make() -> Iterator[Make]:
             for number, far in enumerate(centres, start=1)
         ] or [{"name": "s1", "port": 1} | account | supplier]
         block = {"kind": "smpp", "suppliers": suppliers} | (channel or {})
-        context = ChannelContext(
-            name="sms",
-            organisation=Organisation("Ekbyns Energi", "SE", ("sv", "en"), "Europe/Stockholm"),
-            mode=Mode.LIVE,
-            public_url="https://ekbyn.example",
-            public_directory="",
-            phrases=PHRASES,
-        )
+        context = a_context()
         made.append(SmppAdapter(SmppAdapter.Settings.model_validate(block), context))
         return made[-1]
 

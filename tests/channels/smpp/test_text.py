@@ -3,114 +3,46 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import gsm0338  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from broadcaster.channel import Kind, Mode, Variant
+from broadcaster.channel import Mode
 from broadcaster.domain.text.gsm import BASIC, EXTENSION
 from broadcaster.testing.contract_letters import a_notice, an_attempt, letters, run
+from broadcaster.testing.outage import OUTAGE, agrees, measure
 from broadcaster.testing.smsc import Smsc
 from channels.smpp import pdu
 from channels.smpp.parts import parts_of
 
 NUMBER = "+46701740605"
-PLACE = {"label": "Strömavbrott", "since": "", "next_word": "Nästa besked 17.00"}
-SKELETONS: dict[str, tuple[dict[str, Any], str, int]] = {
-    "first": (
-        {},
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. "
-            "Ring inte 112 om avbrottet. Nästa besked senast 14.45: ekbyn.example/a7"
-        ),
-        152,
-    ),
-    "ETR": (
-        PLACE
-        | {
-            "text": "De flesta har ström senast 19.00, många tidigare. Håll kyl och frys stängda.",
-        },
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. De flesta har ström senast 19.00, många tidigare. "
-            "Håll kyl och frys stängda. Nästa besked 17.00: ekbyn.example/a7"
-        ),
-        154,
-    ),
-    "holding": (
-        PLACE
-        | {
-            "kind": Kind.HOLDING,
-            "label": "Strömavbrott",
-            "areas": ("Norra Ekbyn pågår",),
-            "text": "Inget nytt, felsökning fortsätter. Tidigare bedömning gäller: senast 19.00.",
-            "next_word": "Nästa besked 18.00",
-        },
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn pågår. Inget nytt, felsökning fortsätter. "
-            "Tidigare bedömning gäller: senast 19.00. Nästa besked 18.00: ekbyn.example/a7"
-        ),
-        159,
-    ),
-    "new estimate": (
-        PLACE
-        | {
-            "kind": Kind.UPDATE,
-            "text": "Ny bedömning: senast 21.00, inte 19.00. En kabel måste bytas, inte lagas.",
-            "next_word": "Nästa besked 19.00",
-        },
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. Ny bedömning: senast 21.00, inte 19.00. "
-            "En kabel måste bytas, inte lagas. Nästa besked 19.00: ekbyn.example/a7"
-        ),
-        151,
-    ),
-    "correction": (
-        {
-            "kind": Kind.CORRECTION,
-            "variant": Variant.CORRECTION,
-            "label": "Rättelse av 14.40",
-            "since": "",
-            "text": "Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och Östra Ekbyn. Vi beklagar felet.",
-            "next_word": "Nästa besked 15.50",
-        },
-        (
-            "RÄTTELSE från Ekbyns Energi: Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra "
-            "och Östra Ekbyn. Vi beklagar felet. Nästa besked 15.50: ekbyn.example/a7"
-        ),
-        160,
-    ),
-    "restored": (
-        {
-            "kind": Kind.RESTORED,
-            "label": "Strömmen åter",
-            "areas": ("i Norra Ekbyn",),
-            "since": "18.40",
-            "text": "Du behöver inte göra något. Fortfarande mörkt? Svara MÖRKT. Rätt till ersättning: se länken.",
-            "next_word": "",
-        },
-        (
-            "Ekbyns Energi: STRÖMMEN ÅTER i Norra Ekbyn 18.40. Du behöver inte göra något. "
-            "Fortfarande mörkt? Svara MÖRKT. Rätt till ersättning: se länken. ekbyn.example/a7"
-        ),
-        159,
-    ),
-}
+GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS)
-def test_the_skeletons_fit_one_part(make: Any, skeleton: str) -> None:
-    said, body, units = SKELETONS[skeleton]
-    rendered = make().render(a_notice(**said), {})
-    assert rendered.texts[0].body == body
-    assert (rendered.encoding, rendered.parts, rendered.used) == ("GSM-7", 1, units)
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(make: Any, name: str) -> None:
+    rendered = make().render(OUTAGE[name].notice, {})
+    parts = parts_of(rendered.texts[0].body)
+    octets = [
+        f"data_coding {parts.coding}",
+        *(f"{len(each)} octets: {each.hex(' ', -20)}" for each in parts.contents),
+    ]
+    agrees(GOLDEN / f"{name}.txt", measure(rendered), "\n".join(octets))
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_an_sms_of_the_field_is_one_part_of_as_many_letters_as_its_table_says(name: str) -> None:
+    [content] = parts_of(OUTAGE[name].sms).contents
+    assert (len(content), parts_of(OUTAGE[name].sms).coding) == (OUTAGE[name].units, 0)
 
 
 def test_one_dash_makes_three_parts_of_one(make: Any) -> None:
-    said, *_ = SKELETONS["restored"]
-    dear = a_notice(**(said | {"text": said["text"].replace(". ", " – ", 1)}))
-    rendered = make().render(dear, {})
-    assert (rendered.encoding, rendered.parts) == ("UCS-2", 3)
+    text = "Orsak okänd - montör på väg. Ring inte 112 om avbrottet."
+    assert make().render(a_notice(text=text), {}).parts == 1
+    dear = make().render(a_notice(text=text.replace("-", "–")), {})
+    assert (dear.encoding, dear.parts) == ("UCS-2", 3)
 
 
 def test_a_drill_says_so_first(make: Any) -> None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from broadcaster.channel import ChannelContext, Mode, Organisation
+from broadcaster.testing.contract_letters import a_context
 from channels.sms_http import SmsHttpAdapter
 
 SECRET = "hemligt-losen-ord"
-PHRASES = {
-    "sv": {
-        "CORRECTION from {organisation}": "RÄTTELSE från {organisation}",
-        "Cause: {cause}": "Orsak: {cause}",
-        "is not a mobile number": "är inte ett mobilnummer",
-    }
-}
 Make = Callable[..., SmsHttpAdapter]
 
 
@@ -34,15 +28,8 @@ def make() -> Iterator[Make]:
             {"password": SECRET} | s if s["preset"] in ("kannel", "46elks") else s for s in given
         ]
         block = {"kind": "sms_http", "suppliers": whole} | settings
-        context = ChannelContext(
-            name="sms",
-            organisation=Organisation("Ekbyns Energi", country, ("sv", "en"), "Europe/Stockholm"),
-            mode=Mode.LIVE,
-            public_url="https://ekbyn.example",
-            public_directory="",
-            inbound_url=inbound_url,
-            phrases=PHRASES,
-        )
+        organisation = replace(a_context().organisation, country=country)
+        context = a_context(organisation=organisation, inbound_url=inbound_url)
         made.append(SmsHttpAdapter(SmsHttpAdapter.Settings.model_validate(block), context))
         return made[-1]
 

@@ -7,15 +7,18 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broadcaster.channel import CanProbe, CanReceive, Outcome, Permanent, Remaining, Scope
 from broadcaster.testing.contract_letters import BODY, an_attempt, letters, run
+from broadcaster.testing.outage import OUTAGE, agrees, as_json, first_attempt, measure
 from broadcaster.testing.servers import SmsGateway, answers, error_in_success
 from channels.sms_http import SmsHttpAdapter
 
+GOLDEN = Path(__file__).parent / "golden"
 SECRET = "hemligt-losen-ord"
 NUMBERS = ("+46701740605", "+46701740606", "+46701740607")
 SUPPLIERS: dict[str, dict[str, Any]] = {
@@ -52,6 +55,32 @@ def test_the_phone_shows_the_text_and_the_sender(
     assert (effect.text, effect.to) == (body, NUMBERS[0])
     assert effect.more["sender"] == "Ekbyn"
     assert effect.more["encoding"] == ("GSM-7" if body is BODY else "UCS-2")
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    make: Any, far: SmsGateway, name: str
+) -> None:
+    shown = []
+    for preset in SUPPLIERS:
+        adapter = pointed(make, far, preset)
+        rendered = adapter.render(OUTAGE[name].notice, {})
+        shown.append(measure(rendered))
+        run(adapter, letters(NUMBERS, 1, rendered.texts[0].body), first_attempt())
+    # How long it is worth delivering is counted down while it goes out: no file can hold it.
+    phones = [e.more | {"to": e.to, "text": e.text, "validity": "-"} for e in far.effects]
+    agrees(GOLDEN / f"{name}.txt", *dict.fromkeys(shown), *map(as_json, phones))
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+@pytest.mark.parametrize("preset", SUPPLIERS)
+def test_an_sms_of_the_field_reaches_the_phone_as_one_part(
+    make: Any, far: SmsGateway, preset: str, name: str
+) -> None:
+    run(pointed(make, far, preset), letters(NUMBERS, 1, OUTAGE[name].sms), an_attempt())
+    [effect] = far.effects
+    assert effect.text == OUTAGE[name].sms
+    assert (effect.more["encoding"], effect.more["parts"]) == ("GSM-7", 1)
 
 
 @pytest.mark.parametrize(

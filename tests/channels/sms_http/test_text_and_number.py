@@ -311,13 +311,13 @@ def test_numbers_are_read_as_people_write_them(
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        ("hej", "is not a telephone number"),
-        ("", "is not a telephone number"),
-        ("070", "is not a number that exists"),
-        ("0701740605123", "is not a number that exists"),
+        ("hej", "är inte ett telefonnummer"),
+        ("", "är inte ett telefonnummer"),
+        ("070", "är inte ett nummer som finns"),
+        ("0701740605123", "är inte ett nummer som finns"),
         ("08-465 004 00", "är inte ett mobilnummer"),
-        ("112", "is not a number that exists"),
-        ("+46701740605;drop", "is not a"),
+        ("112", "är inte ett nummer som finns"),
+        ("+46701740605;drop", "är inte ett"),
     ],
 )
 def test_what_takes_no_texts_is_refused_with_the_reason(make: Any, raw: str, reason: str) -> None:

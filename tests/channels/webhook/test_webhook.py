@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from pydantic import ValidationError
 
 from broadcaster.channel import Attempt, Kind, Mode, Permanent, Scope
 from broadcaster.testing.notices import again, attempt, context, message, notice
+from broadcaster.testing.outage import AT, OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import WEBHOOK_SECRET, WebhookReceiver, answers, redirect
 from channels.webhook import WebhookAdapter
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def webhook(url: str, **written: Any) -> WebhookAdapter:
@@ -64,6 +68,14 @@ def test_the_receiver_gets_the_document_that_was_previewed(
     assert document["mode"] == "drill"
     assert document["data"] == dict(notice().facts)
     assert far.requests[0].headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(name: str) -> None:
+    with WebhookReceiver(clock=lambda: AT) as far:
+        said = measure(say(webhook(f"{far.url}/hook"), OUTAGE[name].notice))
+        signed = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        agrees(GOLDEN / f"{name}.txt", said, *sent(far, headers=signed))
 
 
 def test_a_repeat_has_the_same_id_and_a_time_of_its_own(

@@ -3,17 +3,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broadcaster.channel import Mode, Permanent, Scope, Transient, Uncertain
 from broadcaster.testing.notices import again, attempt, context, message, notice
+from broadcaster.testing.outage import OUTAGE, agrees, measure, post as say, sent
 from broadcaster.testing.servers import XServer, answers, performed_not_answered
 from broadcaster.testing.servers.exchange import json_reply
 from broadcaster.testing.servers.faults import Fault
 from channels.x import XAdapter
 
+GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime.now(UTC).replace(microsecond=0)
 CREDENTIALS = {
     "consumer_key": "consumer-key-0003",
@@ -55,6 +58,14 @@ def test_a_post_is_one_short_paragraph_with_the_link_last(tried: XAdapter) -> No
         "https://drift.ekbyn.se/incidents/a7/"
     )
     assert rendered.used == len(rendered.texts[0].body) - len(link) + 23
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+def test_what_goes_out_stands_word_for_word_in_a_file(
+    far: XServer, tried: XAdapter, name: str
+) -> None:
+    said = measure(say(tried, OUTAGE[name].notice))
+    agrees(GOLDEN / f"{name}.txt", said, *sent(far))
 
 
 def test_each_part_of_a_thread_is_taken_and_answers_the_one_before(

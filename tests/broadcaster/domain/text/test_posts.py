@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from broadcaster.domain.text import grapheme_length, mastodon_length, weighted_length
+from broadcaster.testing.outage import OUTAGE
 
 VECTORS: list[tuple[str, int]] = json.loads(
     Path(__file__).with_name("x_vectors.json").read_text(encoding="utf-8")
@@ -41,6 +43,13 @@ def test_x_lengths_equal_those_of_the_platforms_own_library() -> None:
 )
 def test_x_weighs_letters_emoji_and_links(text: str, length: int) -> None:
     assert weighted_length(text) == length
+
+
+@pytest.mark.parametrize("name", OUTAGE)
+@pytest.mark.parametrize("measure", [grapheme_length, mastodon_length, weighted_length])
+def test_an_sms_of_the_field_is_as_long_as_a_post(measure: Callable[[str], int], name: str) -> None:
+    """Its letters are counted once everywhere, and its short address is a link to nobody."""
+    assert measure(OUTAGE[name].sms) == OUTAGE[name].units
 
 
 def test_joined_emoji_newer_than_the_platforms_library_still_weigh_two() -> None:

@@ -11,59 +11,9 @@ from hypothesis import example, given, settings, strategies as st
 
 from broadcaster.domain.text import TextTooLong, measure_sms, plain, split_sms
 from broadcaster.domain.text.gsm import BASIC, EXTENSION
+from broadcaster.testing.outage import OUTAGE
 
-SKELETONS = [
-    (
-        (
-            "Ekbyns Energi: STRÖMAVBROTT i Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Ring inte"
-            " 112 om avbrottet. Nästa besked senast 14.45: ekbyn.example/a7"
-        ),
-        154,
-    ),
-    (
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. De flesta har ström senast 19.00, många tidigare."
-            " Håll kyl och frys stängda. Nästa besked 17.00: ekbyn.example/a7"
-        ),
-        154,
-    ),
-    (
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn pågår. Inget nytt, felsökning fortsätter. Tidigare"
-            " bedömning gäller: senast 19.00. Nästa besked 18.00: ekbyn.example/a7"
-        ),
-        159,
-    ),
-    (
-        (
-            "Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn. Ny bedömning: senast 21.00, inte 19.00. En kabel"
-            " måste bytas, inte lagas. Nästa besked 19.00: ekbyn.example/a7"
-        ),
-        151,
-    ),
-    (
-        (
-            "RÄTTELSE från Ekbyns Energi: Vi skrev att bara Norra Ekbyn är utan ström. Rätt är Norra och"
-            " Östra Ekbyn. Vi beklagar felet. Nästa besked 15.50: ekbyn.example/a7"
-        ),
-        160,
-    ),
-    (
-        (
-            "Ekbyns Energi: Vårt besked 14.40 om Östra Ekbyn gäller inte, strömmen är på där. Vi beklagar"
-            " felet. Läget: ekbyn.example/a7"
-        ),
-        123,
-    ),
-    (
-        (
-            "Ekbyns Energi: STRÖMMEN ÅTER i Norra Ekbyn 18.40. Du behöver inte göra något. Fortfarande"
-            " mörkt? Svara MÖRKT. Rätt till ersättning: ekbyn.example/a7"
-        ),
-        148,
-    ),
-]
-RESTORED = SKELETONS[-1][0]
+RESTORED = OUTAGE["restored"].sms
 
 gsm_text = st.text(st.sampled_from(sorted(BASIC | EXTENSION)), max_size=700)
 mixed_text = st.text(
@@ -75,11 +25,9 @@ mixed_text = st.text(
 )
 
 
-@pytest.mark.parametrize(("text", "units"), SKELETONS)
-def test_every_swedish_skeleton_fits_one_part_in_exactly_the_stated_units(
-    text: str, units: int
-) -> None:
-    measure = measure_sms(text)
+@pytest.mark.parametrize("name", OUTAGE)
+def test_every_swedish_skeleton_fits_one_part_in_exactly_the_stated_units(name: str) -> None:
+    measure, units = measure_sms(OUTAGE[name].sms), OUTAGE[name].units
     assert (measure.encoding, measure.units, measure.parts) == ("GSM-7", units, 1)
     assert measure.left == 160 - units
     assert measure.forcing == ()

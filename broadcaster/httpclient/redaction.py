@@ -57,9 +57,7 @@ class Redaction:
     def _sentence(self, sentence: str) -> str:
         for form in self._forms:
             if form in sentence:
-                sentence = re.sub(
-                    rf"\S*{re.escape(form)}\S*", partial(_without, form), sentence
-                )
+                sentence = re.sub(rf"\S*{re.escape(form)}\S*", partial(_without, form), sentence)
         return sentence
 
 

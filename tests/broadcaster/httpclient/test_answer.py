@@ -87,12 +87,15 @@ def test_a_secret_that_is_a_word_of_ours_blots_no_sentence_of_ours(secret: str) 
 
 @pytest.mark.parametrize("secret", ["token", "hunter", "a-token-of-ours", "p&ss word"])
 @pytest.mark.parametrize(
-    "outside", ["https://far.example/bot{}/send", '"{}"', "key={}", "x{}x", "{}@far.example", "--{}"]
+    "outside",
+    ["https://far.example/bot{}/send", '"{}"', "key={}", "x{}x", "{}@far.example", "--{}"],
 )
 def test_a_secret_is_said_by_no_sentence_in_which_something_from_outside_stands(
     secret: str, outside: str
 ) -> None:
-    said = Redaction([secret]).failure(Permanent(f"The far side said {outside.format(secret)} to us."))
+    said = Redaction([secret]).failure(
+        Permanent(f"The far side said {outside.format(secret)} to us.")
+    )
     assert secret not in said.sentence
     assert "[secret]" in said.sentence
 

@@ -188,6 +188,9 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
         detail = _("cannot be asked")
     if at and detail:
         detail += f" ({talk.voice.clock(at, near=now())})"
+    if again := item.get("tries_again_at"):
+        detail = _("{detail} Tried again {clock}.", detail=detail, clock=talk.voice.second(again))
+        detail = detail.strip()
     waiting = item.get("queued")
     queued = talk.voice.number(waiting) if waiting else ""
     return (

@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -338,6 +338,11 @@ class Daemon:
                 for state in self._watch.last
             ],
         }
+
+    def tries(self) -> Mapping[str, datetime]:
+        """When each channel that rests here is tried next."""
+        found = {name: lane.tries_again_at for name, lane in self.engine.lanes.items()}
+        return {name: at for name, at in found.items() if at is not None}
 
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""

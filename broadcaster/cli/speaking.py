@@ -172,6 +172,8 @@ def _body(
 ) -> dict[str, Any]:
     body = body_of(said, text, voice=talk.voice, now=now())
     body |= {"area": talk.area_keys(said.area)} if said.area else {}
+    if said.channel:
+        body["channel"] = [name for one in said.channel for name in talk.channel_names(one)]
     return body | ({"without_area": talk.area_keys(without_area)} if without_area else {})
 
 

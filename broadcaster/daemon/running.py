@@ -304,7 +304,7 @@ class Daemon:
             update={key: getattr(old.settings, key) for key in waits}
         )
         self.desk.configuration = Configuration(
-            settings, kept, configuration.digest, configuration.broken
+            settings, kept, configuration.digest, configuration.broken, configuration.blocks
         )
         self._loaded = loaded
         _warn_of_thin(self.desk.configuration)

@@ -7,9 +7,7 @@ from pathlib import Path
 from broadcaster.testing.operators import CONFIGURATION, Daemonless
 
 ALONE = '  spare: {kind: webhook, url: "http://127.0.0.1:1/spare", '
-SEVERAL = (
-    '  spare: {kind: webhook, urls: {tv: "http://127.0.0.1:1/tv", radio: "http://127.0.0.1:1/radio"}, '
-)
+SEVERAL = '  spare: {kind: webhook, urls: {tv: "http://127.0.0.1:1/tv", radio: "http://127.0.0.1:1/radio"}, '
 
 
 def test_the_organisation_says_under_which_name_a_channel_is_written_with_others(

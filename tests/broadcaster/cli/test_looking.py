@@ -341,9 +341,7 @@ def test_an_address_can_be_clicked_where_there_is_room_for_it(daemon: Daemon, ru
     assert x.endswith(" social.example/@ekbynsenergi/1122334455667788")
 
 
-def test_on_a_terminal_no_name_and_no_address_is_cut_off(
-    daemon: Daemon, at_terminal: Run
-) -> None:
+def test_on_a_terminal_no_name_and_no_address_is_cut_off(daemon: Daemon, at_terminal: Run) -> None:
     name, path = "press-tidningen-norra-ekbyn", "ekbynsenergi/1122334455667788990011"
     url = f"127.0.0.1:8080/{path}"
     daemon.deliveries = [delivery(name, "accepted", url=f"http://{url}")]

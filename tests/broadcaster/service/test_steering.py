@@ -705,6 +705,7 @@ def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:
     assert said["follow_up"] == {"next": 2700.0, "remind": 600.0, "grace": 300.0, "holding": False}
     assert said["channels"][0] == {
         "name": "page",
+        "block": "",
         "kind": "page",
         "shape": "board",
         "audience": "public",

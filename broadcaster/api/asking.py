@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Request
@@ -28,6 +30,9 @@ class Control(Protocol):
 
     def health(self) -> Any:
         """`{"ready": bool, "degraded": [{what, where, sentence}]}`."""
+
+    def tries(self) -> Mapping[str, datetime]:
+        """When each channel that rests is tried next on this machine (aware)."""
 
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""

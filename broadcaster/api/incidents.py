@@ -76,6 +76,7 @@ def read_incidents(
 def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
     """What was said, how it went out, and what is to be done now."""
     answer = looking.incident(ask.desk, ask.operator, incident, ask.language)
+    status.tell_tries(answer["deliveries"], ask.control.tries())
     response.headers["ETag"] = f'"{answer["update"]}"'
     return answer
 
@@ -87,7 +88,9 @@ def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
 )
 def read_deliveries(ask: Ask, incident: Name) -> Json:
     """Of every update, oldest first."""
-    return status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
+    answer = status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
+    status.tell_tries(answer["items"], ask.control.tries())
+    return answer
 
 
 @routes.post(

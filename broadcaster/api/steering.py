@@ -15,8 +15,11 @@ from broadcaster.domain.role import Role
 from broadcaster.locale.retelling import retell
 from broadcaster.service import channel_acts, coverage, resending, scheduling
 from broadcaster.service.commands import Refused, Why
+from broadcaster.service.notices import iso
 from broadcaster.service.once_only import say_once
 
+STOPPED = frozenset({"parked", "paused", "gone"})
+"""The states of a channel in which nothing is tried until somebody mends it."""
 routes = APIRouter(route_class=Door)
 Json = dict[str, Any]
 Name = Annotated[str, Path(max_length=80)]
@@ -38,7 +41,12 @@ def read_channels(ask: Ask) -> Json:
         one["where"]: one["sentence"] for one in degraded if one["what"] in ("reports", "supplier")
     }
     seen = ask.control.seen()
-    return channel_acts.listing(ask.desk, ask.operator, troubled, ask.language, seen, remarks)
+    answer = channel_acts.listing(ask.desk, ask.operator, troubled, ask.language, seen, remarks)
+    tries = ask.control.tries()
+    for item in answer["items"]:
+        again = tries.get(item["channel"]) if item["state"] not in STOPPED else None
+        item["tries_again_at"] = iso(again)
+    return answer
 
 
 @routes.get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -15,6 +16,10 @@ from broadcaster.cli.saying import Voice, note, shown
 
 _TRIES = 3
 """After so many misses it is said how to say it later."""
+_OPTION = re.compile(r"(?<!\S)--[a-z]")
+_IN_BRACKETS = re.compile(r" \(--[a-z-]+\)")
+_BETWEEN = re.compile(r"(?<=[.?!]) ")
+"""Where one sentence ends and another begins."""
 _LISTED = 12
 """How many areas are shown, with their numbers."""
 
@@ -126,8 +131,30 @@ def ask_four(talk: Talk, said: Said) -> str:
     if said.etr is None:
         said.etr = _ask_etr(talk.voice)
     if said.next is None:
-        said.next = _ask_next(talk)
+        said.next = _ask_next(talk, said)
     return text
+
+
+def ask_what_lacks(talk: Talk, said: Said, preview: Mapping[str, Any]) -> bool:
+    """Ask whether areas that the text names are meant too, and for the text in the languages that have none.
+
+    `said` gets what is answered; whether that was anything is returned.
+    """
+    voice, _ = talk.voice, talk.voice.say
+    areas, texts = list(preview.get("names_also") or ()), []
+    named = ", ".join(talk.area_names(areas))
+    if areas and not ask_yes(voice, _("Your text names {areas}. Send it there too?", areas=named)):
+        areas = []
+    for tag in preview.get("no_text_in") or ():
+        question = _(
+            "The same in {language} (empty: your words stand there untranslated)?",
+            language=voice.language_name(tag),
+        )
+        if text := ask(voice, question):
+            texts.append(f"{tag}={text}")
+    said.area = [*(said.area or ()), *areas]
+    said.texts = [*(said.texts or ()), *texts]
+    return bool(areas or texts)
 
 
 def ask_again(talk: Talk, said: Said, text: str, refusal: End) -> str | None:
@@ -141,13 +168,17 @@ def ask_again(talk: Talk, said: Said, text: str, refusal: End) -> str | None:
     elif at == "etr":
         said.etr = _ask_etr(talk.voice)
     elif at == "next":
-        said.next = _ask_next(talk)
-    return _ask_text(talk.voice) if at == "text" else text
+        said.next = _ask_next(talk, said)
+    else:
+        said.texts = None  # they say the same in other languages: each is asked for anew
+        return _ask_text(talk.voice)
+    return text
 
 
 def _plain(sentence: str, option: str) -> str:
-    """A refusal without the name of an option: who answers a question has written none."""
-    return sentence.removeprefix(f"--{option}").lstrip(": ")
+    """A refusal without the names of options: who answers a question has written none, and cannot."""
+    sentence = _IN_BRACKETS.sub("", sentence.removeprefix(f"--{option}").lstrip(": "))
+    return " ".join(part for part in _BETWEEN.split(sentence) if not _OPTION.search(part))
 
 
 def _ask_text(voice: Voice) -> str:
@@ -217,11 +248,15 @@ def _area_key(written: str, areas: list[Mapping[str, Any]]) -> str | None:
     return begun[0] if len(begun) == 1 else None
 
 
-def _ask_next(talk: Talk) -> str | None:
+def _ask_next(talk: Talk, said: Said) -> str | None:
     _ = talk.voice.say
     rule = talk.organisation.get("follow_up")
     if rule is None:
-        return _ask_time(talk.voice, _("When comes the next word (45m or 15:30)?"), "next")
+        question = _("When comes the next word (45m or 15:30)?")
+        while True:
+            written = _ask_time(talk.voice, question, "next")
+            if written or said.audience == "staff":  # residents are owed one
+                return written
     minutes = round(float(rule["next"]) / 60)
     question = _("When comes the next word (empty: in {minutes} min)?", minutes=minutes)
     return _ask_time(talk.voice, question, "next")

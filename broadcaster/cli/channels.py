@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from typer import Argument, Option, Typer
@@ -47,14 +48,7 @@ def list_channels(reach: Reach) -> None:
 def probe(name: Name, reach: Reach) -> None:
     """Ask the far side now whether it would take something; nothing is sent."""
     talk = begin(reach)
-    _ = talk.voice.say
-    answer = _act(talk, name, "probe")
-    found = (answer or {}).get("probe") or answer or {}
-    sentence = str(found.get("sentence") or "")
-    good = _("good") if found.get("good") else _("not good")
-    talk.answer(
-        answer, f"{name}: {good}. {sentence}".rstrip() if "good" in found else _asked(talk, name)
-    )
+    _act_on_each(talk, name, "probe", partial(_probed, talk))
 
 
 @grouped
@@ -62,8 +56,13 @@ def pause(name: Name, reach: Reach) -> None:
     """Hold a channel: what comes waits until it is resumed or expires."""
     talk = begin(reach)
     _ = talk.voice.say
-    said = _("{channel} is paused. Go on: broadcaster channels resume {channel}", channel=name)
-    talk.answer(_act(talk, name, "pause"), said)
+
+    def said(channel: str, _answer: object) -> str:
+        return _(
+            "{channel} is paused. Go on: broadcaster channels resume {channel}", channel=channel
+        )
+
+    _act_on_each(talk, name, "pause", said)
 
 
 @grouped
@@ -71,7 +70,9 @@ def resume(name: Name, reach: Reach) -> None:
     """Let a paused or parked channel go on."""
     talk = begin(reach)
     _ = talk.voice.say
-    talk.answer(_act(talk, name, "resume"), _("{channel} goes on.", channel=name))
+    _act_on_each(
+        talk, name, "resume", lambda channel, _answer: _("{channel} goes on.", channel=channel)
+    )
 
 
 @grouped
@@ -176,6 +177,33 @@ def _act(talk: Talk, name: str, act: str, body: dict[str, str] | None = None) ->
         return client.post("channels", name, act, body=body)
 
 
+def _act_on_each(
+    talk: Talk, written: str, act: str, said: Callable[[str, dict[str, Any]], str]
+) -> None:
+    """Do it to a channel, or one after the other to all under the name of one block, and say of each what came of it.
+
+    Raises:
+        End: one is refused. What was done to those before it has been told.
+    """
+    names, answers, lines = talk.channel_names(written), [], []
+    try:
+        for name in names:
+            answers.append(_act(talk, name, act) or {})
+            lines.append(said(name, answers[-1]))
+    finally:
+        if lines:
+            talk.answer(answers[0] if len(names) == 1 else {"items": answers}, *lines)
+
+
+def _probed(talk: Talk, name: str, answer: dict[str, Any]) -> str:
+    _ = talk.voice.say
+    found = answer.get("probe") or answer
+    if "good" not in found:
+        return _asked(talk, name)
+    good = _("good") if found["good"] else _("not good")
+    return f"{name}: {good}. {found.get('sentence') or ''}".rstrip()
+
+
 def _asked(talk: Talk, name: str) -> str:
     _ = talk.voice.say
     return _("{channel} is being asked. See: broadcaster channels list", channel=name)
@@ -188,6 +216,9 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
         detail = _("cannot be asked")
     if at and detail:
         detail += f" ({talk.voice.clock(at, near=now())})"
+    if again := item.get("tries_again_at"):
+        detail = _("{detail} Tried again {clock}.", detail=detail, clock=talk.voice.second(again))
+        detail = detail.strip()
     waiting = item.get("queued")
     queued = talk.voice.number(waiting) if waiting else ""
     return (

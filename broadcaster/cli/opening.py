@@ -53,6 +53,12 @@ class Talk:
         keys = {area["name"].casefold(): area["key"] for area in self.organisation.get("areas", ())}
         return [keys.get(one.strip().casefold(), one) for one in written]
 
+    def channel_names(self, written: str) -> list[str]:
+        """A channel as written; all that stand under the name of one block, where that is written."""
+        known = list(self.organisation.get("channels", ()))
+        under = [str(one["name"]) for one in known if one.get("block") == written]
+        return under if under and written not in {one["name"] for one in known} else [written]
+
     def answer(self, answer: object, *lines: str) -> None:
         """Give the answer: as JSON when that was asked for, else as lines whose first word is the mode."""
         if self.as_json:

@@ -32,20 +32,41 @@ def resend(
     """
     talk = begin(manner)
     incident, number = named(talk, name)
-    chosen = _chosen(talk, incident, number, channel)
+    for chosen in _all_chosen(talk, incident, number, channel):
+        _send_again(talk, incident, chosen, manner)
+
+
+def _send_again(talk: Talk, incident: str, chosen: Delivery, manner: Manner) -> None:
     said = f"{incident}-{chosen['update']}"
     if chosen.get("counts"):
         need_yes(talk.voice, _question(talk, said, chosen), yes=manner.yes)
     with asking_of(talk) as client:
         answer = client.post("deliveries", str(chosen["id"]), "resend")
     _ = talk.voice.say
-    told = _("{name} is sent once more by {channel}.", name=said, channel=channel)
+    told = _("{name} is sent once more by {channel}.", name=said, channel=chosen["channel"])
     if manner.wait is None:
         talk.answer(answer, told)
         return
     if not manner.as_json:
         talk.answer(answer, told)
     _await(talk, incident, answer, manner.wait)
+
+
+def _all_chosen(talk: Talk, incident: str, number: int | None, written: str) -> list[Delivery]:
+    """What is meant by a channel, or by the name of a block: there, of all its channels those that can be sent again.
+
+    Raises:
+        End: there is none.
+    """
+    found, refused = [], None
+    for channel in talk.channel_names(written):
+        try:
+            found.append(_chosen(talk, incident, number, channel))
+        except End as end:
+            refused = end
+    if refused is not None and not found:
+        raise refused
+    return found
 
 
 def _chosen(talk: Talk, incident: str, number: int | None, channel: str) -> Delivery:

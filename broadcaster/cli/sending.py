@@ -48,17 +48,26 @@ def begin(manner: Manner | Reach, *, keep: bool = False, warns: bool = True) -> 
     return talk
 
 
-def submit(talk: Talk, entry: Entry, *, yes: bool, ask_anyway: bool = False) -> dict[str, Any]:
+def submit(
+    talk: Talk,
+    entry: Entry,
+    *,
+    yes: bool,
+    ask_anyway: bool = False,
+    preview: Preview | None = None,
+) -> dict[str, Any]:
     """Have an entry confirmed and accepted; what cannot be sent is kept. The daemon's answer is returned.
 
     Args:
         yes: `--yes`: nothing is asked.
         ask_anyway: show the preview and ask even where it would not be needed.
+        preview: what the daemon made of it, where that is known already.
 
     Raises:
         End: refused (4), failed (1), or kept because nobody answered (3).
     """
-    entry, preview = settled(talk, replace(entry, confirmed=yes), yes=yes)
+    entry, found = settled(talk, replace(entry, confirmed=yes), yes=yes)
+    preview = preview or found
     if entry.kind == "retraction":
         return _insist(talk, entry, preview)
     try:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from typer import Option, Typer
 
-from broadcaster.cli.asking import ask_again, ask_four, can_ask
+from broadcaster.cli.asking import ask_again, ask_four, ask_what_lacks, can_ask
 from broadcaster.cli.besides import changes, wordless
 from broadcaster.cli.body import body_of
 from broadcaster.cli.ending import Code, End
+from broadcaster.cli.meaning import Preview, preview_of
 from broadcaster.cli.opening import Talk, asking_of, named, now
 from broadcaster.cli.options import (
     IncidentName,
@@ -24,6 +25,7 @@ from broadcaster.cli.options import (
     grouped,
     grouped_without,
 )
+from broadcaster.cli.previewing import unsayable
 from broadcaster.cli.resending import what_is_left
 from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.seen import Seen, last_seen, saw, spoke
@@ -170,13 +172,16 @@ def _body(
 ) -> dict[str, Any]:
     body = body_of(said, text, voice=talk.voice, now=now())
     body |= {"area": talk.area_keys(said.area)} if said.area else {}
+    if said.channel:
+        body["channel"] = [name for one in said.channel for name in talk.channel_names(one)]
     return body | ({"without_area": talk.area_keys(without_area)} if without_area else {})
 
 
 def _report_asked(talk: Talk, said: Said, manner: Manner, text: str) -> str | None:
     """Send what was typed. What is refused is asked again and the text to go on with returned; None: it is done."""
     try:
-        _speak(talk, ["incidents"], _body(talk, said, text), manner, ask_anyway=True)
+        body, preview = _completed(talk, said, text)
+        _speak(talk, ["incidents"], body, manner, ask_anyway=True, preview=preview)
     except End as end:
         again = ask_again(talk, said, text, end)
         if again is None and end.problem:
@@ -187,6 +192,27 @@ def _report_asked(talk: Talk, said: Said, manner: Manner, text: str) -> str | No
             raise
         return again
     return None
+
+
+def _completed(talk: Talk, said: Said, text: str) -> tuple[dict[str, Any], Preview | None]:
+    """The body of what was typed and its preview, after asking for what it lacks: no option can be added to a question.
+
+    No preview where nobody answers: sending it says so, and keeps it.
+
+    Raises:
+        End: it is refused (code 4).
+    """
+    body = _body(talk, said, text)
+    try:
+        preview = preview_of(talk, entry_of(talk, ["incidents"], body, at=now()))
+        if not unsayable(talk.voice, preview) and ask_what_lacks(talk, said, preview):
+            body = _body(talk, said, text)
+            preview = preview_of(talk, entry_of(talk, ["incidents"], body, at=now()))
+    except End as end:
+        if end.code is Code.UNKNOWN:
+            return body, None
+        raise
+    return body, {**preview, "names_also": (), "no_text_in": ()}
 
 
 def _asked(talk: Talk, said: Said, manner: Manner) -> str:
@@ -217,9 +243,10 @@ def _speak(
     *,
     if_match: str = "",
     ask_anyway: bool = False,
+    preview: Preview | None = None,
 ) -> None:
     entry = entry_of(talk, path, body, if_match=if_match, at=now())
-    answer = submit(talk, entry, yes=manner.yes, ask_anyway=ask_anyway)
+    answer = submit(talk, entry, yes=manner.yes, ask_anyway=ask_anyway, preview=preview)
     spoke(talk.client.server, answer)
     _follow(talk, answer, manner)
 

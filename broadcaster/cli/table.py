@@ -168,7 +168,7 @@ def _stopped(delivery: Delivery, stop: Mapping[str, str], voice: Voice) -> str:
     """How many letters have gone already, why no more do, and what to type."""
     why = why_stopped(stop, voice)
     if (delivery.get("counts") or {}).get("total"):
-        return f"{_counts(delivery['counts'], '', voice)}; {why}"
+        return f"{_counts(delivery, '', voice)}; {why}"
     return why
 
 
@@ -191,45 +191,69 @@ def _elapsed(delivery: Delivery, accepted_at: str, voice: Voice) -> str:
 
 
 def _detail(delivery: Delivery, voice: Voice, now: datetime) -> str:
-    if delivery.get("counts"):
-        return _counts(delivery["counts"], str(delivery.get("detail") or ""), voice)
     detail = str(delivery.get("detail") or "")
-    if delivery["state"] == "waiting" and delivery.get("attempts"):
-        return _again(delivery, detail, voice, now)
+    if delivery["state"] == "waiting" and (
+        detail or (delivery.get("attempts") and not delivery.get("counts"))
+    ):
+        detail = _again(delivery, detail, voice, now)
+    if delivery.get("counts"):
+        return _counts(delivery, detail, voice)
+    if delivery["state"] == "waiting":
+        return detail
     url = str(delivery.get("url") or "")
     if len(url) > _SHORT_URL:
         url = url.removeprefix("https://").removeprefix("http://")
     return url if url and delivery["state"] in OUT else detail
 
 
-def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
-    """When the next attempt comes, and what the last one met."""
+def _there(voice: Voice, medium: str, count: str) -> str:
+    """How many letters are reported as arrived, as one says it of their medium."""
     _ = voice.say
-    attempt = int(delivery["attempts"]) + 1
+    if medium == "sms":
+        return _("{count} reached the phone", count=count)
+    if medium == "email":
+        return _("{count} reached the mailbox", count=count)
+    return _("{count} arrived", count=count)
+
+
+def _not_there(voice: Voice, medium: str, count: str) -> str:
+    """How many were taken first and reported as not arrived after."""
+    _ = voice.say
+    if medium == "sms":
+        return _("{count} did not reach the phone", count=count)
+    return _("{count} came back", count=count)
+
+
+def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
+    """When the next attempt comes, and what the last one met; a board has no attempts of its own, letters have many."""
+    _ = voice.say
+    counted = delivery.get("attempts") and not delivery.get("counts")
     due = delivery.get("due_at")
     left = round((datetime.fromisoformat(due) - now).total_seconds()) if due else 0
-    if due and left < 0:  # its channel rests, or has other work: nobody knows until when
-        said = _("waits for its turn (attempt {attempt})", attempt=attempt)
+    if due and left < 0:  # its channel has other work: nobody knows until when
+        said = _("waits for its turn")
     elif due:
-        seconds = voice.number(left)
-        said = _("again in {seconds} s (attempt {attempt})", seconds=seconds, attempt=attempt)
+        said = _("again in {time}", time=f"{left} s" if left < 60 else voice.seconds(left))
     else:
-        said = _("again soon (attempt {attempt})", attempt=attempt)
+        said = _("again soon")
+    if counted:
+        said = _("{again} (attempt {attempt})", again=said, attempt=int(delivery["attempts"]) + 1)
     return f"{said}: {detail}" if detail else said
 
 
-def _counts(counts: Mapping[str, int], detail: str, voice: Voice) -> str:
+def _counts(delivery: Delivery, detail: str, voice: Voice) -> str:
     _ = voice.say
     number = voice.number
+    counts, medium = delivery["counts"], str(delivery.get("medium") or "")
     if not counts["total"]:
         return detail  # nobody is counted yet, or there is nobody
     some, total = number(counts["accepted"]), number(counts["total"])
     parts = [_("{some} of {total} handed over", some=some, total=total)]
     if counts.get("confirmed"):
-        parts.append(_("{count} reached the phone", count=number(counts["confirmed"])))
+        parts.append(_there(voice, medium, number(counts["confirmed"])))
     came_back = counts.get("bounced", 0)
     if came_back:
-        parts.append(_("{count} came back", count=number(came_back)))
+        parts.append(_not_there(voice, medium, number(came_back)))
     refused = max(0, counts.get("failed", 0) - came_back)
     parts += _left(refused, counts.get("uncertain", 0), voice)
     if counts.get("skipped"):

@@ -26,6 +26,8 @@ POLL_FOR_LINES = 1.0
 """The same where each change becomes a line: counts of letters change all the time."""
 LINGER = 1.5
 """Seconds a table stays open after everything came to rest: confirmations come just behind."""
+_LONG_NAME = 32
+"""Characters of a name that leave room for what is said of it on a terminal of 80 columns."""
 _STYLES = {
     "confirmed": "green",
     "accepted": "green",
@@ -122,9 +124,10 @@ def show_columns(lines: Iterable[Sequence[str]]) -> None:
         for aligned in _aligned([list(line) for line in lines]):
             out(aligned)
         return
-    grid = _grid()
-    for line in lines:
-        grid.add_row(*(Text(inert(word)) for word in line))
+    rows = list(lines)
+    grid = _grid(row[0] for row in rows)
+    for row in rows:
+        grid.add_row(*(Text(inert(word), overflow="fold") for word in row))
     if grid.row_count:
         _console().print(grid)
 
@@ -234,13 +237,13 @@ def _drawn(view: View) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    table = _grid()
+    table = _grid(f"  {row.channel}" for row in view.rows)
     for row in view.rows:
         table.add_row(
-            Text(f"  {inert(row.channel)}"),
+            Text(f"  {inert(row.channel)}", overflow="fold"),
             Text(row.word, style=_STYLES.get(row.state, "")),
             Text(row.elapsed, justify="right"),
-            Text(inert(row.detail)),
+            Text(inert(row.detail), overflow="fold"),
         )
     parts: list[RenderableType] = [
         *(Text(inert(line)) for line in view.head),
@@ -249,10 +252,13 @@ def _drawn(view: View) -> RenderableType:
     return Group(*parts)
 
 
-def _grid() -> Table:
+def _grid(names: Iterable[str]) -> Table:
+    """Columns for a terminal in which nothing is cut off: names are typed, addresses followed. Names stay on one line."""
     from rich.table import Table
 
-    return Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=max(map(len, names), default=0) <= _LONG_NAME)
+    return table
 
 
 __all__ = [

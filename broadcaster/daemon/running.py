@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -305,7 +305,7 @@ class Daemon:
             update={key: getattr(old.settings, key) for key in waits}
         )
         self.desk.configuration = Configuration(
-            settings, kept, configuration.digest, configuration.broken
+            settings, kept, configuration.digest, configuration.broken, configuration.blocks
         )
         self._loaded = loaded
         _warn_of_thin(self.desk.configuration)
@@ -339,6 +339,11 @@ class Daemon:
                 for state in self._watch.last
             ],
         }
+
+    def tries(self) -> Mapping[str, datetime]:
+        """When each channel that rests here is tried next."""
+        found = {name: lane.tries_again_at for name, lane in self.engine.lanes.items()}
+        return {name: at for name, at in found.items() if at is not None}
 
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""

@@ -29,7 +29,8 @@ def configure(path: Path) -> tuple[Loaded, Configuration]:
         ConfigErrors: with everything that is written wrongly.
     """
     loaded, adapters, broken = usable(path, environ())
-    return loaded, Configuration(loaded.settings, adapters, loaded.digest, broken)
+    blocks = loaded.source.blocks
+    return loaded, Configuration(loaded.settings, adapters, loaded.digest, broken, blocks)
 
 
 def open_store(settings: Settings) -> Store:

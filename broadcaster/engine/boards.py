@@ -45,6 +45,11 @@ class BoardLane(Lane):
         self._behind_since = self._behind_since and self._behind_since + by
         super().shift(by)
 
+    @property
+    def tries_again_at(self) -> datetime | None:
+        """As of every lane; a board also pauses after a failure, all of it."""
+        return max(filter(None, (super().tries_again_at, self._retry_at)), default=None)
+
     async def turn(self) -> datetime | None:
         """Show the newest revision if it is not shown yet."""
         if self.busy:

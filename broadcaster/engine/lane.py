@@ -270,6 +270,11 @@ class Lane(ABC):
             return False
         return self.breaker.allows(self.around.clock())
 
+    @property
+    def tries_again_at(self) -> datetime | None:
+        """When it calls its far side next, of a channel that rests; None of one that does not. From any thread."""
+        return self.breaker.allows_again_at()
+
     def parks(self, failure: Failure) -> bool:
         """Whether this failure is about the channel as a whole, for good."""
         return failure.scope is Scope.CHANNEL and failure.outcome is Outcome.PERMANENT

@@ -17,7 +17,7 @@ _NO_AREA = 'there is no area "{name}": {hint}'
 
 
 def references(source: Source) -> list[ConfigError]:
-    """Every name in routes and fallbacks that leads nowhere, to itself or in a circle."""
+    """Every name in routes, fallbacks and `readiness.ends` that leads nowhere, to itself or in a circle."""
     document = source.document
     channels, areas = _mapping(document.get("channels")), _mapping(document.get("areas"))
     errors: list[ConfigError] = []
@@ -29,6 +29,13 @@ def references(source: Source) -> list[ConfigError]:
     for name, block in channels.items():
         names = _mapping(block).get("fallback")
         errors += _unknown(source, ("channels", name, "fallback"), names, channels)
+    known = {*channels, *source.blocks.values()}
+    for name in _mapping(_mapping(document.get("readiness")).get("ends")):
+        if name not in known:
+            hint = did_you_mean(str(name), known) or "configure one first"
+            errors.append(
+                source.error(("readiness", "ends", name), _NO_CHANNEL.format(name=name, hint=hint))
+            )
     errors += _circles(source, channels)
     return errors
 

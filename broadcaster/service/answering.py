@@ -8,13 +8,18 @@ from typing import Any
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.domain.standing import estimate_of
+from broadcaster.registry import Adapter
 from broadcaster.service.notices import iso
-from broadcaster.service.status import COUNTS
+from broadcaster.service.status import COUNTS, medium
 from broadcaster.store.intents import Acceptance, Accepted, NewDelivery
 
 
 def answer(
-    acceptance: Acceptance, accepted: Accepted, now: datetime, stopped: Mapping[str, Any]
+    acceptance: Acceptance,
+    accepted: Accepted,
+    now: datetime,
+    stopped: Mapping[str, Any],
+    configured: Mapping[str, Adapter],
 ) -> dict[str, Any]:
     """The update and its deliveries as they stand once it is written at `now`, as `status` would read them.
 
@@ -41,7 +46,8 @@ def answer(
         "etr": _iso(estimate_of(said)),
         "planned": {"start": _iso(planned.start), "end": _iso(planned.end)} if planned else None,
         "deliveries": [
-            _delivery(key, new, acceptance, now) | {"stop": stopped.get(new.channel)}
+            _delivery(key, new, acceptance, now)
+            | {"medium": medium(configured.get(new.channel)), "stop": stopped.get(new.channel)}
             for key, new in zip(accepted.delivery_ids, acceptance.deliveries, strict=True)
         ],
     }

@@ -23,13 +23,15 @@ from broadcaster.store.writer import Rank, Work
 class Configuration:
     """A configuration in force. A reload replaces the whole of it, never a part.
 
-    `broken` says of each channel that has no adapter, since that cannot be used, why.
+    `broken` says of each channel that has no adapter, since that cannot be used, why. `blocks` names the block under whose
+    `urls` a channel is written, of those that are written so.
     """
 
     settings: Settings
     adapters: Mapping[str, Adapter]
     digest: str
     broken: Mapping[str, str] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def routes(self) -> tuple[Route, ...]:

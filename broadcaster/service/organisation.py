@@ -55,6 +55,7 @@ def organisation(
         "channels": [
             {
                 "name": name,
+                "block": configuration.blocks.get(name, ""),
                 "kind": adapter.settings.kind,
                 "shape": str(adapter.shape),
                 "audience": str(adapter.settings.audience),

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from broadcaster.channel import CanProbe, Probe
+from broadcaster.channel import CanProbe, Probe, Remaining
 from broadcaster.domain.delivery import Shape
 from broadcaster.domain.readiness import (
     Check,
@@ -146,9 +146,19 @@ def _channel(
         yield from _probed(state, now, configuration.settings.readiness.every)
     else:
         yield from _shown(name, known)
+    yield from _stated(name, configuration, now)
     yield from _degraded(name, seen)
     for host in certified(name, configuration):
         yield from _certificate(seen.certificates.get(host), now)
+
+
+def _stated(name: str, configuration: Configuration, now: datetime) -> Iterator[Check]:
+    """The end of a token, as whoever configured it wrote it down: from midnight on it is not counted on."""
+    ends = configuration.settings.readiness.ends
+    day = ends.get(name) or ends.get(configuration.blocks.get(name, ""))
+    if day is not None:
+        midnight = datetime.combine(day, time(), configuration.zone)
+        yield from check_remaining((Remaining(what="token", of=name, ends_at=midnight),), now)
 
 
 def _said(sentence: str, *, good: bool) -> Iterator[Check]:

@@ -60,6 +60,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
     told = consequences(
         command, prepared.record, prepared.drafted, prepared.plan, prepared.configuration
     )
+    adapters = prepared.configuration.adapters
     told |= {"already_open": prepared.already_open, "stopped": prepared.stopped}
 
     def work(connection: Connection) -> tuple[dict[str, Any], bool]:
@@ -72,7 +73,7 @@ def _say_once(desk: Desk, operator: Operator, command: Command, *, last: bool) -
         if not last and prepared.preceding != preceding:
             raise Conflict("What is put right has gone further meanwhile.")
         accepted = accepting.accept(connection, acceptance, now)
-        answer = answering.answer(acceptance, accepted, now, prepared.stopped) | told
+        answer = answering.answer(acceptance, accepted, now, prepared.stopped, adapters) | told
         if command.once is not None:
             once.remember(connection, command.once, 201, answer, now)
         return answer, True

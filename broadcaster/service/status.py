@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from broadcaster.channel import medium_of
 from broadcaster.domain.delivery import Shape, State, may_go_again
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
 from broadcaster.domain.standing import areas_concerned, estimate_of, went_out, what_stands
 from broadcaster.locale.retelling import retell
+from broadcaster.registry import Adapter
 from broadcaster.service.advising import Advice, advice
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.correcting import all_took, corrected
@@ -27,7 +29,13 @@ COUNTS = ("total", "accepted", "confirmed", "failed", "bounced", "uncertain", "s
 
 
 def delivery_answer(
-    row: Any, language: str, stop: Stop | None, took: Took | None, *, taken_over: bool
+    row: Any,
+    language: str,
+    stop: Stop | None,
+    took: Took | None,
+    *,
+    taken_over: bool,
+    medium: str,
 ) -> dict[str, Any]:
     """One delivery, its `detail` in `language`; `counts` is null for boards and posts.
 
@@ -35,12 +43,14 @@ def delivery_answer(
         stop: how its channel is stopped, if it is; told while something of the delivery waits for that.
         took: how long it took, where it carries a correction to where the wrong text was.
         taken_over: whether another channel stands in for it.
+        medium: of letters what their addresses are, "sms" or "email"; else "".
     """
     return {
         "id": row.id,
         "update": row.number,
         "channel": row.channel,
         "shape": row.shape,
+        "medium": medium,
         "state": row.state,
         "attempts": row.attempts,
         "detail": retell(language, row.detail),
@@ -58,6 +68,11 @@ def delivery_answer(
         if row.shape == Shape.LETTER
         else None,
     }
+
+
+def medium(adapter: Adapter | None) -> str:
+    """What the addresses of a letter channel are, "sms" or "email"; of another, and of one that is gone, ""."""
+    return medium_of(adapter) if adapter is not None and adapter.shape is Shape.LETTER else ""
 
 
 def show(desk: Desk, operator: Operator, name: str, language: str = "") -> dict[str, Any]:
@@ -83,7 +98,7 @@ def incident_answer(
     record: IncidentRecord,
     now: datetime,
     language: str,
-    configured: Container[str],
+    configured: Mapping[str, Adapter],
 ) -> dict[str, Any]:
     """One incident as JSON."""
     stands = _standing(record)
@@ -114,7 +129,7 @@ def delivery_answers(
     incident_id: int,
     rows: Sequence[Any],
     language: str,
-    configured: Container[str],
+    configured: Mapping[str, Adapter],
     took: Mapping[int, Took],
 ) -> list[dict[str, Any]]:
     """Deliveries of one incident, with how the channels are stopped on which they wait, and how long corrections took."""
@@ -128,9 +143,20 @@ def delivery_answers(
             stops.get(row.channel),
             took.get(row.id),
             taken_over=row.id in stood_in,
+            medium=medium(configured.get(row.channel)),
         )
         for row in rows
     ]
+
+
+def tell_tries(deliveries: Iterable[dict[str, Any]], tries: Mapping[str, datetime]) -> None:
+    """Write into `due_at` of what waits on a channel that rests when that is tried next (aware), if that is later."""
+    for one in deliveries:
+        again = tries.get(one["channel"])
+        if again is None or one["state"] != State.WAITING or one["stop"]:
+            continue
+        due = one["due_at"] and datetime.fromisoformat(one["due_at"])
+        one["due_at"] = iso(max(again, due) if due else again)
 
 
 def letters_in_doubt(connection: Connection, now: datetime) -> Iterator[Advice]:

@@ -20,6 +20,7 @@ from pydantic import (
 from broadcaster.domain.incident import Mode, Severity
 from broadcaster.settings.values import (
     AreaKey,
+    Day,
     Duration,
     HttpUrl,
     Language,
@@ -228,6 +229,13 @@ class ReadinessSettings(_Closed):
         "07:30",
         pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
         description='When the note goes out, by the organisation\'s clock, in quotes: "07:30".',
+    )
+    ends: dict[Name, Day] = Field(
+        {},
+        description=(
+            'Channel: the day on which its token or contract ends, in quotes, such as "2027-03-01". No far side tells; what '
+            "you write is counted down."
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import difflib
 import re
 import zoneinfo
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -123,6 +124,18 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3}
 """A language tag by BCP 47: sv, en, nb, sr-Latn, pt-BR."""
 
 AreaKey = Annotated[str, StringConstraints(pattern=KEY, max_length=64)]
+
+
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError('is not a date: write such as "2027-03-01", in quotes') from None
+
+
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+"""A date, such as "2027-03-01"."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=40)]
 """The configured name of a channel."""
 

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,6 +89,7 @@ class Daemonless:
         self.probes: dict[str, Probe] = {}
         self.ready = True
         self.degraded: list[dict[str, str]] = []
+        self.resting: dict[str, datetime] = {}
         self.certificates: dict[str, Certificate] = {}
         self.app = create_app(self.desk, self, CollectorRegistry())
         self.api = Listener(self.app, "127.0.0.1", 0)
@@ -102,6 +104,10 @@ class Daemonless:
     def health(self) -> dict[str, Any]:
         """As the daemon's."""
         return {"ready": self.ready, "degraded": self.degraded}
+
+    def tries(self) -> dict[str, datetime]:
+        """As the daemon's."""
+        return self.resting
 
     def seen(self) -> Seen:
         """As the daemon's."""

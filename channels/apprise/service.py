@@ -30,6 +30,8 @@ _BY_STATUS_ALONE = frozenset(
 """Plugins that do not read the answer of a service which refuses with a 200."""
 _SEEKERS = {"matrix": ("rooms", "users"), "telegram": ("targets",)}
 """Plugins that look for a receiver where none is named (whoever wrote last, every room), and what names one."""
+_ADDRESSES = frozenset({"target_phone", "target_phone_no", "target_email"})
+"""What a plugin that writes to telephones or mailboxes calls its receivers."""
 _LOST = re.compile(r"[^/]#")
 _LINK = re.compile(r"(https?://\S+)")
 _MARKS = re.compile(r"[\\`*_\[\]<>~|]|^[-+#=]", re.MULTILINE)
@@ -69,6 +71,11 @@ class Service:
             raise ValueError(
                 "the address names no receiver, and its plugin would choose one by itself: write the chat or room behind "
                 "the token"
+            )
+        if _writes_to_its_sender(plugin):
+            raise ValueError(
+                "the address names no receiver, and its plugin would write to the sender's own: write whom it is for "
+                "behind the sender"
             )
         if targets > 1:
             raise ValueError(
@@ -188,6 +195,22 @@ def _seeks(plugin: Any) -> bool:
     if not names or getattr(plugin, "mode", "off") != "off":
         return False
     return not any(getattr(plugin, of, None) for name in names for of in _SEEKERS[name])
+
+
+def _writes_to_its_sender(plugin: Any) -> bool:
+    """Whether a text message or e-mail goes to whoever sends it: Apprise does so where no receiver can be read."""
+    receivers = list(getattr(plugin, "targets", None) or ())
+    if not receivers:
+        return bool(_ADDRESSES & set(plugin.template_tokens)) and hasattr(plugin, "targets")
+    kept = {name: value for name, value in vars(plugin).items() if name != "targets"}
+    own = {value.lstrip("+") for value in kept.values() if isinstance(value, str)}
+    own |= {str(one) for one in kept.get("from_addr") or ()}  # with some a name and the mailbox
+    return all(_address_of(receiver).lstrip("+") in own for receiver in receivers)
+
+
+def _address_of(receiver: Any) -> str:
+    """As the plugins keep it: by itself, or last of several things known of it."""
+    return str(receiver[-1] if isinstance(receiver, tuple) and receiver else receiver)
 
 
 def _by_http(module: str) -> bool:

@@ -18,6 +18,53 @@ from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, orga
 Run = Callable[..., Ended]
 
 
+CHATS = [
+    {"name": "chat", "block": "other"},
+    *({"name": name, "block": "press"} for name in ("press-radio", "press-tv")),
+]
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "probe"])
+def test_the_name_of_a_block_stands_for_all_its_channels(
+    daemon: Daemon, run: Run, act: str
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    for name in ("press-radio", "press-tv"):
+        daemon.answers[f"POST /api/v1/channels/{name}/{act}"] = (200, {"channel": name})
+    ended = run("channels", act, "press")
+    assert ended.code == 0, ended.err
+    radio, tv = ended.out.splitlines()
+    assert "press-radio" in radio
+    assert "press-tv" in tv
+    told = json.loads(run("channels", act, "press", "--json").out)
+    assert [one["channel"] for one in told["items"]] == ["press-radio", "press-tv"]
+
+
+def test_what_was_done_before_a_refusal_is_told(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    daemon.answers["POST /api/v1/channels/press-radio/pause"] = (200, {})
+    daemon.answers["POST /api/v1/channels/press-tv/pause"] = (
+        *(403, {"title": "No", "status": 403, "detail": "Not yours."}),
+    )
+    ended = run("channels", "pause", "press")
+    assert (ended.code, ended.err) == (4, "Not yours.\n")
+    assert ended.out.startswith("LIVE · press-radio is paused.")
+
+
+def test_a_report_names_all_channels_of_a_block(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    run("report", "x", "--area", "norra-ekbyn", "--channel", "press", "--channel", "other", "--yes")
+    [body] = daemon.bodies("POST /api/v1/incidents")
+    assert body["channel"] == ["press-radio", "press-tv", "chat"]
+
+
+def test_the_name_of_a_channel_is_that_channel(daemon: Daemon, run: Run) -> None:
+    both = [{"name": "press", "block": ""}, {"name": "press-radio", "block": "press"}]
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=both))
+    run("report", "x", "--area", "norra-ekbyn", "--channel", "press", "--yes")
+    assert daemon.bodies("POST /api/v1/incidents")[0]["channel"] == ["press"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "route", "body"),
     [

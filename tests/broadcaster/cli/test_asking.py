@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon
+from broadcaster.testing.commandline import Ended, StandInDaemon as Daemon, organisation
 
 Run = Callable[..., Ended]
 REPORT = "POST /api/v1/incidents"
@@ -62,6 +62,88 @@ def test_what_no_question_can_mend_gives_the_words_back(daemon: Daemon, at_termi
     ended = at_terminal("report", typed="norra\nThe power is out\n\n\n")
     assert ended.code == 4
     assert "Bo said it already.\nYou wrote: The power is out" in ended.out
+
+
+def test_what_the_answers_lack_is_asked_and_no_option_is_named(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    def lacking(body: Any) -> tuple[int, Any]:
+        also = [key for key in ("sodra-ekbyn",) if key not in body["area"]]
+        untold = [tag for tag in ("en",) if tag not in body.get("texts", {})]
+        return 200, daemon.preview(names_also=also, no_text_in=untold)
+
+    daemon.answers[PREVIEW] = lacking
+    typed = "norra\nBorta även i Södra Ekbyn\n\n\ny\nOut there too\ny\n"
+    ended = at_terminal("report", typed=typed)
+    assert ended.code == 0, ended.out
+    body = daemon.bodies(REPORT)[0]
+    assert body["area"] == ["norra-ekbyn", "sodra-ekbyn"]
+    assert (body["text"], body["texts"]) == ("Borta även i Södra Ekbyn", {"en": "Out there too"})
+    assert " --" not in ended.out.partition("accepted")[0]
+
+
+def test_what_is_declined_is_not_asked_twice(daemon: Daemon, at_terminal: Run) -> None:
+    lacks = daemon.preview(names_also=["sodra-ekbyn"], no_text_in=["en"])
+    daemon.answers[PREVIEW] = (200, lacks)
+    ended = at_terminal("report", typed="norra\nInte i Södra Ekbyn\n\n\nn\n\ny\n")
+    assert ended.code == 0, ended.out
+    assert daemon.bodies(REPORT)[0]["area"] == ["norra-ekbyn"]
+    assert "texts" not in daemon.bodies(REPORT)[0]
+    assert " --" not in ended.out.partition("accepted")[0]
+
+
+def test_a_text_in_another_language_is_asked_anew_with_the_text(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    def answer(body: Any) -> tuple[int, Any]:
+        told = body.get("texts", {})
+        if told.get("en") == "Too long":
+            sentence = "x: too long by 9. Nothing was sent. Or leave it out with --channel."
+            return refusal("text", sentence)
+        return 200, daemon.preview(no_text_in=[] if told else ["en"])
+
+    daemon.answers[PREVIEW] = answer
+    ended = at_terminal("report", typed="norra\nLångt\n\n\nToo long\nKort\nShort\ny\n")
+    assert ended.code == 0, ended.out
+    assert "x: too long by 9. Nothing was sent.\n" in ended.out
+    assert daemon.bodies(REPORT)[0]["texts"] == {"en": "Short"}
+
+
+@pytest.mark.parametrize(
+    ("at", "sentence", "shown"),
+    [
+        (
+            "etr",
+            "--etr 19.00 is before it began (--since): write a later time.",
+            "19.00 is before it began: write a later time.\n",
+        ),
+        (
+            "text",
+            "sms: too long. Shorten the text, or leave it out with --channel.",
+            "sms: too long.\n",
+        ),
+        ("text", "sms: 12 – 14 -- so. Nothing sent.", "sms: 12 – 14 -- so. Nothing sent.\n"),
+    ],
+)
+def test_a_refused_answer_names_no_option_that_could_be_typed(
+    daemon: Daemon, at_terminal: Run, at: str, sentence: str, shown: str
+) -> None:
+    daemon.answers[PREVIEW] = refusing_once(daemon, at, sentence)
+    again = {"etr": "4h\n", "text": "Right\n"}[at]
+    ended = at_terminal("report", typed=f"norra\nWrong\n2h\n3h\n{again}y\n")
+    assert ended.code == 0, ended.out
+    before = ended.out.partition("accepted")[0]
+    assert shown in before
+    assert not any(f"--{name}" in before for name in ("etr", "since", "channel"))
+
+
+def test_residents_are_owed_a_next_word_where_no_rule_makes_one(
+    daemon: Daemon, at_terminal: Run
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(follow_up=None))
+    ended = at_terminal("report", typed="norra\nThe power is out\n\n\n45m\ny\n")
+    assert ended.code == 0, ended.out
+    assert "next" in daemon.bodies(REPORT)[0]
 
 
 @pytest.mark.parametrize(

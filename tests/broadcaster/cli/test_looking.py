@@ -341,6 +341,16 @@ def test_an_address_can_be_clicked_where_there_is_room_for_it(daemon: Daemon, ru
     assert x.endswith(" social.example/@ekbynsenergi/1122334455667788")
 
 
+def test_on_a_terminal_no_name_and_no_address_is_cut_off(daemon: Daemon, at_terminal: Run) -> None:
+    name, path = "press-tidningen-norra-ekbyn", "ekbynsenergi/1122334455667788990011"
+    url = f"127.0.0.1:8080/{path}"
+    daemon.deliveries = [delivery(name, "accepted", url=f"http://{url}")]
+    daemon.answers[A7] = (200, daemon.incident())
+    lines = at_terminal("status", "A7").out.splitlines()
+    assert any(name in line for line in lines)
+    assert url in "".join(line.strip().split("  ")[-1] for line in lines)
+
+
 def test_what_is_over_is_neither_planned_nor_waiting(daemon: Daemon, run: Run) -> None:
     closed = daemon.incident(closed_at=START, planned={"start": START, "end": END})
     daemon.answers["GET /api/v1/incidents"] = (200, {"items": [closed], "next": ""})

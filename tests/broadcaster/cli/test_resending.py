@@ -74,6 +74,36 @@ def test_what_did_not_fail_is_not_sent_again(daemon: Daemon, run: Run) -> None:
     assert ended.err.startswith("x is confirmed: only what failed or is uncertain")
 
 
+# ------------------------------------------------------------------------------------------------- the name of a block
+CHATS = [
+    {"name": name, "kind": "apprise", "block": "chat"} for name in ("chat-a", "chat-b", "chat-c")
+]
+
+
+def test_by_the_name_of_a_block_it_goes_again_wherever_it_failed(daemon: Daemon, run: Run) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    states = {"chat-a": "failed", "chat-b": "confirmed", "chat-c": "failed"}
+    daemon.deliveries = [
+        delivery(name, state, id=number) for number, (name, state) in enumerate(states.items(), 11)
+    ]
+    for number in (11, 12, 13):
+        daemon.answers[f"POST /api/v1/deliveries/{number}/resend"] = (202, {"state": "waiting"})
+    ended = run("resend", "A7", "--channel", "chat")
+    assert ended.code == 0, ended.err
+    assert ended.out == (
+        "LIVE · A7-1 is sent once more by chat-a.\nLIVE · A7-1 is sent once more by chat-c.\n"
+    )
+    assert daemon.bodies("POST /api/v1/deliveries/12/resend") == []
+
+
+def test_by_the_name_of_a_block_nothing_goes_again_where_nothing_failed(
+    daemon: Daemon, run: Run
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    daemon.deliveries = [delivery("chat-a", "confirmed", id=11)]
+    assert run("resend", "A7", "--channel", "chat").code == 4
+
+
 # ------------------------------------------------------------------------------------------------------------ letters
 def accept_again(daemon: Daemon) -> None:
     daemon.answers[AGAIN] = (202, letters("waiting", uncertain=231))

@@ -57,9 +57,40 @@ def test_a_try_whose_time_has_come_is_not_said_to_come_in_no_seconds() -> None:
     assert detail(SWEDISH, **past) == "väntar på sin tur (försök 10): 503"
 
 
+def test_a_board_that_rests_says_when_it_is_tried_again_and_why() -> None:
+    due = (T0 + timedelta(seconds=240)).isoformat()
+    rests: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 0}
+    assert detail(**rests, detail="The disk is full.") == "again in 4 min 0 s: The disk is full."
+    assert detail(**rests) == ""  # nothing was tried yet: it is not "again"
+
+
+def test_letters_that_wait_after_a_failure_say_when_they_are_tried_again() -> None:
+    due = (T0 + timedelta(seconds=9)).isoformat()
+    counts = {"total": 3, "accepted": 0}
+    waits: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 7, "counts": counts}
+    said = "0 of 3 handed over"
+    assert detail(**waits, detail="503") == f"{said}; again in 9 s: 503"
+
+
+@pytest.mark.parametrize(
+    ("medium", "there", "not_there"),
+    [
+        ("sms", "reached the phone", "did not reach the phone"),
+        ("email", "reached the mailbox", "came back"),
+        ("", "arrived", "came back"),
+    ],
+)
+def test_what_arrived_is_said_in_words_of_its_medium(
+    medium: str, there: str, not_there: str
+) -> None:
+    counts = {"total": 9, "accepted": 9, "confirmed": 5, "failed": 4, "bounced": 4}
+    said = detail(state="accepted", counts=counts, medium=medium)
+    assert said == f"9 of 9 handed over, 5 {there}, 4 {not_there}"
+
+
 def test_letters_are_counted() -> None:
     counts = {"total": 12430, "accepted": 8214, "confirmed": 7950, "failed": 3, "uncertain": 1}
-    said = detail(SWEDISH, state="sending", counts=counts)
+    said = detail(SWEDISH, state="sending", counts=counts, medium="sms")
     assert said == (
         "8\xa0214 av 12\xa0430 överlämnade, 7\xa0950 nådde telefonen, 3 misslyckade, 1 ovissa"
     )

@@ -239,6 +239,25 @@ def test_a_token_that_ends_soon_is_told_of_in_time(town: Town) -> None:
     ]
 
 
+def test_a_token_whose_end_was_written_down_is_counted_down(town: Town) -> None:
+    today = town.rig.clock().astimezone(town.rig.desk.configuration.zone).date()
+    for days, grade in ((15, Grade.READY), (13, Grade.WATCH), (2, Grade.NOT_READY)):
+        town.configure(ends={"social": str(today + timedelta(days=days))})
+        assert town.grades()["social"] is grade, days
+    town.configure(ends={"social": str(today)})  # from midnight on it is not counted on
+    [line] = [line for line in town.look().lines if line.what == "social"]
+    assert readiness.reasons(line, "sv") == ["social: åtkomstnyckeln har gått ut: låt skapa en ny."]
+
+
+def test_the_end_of_a_block_is_that_of_each_of_its_channels(town: Town) -> None:
+    soon = town.rig.clock().date() + timedelta(days=5)
+    configured = town.rig.desk.configuration
+    town.rig.desk.configuration = replace(configured, blocks={"social": "press"})
+    town.configure(ends={"press": str(soon)})
+    assert town.grades()["social"] is Grade.WATCH
+    assert town.grades()["sms"] is Grade.READY
+
+
 def test_the_doctor_says_what_runs_out_by_what_was_just_answered(town: Town) -> None:
     left = Remaining(what="credit", of="46elks", amount=1.5, unit="SEK", least=200)
     just = {"sms": Probe(good=True, sentence="It would.", remaining=(left,))}

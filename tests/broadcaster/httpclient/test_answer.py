@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from broadcaster.channel import Permanent, Scope
 from broadcaster.httpclient import (
     Answer,
     Redaction,
@@ -74,3 +75,49 @@ def test_a_secret_is_hidden_also_as_it_stands_in_an_address() -> None:
     assert redaction.text("?password=p%26ss%20word and p&ss word, abc") == (
         "?password=[secret] and [secret], abc"
     )
+
+
+@pytest.mark.parametrize("secret", ["token", "fuse", "resume", "http"])
+def test_a_secret_that_is_a_word_of_ours_blots_no_sentence_of_ours(secret: str) -> None:
+    sentence = "social.example refuses the token (HTTP 401): renew it, then resume the channel."
+    said = Redaction([secret]).failure(Permanent(sentence, reply=f"no such {secret}"))
+    assert said.sentence == sentence
+    assert said.reply == "no such [secret]"
+
+
+@pytest.mark.parametrize("secret", ["token", "hunter", "a-token-of-ours", "p&ss word"])
+@pytest.mark.parametrize(
+    "outside",
+    ["https://far.example/bot{}/send", '"{}"', "key={}", "x{}x", "{}@far.example", "--{}"],
+)
+def test_a_secret_is_said_by_no_sentence_in_which_something_from_outside_stands(
+    secret: str, outside: str
+) -> None:
+    said = Redaction([secret]).failure(
+        Permanent(f"The far side said {outside.format(secret)} to us.")
+    )
+    assert secret not in said.sentence
+    assert "[secret]" in said.sentence
+
+
+def test_an_answer_can_be_read_also_when_a_field_is_called_as_a_secret() -> None:
+    redacted = Redaction(["token"]).answer(
+        Answer(200, {}, b'{"token": "a token", "access_token" : "xtokenx", "token-type": 1}')
+    )
+    assert redacted.fields() == {
+        "token": "a [secret]",
+        "access_token": "x[secret]x",
+        "token-type": 1,
+    }
+
+
+def test_a_secret_that_is_no_word_of_ours_is_nowhere_in_an_answer() -> None:
+    answer = Answer(200, {"X-Echo": "hunter"}, b'{"hunter": "hunter"}')
+    redacted = Redaction(["hunter"]).answer(answer)
+    assert b"hunter" not in redacted.body
+    assert "hunter" not in redacted.headers.values()
+
+
+def test_an_address_that_is_gone_stays_gone_when_secrets_are_taken_out() -> None:
+    gone = Permanent("No such mailbox.", scope=Scope.ADDRESS, gone=True)
+    assert Redaction(["a-secret-of-ours"]).failure(gone).gone

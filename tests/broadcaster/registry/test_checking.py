@@ -12,6 +12,7 @@ Found = Callable[..., list[ConfigError]]
 
 def test_a_good_configuration_has_nothing_to_mend(found: Found) -> None:
     assert found() == []
+    assert found(more='readiness: {ends: {wire: "2027-03-01"}}') == []
 
 
 ERRORS = [
@@ -27,6 +28,9 @@ ERRORS = [
     ({"phone": "{kind: sample_phone, fallback: [page]}"}, 10, "channels.phone.fallback[0]", "shows everything anyway"),
     ({"routes": "[{channels: [page, fone, phone]}]"}, 11, "routes[0].channels[1]", 'did you mean "phone"?'),
     ({"routes": "[{channels: [page, phone], areas: [nora-ekbyn]}]"}, 11, "routes[0].areas[0]", '"norra-ekbyn"?'),
+    ({"more": 'readiness: {ends: {wier: "2027-03-01"}}'}, 13, "readiness.ends.wier", 'did you mean "wire"?'),
+    ({"more": 'readiness: {ends: {wire: "1 mars"}}'}, 13, "readiness.ends.wire", 'write such as "2027-03-01"'),
+    ({"more": "readiness: {ends: {wire: 2027-03-01}}"}, 13, "readiness.ends.wire", "in quotes"),
     ({"languages": "[sv, fi]"}, 2, "organisation.languages[1]", '"fi" has no catalogue of phrases'),
     ({"more": 'api: {listen: "127.0.0.1:8090"}'}, 4, "inbound.listen", "taken by api.listen"),
     ({"more": "erasures: broadcaster.yaml/erasures"}, 13, "erasures", "cannot be written"),

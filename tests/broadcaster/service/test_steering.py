@@ -389,6 +389,40 @@ def test_a_channel_says_how_it_stands(desk: Daemonless) -> None:
     assert (refused["state"], refused["because"]) == ("failing", "it refuses all")
 
 
+def test_of_a_channel_that_rests_it_is_said_when_it_is_tried_next(desk: Daemonless) -> None:
+    report(desk)
+    again, name = desk.clock() + timedelta(minutes=4), "/api/v1/incidents/A1"
+    desk.resting = {"hook": again}
+    assert channel(desk, "hook")["tries_again_at"] == again.isoformat()
+    assert channel(desk, "sms")["tries_again_at"] is None
+    shown = desk.ask("GET", name).json["deliveries"]
+    listed = desk.ask("GET", f"{name}/deliveries").json["items"]
+    for found in (shown, listed):
+        due = {one["channel"]: one["due_at"] for one in found}
+        assert due["hook"] == again.isoformat()
+        assert due["sms"] < again.isoformat()
+    desk.resting = {"hook": desk.clock() - timedelta(hours=1)}  # what it waits for comes later
+    assert desk.ask("GET", name).json["deliveries"] == [
+        {**one, "due_at": due["sms"]} if one["channel"] == "hook" else one for one in shown
+    ]
+
+
+def test_of_a_channel_that_is_stopped_no_next_try_is_promised(desk: Daemonless) -> None:
+    report(desk)
+    desk.resting = {"hook": desk.clock() + timedelta(minutes=4)}
+    before = desk.ask("GET", "/api/v1/incidents/A1").json["deliveries"]
+    assert desk.ask("POST", "/api/v1/channels/hook/pause").status == 200
+    assert channel(desk, "hook")["tries_again_at"] is None
+    after = desk.ask("GET", "/api/v1/incidents/A1").json["deliveries"]
+    dues = [{o["channel"]: o["due_at"] for o in told}["hook"] for told in (before, after)]
+    assert dues[1] < dues[0]
+
+
+def test_letters_say_what_their_addresses_are(desk: Daemonless) -> None:
+    told = report(desk)["deliveries"]
+    assert {one["channel"]: one["medium"] for one in told} == {"page": "", "hook": "", "sms": "sms"}
+
+
 def test_a_probe_answers_what_the_far_side_said(desk: Daemonless) -> None:
     desk.probes["hook"] = Probe(good=False, sentence="The secret is refused.")
     answer = desk.ask("POST", "/api/v1/channels/hook/probe").json
@@ -671,6 +705,7 @@ def test_the_organisation_tells_what_a_command_needs(desk: Daemonless) -> None:
     assert said["follow_up"] == {"next": 2700.0, "remind": 600.0, "grace": 300.0, "holding": False}
     assert said["channels"][0] == {
         "name": "page",
+        "block": "",
         "kind": "page",
         "shape": "board",
         "audience": "public",

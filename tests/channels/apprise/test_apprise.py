@@ -433,6 +433,17 @@ def test_what_the_plugin_asks_of_time_outs_redirects_and_certificates_is_ours(fa
         ("tgram://123456789:abcdefg_hijklmnop/", "names no receiver"),
         ("tgram://123456789:abcdefg_hijklmnop/?detect=yes", "names no receiver"),
         ("matrixs://kris:pass@h/", "names no receiver"),
+        ("46elks://user:pass@+46701740605", "write to the sender's own"),
+        ("46elks://user:pass@+46701740605/nobody", "write to the sender's own"),
+        (f"twilio://AC{'a' * 32}:{'b' * 32}@46701740605", "write to the sender's own"),
+        (f"twilio://AC{'a' * 32}:{'b' * 32}@46701740605/46701740605", "write to the sender's own"),
+        (f"plivo://{'a' * 25}@{'b' * 40}/46701740605", "write to the sender's own"),
+        (f"msgbird://{'a' * 25}/46701740605", "write to the sender's own"),
+        ("signal://h/46701740605", "write to the sender's own"),
+        (f"mailgun://a@ekbyn.example/{'a' * 32}-abcdefgh-abcdefgh", "write to the sender's own"),
+        ("sendgrid://abcdef:a@ekbyn.example", "write to the sender's own"),
+        ("resend://re_abcdef:a@ekbyn.example", "write to the sender's own"),
+        (f"smtp2go://a@ekbyn.example/api-{'0' * 32}", "write to the sender's own"),
         (f"vonage://abcdefgh:{'b' * 16}@46701740605/46701740606", "its yes cannot be told"),
         (f"nexmo://abcdefgh:{'b' * 16}@46701740605/46701740606", "its yes cannot be told"),
         ("dingtalk://abcd1234efgh", "its yes cannot be told"),
@@ -451,6 +462,24 @@ def test_an_address_that_no_channel_can_be_made_of_is_refused_without_being_said
     assert part in said
     assert "pass" not in said
     assert "abcdefg" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "46elks://user:pass@Ekbyn/+46701740606",
+        f"twilio://AC{'a' * 32}:{'b' * 32}@46701740605/46701740606",
+        f"msgbird://{'a' * 25}/46701740605/46701740606",
+        "signal://h/46701740605/46701740606",
+        "resend://re_abcdef:a@ekbyn.example/jour@ekbyn.example",
+        f"pover://{'u' * 30}@{'t' * 30}",  # all devices of an account: it names whose
+        f"pbul://{'a' * 34}",
+        "mastodons://token@h",
+        "json://h/x",
+    ],
+)
+def test_an_address_that_names_whom_it_is_for_is_carried(url: str) -> None:
+    assert adapter(url).hosts() != ("",)
 
 
 def test_a_webhook_that_stands_in_for_a_room_needs_no_room_named() -> None:

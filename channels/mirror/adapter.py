@@ -74,7 +74,7 @@ class MirrorAdapter(BoardAdapter):
         return tuple(held)
 
     def hosts(self) -> tuple[str, ...]:
-        """Return where the copy is written, and where it is read."""
+        """Return where the copy is written, and where it is read; of a disk of this machine, what falls with this machine."""
         return tuple(dict.fromkeys((*self._far.hosts(), host_in(self.settings.url))))
 
     def close(self) -> None:
@@ -224,13 +224,11 @@ class MirrorAdapter(BoardAdapter):
 
 
 def _see_that_it_can_be(settings: MirrorSettings, context: ChannelContext) -> None:
-    """Refuse a copy of itself, and one that the original or the copy would be written into.
+    """Refuse a copy in the original, and an original in the copy.
 
     Raises:
         ValueError: with the remedy.
     """
-    if context.name in settings.boards:
-        raise ValueError(f'boards names "{context.name}" itself: name the channels it copies')
     if isinstance(settings.to, DirectoryPlace):
         here, there = Path(context.public_directory).resolve(), Path(settings.to.path).resolve()
         if there.is_relative_to(here) or here.is_relative_to(there):
@@ -248,7 +246,7 @@ def _shows(manifest: Manifest, published: Snapshot) -> bool:
 def _far_side(settings: MirrorSettings, context: ChannelContext) -> FarSide:
     to = settings.to
     if isinstance(to, DirectoryPlace):
-        return Directory(to)
+        return Directory(to, host_in(context.public_url))
     if isinstance(to, S3Place):
         return Bucket(to, context.allowed_hosts)
     return SftpServer(to, context.allowed_hosts)

@@ -17,15 +17,17 @@ _LOCK = ".manifest/mirror.lock"
 
 
 class Directory:
-    """The far side that is a directory."""
+    """The far side that is a directory. `original` is the host of the page's own address."""
 
     variants = True
 
-    def __init__(self, settings: DirectoryPlace) -> None:
+    def __init__(self, settings: DirectoryPlace, original: str) -> None:
         self.called = settings.path
+        # A disk of this machine falls with it, and with the original, whose files stand on it too.
+        self._hosts = (settings.host,) if settings.host else ("127.0.0.1", original)
 
     def hosts(self) -> tuple[str, ...]:
-        return ()
+        return self._hosts
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -28,6 +28,7 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
+from broadcaster.domain.redundancy import THIS_MACHINE, independent, way
 from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import NOW, context, states
 from broadcaster.testing.peers import PEERS
@@ -350,7 +351,7 @@ class Cut:
 
 def cut(boards: Boards, after: int) -> tuple[MirrorAdapter, Cut]:
     mirror = boards.mirror()
-    far = Cut(Directory(DirectoryPlace(place="directory", path=str(boards.copy))), after)
+    far = Cut(Directory(DirectoryPlace(place="directory", path=str(boards.copy)), "drift.ekbyn.example"), after)
     mirror._far = far
     return mirror, far
 
@@ -691,11 +692,6 @@ def test_a_copy_in_or_around_the_original_is_refused(boards: Boards, inside: str
         boards.mirror(to={"place": "directory", "path": str(boards.public / inside)})
 
 
-def test_a_copy_of_itself_is_refused(boards: Boards) -> None:
-    with pytest.raises(ValueError, match='boards names "mirror" itself'):
-        boards.mirror(boards=["page", "mirror"])
-
-
 def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) -> None:
     boards.publish("1.1", THREE)
     boards.show(boards.mirror(), "1.1")
@@ -705,10 +701,23 @@ def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) ->
         boards.show(misspelt, "1.1", deadline=0.5)
 
 
-def test_the_key_is_a_secret_and_the_address_a_failure_domain(boards: Boards) -> None:
-    mirror = boards.mirror(url="https://kopia.ekbyn.example")
+def test_a_copy_on_a_disk_of_this_machine_falls_with_it_and_with_the_original(
+    boards: Boards,
+) -> None:
+    url = "https://kopia.another.example"
+    here = way("copy", (), boards.mirror(url=url).hosts())
+    original = way("page", (), ["drift.ekbyn.example"])
+    assert here.needs == {THIS_MACHINE, "ekbyn.example", "another.example"}
+    assert independent([here.domains, original.domains]) == 1
+    share = {"place": "directory", "path": str(boards.copy), "host": "nas.third.example"}
+    declared = way("copy", (), boards.mirror(url=url, to=share).hosts())
+    assert declared.needs == {"third.example", "another.example"}
+    assert independent([declared.domains, original.domains]) == 2
+
+
+def test_the_key_is_a_secret(boards: Boards) -> None:
+    mirror = boards.mirror()
     assert mirror.secrets() == (KEY(),)
-    assert mirror.hosts() == ("kopia.ekbyn.example",)
     assert KEY().splitlines()[1] not in repr(mirror.settings)
 
 

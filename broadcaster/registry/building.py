@@ -175,8 +175,10 @@ def _nothing_to_copy(source: Source, adapters: Mapping[str, Adapter]) -> Iterato
     for name in adapters:
         named = written[name].get("boards")
         for n, other in enumerate(named if isinstance(named, list) else ()):
-            if isinstance(other, str) and other in adapters and (
-                not isinstance(adapters[other], BoardAdapter) or "boards" in written[other]
+            if (
+                isinstance(other, str)
+                and other in adapters
+                and (not isinstance(adapters[other], BoardAdapter) or "boards" in written[other])
             ):
                 remedy = f'"{other}" publishes no files of its own: name a board, such as page'
                 yield source.error(("channels", name, "boards", n), remedy)

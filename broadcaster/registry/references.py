@@ -30,8 +30,8 @@ def references(source: Source) -> list[ConfigError]:
         errors += _unknown(source, place, named.get("areas"), areas, _NO_AREA)
     for name, block in channels.items():
         for key in NAMING:
-            named = _mapping(block).get(key)
-            errors += _unknown(source, ("channels", name, key), named, channels)
+            names = _mapping(block).get(key)
+            errors += _unknown(source, ("channels", name, key), names, channels)
     errors += _circles(source, channels)
     return errors
 

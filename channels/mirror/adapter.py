@@ -12,6 +12,7 @@ from broadcaster.channel import (
     Board,
     BoardAdapter,
     ChannelContext,
+    Failure,
     Message,
     Permanent,
     Probe,
@@ -20,16 +21,17 @@ from broadcaster.channel import (
     Scope,
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, host_in
+from channels.mirror.comparing import Comparer
 from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
-from channels.mirror.far import CAP, FarSide
+from channels.mirror.far import CAP, FarSide, Place
+from channels.mirror.known import NO_DAMAGE, Source, Standing
 from channels.mirror.manifest import NAME, Manifest, Seal, signature_name
 from channels.mirror.s3 import Bucket
 from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
 from channels.mirror.sftp import SftpServer
 from channels.mirror.snapshot import Snapshot
 from channels.mirror.stamp import Stamp
-from channels.mirror.work import Source, Standing
 
 _HOME = "index.html"
 _LOOK_DEADLINE = 20.0
@@ -57,6 +59,8 @@ class MirrorAdapter(BoardAdapter):
             Stamp(context),
         )
         self._copier = Copier(self._source, self._seal, self._far.called)
+        self._comparer = Comparer(self._copier.known)
+        self._damage = NO_DAMAGE
         self._url = settings.url.rstrip("/")
         self._caller = Caller(allowed_hosts=context.allowed_hosts)
         self._seen: Manifest | None = None
@@ -83,7 +87,7 @@ class MirrorAdapter(BoardAdapter):
 
     # ------------------------------------------------------------------------------------------------------ as a board
     def standing(self) -> Revision | None:
-        """Return the revision that stands there, signed by us; None also when it is not from what our boards have published.
+        """Return the revision that stands there, signed by us and not known to be damaged; None when it is not our boards'.
 
         What was seen is trusted for `look`: to ask a far side each time would be thousands of calls a day.
 
@@ -94,6 +98,8 @@ class MirrorAdapter(BoardAdapter):
         if self._seen is None or time.monotonic() - self._seen_at > self.settings.look:
             with self._far.connected(Deadline(min(self.settings.deadline, _LOOK_DEADLINE))) as far:
                 self._note(self._copier.standing(far).manifest)
+        if self._damage:
+            return None
         made, published = self._source.made(self._seal), self._source.now()
         if self._seen is None or published is None or made != self._seen.made:
             return None  # `show` says which board has published nothing
@@ -114,10 +120,11 @@ class MirrorAdapter(BoardAdapter):
         """
         at = attempt.at.astimezone(ZoneInfo(self.context.organisation.timezone))
         self._seen = None
-        deadline = Deadline.of(attempt)
+        deadline, damage = Deadline.of(attempt), self._damage
         with self._far.connected(deadline) as far:
-            manifest, count = self._copier.show(far, board.revision, at, deadline)
+            manifest, count = self._copier.show(far, board.revision, at, deadline, damage)
         self._note(manifest)
+        self._damage = self._damage.without(damage)
         self._shown = manifest.revision
         return Receipt(
             handle=str(board.revision), url=f"{self._url}/", detail=f"{count} files copied"
@@ -147,6 +154,7 @@ class MirrorAdapter(BoardAdapter):
         called = self._far.called
         with self._far.connected(deadline) as far:
             standing = self._copier.standing(far)
+            unseen = self._compare(far, standing, deadline)
         if standing.manifest is None:
             self._seen = None  # whatever was seen before: it is written anew
             return _nothing_stands(called, standing)
@@ -156,6 +164,11 @@ class MirrorAdapter(BoardAdapter):
                 good=False,
                 sentence=f"{called} holds revision {standing.manifest.revision}, newer than ours, {published.revision}: another "
                 "machine of ours is ahead, or another store writes there.",
+            )
+        if self._damage.lost:
+            return Probe(
+                good=False,
+                sentence=f"{len(self._damage.lost)} files in {called} are lost or damaged: they are written anew.",
             )
         seen = self._read_outside(deadline)
         if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
@@ -167,10 +180,19 @@ class MirrorAdapter(BoardAdapter):
         copied = told.copied_at[:16].replace(
             "T", " "
         )  # in the organisation's zone, as it was written
-        return Probe(
-            good=True,
-            sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
+        shows = (
+            f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it."
         )
+        return Probe(good=not unseen, sentence=f"{shows} {unseen}".rstrip())
+
+    def _compare(self, far: Place, standing: Standing, deadline: Deadline) -> str:
+        """Compare file by file, when it is time for that; return a sentence that says why it could not be done, or ""."""
+        try:
+            self._damage |= self._comparer.look(far, standing, deadline)
+        except Failure as failure:
+            # Of a copy that can be written this is nothing to park the channel for.
+            return f"Its files could not be compared: {failure.sentence}"
+        return ""
 
     # -------------------------------------------------------------------------------------------------------- outside
     def _read_outside(self, deadline: Deadline) -> Manifest | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from broadcaster.bundle import UnsafePath
 from broadcaster.bundle.disk import Tree
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline
-from channels.mirror.far import Found, Place, Thing
+from channels.mirror.far import Found, Place, Print, Thing
 from channels.mirror.settings import DirectoryPlace
 
 _LOCK = ".manifest/mirror.lock"
@@ -81,3 +81,17 @@ class _Open:
         with self._tree.lock(_LOCK):
             for name in names:
                 self._tree.drop(name)
+
+    def differing(self, wanted: Mapping[str, Print]) -> set[str]:
+        """Told by content, which is read here: there is no line in between."""
+        found = set()
+        for name, known in wanted.items():
+            self._deadline.require()
+            with self._tree.lock(_LOCK):
+                if self._tree.digest(name) != known.sha256:
+                    found.add(name)
+        return found
+
+    def names(self, folder: str) -> Sequence[str]:
+        with self._tree.lock(_LOCK):
+            return self._tree.names(folder)

@@ -8,7 +8,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,14 +32,11 @@ from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import NOW, context, states
 from broadcaster.testing.peers import PEERS
 from channels.feed import FeedAdapter
-from channels.mirror import MirrorAdapter, copying
-from channels.mirror.directory import Directory
-from channels.mirror.far import Found, Place, Thing
+from channels.mirror import copying
 from channels.mirror.manifest import Manifest, signature_name
-from channels.mirror.settings import DirectoryPlace
 from channels.page import PageAdapter
 
-from .conftest import ATTEMPT, KEY, Boards, page, pem
+from .conftest import ATTEMPT, KEY, Boards, cut, page, pem
 
 Tree = Callable[[Path], dict[str, bytes]]
 THREE = {
@@ -305,57 +301,6 @@ def test_a_higher_epoch_goes_on_where_a_backup_was_restored(boards: Boards) -> N
 
 
 # ------------------------------------------------------------------------------------------------- cut off and together
-class Cut:
-    """A real directory whose connection breaks at the `after`-th thing that is written or dropped."""
-
-    def __init__(self, far: Directory, after: int) -> None:
-        self.called, self.variants, self._far = far.called, far.variants, far
-        self.left = after
-        self.before_cut: Callable[[], None] = lambda: None
-
-    @contextmanager
-    def connected(self, deadline: Deadline) -> Iterator[Place]:
-        with self._far.connected(deadline) as place:
-            self._place = place
-            yield self
-
-    def hosts(self) -> tuple[str, ...]:
-        return ()
-
-    def close(self) -> None:
-        pass
-
-    def read(self, name: str) -> Found | None:
-        return self._place.read(name)
-
-    def write(self, things: Any) -> None:
-        for thing in things:
-            self._spend()
-            self._place.write([thing])
-
-    def swap(self, thing: Thing, before: Found | None) -> None:
-        self._spend()
-        self._place.swap(thing, before)
-
-    def drop(self, names: Any) -> None:
-        for name in names:
-            self._spend()
-            self._place.drop([name])
-
-    def _spend(self) -> None:
-        if self.left == 0:
-            self.before_cut()
-            raise Transient("The connection broke.")
-        self.left -= 1
-
-
-def cut(boards: Boards, after: int) -> tuple[MirrorAdapter, Cut]:
-    mirror = boards.mirror()
-    far = Cut(Directory(DirectoryPlace(place="directory", path=str(boards.copy)), "drift.ekbyn.example"), after)
-    mirror._far = far
-    return mirror, far
-
-
 def whole(boards: Boards, standing: dict[str, bytes]) -> None:
     """See that what stands is exactly what its signed manifest says."""
     body = standing["mirror.json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ SKELETONS = {
         "Ekbyns Energi: STRÖMMEN ÅTER i Norra Ekbyn 18.40. Du behöver inte göra något. Fortfarande mörkt? Svara MÖRKT. Rätt till ersättning: ekbyn.example/a7",
     ),
 }
-ADAPTERS = (PageAdapter, FeedAdapter, CapAdapter)
+ADAPTERS: tuple[Any, ...] = (PageAdapter, FeedAdapter, CapAdapter)
 FRONT = {"index.html", "en/index.html"}
 """They hold a line more, which `test_mirror` judges; their compressed forms stay at home."""
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from broadcaster.bundle.signed import CAP, NAME, Manifest, signature_name
 from broadcaster.channel import (
     Attempt,
     Board,
@@ -24,9 +25,9 @@ from broadcaster.httpclient import Answer, Caller, Deadline, host_in
 from channels.mirror.comparing import Comparer
 from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
-from channels.mirror.far import CAP, FarSide, Place
+from channels.mirror.far import FarSide, Place
+from channels.mirror.journal import Seal
 from channels.mirror.known import NO_DAMAGE, Source, Standing
-from channels.mirror.manifest import NAME, Manifest, Seal, signature_name
 from channels.mirror.s3 import Bucket
 from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
 from channels.mirror.sftp import SftpServer

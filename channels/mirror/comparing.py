@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 
 from broadcaster.bundle.manifest import digest
+from broadcaster.bundle.signed import NAME, PUBLIC_KEY, Manifest, shard_name, signature_name
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Place, Print
-from channels.mirror.known import NO_DAMAGE, Damage, Known, Standing, files_of, shard_name
-from channels.mirror.manifest import JOURNAL, NAME, PUBLIC_KEY, Manifest, signature_name
+from channels.mirror.journal import JOURNAL
+from channels.mirror.known import NO_DAMAGE, Damage, Known, Standing, files_of
 from channels.mirror.snapshot import Moved, Snapshot
 
 EVERY = 3600.0

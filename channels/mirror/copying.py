@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from broadcaster.bundle.manifest import parse_revision
+from broadcaster.bundle.signed import NAME, Manifest, signature_name
 from broadcaster.channel import Mode, Permanent, Revision, Scope, Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place
+from channels.mirror.journal import JOURNAL, Journal, Seal
 from channels.mirror.known import NO_DAMAGE, Damage, Known, Source, Standing
-from channels.mirror.manifest import JOURNAL, NAME, Journal, Manifest, Seal, signature_name
 from channels.mirror.snapshot import Moved, Snapshot, wait_for
 from channels.mirror.work import Work
 

@@ -10,9 +10,6 @@ from typing import Protocol
 
 from broadcaster.httpclient import Deadline
 
-CAP = 8 * 1024 * 1024
-"""The most bytes that are read of one file of a place."""
-
 
 class Taken(Exception):
     """What was to be replaced is not what was read any more: somebody else wrote meanwhile."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broadcaster.bundle.manifest import Entry, Shard, digest
+from broadcaster.bundle.signed import Manifest
 from broadcaster.channel import Mode
 from channels.mirror.far import Found
-from channels.mirror.manifest import Manifest, Seal
+from channels.mirror.journal import Seal
 from channels.mirror.snapshot import Snapshot, maker, pieces, take
 from channels.mirror.stamp import Stamp
 
@@ -114,8 +115,3 @@ def files_of(source: Source, shard: Shard) -> dict[str, tuple[str, Entry]]:
         if path not in source.stamp.pages
         for name, sha256 in pieces(path, entry, source.variants)
     }
-
-
-def shard_name(board: str, key: str, sha256: str) -> str:
-    """Where a shard stands in the copy."""
-    return f".manifest/{board}/{key}.{sha256}.json"

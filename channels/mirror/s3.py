@@ -19,10 +19,11 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from broadcaster.bundle.signed import CAP, NAME
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Answer, Caller, Deadline, failure_of, host_in
-from channels.mirror.far import CAP, Found, Place, Print, Taken, Thing
-from channels.mirror.manifest import JOURNAL, NAME
+from channels.mirror.far import Found, Place, Print, Taken, Thing
+from channels.mirror.journal import JOURNAL
 from channels.mirror.settings import S3Place
 
 _T = TypeVar("_T")

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import asyncssh
 
+from broadcaster.bundle.signed import CAP
 from broadcaster.channel import Failure, Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline, Reach, connect
-from channels.mirror.far import CAP, Found, Place, Print, Thing
+from channels.mirror.far import Found, Place, Print, Thing
 from channels.mirror.settings import SftpPlace, host_keys
 
 _T = TypeVar("_T")

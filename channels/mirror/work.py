@@ -13,11 +13,12 @@ from datetime import datetime
 from itertools import groupby
 
 from broadcaster.bundle.manifest import Entry, Shard, decode_shard, digest, shard_key
+from broadcaster.bundle.signed import NAME, PUBLIC_KEY, Manifest, shard_name, signature_name
 from broadcaster.channel import Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place, Taken, Thing
-from channels.mirror.known import Damage, Known, Standing, files_of, shard_name
-from channels.mirror.manifest import JOURNAL, NAME, PUBLIC_KEY, Journal, Manifest, signature_name
+from channels.mirror.journal import JOURNAL, Journal
+from channels.mirror.known import Damage, Known, Standing, files_of
 from channels.mirror.snapshot import Moved, Snapshot
 
 _BEAT = 2.0

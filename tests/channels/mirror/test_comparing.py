@@ -323,10 +323,13 @@ def test_a_long_list_is_read_to_its_end_and_etags_that_are_no_md5_are_not_compar
         boards.show(mirror, "1.1")
         assert said(mirror) == ""
         assert not mirror._damage
-        del far.held["kopia/incidents/a7/index.html"]
-        again = boards.mirror(to=to, url=to["bucket"])
-        assert LOST in again.probe(ATTEMPT).sentence
-        assert mended(boards, again) == 1
+        hurt = "kopia/incidents/a7/index.html"
+        for spoilt in (b"", b"short"):
+            del far.held[hurt]
+            far.held |= {hurt: spoilt} if spoilt else {}
+            again = boards.mirror(to=to, url=to["bucket"])
+            assert LOST in again.probe(ATTEMPT).sentence
+            assert mended(boards, again) == 1
 
 
 # ----------------------------------------------------------------------------------------------------------------- SFTP

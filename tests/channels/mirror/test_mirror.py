@@ -17,6 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from broadcaster.bundle import Bundle
+from broadcaster.bundle.signed import Manifest, signature_name
 from broadcaster.channel import (
     CanConfirm,
     CanProbe,
@@ -33,7 +34,6 @@ from broadcaster.testing.boards import NOW, context, states
 from broadcaster.testing.peers import PEERS
 from channels.feed import FeedAdapter
 from channels.mirror import copying
-from channels.mirror.manifest import Manifest, signature_name
 from channels.page import PageAdapter
 
 from .conftest import ATTEMPT, KEY, Boards, cut, page, pem

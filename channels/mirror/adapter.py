@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from broadcaster.bundle.signed import CAP, NAME, Manifest, signature_name
+from broadcaster.bundle.signed import CAP, NAME, Manifest, SignedCopy, signature_name
 from broadcaster.channel import (
     Attempt,
     Board,
@@ -169,7 +169,7 @@ class MirrorAdapter(BoardAdapter):
         if self._damage.lost:
             return Probe(
                 good=False,
-                sentence=f"{len(self._damage.lost)} files in {called} are lost or damaged: they are written anew.",
+                sentence=f"Files in {called} are lost or damaged ({len(self._damage.lost)}): they are written anew.",
             )
         seen = self._read_outside(deadline)
         if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
@@ -181,19 +181,28 @@ class MirrorAdapter(BoardAdapter):
         copied = told.copied_at[:16].replace(
             "T", " "
         )  # in the organisation's zone, as it was written
-        shows = (
-            f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it."
+        if unseen:
+            return Probe(
+                good=False,
+                sentence=f"{called} holds revision {told.revision}, copied {copied}, but its files could not be compared: {unseen}",
+            )
+        return Probe(
+            good=True,
+            sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
         )
-        return Probe(good=not unseen, sentence=f"{shows} {unseen}".rstrip())
 
     def _compare(self, far: Place, standing: Standing, deadline: Deadline) -> str:
-        """Compare file by file, when it is time for that; return a sentence that says why it could not be done, or ""."""
+        """Compare file by file, when it is time for that; return why it could not be done, or ""."""
         try:
             self._damage |= self._comparer.look(far, standing, deadline)
         except Failure as failure:
             # Of a copy that can be written this is nothing to park the channel for.
-            return f"Its files could not be compared: {failure.sentence}"
+            return failure.sentence
         return ""
+
+    def signed_copy(self) -> SignedCopy:
+        """By what anybody can verify the copy."""
+        return SignedCopy(self._url, self._seal.public_key)
 
     # -------------------------------------------------------------------------------------------------------- outside
     def _read_outside(self, deadline: Deadline) -> Manifest | None:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from broadcaster.bundle.signed import Manifest
 from broadcaster.channel import Permanent, Revision, Scope, Transient
 from broadcaster.httpclient import Deadline
 from broadcaster.testing.openssh import OpenSsh
@@ -26,7 +27,7 @@ THREE = {
     "incidents/a7/index.html": "A7",
     "areas/norra-ekbyn/index.html": "norr",
 }
-LOST = "lost or damaged: they are written anew."
+LOST = "lost or damaged (1): they are written anew."
 
 
 def said(mirror: MirrorAdapter) -> str:
@@ -61,7 +62,7 @@ def test_a_file_that_was_lost_or_damaged_is_told_and_written_again(
     mirror = boards.mirror()  # of a daemon that was started anew
     probe = mirror.probe(ATTEMPT)
     assert not probe.good
-    assert probe.sentence == f"1 files in {boards.copy} are {LOST}"
+    assert probe.sentence == f"Files in {boards.copy} are {LOST}"
     assert mended(boards, mirror) == 3, "it and its compressed forms; no other shard"
     after = tree(boards.copy)
     assert hurt.read_bytes() == body
@@ -254,6 +255,11 @@ def test_moto_tells_what_was_lost(boards: Boards) -> None:
         see_it_mended(boards, block(url), f"{url}/{BUCKET}")
 
 
+def manifest_there(mirror: MirrorAdapter) -> Manifest | None:
+    with mirror._far.connected(Deadline(20)) as far:
+        return mirror._copier.standing(far).manifest
+
+
 def refuse(*_: object) -> None:
     raise Permanent("The key may not list.", scope=Scope.CHANNEL)
 
@@ -270,7 +276,13 @@ def test_a_key_that_may_not_list_is_told_and_parks_nothing(
             with pytest.raises(Permanent, match=r"allow it .* and ListBucket"):
                 far.names("mirror")
         monkeypatch.setattr(mirror._comparer, "look", refuse)
-        assert said(mirror) == "Its files could not be compared: The key may not list."
+        assert said(mirror) == "The key may not list."
+        boards.show(mirror, "1.1")
+        monkeypatch.setattr(mirror, "_read_outside", lambda _: manifest_there(mirror))
+        monkeypatch.setattr(mirror, "_front_shown", lambda *_: True)
+        probe = mirror.probe(ATTEMPT)
+        assert not probe.good
+        assert probe.sentence.endswith("but its files could not be compared: The key may not list.")
 
 
 class Lists(FarEnd):

@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from channels.feed import FeedAdapter
 from channels.mirror import copying
 from channels.page import PageAdapter
 
-from .conftest import ATTEMPT, KEY, Boards, cut, page, pem
+from .conftest import ATTEMPT, KEY, Boards, Quiet, cut, page, pem
 
 Tree = Callable[[Path], dict[str, bytes]]
 THREE = {
@@ -506,23 +505,6 @@ def test_a_journal_that_cannot_be_read_has_everything_written_anew(
 
 
 # ----------------------------------------------------------------------------------------------------- seen from outside
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(boards: Boards) -> Iterator[str]:
-    boards.copy.mkdir(exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(boards.copy)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str) -> None:
     mirror = boards.mirror(url=address)
     assert isinstance(mirror, CanConfirm)
@@ -541,7 +523,7 @@ def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str
 
 
 class Elsewhere(Quiet):
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         self.send_response(301)
         self.send_header("Location", "https://parked.example/")
         self.send_header("Content-Length", "0")

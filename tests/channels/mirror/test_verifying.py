@@ -252,7 +252,7 @@ def test_whoever_keeps_it_names_the_channel_and_hears_whether_it_is_the_newest(
         assert (found["revision"], found["store_revision"]) == ("1.1", "1.1")
         said = run("copy", "--config", str(rig.path))  # beside the daemon that runs
         assert said.code == 0, said
-        assert "revision  1.1, the newest" in said.out
+        assert "revision  1.1, den senaste" in said.out
         before = shutil.copytree(boards.copy, tmp_path / "before")
         rig.say("En kabel är av.", kind=Kind.UPDATE)
         rig.reached(State.ACCEPTED, channel="copy", number=2)

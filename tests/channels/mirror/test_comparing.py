@@ -12,14 +12,16 @@ import pytest
 
 from broadcaster.bundle.signed import Manifest
 from broadcaster.channel import Permanent, Revision, Scope, Transient
+from broadcaster.domain.delivery import State
 from broadcaster.httpclient import Deadline
 from broadcaster.testing.openssh import OpenSsh
+from broadcaster.testing.rig import Rig
 from broadcaster.testing.servers import FarEnd, Reply, Request
 from broadcaster.testing.storage import BUCKET, S3rver, block, checking_moto, moto
 from channels.mirror import MirrorAdapter, comparing, copying
 from channels.mirror.far import Thing
 
-from .conftest import ATTEMPT, Boards, cut, page, pem
+from .conftest import ATTEMPT, KEY, Boards, cut, page, pem
 
 Tree = Callable[[Path], dict[str, bytes]]
 THREE = {
@@ -211,6 +213,28 @@ def test_under_a_new_key_nothing_of_the_old_one_stays(boards: Boards, tree: Tree
     expected = {name for name in tree(clean.copy) if not name.endswith(".sig")}
     assert {name for name in standing if not name.endswith(".sig")} == expected | {"robots.txt"}
     assert len([name for name in standing if name.endswith(".sig")]) == 1
+
+
+def test_a_running_daemon_mends_its_copy_by_itself(tmp_path: Path, address: str) -> None:
+    """Nobody says anything: the probe sees the loss, and the next look of the lane has it written again."""
+    channels: dict[str, dict[str, Any]] = {
+        "page": {"kind": "page"},
+        "copy": {
+            "kind": "mirror",
+            "url": address,
+            "boards": ["page"],
+            "key": KEY(),
+            "to": {"place": "directory", "path": str(tmp_path / "copy")},
+        },
+    }
+    hurt = tmp_path / "copy/incidents/a1/index.html"
+    with Rig(tmp_path, channels) as rig:
+        rig.say("Strömmen är borta.")
+        rig.reached(State.ACCEPTED, channel="copy")
+        before = hurt.read_bytes()
+    hurt.write_bytes(b"damaged")
+    with Rig(tmp_path, channels) as rig:
+        rig.until(lambda: hurt.read_bytes() == before)
 
 
 # -------------------------------------------------------------------------------------------------------------- buckets

@@ -25,7 +25,7 @@ from broadcaster.httpclient import Answer, Caller, Deadline, host_in
 from channels.mirror.comparing import Comparer
 from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
-from channels.mirror.far import FarSide, Place
+from channels.mirror.far import FarSide
 from channels.mirror.journal import Seal
 from channels.mirror.known import NO_DAMAGE, Source, Standing
 from channels.mirror.s3 import Bucket
@@ -36,6 +36,7 @@ from channels.mirror.stamp import Stamp
 
 _HOME = "index.html"
 _LOOK_DEADLINE = 20.0
+_FOR_COMPARING = 0.6  # of a probe's time: the rest is for seeing the copy from outside
 _NOT_SHOWN = frozenset({401, 403, 404})
 _FRESH = {"Cache-Control": "no-cache"}
 
@@ -155,7 +156,6 @@ class MirrorAdapter(BoardAdapter):
         called = self._far.called
         with self._far.connected(deadline) as far:
             standing = self._copier.standing(far)
-            unseen = self._compare(far, standing, deadline)
         if standing.manifest is None:
             self._seen = None  # whatever was seen before: it is written anew
             return _nothing_stands(called, standing)
@@ -166,6 +166,7 @@ class MirrorAdapter(BoardAdapter):
                 sentence=f"{called} holds revision {standing.manifest.revision}, newer than ours, {published.revision}: another "
                 "machine of ours is ahead, or another store writes there.",
             )
+        unseen = self._compare(standing, deadline)
         if self._damage.lost:
             return Probe(
                 good=False,
@@ -191,10 +192,14 @@ class MirrorAdapter(BoardAdapter):
             sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
         )
 
-    def _compare(self, far: Place, standing: Standing, deadline: Deadline) -> str:
+    def _compare(self, standing: Standing, deadline: Deadline) -> str:
         """Compare file by file, when it is time for that; return why it could not be done, or ""."""
+        if not self._comparer.is_due():
+            return ""
+        part = Deadline(deadline.left() * _FOR_COMPARING)
         try:
-            self._damage |= self._comparer.look(far, standing, deadline)
+            with self._far.connected(part) as far:
+                self._damage |= self._comparer.look(far, standing, part)
         except Failure as failure:
             # Of a copy that can be written this is nothing to park the channel for.
             return failure.sentence

@@ -21,7 +21,7 @@ from channels.mirror.snapshot import Moved, Snapshot
 EVERY = 3600.0
 """Seconds from one comparison of all files to the next."""
 _GROUP = 64  # shards that are compared at a time
-_SHARE = 0.5  # of the deadline: the rest is for seeing the copy from outside
+_SHARE = 0.5  # of the deadline: what one group may take longer
 _SHARD = re.compile(r"([0-9a-f]{3})\.([0-9a-f]{64})\.json")
 
 
@@ -32,6 +32,11 @@ class Comparer:
         self._known = known
         self._left: list[str] | None = None
         self._ended: float | None = None
+
+    def is_due(self) -> bool:
+        """Whether a round is under way, or the last one is an hour ago."""
+        since = None if self._ended is None else time.monotonic() - self._ended
+        return self._left is not None or since is None or since >= EVERY
 
     def look(self, place: Place, standing: Standing, deadline: Deadline) -> Damage:
         """Compare as much as half of the time allows. Nothing is found while something is being copied or is to be.
@@ -44,8 +49,6 @@ class Comparer:
         if manifest is None or snapshot is None or manifest.shards != snapshot.shards:
             return NO_DAMAGE
         if self._left is None:
-            if self._ended is not None and time.monotonic() - self._ended < EVERY:
-                return NO_DAMAGE
             self._left = [
                 f"{board}/{key}" for board in snapshot.roots for key in manifest.shards[board]
             ]

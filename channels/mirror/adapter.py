@@ -179,9 +179,8 @@ class MirrorAdapter(BoardAdapter):
                 sentence=f"{self._url} does not show what stands in {called}: correct url, or see to the web server there.",
             )
         told = standing.manifest
-        copied = told.copied_at[:16].replace(
-            "T", " "
-        )  # in the organisation's zone, as it was written
+        # In the organisation's zone, as it was written.
+        copied = told.copied_at[:16].replace("T", " ")
         if unseen:
             return Probe(
                 good=False,

@@ -1,4 +1,4 @@
-"""channels list|probe|pause|resume|drop|reroute: how each way out stands."""
+"""channels list|probe|verify|pause|resume|drop|reroute: how each way out stands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from broadcaster.cli.saying import out, out_json
 from broadcaster.cli.sending import begin
 from broadcaster.cli.table import state_word
 from broadcaster.cli.usage import Commands
+from broadcaster.cli.verifying import verify
 from broadcaster.cli.watching import show_columns
 
 _NAMED = 8
@@ -245,6 +246,6 @@ def add_to(app: Typer) -> None:
     """Put the verbs of this file on the command line."""
     channels = Commands(cls=ListsItself, help="The ways out.")
     channels.command("list")(list_channels)
-    for verb in (probe, pause, resume, drop, reroute):
+    for verb in (probe, verify, pause, resume, drop, reroute):
         channels.command()(verb)
     app.add_typer(channels, name="channels")

@@ -207,6 +207,8 @@ def local_act(voice: Voice) -> Iterator[None]:
 
     try:
         yield
+    except End:
+        raise
     except ConfigErrors as error:
         raise End(Code.USAGE, error.told(voice.language)) from error
     except AlreadyThereError as error:

@@ -50,7 +50,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
 
 
 class Verbs(Mapping[str, Any]):
-    """Name → command; its file is imported when it is asked for. To put all 38 together takes 65 ms."""
+    """Name → command; its file is imported when it is asked for. To put all of them together takes 65 ms."""
 
     def __getitem__(self, name: str) -> Any:
         file, _summary = VERBS[name]

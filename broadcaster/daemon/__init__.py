@@ -9,6 +9,8 @@ import importlib
 from typing import Any
 
 __all__ = [
+    "CopyUnreachable",
+    "NoCopy",
     "add_token",
     "check_configuration",
     "configuration_schema",
@@ -16,9 +18,15 @@ __all__ = [
     "restore",
     "serve",
     "verify_audit",
+    "verify_channel",
+    "verify_place",
 ]
 
-_HOMES = dict.fromkeys(__all__, "offline") | {"serve": "entry"}
+_HOMES = (
+    dict.fromkeys(__all__, "offline")
+    | {"serve": "entry"}
+    | dict.fromkeys(("CopyUnreachable", "NoCopy", "verify_channel", "verify_place"), "copies")
+)
 
 
 def __getattr__(name: str) -> Any:

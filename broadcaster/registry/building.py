@@ -90,6 +90,7 @@ def assemble(loaded: Loaded) -> Blocks:
     blocks.adapters = {name: blocks.adapters[name] for name in order}
     blocks.errors += forbidden_hosts(source, settings, blocks.adapters)
     blocks.errors += _boards_as_fallback(source, blocks.adapters)
+    blocks.errors += _nothing_to_copy(source, blocks.adapters)
     return blocks
 
 
@@ -166,6 +167,21 @@ def _boards_as_fallback(source: Source, adapters: Mapping[str, Adapter]) -> Iter
             if isinstance(adapters.get(other), BoardAdapter):
                 remedy = f'"{other}" shows everything anyway: name a channel that sends or posts'
                 yield source.error(("channels", name, "fallback", n), remedy)
+
+
+def _nothing_to_copy(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
+    """What `boards` names must write files of its own: no post, no letter, no copy."""
+    written = source.document["channels"]
+    for name in adapters:
+        named = written[name].get("boards")
+        for n, other in enumerate(named if isinstance(named, list) else ()):
+            if (
+                isinstance(other, str)
+                and other in adapters
+                and (not isinstance(adapters[other], BoardAdapter) or "boards" in written[other])
+            ):
+                remedy = f'"{other}" publishes no files of its own: name a board, such as page'
+                yield source.error(("channels", name, "boards", n), remedy)
 
 
 def unspoken(source: Source, settings: Settings) -> list[ConfigError]:

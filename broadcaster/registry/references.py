@@ -1,4 +1,4 @@
-"""What a configuration says about its own names: routes and fallbacks must name channels and areas there are.
+"""What a configuration says about its own names: routes, fallbacks and `boards` must name channels and areas there are.
 
 Works on what is written, so these errors are told together with every other.
 """
@@ -12,12 +12,14 @@ from broadcaster.settings.errors import ConfigError
 from broadcaster.settings.sentences import did_you_mean
 from broadcaster.settings.source import Place, Source
 
+NAMING = ("fallback", "boards")
+"""The keys of a channel's block that name other channels, whatever its kind."""
 _NO_CHANNEL = 'there is no channel "{name}": {hint}'
 _NO_AREA = 'there is no area "{name}": {hint}'
 
 
 def references(source: Source) -> list[ConfigError]:
-    """Every name in routes, fallbacks and `readiness.ends` that leads nowhere, to itself or in a circle."""
+    """Every name in routes, fallbacks, `boards` and `readiness.ends` that leads nowhere; fallbacks to oneself or in a circle."""
     document = source.document
     channels, areas = _mapping(document.get("channels")), _mapping(document.get("areas"))
     errors: list[ConfigError] = []
@@ -27,8 +29,9 @@ def references(source: Source) -> list[ConfigError]:
         place = ("routes", n, "areas")
         errors += _unknown(source, place, named.get("areas"), areas, _NO_AREA)
     for name, block in channels.items():
-        names = _mapping(block).get("fallback")
-        errors += _unknown(source, ("channels", name, "fallback"), names, channels)
+        for key in NAMING:
+            names = _mapping(block).get(key)
+            errors += _unknown(source, ("channels", name, key), names, channels)
     known = {*channels, *source.blocks.values()}
     for name in _mapping(_mapping(document.get("readiness")).get("ends")):
         if name not in known:

@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from broadcaster.bundle.signed import CAP, NAME, Manifest, SignedCopy, signature_name
 from broadcaster.channel import (
     Attempt,
     Board,
     BoardAdapter,
     ChannelContext,
+    Failure,
     Message,
     Permanent,
     Probe,
@@ -20,19 +22,21 @@ from broadcaster.channel import (
     Scope,
 )
 from broadcaster.httpclient import Answer, Caller, Deadline, host_in
+from channels.mirror.comparing import Comparer
 from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
-from channels.mirror.far import CAP, FarSide
-from channels.mirror.manifest import NAME, Manifest, Seal, signature_name
+from channels.mirror.far import FarSide
+from channels.mirror.journal import Seal
+from channels.mirror.known import NO_DAMAGE, Source, Standing
 from channels.mirror.s3 import Bucket
 from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
 from channels.mirror.sftp import SftpServer
 from channels.mirror.snapshot import Snapshot
 from channels.mirror.stamp import Stamp
-from channels.mirror.work import Source, Standing
 
 _HOME = "index.html"
 _LOOK_DEADLINE = 20.0
+_FOR_COMPARING = 0.6  # of a probe's time: the rest is for seeing the copy from outside
 _NOT_SHOWN = frozenset({401, 403, 404})
 _FRESH = {"Cache-Control": "no-cache"}
 
@@ -57,6 +61,8 @@ class MirrorAdapter(BoardAdapter):
             Stamp(context),
         )
         self._copier = Copier(self._source, self._seal, self._far.called)
+        self._comparer = Comparer(self._copier.known)
+        self._damage = NO_DAMAGE
         self._url = settings.url.rstrip("/")
         self._caller = Caller(allowed_hosts=context.allowed_hosts)
         self._seen: Manifest | None = None
@@ -74,7 +80,7 @@ class MirrorAdapter(BoardAdapter):
         return tuple(held)
 
     def hosts(self) -> tuple[str, ...]:
-        """Return where the copy is written, and where it is read."""
+        """Return where the copy is written, and where it is read; of a disk of this machine, what falls with this machine."""
         return tuple(dict.fromkeys((*self._far.hosts(), host_in(self.settings.url))))
 
     def close(self) -> None:
@@ -83,7 +89,7 @@ class MirrorAdapter(BoardAdapter):
 
     # ------------------------------------------------------------------------------------------------------ as a board
     def standing(self) -> Revision | None:
-        """Return the revision that stands there, signed by us; None also when it is not from what our boards have published.
+        """Return the revision that stands there, signed by us and not known to be damaged; None when it is not our boards'.
 
         What was seen is trusted for `look`: to ask a far side each time would be thousands of calls a day.
 
@@ -94,6 +100,8 @@ class MirrorAdapter(BoardAdapter):
         if self._seen is None or time.monotonic() - self._seen_at > self.settings.look:
             with self._far.connected(Deadline(min(self.settings.deadline, _LOOK_DEADLINE))) as far:
                 self._note(self._copier.standing(far).manifest)
+        if self._damage:
+            return None
         made, published = self._source.made(self._seal), self._source.now()
         if self._seen is None or published is None or made != self._seen.made:
             return None  # `show` says which board has published nothing
@@ -114,10 +122,11 @@ class MirrorAdapter(BoardAdapter):
         """
         at = attempt.at.astimezone(ZoneInfo(self.context.organisation.timezone))
         self._seen = None
-        deadline = Deadline.of(attempt)
+        deadline, damage = Deadline.of(attempt), self._damage
         with self._far.connected(deadline) as far:
-            manifest, count = self._copier.show(far, board.revision, at, deadline)
+            manifest, count = self._copier.show(far, board.revision, at, deadline, damage)
         self._note(manifest)
+        self._damage = self._damage.without(damage)
         self._shown = manifest.revision
         return Receipt(
             handle=str(board.revision), url=f"{self._url}/", detail=f"{count} files copied"
@@ -157,6 +166,12 @@ class MirrorAdapter(BoardAdapter):
                 sentence=f"{called} holds revision {standing.manifest.revision}, newer than ours, {published.revision}: another "
                 "machine of ours is ahead, or another store writes there.",
             )
+        unseen = self._compare(standing, deadline)
+        if self._damage.lost:
+            return Probe(
+                good=False,
+                sentence=f"Files in {called} are lost or damaged ({len(self._damage.lost)}): they are written anew.",
+            )
         seen = self._read_outside(deadline)
         if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
             return Probe(
@@ -164,13 +179,34 @@ class MirrorAdapter(BoardAdapter):
                 sentence=f"{self._url} does not show what stands in {called}: correct url, or see to the web server there.",
             )
         told = standing.manifest
-        copied = told.copied_at[:16].replace(
-            "T", " "
-        )  # in the organisation's zone, as it was written
+        # In the organisation's zone, as it was written.
+        copied = told.copied_at[:16].replace("T", " ")
+        if unseen:
+            return Probe(
+                good=False,
+                sentence=f"{called} holds revision {told.revision}, copied {copied}, but its files could not be compared: {unseen}",
+            )
         return Probe(
             good=True,
             sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
         )
+
+    def _compare(self, standing: Standing, deadline: Deadline) -> str:
+        """Compare file by file, when it is time for that; return why it could not be done, or ""."""
+        if not self._comparer.is_due():
+            return ""
+        part = Deadline(deadline.left() * _FOR_COMPARING)
+        try:
+            with self._far.connected(part) as far:
+                self._damage |= self._comparer.look(far, standing, part)
+        except Failure as failure:
+            # Of a copy that can be written this is nothing to park the channel for.
+            return failure.sentence
+        return ""
+
+    def signed_copy(self) -> SignedCopy:
+        """By what anybody can verify the copy."""
+        return SignedCopy(self._url, self._seal.public_key)
 
     # -------------------------------------------------------------------------------------------------------- outside
     def _read_outside(self, deadline: Deadline) -> Manifest | None:
@@ -224,13 +260,11 @@ class MirrorAdapter(BoardAdapter):
 
 
 def _see_that_it_can_be(settings: MirrorSettings, context: ChannelContext) -> None:
-    """Refuse a copy of itself, and one that the original or the copy would be written into.
+    """Refuse a copy in the original, and an original in the copy.
 
     Raises:
         ValueError: with the remedy.
     """
-    if context.name in settings.boards:
-        raise ValueError(f'boards names "{context.name}" itself: name the channels it copies')
     if isinstance(settings.to, DirectoryPlace):
         here, there = Path(context.public_directory).resolve(), Path(settings.to.path).resolve()
         if there.is_relative_to(here) or here.is_relative_to(there):
@@ -248,7 +282,7 @@ def _shows(manifest: Manifest, published: Snapshot) -> bool:
 def _far_side(settings: MirrorSettings, context: ChannelContext) -> FarSide:
     to = settings.to
     if isinstance(to, DirectoryPlace):
-        return Directory(to)
+        return Directory(to, host_in(context.public_url))
     if isinstance(to, S3Place):
         return Bucket(to, context.allowed_hosts)
     return SftpServer(to, context.allowed_hosts)

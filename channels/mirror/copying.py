@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from broadcaster.bundle.manifest import parse_revision
+from broadcaster.bundle.signed import NAME, Manifest, signature_name
 from broadcaster.channel import Mode, Permanent, Revision, Scope, Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place
-from channels.mirror.manifest import JOURNAL, NAME, Journal, Manifest, Seal, signature_name
+from channels.mirror.journal import JOURNAL, Journal, Seal
+from channels.mirror.known import NO_DAMAGE, Damage, Known, Source, Standing
 from channels.mirror.snapshot import Moved, Snapshot, wait_for
-from channels.mirror.work import Known, Source, Standing, Work
+from channels.mirror.work import Work
 
 LEASE = 15.0
 """Seconds that another machine's journal may stand unchanged, by our own clock, until its copying counts as dead."""
@@ -54,9 +56,14 @@ class Copier:
         return Standing(manifest if ours else None, found)
 
     def show(
-        self, place: Place, revision: Revision, at: datetime, deadline: Deadline
+        self,
+        place: Place,
+        revision: Revision,
+        at: datetime,
+        deadline: Deadline,
+        damage: Damage = NO_DAMAGE,
     ) -> tuple[Manifest, int]:
-        """Copy until at least `revision` stands; return the manifest then, and how many files were written.
+        """Copy until at least `revision` stands and `damage` is mended; return the manifest then, and how many files were written.
 
         Raises:
             Transient: boards have not shown it yet, another machine copies, or time was not enough (the next call goes on).
@@ -78,9 +85,10 @@ class Copier:
                 )
             if standing.manifest and ahead(standing.manifest, snapshot):
                 raise self._newer(standing.manifest, revision)
-            if found is None and standing.manifest and self._is(standing.manifest, snapshot):
+            whole = found is None and not damage
+            if whole and standing.manifest and self._is(standing.manifest, snapshot):
                 return standing.manifest, 0
-            work = Work(self.known, place, standing, snapshot, journal, at, deadline)
+            work = Work(self.known, place, standing, snapshot, journal, at, deadline, damage)
             try:
                 return work.run(found)
             except Moved:

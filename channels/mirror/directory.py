@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,22 +10,24 @@ from broadcaster.bundle import UnsafePath
 from broadcaster.bundle.disk import Tree
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline
-from channels.mirror.far import Found, Place, Thing
+from channels.mirror.far import Found, Place, Print, Thing
 from channels.mirror.settings import DirectoryPlace
 
 _LOCK = ".manifest/mirror.lock"
 
 
 class Directory:
-    """The far side that is a directory."""
+    """The far side that is a directory. `original` is the host of the page's own address."""
 
     variants = True
 
-    def __init__(self, settings: DirectoryPlace) -> None:
+    def __init__(self, settings: DirectoryPlace, original: str) -> None:
         self.called = settings.path
+        # A disk of this machine falls with it, and with the original, whose files stand on it too.
+        self._hosts = (settings.host,) if settings.host else ("127.0.0.1", original)
 
     def hosts(self) -> tuple[str, ...]:
-        return ()
+        return self._hosts
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -79,3 +81,17 @@ class _Open:
         with self._tree.lock(_LOCK):
             for name in names:
                 self._tree.drop(name)
+
+    def differing(self, wanted: Mapping[str, Print]) -> set[str]:
+        """Told by content, which is read here: there is no line in between."""
+        found = set()
+        for name, known in wanted.items():
+            self._deadline.require()
+            with self._tree.lock(_LOCK):
+                if self._tree.digest(name) != known.sha256:
+                    found.add(name)
+        return found
+
+    def names(self, folder: str) -> Sequence[str]:
+        with self._tree.lock(_LOCK):
+            return self._tree.names(folder)

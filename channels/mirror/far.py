@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from broadcaster.httpclient import Deadline
-
-CAP = 8 * 1024 * 1024
-"""The most bytes that are read of one file of a place."""
 
 
 class Taken(Exception):
@@ -35,6 +33,21 @@ class Found:
     tag: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Print:
+    """By what a file is known without its bytes: `size` in bytes, hashes in hex. Places tell some of these cheaply."""
+
+    size: int
+    md5: str
+    sha256: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Print:
+        """The print of a file with these bytes."""
+        md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        return cls(len(body), md5, hashlib.sha256(body).hexdigest())
+
+
 class Place(Protocol):
     """A place while it is connected to. Every method raises `Transient` or `Permanent` with a sentence."""
 
@@ -49,6 +62,12 @@ class Place(Protocol):
 
     def drop(self, names: Sequence[str]) -> None:
         """Remove what is there of `names`."""
+
+    def differing(self, wanted: Mapping[str, Print]) -> set[str]:
+        """Which of these files lack or are others, as far as the place tells without giving them: it is not asked for each."""
+
+    def names(self, folder: str) -> Collection[str]:
+        """What stands in a folder, without its path; none when there is no such."""
 
 
 class FarSide(Protocol):

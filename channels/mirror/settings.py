@@ -89,6 +89,11 @@ class DirectoryPlace(_Place):
 
     place: Literal["directory"]
     path: str = Field(min_length=1, description="The directory; it must exist.")
+    host: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:-]*$",
+        description="The machine whose share it is, when it is no disk of this one: then the copy does not fall with this one.",
+    )
 
 
 class S3Place(_Place):

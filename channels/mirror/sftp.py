@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import posixpath
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import asyncssh
 
+from broadcaster.bundle.signed import CAP
 from broadcaster.channel import Failure, Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline, Reach, connect
-from channels.mirror.far import CAP, Found, Place, Thing
+from channels.mirror.far import Found, Place, Print, Thing
 from channels.mirror.settings import SftpPlace, host_keys
 
 _T = TypeVar("_T")
@@ -189,6 +190,37 @@ class _Open:
                     continue
 
         self._run(work)
+
+    def differing(self, wanted: Mapping[str, Print]) -> set[str]:
+        """Told by sizes, which come with the list of a folder; the protocol has no hashes that every server knows."""
+
+        async def work() -> set[str]:
+            places = asyncio.Semaphore(_AT_ONCE)
+            sizes: dict[str, int | None] = {}
+
+            async def see(folder: str) -> None:
+                async with places:
+                    async for name, size in self._entries(folder):
+                        sizes[posixpath.join(folder, name)] = size
+
+            async with asyncio.TaskGroup() as group:
+                for folder in {posixpath.dirname(name) for name in wanted}:
+                    group.create_task(see(folder))
+            return {name for name, known in wanted.items() if sizes.get(name) != known.size}
+
+        return self._run(work)
+
+    def names(self, folder: str) -> Sequence[str]:
+        async def work() -> Sequence[str]:
+            return [name async for name, _ in self._entries(folder)]
+
+        return self._run(work)
+
+    async def _entries(self, folder: str) -> AsyncIterator[tuple[str, int | None]]:
+        """Name and size of everything in a folder, nothing when it is not there."""
+        with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            async for entry in self._client.scandir(self._at(folder)):
+                yield str(entry.filename), entry.attrs.size
 
     async def _put(self, thing: Thing, places: asyncio.Semaphore) -> None:
         folder, name = posixpath.split(thing.name)

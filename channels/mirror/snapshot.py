@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from broadcaster.bundle.manifest import Entry, Root, Shard, decode_shard, digest
+from broadcaster.bundle.manifest import Entry, Root, Shard, decode_shard, digest, parse_revision
 from broadcaster.bundle.paths import staged_name
+from broadcaster.bundle.signed import Shards
 from broadcaster.channel import Revision, Transient
 from broadcaster.httpclient import Deadline
-from channels.mirror.manifest import Shards, lowest
 
 _GLANCE = 0.05  # seconds between two looks for a board's new revision: another process may write it
 _PATIENCE = 10.0
@@ -38,7 +38,7 @@ class Snapshot:
     @property
     def revision(self) -> Revision:
         """The revision that all of them show."""
-        return lowest(self.boards)
+        return Revision.parse(min(self.boards.values(), key=parse_revision))
 
     @property
     def shards(self) -> Shards:

@@ -6,85 +6,24 @@ signature → **the manifest: the switch** → what is gone is dropped → the j
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 
 from broadcaster.bundle.manifest import Entry, Shard, decode_shard, digest, shard_key
-from broadcaster.channel import Mode, Transient
+from broadcaster.bundle.signed import NAME, PUBLIC_KEY, Manifest, shard_name, signature_name
+from broadcaster.channel import Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place, Taken, Thing
-from channels.mirror.manifest import (
-    JOURNAL,
-    NAME,
-    PUBLIC_KEY,
-    Journal,
-    Manifest,
-    Seal,
-    signature_name,
-)
-from channels.mirror.snapshot import Moved, Snapshot, maker, pieces, take
-from channels.mirror.stamp import Stamp
+from channels.mirror.journal import JOURNAL, Journal
+from channels.mirror.known import Damage, Known, Standing, files_of
+from channels.mirror.snapshot import Moved, Snapshot
 
 _BEAT = 2.0
 _BATCH = 32
-_REMEMBERED = 512
-_MADE = "1"  # changes with what this code makes of the boards' files
 _KEPT_BACK = 0.15  # of the deadline, for ending in order what cannot be finished
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands at the far side: the manifest if it is signed by us, and its file as it was read."""
-
-    manifest: Manifest | None
-    found: Found | None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What is copied: the boards' files in `directory`, the original's `mode` and address `of`, and whether variants go along."""
-
-    directory: Path
-    boards: Sequence[str]
-    mode: Mode
-    of: str
-    variants: bool
-    stamp: Stamp
-
-    def made(self, seal: Seal) -> str | None:
-        """Sum up by what the copy's files are made, and who signs; None while a board has published nothing."""
-        made = maker(self.directory, self.boards)
-        parts = (made or "", self.of, ",".join(self.boards), seal.pem.decode(), _MADE)
-        return None if made is None else digest("\n".join(parts).encode())
-
-    def now(self) -> Snapshot | None:
-        """What the boards have published by now; None while one has published nothing."""
-        return take(self.directory, self.boards)
-
-
-class Known:
-    """What one adapter knows over its copyings: the source, the key, who it is, and what is in shards.
-
-    `called` is how sentences name the far side, `by` how the journal names us.
-    """
-
-    def __init__(self, source: Source, seal: Seal, called: str) -> None:
-        self.source = source
-        self.seal = seal
-        self.called = called
-        self.by = secrets.token_hex(8)
-        self.shards: dict[str, Shard] = {}
-
-    def remember(self, sha256: str, shard: Shard) -> None:
-        """Keep what a shard held, so that the next copying need not ask for it."""
-        if len(self.shards) >= _REMEMBERED:
-            self.shards.clear()
-        self.shards[sha256] = shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +48,7 @@ class Work:
         journal: Journal | None,
         at: datetime,
         deadline: Deadline,
+        damage: Damage,
     ) -> None:
         self._known = known
         self._place = place
@@ -116,6 +56,7 @@ class Work:
         self._snapshot = snapshot
         self._at = at
         self._deadline = deadline
+        self._damage = damage
         # Without a journal that can be read nothing is known of what stands there.
         self._stands = standing.manifest.shards if standing.manifest and journal else {}
         self.journal = journal or Journal(by=known.by)
@@ -136,7 +77,8 @@ class Work:
 
     # ---------------------------------------------------------------------------------------------------- what to do
     def _plan(self) -> list[_Piece]:
-        touched = dict(self.journal.touched)
+        # All of a shard is written anew of which a file is lost, also by whoever goes on should this be cut off.
+        touched = {**self.journal.touched, **dict.fromkeys(self._damage.shards, "")}
         drop = {key: set(names) for key, names in self.journal.drop.items()}
         plan: list[_Piece] = []
         for board, root in self._snapshot.roots.items():
@@ -145,8 +87,8 @@ class Work:
                 there = touched.get(name, self._stands.get(board, {}).get(key, ""))
                 if there == sha256:
                     continue
-                new = self._names(self._snapshot.shard(board, key))
-                old = self._names(self._far_shard(board, key, there))
+                new = files_of(self._known.source, self._snapshot.shard(board, key))
+                old = files_of(self._known.source, self._far_shard(board, key, there))
                 plan += [
                     _Piece(one, new[one][0], new[one][1], name)
                     for one in new
@@ -154,15 +96,15 @@ class Work:
                 ]
                 touched[name] = ""
                 # Cut off before the switch, no manifest would ever tell that these were written.
-                drop.setdefault(name, set()).update({*new, _shard_name(board, key, sha256)})
-        for board, shards in self._stands.items():
-            for key, sha256 in shards.items():
-                if self._snapshot.shards.get(board, {}).get(key) != sha256:
-                    held = drop.setdefault(f"{board}/{key}", set())
-                    held.update(self._names(self._far_shard(board, key, sha256)))
-                    held.add(_shard_name(board, key, sha256))
+                drop.setdefault(name, set()).update({*new, shard_name(board, key, sha256)})
+        for board, key, sha256 in self._outdated():
+            held = drop.setdefault(f"{board}/{key}", set())
+            held.update(files_of(self._known.source, self._far_shard(board, key, sha256)))
+            held.add(shard_name(board, key, sha256))
+        signatures = drop.setdefault("mirror/", set())
+        signatures.update(self._damage.signatures)
         if self._standing.found:
-            drop.setdefault("mirror/", set()).add(signature_name(self._standing.found.body))
+            signatures.add(signature_name(self._standing.found.body))
         self.journal = replace(
             self.journal,
             touched=touched,
@@ -170,22 +112,20 @@ class Work:
         )
         return sorted(plan, key=lambda piece: (-piece.name.count("/"), piece.name))
 
-    def _names(self, shard: Shard) -> dict[str, tuple[str, Entry]]:
-        """Every file of a shard that goes into the copy: its hash, and the entry it belongs to."""
-        source = self._known.source
-        return {
-            name: (sha256, entry)
-            for path, entry in shard.items()
-            if path not in source.stamp.pages
-            for name, sha256 in pieces(path, entry, source.variants)
-        }
+    def _outdated(self) -> Iterator[tuple[str, str, str]]:
+        """Board, key and hash of every shard that stands there and is none of the snapshot's."""
+        for board, shards in self._stands.items():
+            for key, sha256 in shards.items():
+                if self._snapshot.shards.get(board, {}).get(key) != sha256:
+                    yield board, key, sha256
+        yield from self._damage.old
 
     def _far_shard(self, board: str, key: str, sha256: str) -> Shard:
         """What a shard at the far side holds; nothing when it cannot be had, so that all of it is written."""
         if not sha256:
             return {}
         if sha256 not in self._known.shards:
-            found = self._place.read(_shard_name(board, key, sha256))
+            found = self._place.read(shard_name(board, key, sha256))
             if found is None or digest(found.body) != sha256:
                 return {}
             self._known.remember(sha256, decode_shard(found.body))
@@ -265,7 +205,7 @@ class Work:
             if self._snapshot.shards.get(board, {}).get(key) == sha256:
                 body = self._snapshot.shard_body(board, key)
                 self._known.remember(sha256, decode_shard(body))
-                things.append(Thing(_shard_name(board, key, sha256), body, lasting=True))
+                things.append(Thing(shard_name(board, key, sha256), body, lasting=True))
         self._place.write(things)
 
     def _switch(self, front: Mapping[str, str]) -> Manifest:
@@ -282,7 +222,7 @@ class Work:
         )
         body = manifest.encode()
         signed = [Thing(signature_name(body), seal.sign(body), "application/octet-stream", True)]
-        if self._standing.manifest is None:
+        if self._standing.manifest is None or PUBLIC_KEY in self._damage.lost:
             signed.append(Thing(PUBLIC_KEY, seal.pem, "application/x-pem-file"))
         self._place.write(signed)
         try:
@@ -324,9 +264,9 @@ class Work:
         _, _, key = name.partition("/")
         wanted: set[str] = set()
         for board, root in self._snapshot.roots.items():
-            wanted.update(self._names(self._snapshot.shard(board, key)))
+            wanted.update(files_of(self._known.source, self._snapshot.shard(board, key)))
             if key in root.shards:
-                wanted.add(_shard_name(board, key, root.shards[key]))
+                wanted.add(shard_name(board, key, root.shards[key]))
         return [one for one in self.journal.drop[name] if one not in wanted]
 
 
@@ -335,7 +275,3 @@ def _batches(plan: Sequence[_Piece]) -> Iterator[list[_Piece]]:
     for _, same in groupby(plan, key=lambda piece: piece.name.count("/")):
         held = list(same)
         yield from (held[at : at + _BATCH] for at in range(0, len(held), _BATCH))
-
-
-def _shard_name(board: str, key: str, sha256: str) -> str:
-    return f".manifest/{board}/{key}.{sha256}.json"

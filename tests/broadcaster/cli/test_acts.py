@@ -419,6 +419,7 @@ def test_every_verb_of_the_contract_has_its_help(run: Run) -> None:
         "scheduled:cancel",
         "channels:list",
         "channels:probe",
+        "channels:verify",
         "channels:pause",
         "channels:resume",
         "channels:drop",

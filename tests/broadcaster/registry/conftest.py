@@ -16,6 +16,12 @@ class Board(BoardAdapter):
     def standing(self): return None
     def show(self, board, attempt): return Receipt()
 
+class CopySettings(ChannelSettings):
+    boards: tuple[str, ...] = Field(description="What is copied.")
+
+class Copy(Board):
+    Settings = CopySettings
+
 class WireSettings(ChannelSettings):
     host: str = "127.0.0.1"
     token: SecretStr = SecretStr("")
@@ -44,6 +50,7 @@ NotAnAdapter = dict
 ENTRIES = """\
 [broadcaster.channels]
 sample_board = sample_kinds:Board
+sample_copy = sample_kinds:Copy
 sample_wire = sample_kinds:Wire
 sample_phone = sample_kinds:Phone
 sample_gone = sample_kinds_missing:Gone [mqtt]

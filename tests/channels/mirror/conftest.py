@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from broadcaster.bundle import Bundle, File
-from broadcaster.channel import Attempt, Mode, Receipt, Revision
+from broadcaster.channel import Attempt, Mode, Receipt, Revision, Transient
+from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import NOW, board, context, minutes
 from channels.mirror import MirrorAdapter
+from channels.mirror.directory import Directory
+from channels.mirror.far import Found, Place, Print, Thing
+from channels.mirror.settings import DirectoryPlace
 
 ATTEMPT = Attempt(number=1, at=NOW, not_after=minutes(60), deadline=20)
 
@@ -88,6 +95,66 @@ class Boards:
         return adapter.show(shown, replace(ATTEMPT, **circumstances))
 
 
+class Cut:
+    """A real directory whose connection breaks at the `after`-th thing that is written or dropped."""
+
+    def __init__(self, far: Directory, after: int) -> None:
+        self.called, self.variants, self._far = far.called, far.variants, far
+        self.left = after
+        self.before_cut: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def connected(self, deadline: Deadline) -> Iterator[Place]:
+        with self._far.connected(deadline) as place:
+            self._place = place
+            yield self
+
+    def hosts(self) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+    def read(self, name: str) -> Found | None:
+        return self._place.read(name)
+
+    def write(self, things: Any) -> None:
+        for thing in things:
+            self._spend()
+            self._place.write([thing])
+
+    def swap(self, thing: Thing, before: Found | None) -> None:
+        self._spend()
+        self._place.swap(thing, before)
+
+    def drop(self, names: Any) -> None:
+        for name in names:
+            self._spend()
+            self._place.drop([name])
+
+    def differing(self, wanted: Mapping[str, Print]) -> set[str]:
+        return self._place.differing(wanted)
+
+    def names(self, folder: str) -> Collection[str]:
+        return self._place.names(folder)
+
+    def _spend(self) -> None:
+        if self.left == 0:
+            self.before_cut()
+            raise Transient("The connection broke.")
+        self.left -= 1
+
+
+def cut(boards: Boards, after: int) -> tuple[MirrorAdapter, Cut]:
+    mirror = boards.mirror()
+    far = Cut(
+        Directory(DirectoryPlace(place="directory", path=str(boards.copy)), "drift.ekbyn.example"),
+        after,
+    )
+    mirror._far = far
+    return mirror, far
+
+
 @pytest.fixture
 def boards(tmp_path: Path) -> Boards:
     return Boards(tmp_path)
@@ -105,3 +172,20 @@ def tree() -> Callable[[Path], dict[str, bytes]]:
         }
 
     return read
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(boards: Boards) -> Iterator[str]:
+    boards.copy.mkdir(exist_ok=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(boards.copy)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

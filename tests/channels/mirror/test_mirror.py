@@ -7,10 +7,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from broadcaster.bundle import Bundle
+from broadcaster.bundle.signed import Manifest, signature_name
 from broadcaster.channel import (
     CanConfirm,
     CanProbe,
@@ -28,19 +27,16 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
+from broadcaster.domain.redundancy import THIS_MACHINE, independent, way
 from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import NOW, context, states
 from broadcaster.testing.outage import agrees
 from broadcaster.testing.peers import PEERS
 from channels.feed import FeedAdapter
-from channels.mirror import MirrorAdapter, copying
-from channels.mirror.directory import Directory
-from channels.mirror.far import Found, Place, Thing
-from channels.mirror.manifest import Manifest, signature_name
-from channels.mirror.settings import DirectoryPlace
+from channels.mirror import copying
 from channels.page import PageAdapter
 
-from .conftest import ATTEMPT, KEY, Boards, page, pem
+from .conftest import ATTEMPT, KEY, Boards, Quiet, cut, page, pem
 
 Tree = Callable[[Path], dict[str, bytes]]
 THREE = {
@@ -321,57 +317,6 @@ def test_a_higher_epoch_goes_on_where_a_backup_was_restored(boards: Boards) -> N
 
 
 # ------------------------------------------------------------------------------------------------- cut off and together
-class Cut:
-    """A real directory whose connection breaks at the `after`-th thing that is written or dropped."""
-
-    def __init__(self, far: Directory, after: int) -> None:
-        self.called, self.variants, self._far = far.called, far.variants, far
-        self.left = after
-        self.before_cut: Callable[[], None] = lambda: None
-
-    @contextmanager
-    def connected(self, deadline: Deadline) -> Iterator[Place]:
-        with self._far.connected(deadline) as place:
-            self._place = place
-            yield self
-
-    def hosts(self) -> tuple[str, ...]:
-        return ()
-
-    def close(self) -> None:
-        pass
-
-    def read(self, name: str) -> Found | None:
-        return self._place.read(name)
-
-    def write(self, things: Any) -> None:
-        for thing in things:
-            self._spend()
-            self._place.write([thing])
-
-    def swap(self, thing: Thing, before: Found | None) -> None:
-        self._spend()
-        self._place.swap(thing, before)
-
-    def drop(self, names: Any) -> None:
-        for name in names:
-            self._spend()
-            self._place.drop([name])
-
-    def _spend(self) -> None:
-        if self.left == 0:
-            self.before_cut()
-            raise Transient("The connection broke.")
-        self.left -= 1
-
-
-def cut(boards: Boards, after: int) -> tuple[MirrorAdapter, Cut]:
-    mirror = boards.mirror()
-    far = Cut(Directory(DirectoryPlace(place="directory", path=str(boards.copy))), after)
-    mirror._far = far
-    return mirror, far
-
-
 def whole(boards: Boards, standing: dict[str, bytes]) -> None:
     """See that what stands is exactly what its signed manifest says."""
     body = standing["mirror.json"]
@@ -577,23 +522,6 @@ def test_a_journal_that_cannot_be_read_has_everything_written_anew(
 
 
 # ----------------------------------------------------------------------------------------------------- seen from outside
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(boards: Boards) -> Iterator[str]:
-    boards.copy.mkdir(exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(boards.copy)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str) -> None:
     mirror = boards.mirror(url=address)
     assert isinstance(mirror, CanConfirm)
@@ -612,7 +540,7 @@ def test_confirmed_is_what_residents_can_read_there(boards: Boards, address: str
 
 
 class Elsewhere(Quiet):
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         self.send_response(301)
         self.send_header("Location", "https://parked.example/")
         self.send_header("Content-Length", "0")
@@ -708,11 +636,6 @@ def test_a_copy_in_or_around_the_original_is_refused(boards: Boards, inside: str
         boards.mirror(to={"place": "directory", "path": str(boards.public / inside)})
 
 
-def test_a_copy_of_itself_is_refused(boards: Boards) -> None:
-    with pytest.raises(ValueError, match='boards names "mirror" itself'):
-        boards.mirror(boards=["page", "mirror"])
-
-
 def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) -> None:
     boards.publish("1.1", THREE)
     boards.show(boards.mirror(), "1.1")
@@ -722,10 +645,23 @@ def test_a_board_that_has_published_nothing_is_missed_at_once(boards: Boards) ->
         boards.show(misspelt, "1.1", deadline=0.5)
 
 
-def test_the_key_is_a_secret_and_the_address_a_failure_domain(boards: Boards) -> None:
-    mirror = boards.mirror(url="https://kopia.ekbyn.example")
+def test_a_copy_on_a_disk_of_this_machine_falls_with_it_and_with_the_original(
+    boards: Boards,
+) -> None:
+    url = "https://kopia.another.example"
+    here = way("copy", (), boards.mirror(url=url).hosts())
+    original = way("page", (), ["drift.ekbyn.example"])
+    assert here.needs == {THIS_MACHINE, "ekbyn.example", "another.example"}
+    assert independent([here.domains, original.domains]) == 1
+    share = {"place": "directory", "path": str(boards.copy), "host": "nas.third.example"}
+    declared = way("copy", (), boards.mirror(url=url, to=share).hosts())
+    assert declared.needs == {"third.example", "another.example"}
+    assert independent([declared.domains, original.domains]) == 2
+
+
+def test_the_key_is_a_secret(boards: Boards) -> None:
+    mirror = boards.mirror()
     assert mirror.secrets() == (KEY(),)
-    assert mirror.hosts() == ("kopia.ekbyn.example",)
     assert KEY().splitlines()[1] not in repr(mirror.settings)
 
 

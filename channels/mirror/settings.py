@@ -109,7 +109,9 @@ class S3Place(_Place):
         pattern="^[a-z0-9-]+$",
         description="The region, as the storage's company calls it.",
     )
-    access_key: str = Field(pattern="^[!-~]+$", description="The access key's id.")
+    access_key: str = Field(
+        pattern="^[!-~]+$", description="The access key's id: letters, digits and signs, no spaces."
+    )
     secret_key: SecretStr = Field(min_length=1, description="The secret that belongs to it.")
 
 

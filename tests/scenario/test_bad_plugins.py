@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +179,20 @@ def test_a_report_that_an_adapter_hangs_over_stops_nothing_else(
         rig.accepted("good")
 
 
+def rests(rig: Rig, channel: str) -> bool:
+    """Whether what waits there is not tried again for minutes."""
+    due_at = rig.delivery(channel).get("due_at")
+    return bool(due_at) and datetime.fromisoformat(due_at) - rig.clock() > timedelta(minutes=4)
+
+
 def test_a_process_that_ends_again_and_again_parks_its_channel_until_somebody_resumes_it(
     tmp_path: Path, kennel: Kennel, good: WebhookReceiver
 ) -> None:
     blocks = {"good": webhook(good), "bad": beast("exitshard", kennel, tmp_path)}
     with Rig(tmp_path, blocks) as rig:
         rig.say("Koka vattnet.", severity=Severity.EXTREME)  # what is uncertain is said again
+        rig.until(lambda: rests(rig, "bad"))  # it may have gone three times
+        rig.pass_by(minutes=6)
         rig.until(lambda: rig.is_parked("bad"))
         rig.reached(State.WAITING, channel="bad")
         tried = rig.delivery("bad")["attempts"]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from broadcaster.testing.peers import PEERS, free_ports
+from broadcaster.testing.peers import PEERS
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.programs import FarProgram, Program
 
 USER, PASSWORD = "ekbyn", "hemligt-losen"  # they open nothing but this Kannel

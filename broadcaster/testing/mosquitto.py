@@ -10,7 +10,8 @@ from typing import Any, Self
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broadcaster.testing.peers import PEERS, free_ports
+from broadcaster.testing.peers import PEERS
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.programs import FarProgram
 from broadcaster.testing.tls import Authority
 

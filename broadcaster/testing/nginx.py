@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from broadcaster.testing.peers import PEERS, free_ports, unprivileged
+from broadcaster.testing.peers import PEERS, unprivileged
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.programs import FarProgram
 from broadcaster.testing.tls import Authority
 

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from broadcaster.testing.peers import PEERS, free_port, unprivileged
+from broadcaster.testing.peers import PEERS, unprivileged
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.programs import FarProgram
 
 _CONFIGURATION = """

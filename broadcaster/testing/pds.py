@@ -13,7 +13,8 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
 
-from broadcaster.testing.peers import BLUESKY, PEERS, free_ports
+from broadcaster.testing.peers import BLUESKY, PEERS
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.programs import FarProgram
 
 _POST = "app.bsky.feed.post"

@@ -13,7 +13,8 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from broadcaster.testing.peers import PEERS, free_ports, unprivileged
+from broadcaster.testing.peers import PEERS, unprivileged
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.programs import FarProgram
 
 DOMAIN = "ekbyn.example"

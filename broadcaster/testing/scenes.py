@@ -29,7 +29,7 @@ from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import PATIENCE, Client, Daemon, Nursery, token, wait_until
 from broadcaster.testing.history import Problem, arrivals, judge
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver
 

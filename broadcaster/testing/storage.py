@@ -12,7 +12,8 @@ from typing import Any
 import botocore.session
 from moto.server import ThreadedMotoServer
 
-from broadcaster.testing.peers import PEERS, free_port
+from broadcaster.testing.peers import PEERS
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.programs import FarProgram
 
 BUCKET = "ekbyn-copy"

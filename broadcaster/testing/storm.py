@@ -30,7 +30,7 @@ from broadcaster.store import Store
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.daemons import Client, Nursery, token, wait_until
-from broadcaster.testing.peers import free_ports
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.rig import configuration
 from broadcaster.testing.storm_far_ends import BOARDS, FarEnds
 

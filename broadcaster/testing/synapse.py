@@ -12,7 +12,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from broadcaster.testing.peers import PEERS, free_port
+from broadcaster.testing.peers import PEERS
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.programs import FarProgram
 
 NAME = "synapse.test"

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from broadcaster.testing.peers import PEERS, free_port, unprivileged
+from broadcaster.testing.peers import PEERS, unprivileged
+from broadcaster.testing.ports import free_port
 from tests.bench.machine import OURS, THEIRS, cpu_seconds, pinned, until
 
 BODY = "DEMO Ekbyns Energi: STRÖMAVBROTT Norra Ekbyn sedan 14.05. Orsak okänd, montör på väg. Nästa besked 14.45: ekbyn.example/a7"

@@ -21,7 +21,7 @@ from typing import Any, Self
 from broadcaster.store import Store
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.daemons import token
-from broadcaster.testing.peers import free_ports
+from broadcaster.testing.ports import free_ports
 from broadcaster.testing.rig import configuration
 from broadcaster.testing.servers import WEBHOOK_SECRET
 from tests.bench.machine import OURS, cpu_seconds, family, peak_mib, pinned, pss_mib, until

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broadcaster.store import Store
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.daemons import Client, token, wait_until, whole
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, answers
 

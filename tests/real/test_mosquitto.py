@@ -199,7 +199,9 @@ def test_eight_at_once_are_eight_and_each_leaves_cleanly(broker: MosquittoServer
         list(pool.map(lambda text: post(adapter, text), said))
     assert len(broker.retained("ekbyn/#")) == 8
     ours = [line for line in broker.lines[begun:] if "crisis-broadcaster-tried" in line]
-    assert sum("Received DISCONNECT" in line for line in ours) == 8
+    assert sum("New client connected" in line for line in ours) == 8
+    # The line of who left in the test before may come late.
+    assert sum("Received DISCONNECT" in line for line in ours) in (8, 9)
     assert not [line for line in ours if "session taken over" in line or "error" in line]
 
 

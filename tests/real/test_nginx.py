@@ -24,7 +24,7 @@ from broadcaster.store import inbox
 from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.nginx import NginxServer
 from broadcaster.testing.operators import Daemonless
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 
 pytestmark = pytest.mark.real("nginx")
 SITE = Path(__file__).parents[2] / "deploy" / "nginx.conf"

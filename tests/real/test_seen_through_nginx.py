@@ -17,7 +17,7 @@ from broadcaster.channel import Attempt, Permanent, Transient
 from broadcaster.testing.boards import NOW, board, context, minutes, states
 from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.nginx import NginxServer
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from channels.page import PageAdapter
 
 pytestmark = pytest.mark.real("nginx")

@@ -21,7 +21,7 @@ from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import Client, Daemon, token, wait_until, whole
 from broadcaster.testing.history import arrivals, judge
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration, numbers, sms, webhook
 from broadcaster.testing.scenes import OVER
 from broadcaster.testing.servers import SmsGateway, WebhookReceiver

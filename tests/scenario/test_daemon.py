@@ -26,7 +26,7 @@ from broadcaster.store import Store, tokens
 from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.history import Arrived, arrivals, duplicates
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import MastodonServer, SmsGateway, WebhookReceiver, hang, late
 

@@ -19,7 +19,7 @@ from broadcaster.daemon import offline
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import wait_until
 from broadcaster.testing.disks import Disk
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.powercut import updates_of
 from broadcaster.testing.scenes import Scene
 from broadcaster.testing.servers import FarEnd, late

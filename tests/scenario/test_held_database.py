@@ -20,7 +20,7 @@ import requests
 from broadcaster.testing.commandline import Ended, run_command
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import wait_until
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.scenes import Scene
 from broadcaster.testing.servers import FarEnd, late
 

@@ -26,7 +26,7 @@ from broadcaster.testing.builders import KEY, subscribe
 from broadcaster.testing.crashing import Order
 from broadcaster.testing.daemons import Client, Daemon, token, wait_until, whole
 from broadcaster.testing.history import arrivals, duplicates, judge as judge_history
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import Rig, configuration, mastodon, numbers, sms, webhook
 from broadcaster.testing.servers import (
     FarEnd,

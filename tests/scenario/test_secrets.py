@@ -22,7 +22,7 @@ import requests
 
 from broadcaster.testing.commandline import Ended, run_command
 from broadcaster.testing.daemons import Client, wait_until
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration
 from broadcaster.testing.servers import FarEnd, Reply, Request
 
@@ -32,7 +32,7 @@ KEY = base64.b64encode(b"thirty-two bytes nobody may see!").decode()
 HOOK_KEY = b"a webhook key that signs well"
 SECRETS = {
     "store key": KEY,
-    "mastodon token": "mast0don+token/åäö",
+    "mastodon token": "mast0don+token/~=%C3",
     "webhook secret": "whsec_" + base64.b64encode(HOOK_KEY).decode(),
     "webhook header": "hook header & value",
     "staff secret": "whsec_" + base64.b64encode(b"another key that signs well too").decode(),

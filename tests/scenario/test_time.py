@@ -25,7 +25,7 @@ from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.clock import FakedTime
 from broadcaster.testing.daemons import Client, Daemon, token, wait_until, whole
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration, webhook
 from broadcaster.testing.servers import WebhookReceiver, hang, unavailable
 

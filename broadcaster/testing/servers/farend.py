@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.servers.exchange import Effect, Reply, Request, text_reply
 from broadcaster.testing.servers.faults import Fault
 from broadcaster.testing.servers.wire import Connection
@@ -103,7 +104,8 @@ class FarEnd:
 
     def start(self) -> Self:
         """Listen; on a second start, on the same port as before."""
-        listening = socket.create_server((self.host, self.port), backlog=1024)
+        # Not one that the system would give: while this is stopped, a call out of any test may be given the same.
+        listening = socket.create_server((self.host, self.port or free_port()), backlog=1024)
         self.port = int(listening.getsockname()[1])
         ready = threading.Event()
         self._thread = threading.Thread(

@@ -14,7 +14,7 @@ import pytest
 
 from broadcaster.bulkhttp import Answer, BulkClient, Problem, Request
 from broadcaster.channel import Permanent, Scope, Transient, Uncertain
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.servers import (
     Reset,
     SmsGateway,

@@ -13,7 +13,7 @@ from broadcaster.domain.role import Role
 from broadcaster.settings import Settings, load
 from broadcaster.store import StoreError, tokens
 from broadcaster.testing.daemons import whole
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration
 
 

@@ -14,7 +14,7 @@ from broadcaster.credentials import MissingSecretError, resolve
 from broadcaster.registry import check_file
 from broadcaster.testing.commandline import Ended, run_at_terminal, run_command
 from broadcaster.testing.daemons import Client, wait_until, whole
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 PRIVATE = {

@@ -22,7 +22,7 @@ from broadcaster.bundle import Bundle, File
 from broadcaster.daemon import publicserver
 from broadcaster.daemon.publicserver import AddressTaken, PublicServer
 from broadcaster.settings import Listen
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import configuration
 
 

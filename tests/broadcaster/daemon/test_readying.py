@@ -27,7 +27,7 @@ from broadcaster.telemetry import Metrics
 from broadcaster.testing.blank import blank
 from broadcaster.testing.builders import KEY
 from broadcaster.testing.daemons import wait_until, whole
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import OPERATOR, Rig, configuration, mastodon, webhook
 from broadcaster.testing.servers import (
     MastodonServer,

@@ -13,7 +13,7 @@ from broadcaster.domain.delivery import State
 from broadcaster.domain.incident import Kind
 from broadcaster.engine.calls import Slots
 from broadcaster.service.notifying import tell_staff
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from broadcaster.testing.rig import PATIENCE, Rig, mastodon, webhook
 from broadcaster.testing.servers import MastodonServer, WebhookReceiver, hang, unavailable
 from channels.webhook import WebhookAdapter

@@ -22,7 +22,7 @@ from broadcaster.testing import (
     storage,
     synapse,
 )
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port, free_ports
 from broadcaster.testing.programs import FarProgram, NotStartedError, Program
 from broadcaster.testing.tls import Authority
 
@@ -130,7 +130,7 @@ def test_every_real_one_comes_up_where_a_port_of_its_was_taken(
     def some_ports(count: int) -> list[int]:
         """As `free_ports`, but the first time the last of them is taken."""
         last, given[:] = list(given), []
-        return [*peers.free_ports(count), *last][-count:]
+        return [*free_ports(count), *last][-count:]
 
     if hasattr(module, "free_ports"):
         monkeypatch.setattr(module, "free_ports", some_ports)

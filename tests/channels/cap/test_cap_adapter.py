@@ -44,7 +44,7 @@ from broadcaster.testing.boards import (
     update,
     water_leak,
 )
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from channels.cap import CapAdapter, checks
 from channels.cap.documents import MEDIA_TYPE
 from channels.feed import FeedAdapter

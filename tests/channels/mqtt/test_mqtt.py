@@ -34,7 +34,7 @@ from broadcaster.domain.board import BoardArea
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.testing.notices import attempt, context, message, notice
 from broadcaster.testing.outage import OUTAGE, agrees, as_json, measure, post as say
-from broadcaster.testing.peers import free_port
+from broadcaster.testing.ports import free_port
 from channels.mqtt import MqttAdapter
 
 GOLDEN = Path(__file__).parent / "golden"

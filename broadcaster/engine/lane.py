@@ -19,7 +19,7 @@ from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.calls import Slots
 from broadcaster.engine.known import Deaf, Probing, Sight
 from broadcaster.engine.pacing import Breaker
-from broadcaster.store import Store, StoreError, channels
+from broadcaster.store import Store, StoreError, channels, hastening
 from broadcaster.store.writer import Rank, Work
 
 T = TypeVar("T")
@@ -235,6 +235,8 @@ class Lane(ABC):
             self.breaker.failure(now)
             self.broken_because = failure.sentence if failure else ""
         else:
+            if outcome is Outcome.ACCEPTED and self.breaker.opened_at is not None:
+                self.try_what_rests()
             self.breaker.success()
         # What was accepted says more than what was asked before.
         if outcome is Outcome.ACCEPTED and self.probing.accepted(now):
@@ -242,6 +244,18 @@ class Lane(ABC):
         self.around.observe(
             "attempt", self.name, outcome=str(outcome), scope=str(failure.scope) if failure else ""
         )
+
+    def try_what_rests(self) -> None:
+        """The far side answers again: nothing waits for the end of a pause that it got while there was no answer."""
+        self.aside(self._try_what_rests())
+
+    async def _try_what_rests(self) -> None:
+        if await self.write(partial(self.hasten, now=self.around.clock())):
+            self.wake()
+
+    def hasten(self, connection: Any, now: datetime) -> int:
+        """Make due what rests here for no other reason. Returns how many."""
+        return hastening.deliveries(connection, self.name, now)
 
     async def park(self, because: str) -> None:
         """The far side refuses the channel as a whole: leave everything waiting until somebody re-arms it."""

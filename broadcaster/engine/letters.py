@@ -29,6 +29,7 @@ from broadcaster.store import (
     deliveries,
     expanding,
     finishing,
+    hastening,
     letters,
     next_job,
 )
@@ -59,6 +60,7 @@ class LetterLane(Lane):
         self.refused_as_gone: dict[str, int] | None = None
         """How many of how many addresses the last run was told not to exist, where that is too many to be true."""
         self._repeats = Repeats()
+        self._wished: set[int] = set()  # jobs that their far side asked to be left alone
         self._sending = False
         self._halted = False
         self._under_way: tuple[str, Run] | None = None  # what runs, and by which supplier
@@ -152,6 +154,10 @@ class LetterLane(Lane):
         return await super().allows(state)
 
     # --------------------------------------------------------------------------------------------------------- a job
+    def hasten(self, connection: Any, now: datetime) -> int:
+        """Of letters it is the jobs that rest."""
+        return hastening.jobs(connection, self.name, now, self._wished)
+
     async def _start_job(self) -> None:
         now = self.around.clock()
         self._settle(now)
@@ -307,12 +313,15 @@ class LetterLane(Lane):
                 again = self.later(left.rest.total_seconds())
         elif failed and not self._given_up(job, supplier, failure, now):
             wait = pause(job.attempts, self.chance(), run.retry_after)
+            if run.retry_after is not None:
+                self._wished.add(job.id)
             again = self.later(0.0 if self.suppliers.takes_over(supplier, now) else wait)
         elif (run.stopped or run.enough) and not failed:
             again = self.later(0.0)  # nothing went wrong: it counts as no attempt
         held = await self.write(lambda connection: letters.end_job(connection, job, again, now))
         if again is None:
             self._repeats.end(job.id)
+            self._wished.discard(job.id)
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
 
@@ -339,7 +348,6 @@ class LetterLane(Lane):
         seen = Seen(run.accepted, failed, dead=dead, because=because)
         self.suppliers.ended(supplier, seen, began_at, now)
         if run.accepted and failure is None:
-            self.breaker.success()
             self.count(Outcome.ACCEPTED)
         else:
             await self._failed(supplier, failure or Transient(f"{supplier} takes no letter now."))

@@ -18,9 +18,15 @@ AFTER_A_BAD_ONE = (
 )
 
 
+WHILE_IT_RESTS = timedelta(seconds=30)
+"""A far side that took nothing is asked so often: what waits there goes out when it answers, not at the end of a long pause."""
+
+
 def is_due(lane: Lane, now: datetime) -> bool:
     """Whether a channel is to be asked now. While something goes out on it that tells more: then a turn is left out."""
-    if lane.probing.due_at is None:
+    if lane.probing.due_at is None or lane.probing.asked_at is None:
+        return True
+    if lane.breaker.opened_at is not None and now >= lane.probing.asked_at + WHILE_IT_RESTS:
         return True
     patience = lane.around.probe_every() if lane.busy else 0.0
     return now >= lane.probing.due_at + timedelta(seconds=patience)
@@ -37,7 +43,8 @@ async def probe(lane: Lane) -> Probe | None:
     """Probe one channel; None when it cannot be asked. A failed probe is kept as what is to be mended."""
     if not isinstance(lane.adapter, CanProbe):
         return None
-    began = lane.around.clock()
+    began = lane.probing.asked_at = lane.around.clock()
+    in_trouble = lane.breaker.opened_at is not None or lane.probing.doubted
     _set_next(lane, good=True)  # while it is under way nobody begins another
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
@@ -63,5 +70,7 @@ async def probe(lane: Lane) -> Probe | None:
     except StoreError as error:
         lane.probing.unkept = True
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))
+    if said.good and in_trouble:
+        lane.try_what_rests()
     lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)
     return said

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.incident import Severity
@@ -23,6 +24,12 @@ from broadcaster.testing.servers import (
 MakeRig = Callable[..., Rig]
 LONG = timedelta(seconds=280)
 ASKED_AGAIN = 31
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of a fresh store."""
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgresql_url"))
 
 
 def down(far: FarEnd) -> None:
@@ -54,9 +61,11 @@ def due_in(engine: Rig, table: Any) -> float:
     return float((at - engine.clock()).total_seconds()) if at else 0.0
 
 
-def test_a_post_that_rests_for_minutes_goes_out_when_its_far_side_answers(rig: MakeRig) -> None:
+def test_a_post_that_rests_for_minutes_goes_out_when_its_far_side_answers(
+    rig: MakeRig, url: str
+) -> None:
     with MastodonServer() as far:
-        engine: Rig = rig({"social": mastodon(far)})
+        engine: Rig = rig({"social": mastodon(far)}, url=url)
         down(far)
         engine.say("Strömmen är borta.", severity=Severity.SEVERE)
         rests_long(engine, t.delivery)
@@ -68,9 +77,11 @@ def test_a_post_that_rests_for_minutes_goes_out_when_its_far_side_answers(rig: M
         assert len(far.texts("status")) == 1
 
 
-def test_letters_that_rest_for_minutes_go_out_when_their_gateway_answers(rig: MakeRig) -> None:
+def test_letters_that_rest_for_minutes_go_out_when_their_gateway_answers(
+    rig: MakeRig, url: str
+) -> None:
     with SmsGateway(preset="kannel") as far:
-        engine: Rig = rig({"sms": sms(far)})
+        engine: Rig = rig({"sms": sms(far)}, url=url)
         engine.subscribe("sms", numbers(3))
         down(far)
         engine.say("Strömmen är borta.")

@@ -13,12 +13,13 @@ from sqlalchemy import Connection, exists, select, update as sql_update
 
 from broadcaster.domain.delivery import Outcome, State
 from broadcaster.store import tables as t
+from broadcaster.store.claiming import database_now
 from broadcaster.store.rowlocks import hold_deliveries, hold_jobs
 
 
 def deliveries(connection: Connection, channel: str, now: datetime) -> int:
     """Boards and posts of a channel. Returns how many are due now that were not."""
-    d = t.delivery.c
+    d, at = t.delivery.c, min(now, database_now(connection, now))
     in_doubt = exists().where(
         t.attempt.c.delivery_id == d.id, t.attempt.c.outcome == Outcome.UNCERTAIN
     )
@@ -36,7 +37,7 @@ def deliveries(connection: Connection, channel: str, now: datetime) -> int:
     if connection.scalar(select(d.id).where(*resting).limit(1)) is None:
         return 0
     hold_deliveries(connection, *resting)
-    return connection.execute(sql_update(t.delivery).where(*resting).values(due_at=now)).rowcount
+    return connection.execute(sql_update(t.delivery).where(*resting).values(due_at=at)).rowcount
 
 
 def jobs(connection: Connection, channel: str, now: datetime, wished: Collection[int]) -> int:
@@ -51,7 +52,7 @@ def jobs(connection: Connection, channel: str, now: datetime, wished: Collection
         t.job.c.id.not_in(wished),
         ~in_doubt,
     )
-    held = hold_jobs(connection, *resting)
+    at, held = min(now, database_now(connection, now)), hold_jobs(connection, *resting)
     for each in held:
-        connection.execute(sql_update(t.job).where(t.job.c.id == each).values(due_at=now))
+        connection.execute(sql_update(t.job).where(t.job.c.id == each).values(due_at=at))
     return len(held)

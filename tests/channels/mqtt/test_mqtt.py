@@ -31,10 +31,12 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.domain.board import BoardArea
+from broadcaster.httpclient import verified_context
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.testing.notices import attempt, context, message, notice
 from broadcaster.testing.outage import OUTAGE, agrees, as_json, measure, post as say
 from broadcaster.testing.peers import free_port
+from broadcaster.testing.tls import Authority
 from channels.mqtt import MqttAdapter
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -520,6 +522,8 @@ def test_two_at_once_do_not_end_each_others_connection() -> None:
         {"prefix": "$SYS"},
         {"prefix": "ekbyn alerts"},
         {"ca": "secrets/broker-ca.pem"},
+        {"ca": "-----BEGIN CERTIFICATE-----\nhemligt å\n-----END CERTIFICATE-----"},
+        {"ca": "-----BEGIN CERTIFICATE-----\nhemligt\n-----END CERTIFICATE-----"},
         {"keep": "1s"},
         {"qos": 2},
     ],
@@ -528,3 +532,12 @@ def test_wrong_settings_are_refused_without_their_values(wrong: dict[str, Any]) 
     with pytest.raises(ValidationError) as refused:
         mqtt(**{"url": "mqtts://broker.example", **wrong})
     assert "hemligt" not in str(refused.value)
+
+
+@pytest.mark.parametrize("around", ["# Göteborgs Energi CA\n{}", "\ufeff{}", "{}\x00", "{}{}"])
+def test_what_stands_around_an_authoritys_certificate_does_not_matter(
+    tmp_path: Path, around: str
+) -> None:
+    certificate = Authority(tmp_path).file.read_text()
+    settings = mqtt(url="mqtts://broker.example", ca=around.replace("{}", certificate)).settings
+    assert verified_context(settings.ca).cert_store_stats()["x509_ca"] == 1

@@ -77,6 +77,7 @@ class Echo(FarEnd):
         said = {
             "error": f"{request.method} {request.path}?{request.query} {request.headers}",
             "message": request.headers.get("authorization", ""),
+            "title": "Refused",
             "body": request.body.decode("utf-8", "replace"),
         }
         status = (401, 500, 400, 403)[self.arrived % 4]

@@ -325,8 +325,8 @@ REFUSED = (
     (0x99, Permanent, Scope.MESSAGE),
 )
 NOT_LET_IN = (
-    *((code, Transient) for code in (0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9F)),
-    *((code, Permanent) for code in (0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9D)),
+    *((code, Transient) for code in (0x80, 0x83, 0x88, 0x89, 0x8A, 0x97, 0x9C, 0x9F)),
+    *((code, Permanent) for code in (0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8C, 0x9D)),
 )
 HUNG_UP = (
     (0x95, Permanent, Scope.MESSAGE),
@@ -357,6 +357,15 @@ def test_whoever_is_not_let_in_sends_nothing(code: int, kind: type[Failure]) -> 
     assert isinstance(failure, kind)
     assert failure.scope is Scope.CHANNEL
     assert failure.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("code", [0x00, 0x89, 0x8A, 0x8B, 0x8D, 0x8E, 0x98])
+def test_a_broker_that_ends_the_connection_before_it_lets_us_in_parks_no_sirens(code: int) -> None:
+    with Broker(farewell(code), None) as broker:
+        failure = came(broker)
+        assert not broker.published
+    assert isinstance(failure, Transient)
+    assert failure.scope is Scope.CHANNEL
 
 
 @pytest.mark.parametrize(("code", "kind", "scope"), HUNG_UP)

@@ -32,7 +32,7 @@ KEY = base64.b64encode(b"thirty-two bytes nobody may see!").decode()
 HOOK_KEY = b"a webhook key that signs well"
 SECRETS = {
     "store key": KEY,
-    "mastodon token": "mast0don+token/åäö",
+    "mastodon token": "mast0don+token/=:1",
     "webhook secret": "whsec_" + base64.b64encode(HOOK_KEY).decode(),
     "webhook header": "hook header & value",
     "staff secret": "whsec_" + base64.b64encode(b"another key that signs well too").decode(),

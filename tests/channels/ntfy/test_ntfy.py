@@ -257,13 +257,10 @@ def test_a_refusal_by_something_before_the_server_is_none_of_its_and_passes(
     far: NtfyServer, tried: NtfyAdapter, status: int, body: str
 ) -> None:
     target = tried.post(message(), attempt()).handle
-    for ask in (
-        lambda: tried.post(message(), attempt()),
-        lambda: tried.withdraw(message(target=target), attempt()),
-    ):
+    for ask, said in ((tried.post, message()), (tried.withdraw, message(target=target))):
         far.next(answers(status, body))
         with pytest.raises(Transient, match="not as ntfy does") as passing:
-            ask()
+            ask(said, attempt())
         assert passing.value.scope is Scope.CHANNEL
 
 

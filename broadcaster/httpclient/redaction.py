@@ -14,13 +14,16 @@ from broadcaster.locale import SOURCE_LANGUAGE, catalogue, languages
 
 _SHORTEST = 4  # a shorter one would blot out half of every sentence, and is none
 _BLOT = "[secret]"
+_WHOLE = rb"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
+"""What stands before a number that is no part of a longer one; a sign may be written by its number there."""
 
 
 class Redaction:
     """Replaces these secrets, plain or as they stand in an address, wherever they turn up.
 
     A secret that is a word of our own sentences ("token") is left where it stands as a word of prose in a sentence, and as
-    the name of a field in an answer: there it says nothing of what the secret is, and without it neither could be read.
+    the name of a field in an answer: there it says nothing of what the secret is, and without it neither could be read. So
+    is one of digits alone within a longer number in an answer.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -38,6 +41,8 @@ class Redaction:
         body = answer.body
         for form in self._forms:
             written = re.escape(form.encode())
+            if form.isdecimal():
+                written = _WHOLE + written + rb"(?![0-9])"
             if form.encode() in body and _is_ours(form):
                 written += rb'(?![\w-]*"\s*:)'
             body = re.sub(written, _BLOT.encode(), body)

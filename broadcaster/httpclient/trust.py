@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 
 from broadcaster.channel import Permanent, Scope
@@ -13,18 +14,23 @@ _REFUSED = (
 _OLD = "{host} speaks no TLS 1.2 or later: nothing was sent. Have it brought up to date there, then resume the channel."
 # As OpenSSL calls it, when we refuse what the far side proposes and when the far side refuses what we do.
 _OLD_REASONS = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"})
+_CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----")
 
 
 def verified_context(authorities: str = "") -> ssl.SSLContext:
     """TLS 1.2 or later, verified for the host's name.
 
     Args:
-        authorities: certificates in PEM form that alone are trusted; "": those this machine trusts.
+        authorities: certificates in PEM form that alone are trusted, with whatever is written around them in any alphabet;
+            "": those this machine trusts.
 
     Raises:
-        ssl.SSLError: `authorities` holds no certificate; or a ValueError.
+        ssl.SSLError: what `authorities` holds is no certificate; or a ValueError.
     """
-    context = ssl.create_default_context(cadata=authorities or None)
+    blocks = "\n".join(found[0] for found in _CERTIFICATE.finditer(authorities))
+    if authorities and not (blocks and blocks.isascii()):
+        raise ValueError("there is no certificate in PEM form")
+    context = ssl.create_default_context(cadata=blocks or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

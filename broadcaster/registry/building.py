@@ -264,8 +264,29 @@ def _read_here(
         found = describe(error, adapter.Settings, source, place, resolved)
         blocks.errors += [each for each in found if each.path not in unresolved]
         return
+    except Exception as error:  # noqa: BLE001 - a plugin's own check that breaks takes no other channel with it
+        at = _breaking(adapter, resolved, source)
+        sentence = breaks(entry.name, type(error).__name__)
+        blocks.broken[name] = source.error((*place, *at), sentence)
+        return
     if not wrong:
         blocks.here[name] = (adapter, settings)
+
+
+def _breaking(adapter: AdapterClass, resolved: Mapping[str, Any], source: Source) -> Place:
+    """The key whose check breaks: without it none does. () where that is not one key alone."""
+    for key in resolved:
+        others = {name: value for name, value in resolved.items() if name != key}
+        try:
+            adapter.Settings.model_validate(
+                others, context={"base": source.directory, "written": True}
+            )
+        except ValidationError:
+            return (key,)  # that it is missing, at most
+        except Exception:  # noqa: BLE001, S112 - it breaks still: it was another key
+            continue
+        return (key,)
+    return ()
 
 
 def context(name: str, settings: Settings) -> ChannelContext:

@@ -32,6 +32,8 @@ _SEEKERS = {"matrix": ("rooms", "users"), "telegram": ("targets",)}
 """Plugins that look for a receiver where none is named (whoever wrote last, every room), and what names one."""
 _ADDRESSES = frozenset({"target_phone", "target_phone_no", "target_email"})
 """What a plugin that writes to telephones or mailboxes calls its receivers."""
+_SENDERS = ("source", "sender", "from_phone", "from_email", "from_addr")
+"""What a plugin keeps its sender's number or mailbox as; its host may well be the receiver, and its user a name of a room."""
 _LOST = re.compile(r"[^/]#")
 _LINK = re.compile(r"(https?://\S+)")
 _MARKS = re.compile(r"[\\`*_\[\]<>~|]|^[-+#=]", re.MULTILINE)
@@ -202,9 +204,10 @@ def _writes_to_its_sender(plugin: Any) -> bool:
     receivers = list(getattr(plugin, "targets", None) or ())
     if not receivers:
         return bool(_ADDRESSES & set(plugin.template_tokens)) and hasattr(plugin, "targets")
-    kept = {name: value for name, value in vars(plugin).items() if name != "targets"}
-    own = {value.lstrip("+") for value in kept.values() if isinstance(value, str)}
-    own |= {str(one) for one in kept.get("from_addr") or ()}  # with some a name and the mailbox
+    kept = [getattr(plugin, name, None) for name in _SENDERS]
+    own = {value.lstrip("+") for value in kept if isinstance(value, str)}
+    # With some it is a name and the mailbox.
+    own |= {str(one) for value in kept if isinstance(value, list | tuple) for one in value}
     return all(_address_of(receiver).lstrip("+") in own for receiver in receivers)
 
 

@@ -28,14 +28,16 @@ from broadcaster.httpclient import (
     Deadline,
     HeaderSecret,
     WebAddress,
+    failure_of,
     printable,
 )
 from broadcaster.posting import ServerPostAdapter, as_unknown
 from channels.mastodon.answers import (
-    error_in,
     limits_in,
     receipt_in,
     receipt_of,
+    refusal_in,
+    unlike_mastodon,
     wait_in,
 )
 from channels.mastodon.arrangement import arrange
@@ -88,6 +90,7 @@ class MastodonAdapter(ServerPostAdapter):
             attempt,
             json=fields,
             headers={"Idempotency-Key": message.key},
+            answers_another=bool(message.in_reply_to),
         )
         return receipt_in(answer, self._host)
 
@@ -130,6 +133,8 @@ class MastodonAdapter(ServerPostAdapter):
         """Delete `message.target`. Other servers are asked to delete their copies; when they do is theirs to say."""
         path = f"/api/v1/statuses/{_id(message.target)}"
         answer = self._ask("DELETE", path, attempt, expect={404})
+        if not answer.ok and refusal_in(answer) is None:
+            raise unlike_mastodon(answer, self._host)
         gone = "was gone already" if answer.status == 404 else "is deleted"
         return Receipt(handle=message.target, detail=f"The post {gone}.")
 
@@ -193,40 +198,47 @@ class MastodonAdapter(ServerPostAdapter):
         anonymous: bool = False,
         headers: Mapping[str, str] | None = None,
         expect: Collection[int] = (),
+        answers_another: bool = False,
         **more: Any,
     ) -> Answer:
-        """One request; a refusal comes back with a sentence that says what to do about it."""
+        """One request; a refusal comes back with a sentence that says what to do about it.
+
+        Returned and not raised are answers with a status in `expect`, whoever gave them.
+        """
         credentials = {} if anonymous else self._authorisation
-        try:
-            answer = self._caller.call(
-                method,
-                self._base + path,
-                deadline=deadline or Deadline.of(attempt),
-                headers={**credentials, **(headers or {})},
-                sentences=self._sentences(),
-                expect={429, *expect},
-                **more,
-            )
-        except Permanent as failure:
-            problem: Failure = self._explained(failure)
-        else:
-            if answer.status != 429:
-                return answer
-            problem = Transient(
+        answer = self._caller.call(
+            method,
+            self._base + path,
+            deadline=deadline or Deadline.of(attempt),
+            headers={**credentials, **(headers or {})},
+            expect=range(400, 500),
+            **more,
+        )
+        if answer.ok or answer.status in expect:
+            return answer
+        raise self._refused(answer, attempt, answers_another=answers_another)
+
+    def _refused(self, answer: Answer, attempt: Attempt, *, answers_another: bool) -> Failure:
+        """What a 4xx means, with the server's own words; some servers answer a bad token with 400 instead of 401."""
+        if answer.status == 429:
+            return Transient(
                 f"{self._host} asks us to wait (429).",
                 retry_after=wait_in(answer, attempt),
                 reply=answer.excerpt(),
             )
-        raise problem
-
-    def _explained(self, failure: Permanent) -> Permanent:
-        """Add the server's own words; some servers answer a bad token with 400 instead of 401."""
-        said = error_in(failure.reply)
+        sentence = self._sentences().get(answer.status, "")
+        # Whether the same may be asked again is of no account below 500.
+        failure = failure_of(answer, self._host, idempotent=True, sentence=sentence, now=attempt.at)
+        if not isinstance(failure, Permanent):
+            return failure or Uncertain(f"{self._host} answered {answer.status}.")
+        said = refusal_in(answer)
+        if said is None and answer.status != 413:  # which a proxy finds by itself, and finds again
+            return unlike_mastodon(answer, self._host)
         sentence, scope = failure.sentence, failure.scope
-        if "access token" in said.lower():
+        if "access token" in (said or "").lower():
             sentence, scope = self._sentences()[401], Scope.CHANNEL
         words = f' It says: "{said}".' if said else ""
-        gone = sentence == self._sentences()[404]
+        gone = answer.status == 404 and answers_another
         return Permanent(sentence + words, scope=scope, reply=failure.reply, gone=gone)
 
     def _sentences(self) -> dict[int, str]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from broadcaster.channel import Attempt, Receipt, Uncertain
+from broadcaster.channel import Attempt, Receipt, Scope, Transient, Uncertain
 from broadcaster.domain.text import MASTODON_LIMIT, MASTODON_PER_LINK
-from broadcaster.httpclient import Answer, parse_json, printable, retry_after, seconds_until
+from broadcaster.httpclient import Answer, printable, retry_after, seconds_until
 
 _MOST_CHARACTERS = 100_000
 
@@ -18,9 +18,10 @@ def limits_in(instance: Mapping[str, Any]) -> dict[str, int]:
     limits = {"max_characters": MASTODON_LIMIT, "characters_reserved_per_url": MASTODON_PER_LINK}
     try:
         said = instance["configuration"]["statuses"]
-        found = {name: said[name] for name in limits if type(said[name]) is int}
-    except (KeyError, TypeError):
+        found = {name: said.get(name) for name in limits}
+    except (AttributeError, KeyError, TypeError):
         return limits
+    found = {name: n for name, n in found.items() if type(n) is int}
     return limits | {name: n for name, n in found.items() if 1 <= n <= _MOST_CHARACTERS}
 
 
@@ -53,11 +54,22 @@ def wait_in(answer: Answer, attempt: Attempt) -> float | None:
         return None
 
 
-def error_in(reply: str) -> str:
-    """The server's own words in a refusal, "" when it has none."""
-    try:
-        content = parse_json(reply.encode())
-    except ValueError:
-        return ""
-    said = content.get("error") if isinstance(content, dict) else None
+def refusal_in(answer: Answer) -> str | None:
+    """The server's own words in a refusal, "" where it gives none. None: that is no refusal of a server of this kind.
+
+    Each of theirs is an entity Error; what stands before a server, or another at its address, answers with a page.
+    """
+    content = answer.fields()
+    if not {"error", "errors"} & content.keys():
+        return None
+    said = content.get("error")
     return printable(said) if isinstance(said, str) else ""
+
+
+def unlike_mastodon(answer: Answer, host: str) -> Transient:
+    """The failure for a refusal that is none of the server's: nothing is said of the post, and it passes or is mended."""
+    return Transient(
+        f"{host} answered {answer.status}, but not as Mastodon does: something before it answers, or the url is wrong.",
+        scope=Scope.CHANNEL,
+        reply=answer.excerpt(),
+    )

@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Literal
 
 import asyncssh
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -57,7 +58,7 @@ def _checked_boards(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def signing_key(pem: str) -> Ed25519PrivateKey:
     """Read the key; raises ValueError with the end of a sentence that does not hold it."""
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
         key = load_pem_private_key(pem.encode(), password=None)
         if isinstance(key, Ed25519PrivateKey):
             return key

@@ -40,11 +40,12 @@ _CONNECTING = {
     0x85: "{host} refuses our client identifier: set client_id to one it takes, then resume the channel.",
     0x86: "{host} refuses our user name or password: correct them in the configuration, then resume the channel.",
     0x87: "{host} does not let us in: see that it knows our user name and password, then resume the channel.",
-    0x8A: "{host} has shut us out: ask the broker's keeper, then resume the channel.",
     0x8C: "{host} wants another kind of authentication than a password: ask the broker's keeper, then resume the channel.",
     0x9D: "{host} has moved: write the broker's new address in the configuration, then resume the channel.",
 }
-_PASSING = {0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9F}
+# Also what ends a connection: a broker that is stopped or restarted, that another with our identifier took our place, or a
+# ban, which brokers give for minutes to whoever comes too often.
+_PASSING = {0x00, 0x80, 0x83, 0x88, 0x89, 0x8A, 0x8B, 0x8D, 0x8E, 0x97, 0x98, 0x9C, 0x9F}
 # What is wrong with one message, and with every one (§3.4.2.1, §3.14.2.1). An access list is by topic: the sirens of one area
 # must not stand still because of another.
 _MESSAGE = {

@@ -27,7 +27,7 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import Answer, Deadline, HeaderSecret, WebAddress, printable
 from broadcaster.posting import ServerPostAdapter
-from channels.ntfy.answers import as_unknown, error_in, events_in, refused_for_now
+from channels.ntfy.answers import as_unknown, events_in, refused, refused_for_now
 from channels.ntfy.arrangement import SILENT, TOPIC, arrange, priority_of, topic_of
 
 _CLOCKS_APART = timedelta(minutes=2)
@@ -248,27 +248,20 @@ class NtfyAdapter(ServerPostAdapter):
         **more: Any,
     ) -> Answer:
         """One request; a refusal comes back with a sentence that says what to do about it."""
-        try:
-            answer = self._caller.call(
-                method,
-                self._base + path,
-                deadline=deadline or Deadline.of(attempt),
-                headers={} if anonymous else self._authorisation,
-                sentences=self._sentences(),
-                expect={*_FOR_NOW, *expect},
-                **more,
-            )
-        except Permanent as failure:
-            said = error_in(failure.reply)
-            words = f' It says: "{said}".' if said else ""
-            problem: Failure = Permanent(
-                failure.sentence + words, scope=failure.scope, reply=failure.reply
-            )
-        else:
-            if answer.status not in _FOR_NOW:
-                return answer
-            problem = refused_for_now(answer, self._host, now=attempt.at)
-        raise problem
+        answer = self._caller.call(
+            method,
+            self._base + path,
+            deadline=deadline or Deadline.of(attempt),
+            headers={} if anonymous else self._authorisation,
+            expect={*range(400, 500), *_FOR_NOW},
+            **more,
+        )
+        if answer.ok or answer.status in expect:
+            return answer
+        if answer.status in _FOR_NOW:
+            raise refused_for_now(answer, self._host, now=attempt.at)
+        sentence = self._sentences().get(answer.status, "")
+        raise refused(answer, self._host, sentence, now=attempt.at)
 
     def _sentences(self) -> dict[int, str]:
         host = self._host

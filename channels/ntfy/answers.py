@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from broadcaster.channel import Failure, Transient, Uncertain
-from broadcaster.httpclient import Answer, parse_json, printable, retry_after
+from broadcaster.channel import Failure, Permanent, Scope, Transient, Uncertain
+from broadcaster.httpclient import Answer, failure_of, parse_json, printable, retry_after
 
 _DAILY_QUOTA = 42908
 _UNTIL_ASKED_AGAIN = 900.0
 _WITHOUT_SUBSCRIBER = 507
+_TOO_LONG = 413  # which a proxy may find by itself, and finds again
 
 
 def refused_for_now(answer: Answer, host: str, *, now: Any) -> Transient:
@@ -26,14 +28,25 @@ def refused_for_now(answer: Answer, host: str, *, now: Any) -> Transient:
     return Transient(sentence, retry_after=named, reply=answer.excerpt())
 
 
-def error_in(reply: str) -> str:
-    """The server's own words in a refusal, "" when it has none."""
-    try:
-        content = parse_json(reply.encode())
-    except ValueError:
-        return ""
-    said = content.get("error") if isinstance(content, dict) else None
-    return printable(said) if isinstance(said, str) else ""
+def refused(answer: Answer, host: str, sentence: str, *, now: datetime) -> Failure:
+    """What another 4xx means. A refusal for good is told by `sentence` ("" for the usual one) and the server's own words.
+
+    The server's refusals are JSON with a code; what stands before it, or another at its address, answers with a page.
+    """
+    # Whether the same may be asked again is of no account below 500.
+    failure = failure_of(answer, host, idempotent=True, sentence=sentence, now=now)
+    if not isinstance(failure, Permanent):
+        return failure or Uncertain(f"{host} answered {answer.status}.")
+    content = answer.fields()
+    if not {"code", "error"} & content.keys() and answer.status != _TOO_LONG:
+        return Transient(
+            f"{host} answered {answer.status}, but not as ntfy does: something before it answers, or the url is wrong.",
+            scope=Scope.CHANNEL,
+            reply=failure.reply,
+        )
+    said = content.get("error")
+    words = f' It says: "{printable(said)}".' if isinstance(said, str) and said else ""
+    return Permanent(failure.sentence + words, scope=failure.scope, reply=failure.reply)
 
 
 def as_unknown(failure: Failure) -> Failure:

@@ -17,6 +17,7 @@ from broadcaster.channel import (
     Failure,
     Message,
     Notice,
+    Permanent,
     PostAdapter,
     Probe,
     Receipt,
@@ -219,7 +220,7 @@ class XAdapter(PostAdapter):
             with within(deadline, idempotent=idempotent, cap=_CAP):
                 answer = self._redaction.answer(_exchange(request))
             problem = failure_in(answer, self.hosts()[0], deadline, idempotent=idempotent)
-            if problem is None or answer.status == expect:
+            if problem is None or (answer.status == expect and isinstance(problem, Permanent)):
                 return answer
         except Failure as failure:
             problem = failure

@@ -18,6 +18,8 @@ from broadcaster.httpclient import (
 
 _LIMITS = ("x-rate-limit", "x-user-limit-24hour", "x-app-limit-24hour")
 _DAY = 86_400.0
+_OWN = frozenset({"detail", "errors", "title"})
+"""One of them at least is in each of X's refusals."""
 
 
 class Duplicate(Permanent):
@@ -44,9 +46,23 @@ def failure_in(
     if answer.status in {400, 403} and (about := _about_the_text(detail)) is not None:
         kind, sentence = about
         return kind(sentence + words, reply=reply, gone=sentence == _ANSWERED_IS_GONE)
+    if 400 <= answer.status < 500 and not _OWN & problem.keys():
+        return _of_another(answer, host, deadline)
     sentence = _SENTENCES.get(answer.status, "")
     said = sentence and sentence + words
     return failure_of(answer, host, idempotent=idempotent, sentence=said, now=deadline.at)
+
+
+def _of_another(answer: Answer, host: str, deadline: Deadline) -> Failure | None:
+    """What a 4xx means that is none of X's: nothing is said of the post, and it passes."""
+    failure = failure_of(answer, host, idempotent=True, now=deadline.at)
+    if not isinstance(failure, Permanent) or answer.status == 413:  # a proxy finds that again
+        return failure
+    return Transient(
+        f"{host} answered {answer.status}, but not as X does: something before it answers.",
+        scope=Scope.CHANNEL,
+        reply=answer.excerpt(),
+    )
 
 
 _SENTENCES = {

@@ -34,6 +34,9 @@ class TestMastodon(PostContract):
         written = {"kind": "mastodon", "url": url, "token": self.secrets[0]}
         return MastodonAdapter(MastodonAdapter.Settings.model_validate(written), context)
 
+    def refusal(self, status: int) -> Fault:
+        return answers(status, json.dumps({"error": "no"}))
+
 
 class TestMatrix(PostContract):
     effect = "message"
@@ -65,6 +68,9 @@ class TestNtfy(PostContract):
     def adapter(self, url: str, context: ChannelContext) -> PostAdapter:
         written = {"kind": "ntfy", "url": url, "prefix": "ekbyn", "token": self.secrets[0]}
         return NtfyAdapter(NtfyAdapter.Settings.model_validate(written), context)
+
+    def refusal(self, status: int) -> Fault:
+        return answers(status, json.dumps({"code": 40000, "http": status, "error": "no"}))
 
 
 class TestWebhook(PostContract):
@@ -105,3 +111,6 @@ class TestX(PostContract):
         names = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
         written = {"kind": "x", "url": url, **dict(zip(names, self.secrets, strict=True))}
         return XAdapter(XAdapter.Settings.model_validate(written), context)
+
+    def refusal(self, status: int) -> Fault:
+        return answers(status, json.dumps({"title": "no", "detail": "no", "status": status}))

@@ -32,7 +32,7 @@ KEY = base64.b64encode(b"thirty-two bytes nobody may see!").decode()
 HOOK_KEY = b"a webhook key that signs well"
 SECRETS = {
     "store key": KEY,
-    "mastodon token": "mast0don+token/~=%C3",
+    "mastodon token": "mast0don+token/=:1",
     "webhook secret": "whsec_" + base64.b64encode(HOOK_KEY).decode(),
     "webhook header": "hook header & value",
     "staff secret": "whsec_" + base64.b64encode(b"another key that signs well too").decode(),
@@ -77,6 +77,7 @@ class Echo(FarEnd):
         said = {
             "error": f"{request.method} {request.path}?{request.query} {request.headers}",
             "message": request.headers.get("authorization", ""),
+            "title": "Refused",
             "body": request.body.decode("utf-8", "replace"),
         }
         status = (401, 500, 400, 403)[self.arrived % 4]

@@ -157,7 +157,7 @@ def refuse(far: FarEnd) -> None:
     if isinstance(far, SmtpServer):
         far.says["MAIL"] = "530 5.7.0 Authentication required"
     else:
-        far.always(answers(401, '{"error": "no", "errcode": "M_UNKNOWN_TOKEN"}'))
+        far.always(answers(401, '{"error": "no", "errcode": "M_UNKNOWN_TOKEN", "title": "no"}'))
 
 
 def accept(far: FarEnd) -> None:

@@ -101,7 +101,9 @@ def test_a_correction_is_news_to_a_thread_that_never_had_the_wrong_text(rig: Mak
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})
         speak(engine, Kind.REPORT, "Strömmen är borta.", "The power is out.")
-        far.always(answers(422), method="POST", every=2)  # the second, which is the English one
+        far.always(
+            answers(422, '{"error": "no"}'), method="POST", every=2
+        )  # the second, which is the English one
         engine.say("Fel ord.", Kind.UPDATE)
         engine.reached(State.FAILED, channel="social", number=2)
         far.heal()

@@ -37,7 +37,9 @@ def test_a_retraction_is_no_news_to_a_thread_that_never_had_the_wrong_text(rig: 
         engine = rig({"social": mastodon(far)})
         both = {"sv": "Strömmen är borta.", "en": "The power is out."}
         speak(engine, Kind.REPORT, both, "social")
-        far.always(answers(422), method="POST", every=2)  # the second, which is the English one
+        far.always(
+            answers(422, '{"error": "no"}'), method="POST", every=2
+        )  # the second, which is the English one
         engine.say("Montören är framme.", Kind.UPDATE)
         engine.reached(State.FAILED, channel="social", number=2)
         far.heal()
@@ -137,7 +139,7 @@ def test_who_was_told_nothing_hears_of_no_retraction_of_it_all(rig: MakeRig) -> 
 def test_a_channel_that_refused_the_wrong_text_opens_with_no_retraction_of_it(rig: MakeRig) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})
-        far.next(answers(422), method="POST")
+        far.next(answers(422, '{"error": "no"}'), method="POST")
         engine.say("Strömmen är borta.")
         engine.reached(State.FAILED, channel="social")
         engine.say(kind=Kind.RETRACTION, whole=True)
@@ -149,7 +151,7 @@ def test_a_channel_that_refused_the_wrong_text_opens_with_no_retraction_of_it(ri
 def test_what_was_refused_in_one_language_was_read_in_no_other(rig: MakeRig, kind: Kind) -> None:
     with MastodonServer() as far:
         engine = rig({"social": mastodon(far)})
-        far.next(answers(422), method="POST")
+        far.next(answers(422, '{"error": "no"}'), method="POST")
         both = {"sv": "Strömmen är borta.", "en": "The power is out."}
         report = Command(kind=Kind.REPORT, texts=both, area=("norra-ekbyn",))
         say(engine.desk, OPERATOR, report)

@@ -147,7 +147,7 @@ def test_a_post_whose_correction_was_refused_is_still_compared_with_its_own_word
     hidden(far)
     engine.say("Strömmen är borta.")
     engine.reached(State.ACCEPTED, channel="social")
-    far.always(answers(422), method="PUT")
+    far.always(answers(422, '{"error": "no"}'), method="PUT")
     engine.say("Strömmen är inte borta.", Kind.CORRECTION)
     engine.reached(State.FAILED, channel="social", number=2)
     far.heal()

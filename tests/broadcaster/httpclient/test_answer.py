@@ -118,6 +118,21 @@ def test_a_secret_that_is_no_word_of_ours_is_nowhere_in_an_answer() -> None:
     assert "hunter" not in redacted.headers.values()
 
 
+def test_a_secret_of_digits_breaks_no_number_that_happens_to_hold_it() -> None:
+    redacted = Redaction(["1234"]).answer(
+        Answer(
+            200,
+            {},
+            b'{"id": 8812345678, "to": "+46701234567", "error": "bad PIN 1234, a=%201234&"}',
+        )
+    )
+    assert redacted.fields() == {
+        "id": 8812345678,
+        "to": "+46701234567",
+        "error": "bad PIN [secret], a=%20[secret]&",
+    }
+
+
 def test_an_address_that_is_gone_stays_gone_when_secrets_are_taken_out() -> None:
     gone = Permanent("No such mailbox.", scope=Scope.ADDRESS, gone=True)
     assert Redaction(["a-secret-of-ours"]).failure(gone).gone

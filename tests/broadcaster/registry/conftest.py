@@ -8,7 +8,7 @@ from broadcaster.registry import Adapter, check_file, usable
 from broadcaster.settings import ConfigError, Loaded, load
 
 KINDS = """
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from broadcaster.channel import *
 from broadcaster.channel import ChannelSettings, Duration
 
@@ -26,6 +26,13 @@ class WireSettings(ChannelSettings):
     host: str = "127.0.0.1"
     token: SecretStr = SecretStr("")
     pause: Duration = Field(5.0, le=60, description="Pause.")
+
+    @field_validator("host")
+    @classmethod
+    def _checked(cls, host):
+        if host == "odd":
+            raise TypeError("the check itself breaks on " + host)
+        return host
 
 class Wire(PostAdapter):
     Settings = WireSettings

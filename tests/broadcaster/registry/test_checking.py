@@ -142,6 +142,17 @@ def test_what_an_adapter_says_is_told_without_the_secret_it_holds(found: Found) 
     assert error.sentence == "cannot be used with …"
 
 
+def test_a_check_of_a_plugins_own_that_breaks_is_told_where_and_keeps_no_other_channel_from_speaking(
+    found: Found, started: Callable[..., Any]
+) -> None:
+    odd = "{kind: sample_wire, audience: staff, host: odd}"
+    (error,) = found(wire=odd)
+    assert (error.line, error.path) == (9, "channels.wire.host")
+    assert error.sentence == 'kind "sample_wire" breaks when it is started: TypeError'
+    _, adapters, broken = started(wire=odd)
+    assert (list(adapters), list(broken)) == (["page", "phone"], ["wire"])
+
+
 def test_no_value_of_a_channel_is_repeated_where_a_secret_may_stand(found: Found) -> None:
     canary = "canary-1d9e"
     errors = found(

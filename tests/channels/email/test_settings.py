@@ -11,6 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pydantic import ValidationError
 
 Make = Callable[..., Any]
+UNKNOWN_CURVE = """\
+-----BEGIN PRIVATE KEY-----
+ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA512DBQoROuuArRJ8M7+6Eg
+Ax4ABISde8GXRxJZoeLUZ6kHJ5Y6qIwtT+ILfDOPag8=
+-----END PRIVATE KEY-----
+"""
+"""A key of secp112r1, which the library for keys does not know."""
 
 
 def pem(key: Any) -> str:
@@ -34,6 +41,7 @@ def pem(key: Any) -> str:
         ({"secret": ""}, "16 letters or more"),
         ({"suppliers": []}, "at least 1"),
         ({"dkim": [{"selector": "s", "key": "hemlig nyckel"}]}, "not a private key"),
+        ({"dkim": [{"selector": "s", "key": UNKNOWN_CURVE}]}, "not a private key"),
         ({"dkim": [{"selector": "s/t", "key": "x"}]}, "pattern"),
     ],
 )

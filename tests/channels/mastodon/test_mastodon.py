@@ -19,6 +19,7 @@ from channels.mastodon.content import text_of
 
 GOLDEN = Path(__file__).parent / "golden"
 TOKEN = "masto-token-0001"
+PAGE = "<html>maintenance</html>"
 
 
 def mastodon(far: MastodonServer, **written: Any) -> MastodonAdapter:
@@ -134,6 +135,41 @@ def test_an_answer_to_a_post_that_is_gone_fails_alone(
     assert refused.value.scope is Scope.MESSAGE
 
 
+def test_a_page_that_is_not_found_costs_no_thread_but_the_lost_post_above_does(
+    far: MastodonServer, tried: MastodonAdapter
+) -> None:
+    for above, gone in (("", False), ("999", True)):
+        far.next(answers(404, '{"error": "Record not found"}'))
+        with pytest.raises(Permanent) as refused:
+            tried.post(message(in_reply_to=above), attempt())
+        assert refused.value.gone is gone
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 418, 421, 422])
+@pytest.mark.parametrize("body", ["", PAGE, '{"message": "no Route matched"}', "[" * 9000])
+def test_a_refusal_by_something_before_the_server_is_none_of_its_and_passes(
+    far: MastodonServer, tried: MastodonAdapter, status: int, body: str
+) -> None:
+    for ask in (
+        lambda: tried.post(message(in_reply_to="7"), attempt()),
+        lambda: tried.amend(message(target="7"), attempt()),
+        lambda: tried.withdraw(message(target="7"), attempt()),
+        lambda: tried.probe(attempt()),
+    ):
+        far.next(answers(status, body), path="verify_credentials")
+        far.next(answers(status, body), path="/api/v1/statuses")
+        with pytest.raises(Transient, match="not as Mastodon does") as passing:
+            ask()
+        assert passing.value.scope is Scope.CHANNEL
+        far.heal()
+
+
+def test_a_post_that_the_server_no_longer_knows_counts_as_deleted(
+    far: MastodonServer, tried: MastodonAdapter
+) -> None:
+    assert tried.withdraw(message(target="7"), attempt()).detail == "The post was gone already."
+
+
 def test_the_end_of_the_five_minutes_is_waited_for() -> None:
     with MastodonServer(token=TOKEN, limit=1) as far:
         adapter = mastodon(far)
@@ -224,6 +260,16 @@ def test_an_absurd_limit_is_not_believed(
     }
     far.next(Fault("absurd", json_reply(instance)))
     assert tried.probe(attempt()).limits["max_characters"] == 500
+
+
+@pytest.mark.parametrize("other", [{}, {"characters_reserved_per_url": "many"}])
+def test_a_limit_that_is_missing_takes_no_other_with_it(
+    far: MastodonServer, tried: MastodonAdapter, other: dict[str, object]
+) -> None:
+    instance = {"configuration": {"statuses": {"max_characters": 5000, **other}}}
+    far.next(Fault("a server of its own kind", json_reply(instance)))
+    limits = tried.probe(attempt()).limits
+    assert limits == {"max_characters": 5000, "characters_reserved_per_url": 23}
 
 
 def test_a_server_that_is_no_mastodon_is_not_good(

@@ -44,6 +44,13 @@ THREE = {
     "incidents/a7/index.html": "A7",
     "areas/norra-ekbyn/index.html": "norr",
 }
+UNKNOWN_CURVE = """\
+-----BEGIN PRIVATE KEY-----
+ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA512DBQoROuuArRJ8M7+6Eg
+Ax4ABISde8GXRxJZoeLUZ6kHJ5Y6qIwtT+ILfDOPag8=
+-----END PRIVATE KEY-----
+"""
+"""A key of secp112r1, which the library for keys does not know."""
 
 
 def manifest(boards: Boards) -> dict[str, Any]:
@@ -613,6 +620,7 @@ def test_what_was_seen_is_trusted_for_a_while(boards: Boards) -> None:
     ("wrong", "said"),
     [
         ({"key": "no key"}, "is no Ed25519 key in PEM"),
+        ({"key": UNKNOWN_CURVE}, "is no Ed25519 key in PEM"),
         ({"boards": []}, "at least 1 item"),
         ({"boards": ["page", "page"]}, 'holds "page" twice'),
         ({"boards": ["../../etc"]}, "is no name of a channel"),

@@ -31,10 +31,12 @@ from broadcaster.channel import (
     Uncertain,
 )
 from broadcaster.domain.board import BoardArea
+from broadcaster.httpclient import verified_context
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.testing.notices import attempt, context, message, notice
 from broadcaster.testing.outage import OUTAGE, agrees, as_json, measure, post as say
 from broadcaster.testing.ports import free_port
+from broadcaster.testing.tls import Authority
 from channels.mqtt import MqttAdapter
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -323,8 +325,8 @@ REFUSED = (
     (0x99, Permanent, Scope.MESSAGE),
 )
 NOT_LET_IN = (
-    *((code, Transient) for code in (0x80, 0x83, 0x88, 0x89, 0x97, 0x9C, 0x9F)),
-    *((code, Permanent) for code in (0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9D)),
+    *((code, Transient) for code in (0x80, 0x83, 0x88, 0x89, 0x8A, 0x97, 0x9C, 0x9F)),
+    *((code, Permanent) for code in (0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8C, 0x9D)),
 )
 HUNG_UP = (
     (0x95, Permanent, Scope.MESSAGE),
@@ -355,6 +357,15 @@ def test_whoever_is_not_let_in_sends_nothing(code: int, kind: type[Failure]) -> 
     assert isinstance(failure, kind)
     assert failure.scope is Scope.CHANNEL
     assert failure.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("code", [0x00, 0x89, 0x8A, 0x8B, 0x8D, 0x8E, 0x98])
+def test_a_broker_that_ends_the_connection_before_it_lets_us_in_parks_no_sirens(code: int) -> None:
+    with Broker(farewell(code), None) as broker:
+        failure = came(broker)
+        assert not broker.published
+    assert isinstance(failure, Transient)
+    assert failure.scope is Scope.CHANNEL
 
 
 @pytest.mark.parametrize(("code", "kind", "scope"), HUNG_UP)
@@ -520,6 +531,8 @@ def test_two_at_once_do_not_end_each_others_connection() -> None:
         {"prefix": "$SYS"},
         {"prefix": "ekbyn alerts"},
         {"ca": "secrets/broker-ca.pem"},
+        {"ca": "-----BEGIN CERTIFICATE-----\nhemligt å\n-----END CERTIFICATE-----"},
+        {"ca": "-----BEGIN CERTIFICATE-----\nhemligt\n-----END CERTIFICATE-----"},
         {"keep": "1s"},
         {"qos": 2},
     ],
@@ -528,3 +541,12 @@ def test_wrong_settings_are_refused_without_their_values(wrong: dict[str, Any]) 
     with pytest.raises(ValidationError) as refused:
         mqtt(**{"url": "mqtts://broker.example", **wrong})
     assert "hemligt" not in str(refused.value)
+
+
+@pytest.mark.parametrize("around", ["# Göteborgs Energi CA\n{}", "\ufeff{}", "{}\x00", "{}{}"])
+def test_what_stands_around_an_authoritys_certificate_does_not_matter(
+    tmp_path: Path, around: str
+) -> None:
+    certificate = Authority(tmp_path).file.read_text()
+    settings = mqtt(url="mqtts://broker.example", ca=around.replace("{}", certificate)).settings
+    assert verified_context(settings.ca).cert_store_stats()["x509_ca"] == 1

@@ -249,6 +249,21 @@ def test_what_may_not_be_read_is_in_doubt_and_parks_nothing(
     assert unknown.value.scope is Scope.MESSAGE
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 418, 421])
+@pytest.mark.parametrize(
+    "body", ["", "<html>maintenance</html>", '{"message": "no Route matched"}']
+)
+def test_a_refusal_by_something_before_the_server_is_none_of_its_and_passes(
+    far: NtfyServer, tried: NtfyAdapter, status: int, body: str
+) -> None:
+    target = tried.post(message(), attempt()).handle
+    for ask, said in ((tried.post, message()), (tried.withdraw, message(target=target))):
+        far.next(answers(status, body))
+        with pytest.raises(Transient, match="not as ntfy does") as passing:
+            ask(said, attempt())
+        assert passing.value.scope is Scope.CHANNEL
+
+
 def test_a_search_that_is_too_long_says_nothing(far: NtfyServer, tried: NtfyAdapter) -> None:
     far.next(oversized(2 * 1024 * 1024))
     with pytest.raises(Uncertain, match="not read to the end"):

@@ -242,8 +242,31 @@ def test_no_answer_makes_the_library_stumble(
     far: XServer, tried: XAdapter, status: int, body: str
 ) -> None:
     far.next(answers(status, body))
-    with pytest.raises((Permanent, Uncertain)):
+    with pytest.raises((Permanent, Transient, Uncertain)):
         tried.post(message(), attempt())
+
+
+PAGE = "<html>maintenance</html>"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 418, 421])
+@pytest.mark.parametrize("body", ["", PAGE, '{"message": "no Route matched"}', "[" * 9000])
+def test_a_refusal_by_something_before_x_is_none_of_xs_and_passes(
+    far: XServer, tried: XAdapter, status: int, body: str
+) -> None:
+    far.next(answers(status, body))
+    with pytest.raises(Transient, match="not as X does") as passing:
+        tried.post(message(in_reply_to="7"), attempt())
+    assert passing.value.scope is Scope.CHANNEL
+
+
+def test_a_page_that_is_not_found_is_no_post_that_was_gone_already(
+    far: XServer, tried: XAdapter
+) -> None:
+    far.next(answers(404, PAGE), refusal(404, "Not Found"))
+    with pytest.raises(Transient):
+        tried.withdraw(message(target="5"), attempt())
+    assert tried.withdraw(message(target="5"), attempt()).detail == "The post was gone already."
 
 
 # ------------------------------------------------------------------------------------------------------------ others

@@ -210,6 +210,7 @@ def warn_of_trouble(voice: Voice, organisation: Mapping[str, Any]) -> None:
         "reload": _("the configuration file was refused"),
         "broken": _("a channel cannot be used"),
         "failing": _("a channel refuses one update after the other"),
+        "fuse": _("a channel leaves people out of news"),
     }
     found = dict.fromkeys(state["what"] for state in organisation.get("degraded") or ())
     if found:

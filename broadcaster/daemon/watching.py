@@ -20,7 +20,16 @@ from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
 from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
-from broadcaster.store import Connection, StoreError, boards, channels, incidents, nodes, refusals
+from broadcaster.store import (
+    Connection,
+    StoreError,
+    boards,
+    channels,
+    incidents,
+    nodes,
+    often,
+    refusals,
+)
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
 log = structlog.get_logger()
@@ -46,6 +55,10 @@ SET_FORWARD = (
 NOT_TRUE = (
     "{channel} was told that {refused} of {total} addresses do not exist: too many to be true. Have the mail server or "
     "gateway mended, then send them again (broadcaster status says how)."
+)
+LEFT_OUT = (
+    "{channel} left people out of {update}: they had {most} letters within the hour, as many as one person may get. If a program "
+    "says that much, stop it. Else set most_per_hour higher in broadcaster.yaml, then reload."
 )
 OFF = timedelta(seconds=5)  # what two clocks of the same time server are never apart
 
@@ -153,6 +166,7 @@ class Watch:
             self._nodes,
             self._promises,
             self._letters,
+            self._fuse,
             self._not_out,
         ):
             yield from find(seen, now)
@@ -192,6 +206,7 @@ class Watch:
             "nodes": nodes.listing(connection),
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
             "in doubt": list(status.letters_in_doubt(connection, now)),
+            "fuse": often.leaving_out(connection, self._engine.lanes, now),
             "not out": list(redundancy.not_out(connection, now)),
         }
 
@@ -350,6 +365,12 @@ class Watch:
         for one in seen["in doubt"]:
             where = "{update} {channel}".format(**one["values"])
             yield Degraded("letters", where, one["sentence"], one["values"])
+
+    def _fuse(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        most = self._desk.configuration.settings.most_per_hour
+        for name, update in seen["fuse"].items():
+            values = {"channel": name, "update": update, "most": most}
+            yield Degraded("fuse", name, LEFT_OUT, values)
 
     def _not_out(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for values in seen["not out"]:

@@ -18,6 +18,8 @@ log = structlog.get_logger()
 class Fuse:
     """Of one run of letters: who is left out. What life depends on, and what puts a word right, is for everyone.
 
+    Beside these goes what `told_all_the_same` says.
+
     `most` is how many letters one subscriber may get from the channel within an hour; 0: any number.
     """
 
@@ -34,6 +36,8 @@ class Fuse:
         if self._lately is None:
             self._lately = often.lately(connection, self._channel, job.delivery_id, now)
         found = often.too_often(connection, self._lately, subscriber_ids, now, self._most)
+        if found:
+            found -= often.told_all_the_same(connection, job.incident, job.number, found)
         if found:
             log.warning(
                 "left out: they had enough letters within the hour",

@@ -42,6 +42,7 @@ _NOTHING_SEEN = Seen()
 WATCHED = (
     "clock",
     "failing",
+    "fuse",
     "log",
     "public",
     "refusing",

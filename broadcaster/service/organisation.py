@@ -20,6 +20,7 @@ _TOUCHES_ALL = (
     "reload",
     "broken",
     "failing",
+    "fuse",
 )
 
 

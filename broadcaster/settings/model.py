@@ -300,7 +300,9 @@ class Settings(_Closed):
         le=1000,
         description=(
             "How many letters of one channel a person may get within an hour; 0: any number. What comes after is left out, "
-            "unless life depends on it or it corrects or retracts. The last fuse, against a program that speaks without end."
+            "unless life depends on it, it corrects or retracts, or it is for staff. Who had a letter of something is told when "
+            "it is over, and who had one that life depended on is told what came next. The last fuse, against a program that "
+            "speaks without end."
         ),
     )
     allowed_hosts: tuple[str, ...] = Field(

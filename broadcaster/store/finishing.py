@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, Shape, State
-from broadcaster.store import tables as t
+from broadcaster.store import often, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.letters import doubtful, drop_transient, unknown
 from broadcaster.store.moving import end, move
@@ -114,19 +114,16 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
 def _end_letters(connection: Connection, delivery: Any, over: bool, now: datetime) -> None:
     delivery_id, stopped = delivery.id, delivery.stopped
     counts = read_counts(connection, delivery_id)
+    cut = counts.skipped > 0 and often.was_left_out(connection, delivery_id)
     if counts.accepted or (counts.total == 0 and delivery.expanded):
-        end(
-            connection,
-            delivery_id,
-            State.ACCEPTED,
-            now,
-            "" if counts.total else "nobody to write to",
-        )
+        because = often.LEFT_OUT if cut else "" if counts.total else "nobody to write to"
+        end(connection, delivery_id, State.ACCEPTED, now, because)
     elif counts.uncertain:
         move(connection, delivery_id, State.UNCERTAIN, detail=DOUBT)
     elif stopped or not delivery.expanded or not counts.failed or (over and counts.skipped):
         nobody_left = not stopped and not over and counts.skipped == counts.total
         because = "everybody was left out" if nobody_left else "stopped before any was sent"
+        because = often.LEFT_OUT if nobody_left and cut else because
         state = State.WITHDRAWN if stopped else State.EXPIRED
         move(connection, delivery_id, State.WAITING)
         end(connection, delivery_id, state, now, because)

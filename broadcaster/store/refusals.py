@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,7 @@ def refusing(connection: Connection, names: Collection[str]) -> Mapping[str, Ref
     """Those of these channels whose last updates were refused for good, at least `IN_A_ROW`, and none accepted since."""
     found = {name: _in_a_row(connection, name) for name in names}
     return {
-        name: Refusing(_update(last[0]), last[0].detail, last[-1].ended_at)
+        name: Refusing(update_of(last[0]), last[0].detail, last[-1].ended_at)
         for name, last in found.items()
         if len(last) >= IN_A_ROW
     }
@@ -68,6 +68,12 @@ def _in_a_row(connection: Connection, name: str) -> list[Any]:
 
 
 def _ended(connection: Connection, name: str) -> Iterator[Any]:
+    told = (*_REFUSED, *_THROUGH)
+    return (row for row in newest(connection, name) if row.state in told and row.ended_at)
+
+
+def newest(connection: Connection, name: str) -> Iterable[Any]:
+    """The newest deliveries of a channel, in no order: of `LOOKED_AT` incidents, of staff, and what it accepted last."""
     rows: dict[int, Any] = {}
     # The log of staff is one incident with the lowest number: of it the newest words by themselves.
     for first, last in ((STAFF_LOG_ID + 1, _NEWEST), (STAFF_LOG_ID, STAFF_LOG_ID)):
@@ -75,9 +81,9 @@ def _ended(connection: Connection, name: str) -> Iterator[Any]:
         rows |= {row.id: row for row in connection.execute(_TRIED, asked)}
     # One that is sent again and accepted ends it, however old it is.
     rows |= {row.id: row for row in connection.execute(_ACCEPTED, {"channel": name})}
-    told = (*_REFUSED, *_THROUGH)
-    return (row for row in rows.values() if row.state in told and row.ended_at)
+    return rows.values()
 
 
-def _update(row: Any) -> str:
+def update_of(row: Any) -> str:
+    """The name ("A7-2") of what such a delivery brings."""
     return f"{incident_name(row.incident_id, row.staff)}-{row.number}"

@@ -27,7 +27,7 @@ from broadcaster.engine.known import Deaf, Unseen
 from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
-from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, tables as t
+from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, often, tables as t
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
@@ -218,6 +218,17 @@ def letters_in_doubt(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], No
     return lambda: come_to(accepted=9, uncertain=0)
 
 
+def fuse(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    watched.rig.say("Strömmen är borta.")
+    watched.rig.accepted("hook")
+    mine = sql_update(t.delivery).where(t.delivery.c.channel == "hook")
+    cut = {"shape": Shape.LETTER, "total": 9, "accepted": 5, "skipped": 4}
+    watched.rig.store.write(
+        lambda c: c.execute(mine.values(detail=often.LEFT_OUT, **cut)).close()
+    ).result()
+    return lambda: watched.rig.clock_only(minutes=61)
+
+
 def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     assert watched.page is not None
     watched.page.stuck = True
@@ -275,6 +286,7 @@ STATES = {
     ("reports", "hook"): deaf,
     ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
+    ("fuse", "hook"): fuse,
     ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,

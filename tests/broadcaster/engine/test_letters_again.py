@@ -130,7 +130,7 @@ def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_wh
         assert because == often.REASON
         engine.say("Läge 5.")
         engine.reached(State.EXPIRED, channel="sms", incident="A5")
-        assert engine.delivery("sms", incident="A5")["detail"] == "everybody was left out"
+        assert engine.delivery("sms", incident="A5")["detail"] == often.LEFT_OUT
         assert say(6, severity=Severity.EXTREME)["accepted"] == 2, "life depends on it"
         engine.say("Läge 1 var fel.", Kind.CORRECTION, incident="A1")
         engine.accepted("sms", 2)

@@ -97,15 +97,22 @@ class Tree:
             return hashlib.sha256(file.readall()).hexdigest()
 
     def names(self, folder_name: str) -> list[str]:
-        """Return the names in a folder, none when it does not exist."""
+        """Return the names in a folder but those of folders, none when it does not exist."""
         try:
-            folder, _ = self._place(f"{folder_name}/.")
-            return os.listdir(folder)  # noqa: PTH208 - by descriptor
+            folder, _ = self._place(f"{folder_name}/x")
+            with os.scandir(folder) as entries:
+                return [one.name for one in entries if not one.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             return []
 
     def _place(self, name: str, *, make: bool = False) -> tuple[int, str]:
-        """Return the descriptor of the folder of `name`, good until the next call, and the last part of the name."""
+        """Return the descriptor of the folder of `name`, good until the next call, and the last part of the name.
+
+        Raises:
+            UnsafePath: the name leads out of the root.
+        """
+        if "\0" in name or {"", ".", ".."} & {*name.split("/")}:
+            raise UnsafePath(f"{name!r} is no name of a file under {os.fspath(self._root)!r}")
         folder_name, _, last = name.rpartition("/")
         return self._folders.at(folder_name, make=make), last
 

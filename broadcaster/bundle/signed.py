@@ -80,7 +80,7 @@ class Manifest:
                 boards=_texts(raw["boards"]),
                 shards={str(board): _texts(shards) for board, shards in raw["shards"].items()},
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError from error
 
 

@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from broadcaster.bundle.signed import CAP, NAME
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Answer, Caller, Deadline, failure_of, host_in
-from channels.mirror.far import Found, Place, Print, Taken, Thing
+from channels.mirror.far import Found, Place, Print, Taken, Thing, inside
 from channels.mirror.journal import JOURNAL
 from channels.mirror.settings import S3Place
 
@@ -86,7 +86,7 @@ class Bucket:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Sign one request for a file and make it, once."""
-        return self._call(deadline, method, f"{self._root}/{name}", body, headers)
+        return self._call(deadline, method, f"{self._root}/{inside(name)}", body, headers)
 
     def list(self, deadline: Deadline) -> Iterator[tuple[str, int, str]]:
         """Yield name, size and ETag of every file of the copy's folder, a thousand with each request."""

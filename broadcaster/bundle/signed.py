@@ -22,6 +22,8 @@ from broadcaster.domain.incident import Revision
 
 NAME = "mirror.json"
 PUBLIC_KEY = "mirror/key.pem"
+COPYING = ".manifest/mirror.copying.json"
+"""What stands there only while a copy is being renewed."""
 FORMAT = 1
 CAP = 8 * 1024 * 1024
 """The most bytes that are read of one file of a copy."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broadcaster.bundle.signed import is_signed
+from broadcaster.bundle.signed import COPYING, is_signed
 
-JOURNAL = ".manifest/mirror.copying.json"
+JOURNAL = COPYING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

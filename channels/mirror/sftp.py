@@ -227,7 +227,9 @@ class _Open:
     async def _entries(self, folder: str) -> AsyncIterator[tuple[str, int | None]]:
         """Name of everything in a folder, with the size of what is no folder; nothing when it is not there."""
         with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            async for entry in self._client.scandir(self._at(folder) if folder else self._far.folder):
+            async for entry in self._client.scandir(
+                self._at(folder) if folder else self._far.folder
+            ):
                 of_folder = stat.S_ISDIR(entry.attrs.permissions or 0)
                 yield str(entry.filename), None if of_folder else (entry.attrs.size or 0)
 

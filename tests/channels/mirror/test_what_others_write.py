@@ -20,7 +20,7 @@ from broadcaster.testing.openssh import OpenSsh
 from broadcaster.testing.rig import Rig
 from broadcaster.testing.storage import BUCKET, block, moto
 from channels.mirror import MirrorAdapter, copying
-from channels.mirror.far import Thing
+from channels.mirror.far import Place, Thing
 
 from .conftest import KEY, Boards
 from .test_comparing import THREE, said, spoil
@@ -220,11 +220,12 @@ def test_folders_under_the_names_of_lists_and_signatures_stop_nothing(
 def test_no_place_touches_what_is_outside_of_it(boards: Boards, kind: str, name: str) -> None:
     with place(kind, boards) as written:
         mirror = boards.mirror(**written)
-        for act in (
+        acts: tuple[Callable[[Place], object], ...] = (
             lambda far: far.read(name),
             lambda far: far.drop([name]),
             lambda far: far.write([Thing(name, b"x"), Thing("good.txt", b"x")]),
-        ):
+        )
+        for act in acts:
             with pytest.raises(Permanent), mirror._far.connected(Deadline(20)) as far:
                 act(far)
 

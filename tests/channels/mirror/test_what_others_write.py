@@ -236,3 +236,15 @@ def test_no_tree_reaches_what_is_outside_of_it(tmp_path: Path, name: str) -> Non
     for act in (tree.drop, tree.read, lambda name: tree.stage(name, b"x"), tree.settle):
         with pytest.raises(UnsafePath):
             act(name)
+
+
+@pytest.mark.parametrize("name", ["incidents/a7/index.html", "incidents/a7", ".manifest/page"])
+def test_what_is_no_plain_file_is_told_with_its_folder(boards: Boards, name: str) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    odd = boards.copy / name
+    odd.rename(boards.folder / "aside")
+    odd.symlink_to(boards.folder / "aside")
+    boards.publish("1.2", THREE | {"incidents/a7/index.html": "nytt"})
+    with pytest.raises(Permanent, match=f"'{name}'"):
+        boards.show(boards.mirror(), "1.2")

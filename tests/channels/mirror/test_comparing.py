@@ -386,13 +386,13 @@ def test_a_long_list_is_read_to_its_end_and_etags_that_are_no_md5_are_not_compar
 class Odd(Lists):
     """One whose first page is another than the list's."""
 
-    def __init__(self, first: str, *, always: bool = False) -> None:
+    def __init__(self, first: str, *, endless: bool = False) -> None:
         super().__init__()
-        self.first, self.always, self.asked = first, always, 0
+        self.first, self.endless, self.asked = first, endless, 0
 
     def _page(self, query: Mapping[str, str]) -> Reply:
         self.asked += 1
-        if self.always or "continuation-token" not in query:
+        if self.endless or "continuation-token" not in query:
             told = (
                 f"<ListBucketResult><IsTruncated>true</IsTruncated>{self.first}</ListBucketResult>"
             )
@@ -422,7 +422,7 @@ def test_a_list_that_never_goes_on_is_told_and_not_asked_for_for_ever(
     boards: Boards, first: str, asked: int
 ) -> None:
     boards.publish("1.1", THREE)
-    with Odd(first, always=True) as far:
+    with Odd(first, endless=True) as far:
         to = block(far.url, bucket=f"{far.url}/kopia")
         mirror = boards.mirror(to=to, url=to["bucket"])
         boards.show(mirror, "1.1")

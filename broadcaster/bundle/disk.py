@@ -36,7 +36,7 @@ class Tree:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         folders = _Folders(self._root)
         try:
-            descriptor = folders.open(last, flags, folders.at(folder_name, make=True))
+            descriptor = folders.open(last, flags, folders.at(folder_name, make=True), name)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._folders = folders
@@ -49,11 +49,11 @@ class Tree:
     def stage(self, name: str, body: bytes, *, durable: bool = False) -> None:
         """Write `body` under the staged name of `name`; `durable` waits until it is on disk."""
         folder, last = self._place(name, make=True)
-        _refuse_odd(folder, last)
+        _refuse_odd(folder, last, name)
         staged = staged_name(last)
-        if _refuse_odd(folder, staged):
+        if _refuse_odd(folder, staged, staged_name(name)):
             os.unlink(staged, dir_fd=folder)
-        with os.fdopen(self._folders.open(staged, _WRITE, folder), "wb") as file:
+        with os.fdopen(self._folders.open(staged, _WRITE, folder, staged_name(name)), "wb") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(body)
             file.flush()
@@ -77,7 +77,7 @@ class Tree:
         """Return the body of `name`, or None when there is none."""
         try:
             folder, last = self._place(name)
-            descriptor = self._folders.open(last, _READ, folder)
+            descriptor = self._folders.open(last, _READ, folder, name)
         except FileNotFoundError:
             return None
         with os.fdopen(descriptor, "rb") as file:
@@ -87,7 +87,7 @@ class Tree:
         """Return the SHA-256 (hex) of `name`; None when absent or not a plain file."""
         try:
             folder, last = self._place(name)
-            descriptor = self._folders.open(last, _READ, folder)
+            descriptor = self._folders.open(last, _READ, folder, name)
         except (FileNotFoundError, UnsafePath):
             return None
         # Unbuffered and whole: files are small, and what stands around a read costs more than reading.
@@ -97,15 +97,22 @@ class Tree:
             return hashlib.sha256(file.readall()).hexdigest()
 
     def names(self, folder_name: str) -> list[str]:
-        """Return the names in a folder, none when it does not exist."""
+        """Return the names in a folder but those of folders, none when it does not exist."""
         try:
-            folder, _ = self._place(f"{folder_name}/.")
-            return os.listdir(folder)  # noqa: PTH208 - by descriptor
+            folder, _ = self._place(f"{folder_name}/x")
+            with os.scandir(folder) as entries:
+                return [one.name for one in entries if not one.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             return []
 
     def _place(self, name: str, *, make: bool = False) -> tuple[int, str]:
-        """Return the descriptor of the folder of `name`, good until the next call, and the last part of the name."""
+        """Return the descriptor of the folder of `name`, good until the next call, and the last part of the name.
+
+        Raises:
+            UnsafePath: the name leads out of the root.
+        """
+        if "\0" in name or {"", ".", ".."} & {*name.split("/")}:
+            raise UnsafePath(f"{name!r} is no name of a file under {os.fspath(self._root)!r}")
         folder_name, _, last = name.rpartition("/")
         return self._folders.at(folder_name, make=make), last
 
@@ -132,34 +139,34 @@ class _Folders:
         if not folder_name:
             if make:
                 self._root.mkdir(mode=0o755, parents=True, exist_ok=True)
-            return self.open(os.fspath(self._root), _FOLDER, None)
+            return self.open(os.fspath(self._root), _FOLDER, None, "")
         above, _, last = folder_name.rpartition("/")
         parent = self._walk(above, make=make)
         try:
-            return self.open(last, _FOLDER, parent)
+            return self.open(last, _FOLDER, parent, folder_name)
         except FileNotFoundError:
             if not make:
                 raise
-        return self._made(last, parent)
+        return self._made(last, parent, folder_name)
 
-    def _made(self, name: str, parent: int) -> int:
+    def _made(self, name: str, parent: int, called: str) -> int:
         made = False
         with suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=parent)
             made = True
-        descriptor = self.open(name, _FOLDER, parent)
+        descriptor = self.open(name, _FOLDER, parent, called)
         if made:
             os.fchmod(descriptor, 0o755)
         return descriptor
 
-    def open(self, name: str, flags: int, folder: int | None) -> int:
-        """Open `name` in a folder, following no symbolic link. Raises OSError, `UnsafePath`."""
+    def open(self, name: str, flags: int, folder: int | None, called: str) -> int:
+        """Open `name` in a folder, following no symbolic link. Raises OSError, `UnsafePath`, which tells it as `called`."""
         try:
             return os.open(name, flags, 0o644, dir_fd=folder)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise UnsafePath(
-                    f"{name!r} under {os.fspath(self._root)!r} is a symbolic link or not a folder; "
+                    f"{called or name!r} under {os.fspath(self._root)!r} is a symbolic link or not a folder; "
                     "remove it, the public directory holds plain files only"
                 ) from error
             raise
@@ -170,12 +177,12 @@ class _Folders:
             os.close(self._held.popitem()[1])
 
 
-def _refuse_odd(folder: int, name: str) -> bool:
-    """Say whether `name` exists; raise `UnsafePath` when it is anything but a plain file."""
+def _refuse_odd(folder: int, name: str, called: str) -> bool:
+    """Say whether `name` exists; raise `UnsafePath`, with its path `called`, when it is anything but a plain file."""
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(mode):
-        raise UnsafePath(f"{name!r} exists and is not a plain file; remove it")
+        raise UnsafePath(f"{called!r} exists and is not a plain file; remove it")
     return True

@@ -22,6 +22,8 @@ from broadcaster.domain.incident import Revision
 
 NAME = "mirror.json"
 PUBLIC_KEY = "mirror/key.pem"
+COPYING = ".manifest/mirror.copying.json"
+"""What stands there only while a copy is being renewed."""
 FORMAT = 1
 CAP = 8 * 1024 * 1024
 """The most bytes that are read of one file of a copy."""
@@ -80,7 +82,7 @@ class Manifest:
                 boards=_texts(raw["boards"]),
                 shards={str(board): _texts(shards) for board, shards in raw["shards"].items()},
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError from error
 
 

@@ -6,6 +6,10 @@ Files are taken a shard at a time and forgotten, so that a copy of any size need
 from __future__ import annotations
 
 import contextvars
+import errno
+import os
+import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,18 +18,21 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broadcaster.bundle.manifest import Entry, Shard, decode_shard, digest
 from broadcaster.bundle.paths import UnsafePath, check_path
 from broadcaster.bundle.signed import (
     CAP,
+    COPYING,
     NAME,
+    PUBLIC_KEY,
     Manifest,
     is_signed,
     shard_name,
     signature_name,
 )
-from broadcaster.channel import Permanent
+from broadcaster.channel import Failure, Permanent
 from broadcaster.httpclient import Caller, Deadline
 
 TOLD = 100
@@ -34,16 +41,24 @@ _AT_ONCE = 8
 _ENOUGH = 8  # compressed forms that lack, and none that is there: then there are none
 _INDEX = "index.html"
 _NOT_SHOWN = frozenset({401, 403, 404, 410})
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+_TRIES = 3  # of a file that cannot be read, and of a copy that is renewed while it is compared
+_PAUSE = 1.0  # seconds between two of them
 
 
 class NoCopy(Exception):
     """Nothing can be verified there; `args[0]` says why."""
 
 
+class Unsteady(Exception):
+    """The copy was renewed whenever it was compared; `args[0]` says so."""
+
+
 class Place(Protocol):
-    """Where a copy is read. `called` is how sentences name it."""
+    """Where a copy is read, by a deadline. `called` is how sentences name it."""
 
     called: str
+    deadline: Deadline
 
     def body(self, name: str) -> bytes | None:
         """What readers are shown under a name, which may end with a slash; None when nothing is there."""
@@ -59,7 +74,7 @@ class Web:
         self, url: str, deadline: Deadline, allowed_hosts: tuple[str, ...] | None = None
     ) -> None:
         self.called = url.rstrip("/")
-        self._deadline = deadline
+        self.deadline = deadline
         self._caller = Caller(allowed_hosts=allowed_hosts)
 
     def body(self, name: str) -> bytes | None:
@@ -68,7 +83,7 @@ class Web:
             answer = self._caller.call(
                 "GET",
                 f"{self.called}/{name}",
-                deadline=self._deadline,
+                deadline=self.deadline,
                 headers={"Cache-Control": "no-cache"},
                 expect=_NOT_SHOWN,
                 cap=CAP,
@@ -89,16 +104,23 @@ class Folder:
     def __init__(self, path: Path, deadline: Deadline) -> None:
         self.called = str(path)
         self._path = path
-        self._deadline = deadline
+        self.deadline = deadline
 
     def body(self, name: str) -> bytes | None:
         """Raises OSError: it cannot be read, or time was not enough."""
-        self._deadline.require()
+        self.deadline.require()
         try:
-            with (self._path / name).open("rb") as file:
-                return file.read(CAP)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            # What is no plain file (a pipe, say) would never end.
+            descriptor = os.open(self._path / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                return None
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
             return None
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(CAP)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -140,14 +162,38 @@ class Verdict:
 def verify(place: Place, key: Ed25519PublicKey, progress: Callable[[int], None]) -> Verdict:
     """Compare every file; `progress` is told now and then how many there were by now.
 
-    Compressed forms are compared where they stand: a place without them shows the plain ones.
+    Compressed forms are compared where they stand: a place without them shows the plain ones. A copy that is being renewed
+    is compared again.
 
     Raises:
         NoCopy: no copy stands there, or this key has not signed it.
+        Unsteady: it was renewed each time.
         Failure, OSError: it cannot be read now, or time was not enough.
     """
-    verdict = Verdict(_signed(place, key))
+    for last in (False,) * (_TRIES - 1) + (True,):
+        body, manifest = _signed(place, key)
+        verdict = _compared(place, key, manifest, progress)
+        if verdict.whole:
+            break
+        renewed = _fetch(place, NAME) != body
+        if last and renewed:
+            raise Unsteady(
+                f"The copy at {place.called} is renewed again and again while it is compared."
+            )
+        # Anybody can write that a copying is under way: it has us look again, and hides nothing.
+        if last or not (renewed or _fetch(place, COPYING)):
+            break
+        time.sleep(_PAUSE)
+    return verdict
+
+
+def _compared(
+    place: Place, key: Ed25519PublicKey, manifest: Manifest, progress: Callable[[int], None]
+) -> Verdict:
+    verdict = Verdict(manifest)
     work = _Work(place, verdict)
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    verdict.note(PUBLIC_KEY, work.look(PUBLIC_KEY, digest(pem)))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
         try:
             for board, shards in verdict.manifest.shards.items():
@@ -160,15 +206,38 @@ def verify(place: Place, key: Ed25519PublicKey, progress: Callable[[int], None])
     return verdict
 
 
-def _signed(place: Place, key: Ed25519PublicKey) -> Manifest:
-    body = place.body(NAME)
-    if body is None:
-        raise NoCopy(f"No copy stands at {place.called}: there is no {NAME}.")
-    signature = place.body(signature_name(body))
-    if signature is None or not is_signed(key, body, signature):
-        raise NoCopy(f"What stands at {place.called} is not signed by this key.")
+def _fetch(place: Place, name: str) -> bytes | None:
+    """Read a file, and again when that fails: whoever reads a thousand meets a place that is busy for a moment."""
+    for _ in range(_TRIES - 1):
+        try:
+            return place.body(name)
+        except Failure as failure:
+            if isinstance(failure, Permanent):
+                raise
+            pause = min(failure.retry_after or _PAUSE, place.deadline.left())
+        time.sleep(pause)
+    return place.body(name)
+
+
+def _signed(place: Place, key: Ed25519PublicKey) -> tuple[bytes, Manifest]:
+    """The manifest as it was read, and what it says."""
+    body = _fetch(place, NAME)
+    for _ in range(_TRIES):
+        if body is None:
+            raise NoCopy(f"No copy stands at {place.called}: there is no {NAME}.")
+        signature = _fetch(place, signature_name(body))
+        if signature is not None and is_signed(key, body, signature):
+            break
+        before, body = body, _fetch(place, NAME)
+        if before == body:
+            raise NoCopy(f"What stands at {place.called} is not signed by this key.")
+    else:
+        raise Unsteady(
+            f"The copy at {place.called} is renewed again and again while it is compared."
+        )
+    assert body is not None, "it is signed"  # noqa: S101 - for the type checker
     try:
-        return Manifest.decode(body)
+        return body, Manifest.decode(body)
     except ValueError:
         raise NoCopy(
             f"The copy at {place.called} was written by another version of the program."
@@ -187,7 +256,7 @@ class _Work:
     def shard(self, board: str, key: str, sha256: str, threads: ThreadPoolExecutor) -> None:
         """Compare the files that one shard vouches for."""
         name = shard_name(board, key, sha256)
-        body = self._place.body(name)
+        body = _fetch(self._place, name)
         if body is None or digest(body) != sha256:
             self._verdict.note(name, _Is.MISSING if body is None else _Is.OTHER)
             return
@@ -200,9 +269,10 @@ class _Work:
     def _compare(
         self, wanted: Iterable[tuple[str, str]], threads: ThreadPoolExecutor, *, plain: bool
     ) -> None:
+        look = self.look if plain else self._look_once
         calls = [
             # The deadline of a call stands in the context.
-            (name, threads.submit(contextvars.copy_context().run, self._look, name, sha256))
+            (name, threads.submit(contextvars.copy_context().run, look, name, sha256))
             for name, sha256 in wanted
         ]
         for name, call in calls:
@@ -213,13 +283,25 @@ class _Work:
                 self._lacking += found is _Is.MISSING
                 self._forms += found is not _Is.MISSING
 
-    def _look(self, name: str, wanted: str) -> _Is:
-        body = self._place.body(name)
+    def _look_once(self, name: str, wanted: str) -> _Is:
+        """Of a compressed form: one that cannot be had lacks, readers are shown the plain one."""
+        try:
+            body = self._place.body(name)
+        except (Failure, OSError):
+            self._place.deadline.require()
+            return _Is.MISSING
+        if body is None:
+            return _Is.MISSING
+        return _Is.RIGHT if digest(body) == wanted else _Is.OTHER
+
+    def look(self, name: str, wanted: str) -> _Is:
+        """What stands under a name, beside the hash that was signed."""
+        body = _fetch(self._place, name)
         if body is not None and digest(body) == wanted:
             return _Is.RIGHT
         folder, slash, last = name.rpartition("/")
         if last == _INDEX:  # some servers show it under the name of its folder alone
-            page = self._place.body(folder + slash)
+            page = _fetch(self._place, folder + slash)
             if page is not None and digest(page) == wanted:
                 return _Is.RIGHT
         return _Is.MISSING if body is None else _Is.OTHER

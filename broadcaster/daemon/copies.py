@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from broadcaster.bundle.signed import KeepsCopy, public_key
-from broadcaster.bundle.verifying import Folder, NoCopy, Place, Verdict, Web, verify
+from broadcaster.bundle.verifying import Folder, NoCopy, Place, Unsteady, Verdict, Web, verify
 from broadcaster.channel import Failure, Mode
 from broadcaster.daemon import starting
 from broadcaster.httpclient import Deadline, web_address
@@ -42,7 +42,7 @@ def verify_place(
     except ValueError as error:
         raise NoCopy(f"{key} {error}.") from error
     deadline = Deadline(seconds)
-    if not place.startswith(("http://", "https://")):
+    if not place.lower().startswith(("http://", "https://")):
         return _answer(Folder(Path(place), deadline), owner, progress, {})
     try:
         web_address(place)
@@ -98,6 +98,8 @@ def _answer(
         verdict = verify(place, key, progress)
     except Failure as failure:
         raise CopyUnreachable(failure.sentence) from failure
+    except Unsteady as error:
+        raise CopyUnreachable(str(error)) from error
     except TimeoutError as error:
         raise CopyUnreachable("Time was not enough to compare all files.") from error
     except OSError as error:

@@ -23,6 +23,7 @@ EVERY = 3600.0
 _GROUP = 64  # shards that are compared at a time
 _SHARE = 0.5  # of the deadline: what one group may take longer
 _SHARD = re.compile(r"([0-9a-f]{3})\.([0-9a-f]{64})\.json")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}\.sig")
 
 
 class Comparer:
@@ -131,7 +132,9 @@ class Comparer:
             if match and manifest.shards[board].get(match[1]) != match[2]
         }
         signature = signature_name(standing.found.body if standing.found else b"")
-        signatures = {f"mirror/{name}" for name in place.names("mirror") if name.endswith(".sig")}
+        signatures = {
+            f"mirror/{name}" for name in place.names("mirror") if _SIGNATURE.fullmatch(name)
+        }
         return Damage(
             frozenset(lost), old=frozenset(old), signatures=frozenset(signatures - {signature})
         )

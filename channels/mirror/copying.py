@@ -126,7 +126,7 @@ class Copier:
         if found is None:
             return Journal(by=self.known.by)
         try:
-            journal: Journal | None = Journal.decode(found.body)
+            journal: Journal | None = Journal.decode(found.body, self.known.seal)
         except ValueError:
             journal = None
         if journal and journal.by == self.known.by:

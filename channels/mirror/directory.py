@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from broadcaster.bundle import UnsafePath
@@ -80,7 +80,8 @@ class _Open:
     def drop(self, names: Sequence[str]) -> None:
         with self._tree.lock(_LOCK):
             for name in names:
-                self._tree.drop(name)
+                with suppress(IsADirectoryError):
+                    self._tree.drop(name)
 
     def differing(self, wanted: Mapping[str, Print]) -> set[str]:
         """Told by content, which is read here: there is no line in between."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from broadcaster.channel import Permanent, Scope
 from broadcaster.httpclient import Deadline
 
 
@@ -48,6 +49,13 @@ class Print:
         return cls(len(body), md5, hashlib.sha256(body).hexdigest())
 
 
+def inside(name: str) -> str:
+    """Return `name`; raises Permanent when it leads out of the copy."""
+    if "\0" in name or {"", ".", ".."} & {*name.split("/")}:
+        raise Permanent(f"{name!r} is no name of a file in a copy.", scope=Scope.CHANNEL)
+    return name
+
+
 class Place(Protocol):
     """A place while it is connected to. Every method raises `Transient` or `Permanent` with a sentence."""
 
@@ -61,13 +69,13 @@ class Place(Protocol):
         """Write `thing` where `before` stood; raises `Taken` where the place sees that something else stands there."""
 
     def drop(self, names: Sequence[str]) -> None:
-        """Remove what is there of `names`."""
+        """Remove what is there of `names`; what is a folder stays."""
 
     def differing(self, wanted: Mapping[str, Print]) -> set[str]:
         """Which of these files lack or are others, as far as the place tells without giving them: it is not asked for each."""
 
     def names(self, folder: str) -> Collection[str]:
-        """What stands in a folder, without its path; none when there is no such."""
+        """What stands in a folder but folders, without its path; none when there is no such."""
 
 
 class FarSide(Protocol):

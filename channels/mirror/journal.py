@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +11,9 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broadcaster.bundle.signed import is_signed
+from broadcaster.bundle.signed import COPYING, is_signed
 
-JOURNAL = ".manifest/mirror.copying.json"
+JOURNAL = COPYING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Journal:
 
     `by` names who copies, `beat` changes with every writing of it. `touched` maps "board/key" to the shard whose files all
     stand by now, "" while they are mixed. `drop` maps the same to names that go once the manifest is switched.
+
+    It is sealed: who else writes there could have us delete what he likes.
     """
 
     by: str
@@ -27,17 +31,21 @@ class Journal:
     touched: Mapping[str, str] = field(default_factory=dict)
     drop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def encode(self) -> bytes:
-        """Return its bytes."""
+    def encode(self, seal: Seal) -> bytes:
+        """Return its bytes, sealed."""
         content = {"by": self.by, "beat": self.beat, "touched": dict(self.touched)}
         drop = {key: list(names) for key, names in self.drop.items()}
-        return json.dumps({**content, "drop": drop}).encode()
+        content["drop"] = drop
+        return json.dumps({**content, "seal": seal.close(json.dumps(content))}).encode()
 
     @classmethod
-    def decode(cls, body: bytes) -> Journal:
-        """Read one; raises ValueError when it is none."""
+    def decode(cls, body: bytes, seal: Seal) -> Journal:
+        """Read one; raises ValueError when it is none, or none of ours."""
         try:
             raw = json.loads(body)
+            closed = str(raw.pop("seal")).encode("utf-8", "replace")
+            if not hmac.compare_digest(closed, seal.close(json.dumps(raw)).encode()):
+                raise ValueError
             drop = {str(k): tuple(str(name) for name in names) for k, names in raw["drop"].items()}
             return cls(
                 by=str(raw["by"]),
@@ -45,7 +53,7 @@ class Journal:
                 touched={str(name): str(sha256) for name, sha256 in raw["touched"].items()},
                 drop=drop,
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError from error
 
 
@@ -60,6 +68,11 @@ class Seal:
     def sign(self, body: bytes) -> bytes:
         """Return the 64 bytes of the signature (RFC 8032)."""
         return self._key.sign(body)
+
+    def close(self, text: str) -> str:
+        """Return by what we alone know that it was written by us (HMAC): no signature, which could be put under something else."""
+        secret = hashlib.sha256(b"journal" + self._key.private_bytes_raw()).digest()
+        return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 
     def knows(self, body: bytes, signature: bytes) -> bool:
         """Whether we signed exactly this."""

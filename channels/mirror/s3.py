@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from broadcaster.bundle.signed import CAP, NAME
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Answer, Caller, Deadline, failure_of, host_in
-from channels.mirror.far import Found, Place, Print, Taken, Thing
+from channels.mirror.far import Found, Place, Print, Taken, Thing, inside
 from channels.mirror.journal import JOURNAL
 from channels.mirror.settings import S3Place
 
@@ -86,7 +86,7 @@ class Bucket:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Sign one request for a file and make it, once."""
-        return self._call(deadline, method, f"{self._root}/{name}", body, headers)
+        return self._call(deadline, method, f"{self._root}/{inside(name)}", body, headers)
 
     def list(self, deadline: Deadline) -> Iterator[tuple[str, int, str]]:
         """Yield name, size and ETag of every file of the copy's folder, a thousand with each request."""
@@ -100,9 +100,11 @@ class Bucket:
                     name = told["Key"].removeprefix(prefix)
                     yield name, int(told["Size"]), told.get("ETag", "").strip('"')
             after = _parts(_LISTED.sub(b"", body))
-            if after.get("IsTruncated") != "true" or not files:
+            if after.get("IsTruncated") != "true":
                 return
-            token = after.get("NextContinuationToken", "")
+            before, token = token, after.get("NextContinuationToken", "")
+            if token in {"", before}:
+                raise Permanent(f"{self._host} does not list the files of the bucket.")
 
     def _page(self, deadline: Deadline, token: str) -> tuple[str, Answer]:
         """One page of the list, with what stands before our names in it."""
@@ -279,7 +281,8 @@ def _where_lists_are(root: str) -> tuple[tuple[str, str], ...]:
     bucket, _, folder = path.partition("/")
     if not path:
         return ((origin, ""),)
-    return ((f"{origin}{bucket}", f"{folder}/" if folder else ""), (origin, f"{path}/"))
+    inner, whole = unquote(folder), unquote(path)
+    return ((f"{origin}{bucket}", f"{inner}/" if inner else ""), (origin, f"{whole}/"))
 
 
 def _parts(body: bytes) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import posixpath
 import socket
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ import asyncssh
 from broadcaster.bundle.signed import CAP
 from broadcaster.channel import Failure, Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline, Reach, connect
-from channels.mirror.far import Found, Place, Print, Thing
+from channels.mirror.far import Found, Place, Print, Thing, inside
 from channels.mirror.settings import SftpPlace, host_keys
 
 _T = TypeVar("_T")
@@ -31,6 +32,8 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncssh.KeyExchangeFailed: "{host} and we have no encryption in common: renew its software or host_key, then resume the channel.",
     asyncssh.ChannelOpenError: "{host} offers us no SFTP: have it switched on, then resume the channel.",
     asyncssh.SFTPPermissionDenied: "{host} does not let us write in {folder}: mend its permissions, then resume the channel.",
+    asyncssh.SFTPOpUnsupported: "{host} cannot rename a file over another (posix-rename@openssh.com): have OpenSSH's server there, or "
+    "name another place, then resume the channel.",
     asyncssh.SFTPNoSuchFile: "{folder} is not there at {host}: make it or correct its path, then resume the channel.",
     asyncssh.SFTPNoSuchPath: "{folder} is not there at {host}: make it or correct its path, then resume the channel.",
 }
@@ -135,7 +138,9 @@ class _Open:
 
         async def work() -> None:
             self._connection = await self._far.login(self._deadline)
-            self._client = await self._connection.start_sftp_client()
+            self._client = await self._connection.start_sftp_client(
+                path_errors="surrogateescape"  # others may have named files in other letters
+            )
             await self._client.stat(self._far.folder)
 
         try:
@@ -188,6 +193,9 @@ class _Open:
                     await self._client.remove(self._at(name))
                 except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                     continue
+                except asyncssh.SFTPError:
+                    if not await self._client.isdir(self._at(name)):
+                        raise
 
         self._run(work)
 
@@ -212,15 +220,18 @@ class _Open:
 
     def names(self, folder: str) -> Sequence[str]:
         async def work() -> Sequence[str]:
-            return [name async for name, _ in self._entries(folder)]
+            return [name async for name, size in self._entries(folder) if size is not None]
 
         return self._run(work)
 
     async def _entries(self, folder: str) -> AsyncIterator[tuple[str, int | None]]:
-        """Name and size of everything in a folder, nothing when it is not there."""
+        """Name of everything in a folder, with the size of what is no folder; nothing when it is not there."""
         with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            async for entry in self._client.scandir(self._at(folder)):
-                yield str(entry.filename), entry.attrs.size
+            async for entry in self._client.scandir(
+                self._at(folder) if folder else self._far.folder
+            ):
+                of_folder = stat.S_ISDIR(entry.attrs.permissions or 0)
+                yield str(entry.filename), None if of_folder else (entry.attrs.size or 0)
 
     async def _put(self, thing: Thing, places: asyncio.Semaphore) -> None:
         folder, name = posixpath.split(thing.name)
@@ -244,7 +255,7 @@ class _Open:
             self._made.add(folder)
 
     def _at(self, name: str) -> str:
-        return posixpath.join(self._far.folder, name)
+        return posixpath.join(self._far.folder, inside(name))
 
     def _run(self, work: Callable[[], Awaitable[_T]]) -> _T:
         async def bounded() -> _T:
@@ -256,7 +267,8 @@ class _Open:
         except Failure:
             raise
         except ExceptionGroup as several:
-            raise self._far.failure(_first(several)) from several
+            first = _first(several)
+            raise first if isinstance(first, Failure) else self._far.failure(first) from several
         except (asyncssh.Error, OSError) as error:
             raise self._far.failure(error) from error
 

@@ -101,6 +101,11 @@ class Work:
             held = drop.setdefault(f"{board}/{key}", set())
             held.update(files_of(self._known.source, self._far_shard(board, key, sha256)))
             held.add(shard_name(board, key, sha256))
+        for board, key, sha256 in self._damage.old:
+            # Anybody may have written it: of what it names nothing is ours but what we remember.
+            held = drop.setdefault(f"{board}/{key}", set())
+            held.update(files_of(self._known.source, self._known.shards.get(sha256, {})))
+            held.add(shard_name(board, key, sha256))
         signatures = drop.setdefault("mirror/", set())
         signatures.update(self._damage.signatures)
         if self._standing.found:
@@ -113,15 +118,15 @@ class Work:
         return sorted(plan, key=lambda piece: (-piece.name.count("/"), piece.name))
 
     def _outdated(self) -> Iterator[tuple[str, str, str]]:
-        """Board, key and hash of every shard that stands there and is none of the snapshot's."""
-        for board, shards in self._stands.items():
+        """Board, key and hash of every shard that the manifest there vouches for and is none of the snapshot's."""
+        manifest = self._standing.manifest
+        for board, shards in (manifest.shards if manifest else {}).items():
             for key, sha256 in shards.items():
                 if self._snapshot.shards.get(board, {}).get(key) != sha256:
                     yield board, key, sha256
-        yield from self._damage.old
 
     def _far_shard(self, board: str, key: str, sha256: str) -> Shard:
-        """What a shard at the far side holds; nothing when it cannot be had, so that all of it is written."""
+        """What a shard that we signed holds; nothing when it cannot be had, so that all of it is written."""
         if not sha256:
             return {}
         if sha256 not in self._known.shards:
@@ -175,7 +180,7 @@ class Work:
     def _beat(self) -> None:
         """Write the journal, in the place of the one we wrote before; raises Transient when it is another's by now."""
         self.journal = replace(self.journal, beat=self.journal.beat + 1)
-        body = self.journal.encode()
+        body = self.journal.encode(self._known.seal)
         try:
             self._see_that(JOURNAL, self.written)
             self._place.swap(Thing(JOURNAL, body), self.written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from broadcaster.channel import Kind, Mode, Permanent, Revision, Scope, Transient
 from broadcaster.domain.delivery import State
+from broadcaster.httpclient import Deadline
 from broadcaster.testing.boards import board, context
 from broadcaster.testing.faultproxy import ANSWER, REQUEST, RESET, SILENCE, FaultProxy, strike
 from broadcaster.testing.openssh import OpenSsh
@@ -98,6 +100,33 @@ def test_a_folder_that_is_missing_or_closed_parks_the_channel(boards: Boards, fa
     assert e.value.scope is Scope.CHANNEL
     far.files.chmod(0o755)
     boards.show(mirror(boards, far), "1.1")
+
+
+def test_a_server_that_cannot_rename_over_a_file_parks_the_channel(
+    boards: Boards, far: OpenSsh
+) -> None:
+    boards.publish("1.1", PAGES)
+    far.stop()
+    written = far.folder / "sshd_config"
+    written.write_text(written.read_text().replace("-u 0022", "-u 0022 -P posix-rename"))
+    far.start()
+    with pytest.raises(Permanent, match="cannot rename a file over another") as e:
+        boards.show(mirror(boards, far), "1.1")
+    assert e.value.scope is Scope.CHANNEL
+
+
+def test_files_of_others_may_be_named_in_any_letters(boards: Boards, far: OpenSsh) -> None:
+    boards.publish("1.1", PAGES)
+    adapter = mirror(boards, far)
+    boards.show(adapter, "1.1")
+    for folder in ("", "mirror", ".manifest/page", "incidents/a7"):
+        name = os.fsencode(far.files / folder) + b"/bild-\xe5.jpg"
+        with open(name, "wb"):  # noqa: PTH123 - a path holds no such letters
+            pass
+    with adapter._far.connected(Deadline(20)) as place:
+        standing = adapter._copier.standing(place)
+    assert adapter._compare(standing, Deadline(20)) == ""
+    assert not adapter._damage
 
 
 @pytest.mark.real("tmpfs")

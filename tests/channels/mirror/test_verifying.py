@@ -17,7 +17,7 @@ from broadcaster.channel import Kind
 from broadcaster.domain.delivery import State
 from broadcaster.testing.commandline import Ended, run_at_terminal, run_command
 from broadcaster.testing.rig import Rig
-from broadcaster.testing.servers import FarEnd, Reply, Request
+from broadcaster.testing.servers import FarEnd, Fault, Reply, Request, reset, too_many, unavailable
 from channels.mirror.journal import Seal
 from channels.mirror.settings import signing_key
 
@@ -86,7 +86,7 @@ def test_a_whole_copy_is_whole_by_its_address_and_in_its_folder(
         listed = len(list(copy.copy.glob(".manifest/*/*.json")))
         served = {p for p in plain if ".manifest" not in p.parts}
         forms = {p for p in served if p.parent == copy.public and p.name.startswith("index.html.")}
-        assert found["files"] == len(served - forms) + listed
+        assert found["files"] == len(served - forms) + listed + 1, "and the public key"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,8 @@ def test_a_whole_copy_is_whole_by_its_address_and_in_its_folder(
         ("index.html", b"<p>forged</p>", "differing"),
         ("feed.json", b"{}", "differing"),
         (f"{HURT}.gz", b"forged", "differing"),
+        ("mirror/key.pem", b"another key", "differing"),
+        ("mirror/key.pem", None, "missing"),
         ("a list", None, "missing"),
         ("a list", b"{}", "differing"),
     ],
@@ -161,7 +163,137 @@ class Slow(FarEnd):
 def test_a_redirect_is_not_followed_and_counts_as_nothing_there(copy: Boards, key: Path) -> None:
     with Slow(copy.copy) as far:
         found = daemon.verify_place(far.url, key, 20, quiet)
-    assert found["missing"] == found["files"] == len(list(copy.copy.glob(".manifest/*/*.json")))
+    lists = len(list(copy.copy.glob(".manifest/*/*.json")))
+    assert (found["missing"], found["files"]) == (lists, lists + 1)
+
+
+class Stumbling(FarEnd):
+    """It shows the copy, and answers `often` times otherwise where `name` is asked for."""
+
+    name = "stumbling"
+
+    def __init__(self, folder: Path, wrong: str, reply: Reply, often: int) -> None:
+        super().__init__()
+        self.folder, self.wrong, self.reply, self.left = folder, wrong, reply, often
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def answer(self, request: Request) -> Reply:
+        name = request.path.lstrip("/")
+        if self.left and self.wrong in name:
+            self.left -= 1
+            self.meanwhile()
+            return self.reply
+        file = self.folder / name
+        return Reply(200, file.read_bytes()) if file.is_file() else Reply(404)
+
+
+BUSY = Reply(503, b"Slow Down")
+
+
+@pytest.mark.parametrize(
+    "name", [HURT, "mirror.json", ".sig", "feed.json", "mirror/key.pem", f"{HURT}.gz"]
+)
+@pytest.mark.parametrize("fault", [unavailable(), too_many(0), reset()], ids=["503", "429", "cut"])
+def test_an_answer_that_fails_once_is_asked_for_again(
+    copy: Boards, key: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: Fault
+) -> None:
+    monkeypatch.setattr(verifying, "_PAUSE", 0.01)
+    with Stumbling(copy.copy, name, BUSY, 0) as far:
+        far.next(fault, path=name)
+        assert daemon.verify_place(far.url, key, 20, quiet)["good"]
+
+
+def test_what_is_never_answered_well_ends_it_and_of_compressed_forms_counts_as_lacking(
+    copy: Boards, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_PAUSE", 0.01)
+    with (
+        Stumbling(copy.copy, HURT, BUSY, 1000) as far,
+        pytest.raises(daemon.CopyUnreachable, match="503"),
+    ):
+        daemon.verify_place(far.url, key, 20, quiet)
+    with Stumbling(copy.copy, ".gz", BUSY, 1000) as far:
+        assert daemon.verify_place(far.url, key, 20, quiet)["good"]
+
+
+@pytest.mark.parametrize("at", [".sig", HURT, ".manifest/page/", "mirror/key.pem"])
+def test_a_copy_that_goes_on_meanwhile_is_compared_again(
+    copy: Boards, key: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    monkeypatch.setattr(verifying, "_PAUSE", 0.01)
+
+    def go_on() -> None:
+        copy.publish("1.8", {"index.html": "nytt", HURT: "nu", "areas/x/index.html": "x"})
+        copy.show(copy.mirror(), "1.8")
+
+    with Stumbling(copy.copy, at, Reply(404), 1) as far:
+        far.meanwhile = go_on
+        found = daemon.verify_place(far.url, key, 20, quiet)
+    assert found["good"], found
+    assert found["revision"] == "1.8"
+
+
+def test_one_that_never_stands_still_is_told_and_not_called_damaged(
+    copy: Boards, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_PAUSE", 0.01)
+    (copy.copy / HURT).unlink()
+    count = iter(range(8, 1000))
+
+    def go_on() -> None:
+        revision = f"1.{next(count)}"
+        copy.publish(revision, THREE | {"index.html": revision})
+        copy.show(copy.mirror(), revision)
+
+    with Stumbling(copy.copy, HURT, Reply(404), 1000) as far:
+        far.meanwhile = go_on
+        with pytest.raises(daemon.CopyUnreachable, match="is renewed again and again"):
+            daemon.verify_place(far.url, key, 60, quiet)
+
+
+def test_files_are_looked_at_again_while_a_copying_is_under_way_but_not_for_ever(
+    copy: Boards, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "_PAUSE", 0.01)
+    journal = copy.copy / ".manifest/mirror.copying.json"
+    journal.write_text("anybody may have written it")
+    (copy.copy / HURT).write_bytes(b"half a copying")
+    assert not daemon.verify_place(str(copy.copy), key, 20, quiet)["good"]
+    body = (copy.public / HURT).read_bytes()
+    looked = verifying._Work.look
+
+    def mend(*asked: Any) -> Any:
+        found = looked(*asked)
+        if asked[1] == HURT:
+            (copy.copy / HURT).write_bytes(body)
+        return found
+
+    monkeypatch.setattr(verifying._Work, "look", mend)
+    assert daemon.verify_place(str(copy.copy), key, 20, quiet)["good"]
+
+
+@pytest.mark.parametrize("name", [HURT, "mirror.json", f"{HURT}.gz"])
+def test_what_is_no_plain_file_in_a_folder_counts_as_nothing_there(
+    copy: Boards, key: Path, name: str
+) -> None:
+    file = copy.copy / name
+    for make in (
+        os.mkfifo,
+        lambda file: file.symlink_to(file),
+        lambda file: file.symlink_to("/dev/zero"),
+    ):
+        file.unlink()
+        make(file)
+        if name == "mirror.json":
+            with pytest.raises(daemon.NoCopy, match="there is no"):
+                daemon.verify_place(str(copy.copy), key, 5, quiet)
+        else:
+            found = daemon.verify_place(str(copy.copy), key, 5, quiet)
+            assert found["missing_names"] == ([name] if name == HURT else [])
+
+
+def test_an_address_may_be_written_in_capitals(copy: Boards, key: Path, address: str) -> None:
+    assert daemon.verify_place(address.replace("http", "HTTP"), key, 20, quiet)["good"]
 
 
 def test_it_ends_in_time(copy: Boards, key: Path, address: str) -> None:

@@ -102,8 +102,8 @@ def test_the_front_page_says_of_what_it_is_a_copy_and_since_when(tmp_path: Path)
         "en/index.html": f"This is a copy of {link}, made Sunday 22 November 2026 15:05.",
     }.items():
         shown = (boards.copy / name).read_text()
-        assert f'<p class="asof">{line}</p>\n</main>' in shown
-        without = shown.replace(f'<p class="asof">{line}</p>\n', "")
+        assert f'<p class="fact where">{line}</p>\n</main>' in shown
+        without = shown.replace(f'<p class="fact where">{line}</p>\n', "")
         assert without == (boards.public / name).read_text()
         assert not (boards.copy / f"{name}.gz").exists(), "a compressed one would lack the line"
 

@@ -1,4 +1,4 @@
-"""What is asked on a terminal: the four questions, the area's name, yes or no. Off a terminal nothing asks."""
+"""What is asked on a terminal: the questions of a report, the area's name, yes or no. Off a terminal nothing asks."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _planned(written: str, voice: Voice, now: datetime) -> dict[str, str]:
     start, slash, end = written.partition("/")
     if not slash:
         _ = voice.say
-        sentence = _('--planned: write START/END, such as "2026-11-24 22:00/2026-11-25 04:00".')
+        sentence = _('--planned: write START/END, such as "2027-11-24 22:00/2027-11-25 04:00".')
         raise End(Code.USAGE, sentence)
     begins = _read("planned", start, voice, now, past=False)
     ends = _read("planned", end, voice, datetime.fromisoformat(begins), past=False)

@@ -65,7 +65,11 @@ class Said:
     ] = None
     severity: Annotated[
         str | None,
-        Option("--severity", metavar="WORD", help="minor, moderate, severe or extreme."),
+        Option(
+            "--severity",
+            metavar="WORD",
+            help="minor, moderate, severe or extreme. A report without it is moderate.",
+        ),
     ] = None
     affected: Annotated[
         int | None, Option("--affected", metavar="N", min=0, help="How many are without.")

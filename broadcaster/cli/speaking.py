@@ -49,7 +49,7 @@ KINDS = {"correct": "correction", "retract": "retraction"}
 
 @grouped
 def report(said: Said, manner: Manner, text: Text = None) -> None:
-    """Tell of a new incident. Without TEXT, four questions are asked on a terminal."""
+    """Tell of a new incident. Without TEXT, a few questions are asked on a terminal."""
     talk = begin(manner, keep=True)
     if text is not None or said.texts:
         _speak(talk, ["incidents"], _body(talk, said, text), manner)

@@ -19,7 +19,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "sandbox": ("running", "Run stand-ins of gateways and microblogs, to try things out."),
     "report": (
         "speaking",
-        "Tell of a new incident. Without TEXT, four questions are asked on a terminal.",
+        "Tell of a new incident. Without TEXT, a few questions are asked on a terminal.",
     ),
     "update": ("speaking", "Go on with an incident: what is left out stays as it was."),
     "correct": ("speaking", "Say that an update was wrong, and what is right."),

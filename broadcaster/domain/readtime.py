@@ -1,4 +1,4 @@
-"""Times as an operator writes them, read in the organisation's zone: "14:57", "45m", "2026-11-23 03:00".
+"""Times as an operator writes them, read in the organisation's zone: "14:57", "45m", "2027-11-23 03:00".
 
 A wall-clock time that the zone has twice or not at all is refused with both readings, never guessed: in Stockholm
 02:30 came twice on 2026-10-25 and does not come at all on 2027-03-28. What is read is always aware, in UTC.
@@ -38,7 +38,7 @@ class Unreadable(BadTime):
 
 
 def read_time(text: str, *, now: datetime, zone: ZoneInfo, phrases: Phrases) -> datetime:
-    """Read a time to come: "14:57" (the next within 18 hours), "45m" (from `now`), "2026-11-23 03:00", ISO 8601.
+    """Read a time to come: "14:57" (the next within 18 hours), "45m" (from `now`), "2027-11-23 03:00", ISO 8601.
 
     Raises:
         BadTime: it cannot be read, comes twice or never, or needs its date.
@@ -178,6 +178,6 @@ def _spelled(local: datetime) -> str:
 def _unreadable(text: str, phrases: Phrases) -> str:
     _ = partial(say, phrases)
     return _(
-        '"{text}" is not a time. Write 14:57, 45m or "2026-11-23 03:00".',
+        '"{text}" is not a time. Write 14:57, 45m or "2027-11-23 03:00".',
         text=text if len(text) <= 40 else f"{text[:40]}…",
     )

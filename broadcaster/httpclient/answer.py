@@ -126,20 +126,21 @@ def failure_of(
     host: str,
     *,
     idempotent: bool,
+    asked: bool = False,
     sentence: str = "",
     now: datetime | None = None,
 ) -> Failure | None:
     """What an answer means by its status alone; None for 2xx.
 
     `idempotent` says that the same request may safely be made again: then a server error that may have come after
-    the effect is worth another try, else it is uncertain. `sentence` replaces the usual one. `now` serves to read a
+    the effect is worth another try, else it is uncertain. `asked`: there was no message in it. `sentence` replaces the usual one. `now` serves to read a
     Retry-After that is a date when the answer carries no Date of its own.
     """
     if answer.ok:
         return None
     kind, scope = _meaning(answer.status, idempotent)
     return kind(
-        sentence or _sentence(answer, host),
+        sentence or _sentence(answer, host, asked=asked),
         scope=scope,
         retry_after=None if kind is Permanent else retry_after(answer.headers, now=now),
         reply=answer.excerpt(),
@@ -156,7 +157,7 @@ def _meaning(status: int, idempotent: bool) -> tuple[type[Failure], Scope]:
     return (Transient if idempotent else Uncertain), Scope.MESSAGE
 
 
-def _sentence(answer: Answer, host: str) -> str:
+def _sentence(answer: Answer, host: str, *, asked: bool) -> str:
     name = f"{answer.status} {_phrase(answer.status)}".strip()
     if 300 <= answer.status < 400:
         return _redirected(answer, host)
@@ -170,7 +171,11 @@ def _sentence(answer: Answer, host: str) -> str:
     if answer.status in {408, 425, 429, 503}:
         return f"{host} asks us to wait ({name})."
     if answer.status < 500:
-        return f"{host} does not take this message ({name})."
+        return (
+            f"{host} refuses what it was asked ({name})."
+            if asked
+            else f"{host} does not take this message ({name})."
+        )
     return f"{host} has an error of its own ({name})."
 
 

@@ -91,7 +91,14 @@ class Caller:
                 answer = self._redaction.answer(self._send(request))
             said = (sentences or {}).get(answer.status, "")
             host = urlsplit(url).hostname or ""
-            problem = failure_of(answer, host, idempotent=again, sentence=said, now=deadline.at)
+            problem = failure_of(
+                answer,
+                host,
+                idempotent=again,
+                asked=method == "GET",
+                sentence=said,
+                now=deadline.at,
+            )
             if problem is None or answer.status in expect:
                 return answer
         except Failure as failure:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from broadcaster.channel import Probe
@@ -37,6 +38,7 @@ SEEN = timedelta(seconds=60)
 CLOCK_SLACK = timedelta(minutes=1)
 LEAST_DISK = 1 * 2**30
 _OPEN = 100
+_AREAS = 5  # that one sentence names
 _NOTHING_SEEN = Seen()
 # What only the daemon's own watch can see; the rest of what is degraded is looked at here, as it is now.
 WATCHED = (
@@ -165,6 +167,7 @@ def _look(
         yield from _channels(desk, probes, words)
         yield from _gone(desk)
         yield from _staff(desk)
+        yield from _residents(desk)
     except StoreError as error:
         yield Finding("store", Verdict.MEND, "{reason}", {"reason": error})
 
@@ -348,6 +351,29 @@ def _staff(desk: Desk) -> Iterator[Finding]:
                 "{channel} is for staff and has no subscribers, so no notice arrives there: "
                 "broadcaster subscribers import FILE --channel {channel} --source TEXT --legal-basis TEXT",
                 {"channel": name},
+            )
+
+
+def _residents(desk: Desk) -> Iterator[Finding]:
+    """Letters to residents that a route promises where nobody subscribes to them: what goes well there is not heard."""
+    named = {key: area.name for key, area in desk.configuration.settings.areas.items()}
+    told: dict[str, set[str]] = {}
+    for route in desk.configuration.routes:
+        for name in route.channels:
+            told.setdefault(name, set()).update(named if route.areas is None else route.areas)
+    for name, one in desk.configuration.adapters.items():
+        areas = sorted(told.get(name, ()))
+        if one.shape is not Shape.LETTER or one.settings.audience is Audience.STAFF or not areas:
+            continue
+        empty = desk.read(partial(subscribers.without_readers, channel=name, areas=areas))
+        shown = [named.get(area, area) for area in empty[:_AREAS]] + ["…"] * (len(empty) > _AREAS)
+        if empty:
+            yield Finding(
+                name,
+                Verdict.WATCH,
+                "nobody to write to in {areas}: broadcaster subscribers import FILE --channel {channel} --source TEXT "
+                "--legal-basis TEXT",
+                {"areas": ", ".join(shown), "channel": name},
             )
 
 

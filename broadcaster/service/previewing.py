@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from broadcaster.bundle.signed import KeepsCopy
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.domain.standing import estimate_of, what_stands
@@ -155,8 +156,11 @@ def _channels(reached: Reached, prepared: Prepared, spoken: str) -> Iterator[dic
     carries = {delivery.channel for delivery in prepared.plan.deliveries}
     for delivery in prepared.plan.deliveries:
         if delivery.shape is Shape.BOARD:
-            board = _blank(delivery.channel, adapters[delivery.channel])
-            yield board | {"url": prepared.configuration.settings.public.url}
+            adapter = adapters[delivery.channel]
+            url = prepared.configuration.settings.public.url
+            if isinstance(adapter, KeepsCopy):  # residents read it elsewhere
+                url = adapter.signed_copy().url
+            yield _blank(delivery.channel, adapter) | {"url": url}
     for text in prepared.plan.texts:
         line = _blank(text.channel, adapters[text.channel]) | {
             "language": text.language,

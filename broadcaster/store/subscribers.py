@@ -308,6 +308,21 @@ def count(connection: Connection, areas: Iterable[str] | None = None) -> list[tu
     return [(row[0], row[1], int(row[2])) for row in connection.execute(query)]
 
 
+def without_readers(connection: Connection, channel: str, areas: Iterable[str]) -> list[str]:
+    """Those of the areas in which nobody who can be written to subscribes to the channel; one look into an index each."""
+    query = (
+        select(t.subscriber.c.id)
+        .join(t.subscription, t.subscription.c.subscriber_id == t.subscriber.c.id)
+        .where(
+            t.subscription.c.channel == channel,
+            t.subscription.c.area == bindparam("of_area"),
+            t.subscriber.c.gone_at.is_(None),
+        )
+        .limit(1)
+    )
+    return [area for area in areas if connection.scalar(query, {"of_area": area}) is None]
+
+
 def page(connection: Connection, after: int, areas: Iterable[str] | None) -> list[Kept]:
     """The next thousand subscribers with ids above `after`, with their areas among `areas` (None: all); [] at the end."""
     allowed = None if areas is None else list(areas)

@@ -26,7 +26,7 @@ from channels.mirror.comparing import Comparer
 from channels.mirror.copying import Copier, ahead
 from channels.mirror.directory import Directory
 from channels.mirror.far import FarSide
-from channels.mirror.journal import Seal
+from channels.mirror.journal import JOURNAL, Seal
 from channels.mirror.known import NO_DAMAGE, Source, Standing
 from channels.mirror.s3 import Bucket
 from channels.mirror.settings import DirectoryPlace, MirrorSettings, S3Place, signing_key
@@ -38,6 +38,7 @@ _HOME = "index.html"
 _LOOK_DEADLINE = 20.0
 _FOR_COMPARING = 0.6  # of a probe's time: the rest is for seeing the copy from outside
 _NOT_SHOWN = frozenset({401, 403, 404})
+_LOOKS = 3  # of a probe at the place and its address, while somebody copies
 _FRESH = {"Cache-Control": "no-cache"}
 
 
@@ -154,8 +155,10 @@ class MirrorAdapter(BoardAdapter):
         """Be let in, and see whether what stands there is ours, how old it is, and whether residents can read it."""
         deadline = Deadline.of(attempt)
         called = self._far.called
-        with self._far.connected(deadline) as far:
-            standing = self._copier.standing(far)
+        standing, _ = self._now_there(deadline)
+        if standing.manifest is None and standing.found is not None:
+            # Between its two readings the manifest may have been switched, and its signature dropped.
+            standing, _ = self._now_there(deadline)
         if standing.manifest is None:
             self._seen = None  # whatever was seen before: it is written anew
             return _nothing_stands(called, standing)
@@ -172,13 +175,12 @@ class MirrorAdapter(BoardAdapter):
                 good=False,
                 sentence=f"Files in {called} are lost or damaged ({len(self._damage.lost)}): they are written anew.",
             )
-        seen = self._read_outside(deadline)
-        if seen != standing.manifest or not self._front_shown(standing.manifest, deadline):
+        told, shown = self._outside(standing.manifest, deadline)
+        if shown is False:
             return Probe(
                 good=False,
                 sentence=f"{self._url} does not show what stands in {called}: correct url, or see to the web server there.",
             )
-        told = standing.manifest
         # In the organisation's zone, as it was written.
         copied = told.copied_at[:16].replace("T", " ")
         if unseen:
@@ -188,8 +190,38 @@ class MirrorAdapter(BoardAdapter):
             )
         return Probe(
             good=True,
-            sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it.",
+            sentence=f"{called} holds revision {told.revision}, copied {copied}, and {self._url} shows it."
+            if shown
+            else f"{called} holds revision {told.revision}, copied {copied}, and is being copied to right now.",
         )
+
+    def _now_there(self, deadline: Deadline) -> tuple[Standing, bool]:
+        """What stands there, and whether a copying is under way or was cut off."""
+        with self._far.connected(deadline) as far:
+            return self._copier.standing(far), far.read(JOURNAL) is not None
+
+    def _outside(self, manifest: Manifest, deadline: Deadline) -> tuple[Manifest, bool | None]:
+        """Whether residents can read what stands there; None when it changed under our eyes each time that we looked.
+
+        Place and address are read one after the other, and somebody may copy meanwhile: only what is the same before and
+        after tells that the address shows something else. Returns beside it the manifest that stands there by then.
+        """
+        for _ in range(_LOOKS):
+            problem, fits, shown = None, False, False
+            try:
+                fits = self._read_outside(deadline) == manifest
+                shown = fits and self._front_shown(manifest, deadline)
+            except Permanent as failure:
+                problem = failure
+            if shown:
+                return manifest, True
+            standing, copying = self._now_there(deadline)
+            if standing.manifest == manifest and not (fits and copying):
+                if problem is not None:
+                    raise problem
+                return manifest, False  # only the front page may be ahead of its manifest
+            manifest = standing.manifest or manifest
+        return manifest, None
 
     def _compare(self, standing: Standing, deadline: Deadline) -> str:
         """Compare file by file, when it is time for that; return why it could not be done, or ""."""

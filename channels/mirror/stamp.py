@@ -47,7 +47,8 @@ class Stamp:
         )
         name = urlsplit(context.public_url).netloc
         link = Markup('<a href="{}/">{}</a>').format(context.public_url, name)
-        line = Markup('<p class="asof">{}</p>\n').format(
+        # Both classes are in the page's own style, which one hash permits: soft, and with room above it.
+        line = Markup('<p class="fact where">{}</p>\n').format(
             escape(told).format(original=link, moment=words.dated(at))
         )
         before, end, after = body.rpartition(_END)

@@ -176,7 +176,7 @@ class SmsHttpAdapter(SmsAdapter):
         if isinstance(answer, Problem):
             raise answer.failure()
         if answer.status not in preset.asked:
-            raise failure(answer, gateway.host)
+            raise failure(answer, gateway.host, asked=True)
         if preset.left is None:
             return {}
         try:

@@ -36,8 +36,11 @@ def refused(
     return kind(sentence, scope=scope, retry_after=answer.retry_after, reply=words(answer))
 
 
-def failure(answer: Answer, host: str) -> Failure:
-    """The meaning by status code alone; a 2xx that does not say that the text was taken is none for sure."""
+def failure(answer: Answer, host: str, *, asked: bool = False) -> Failure:
+    """The meaning by status code alone; a 2xx that does not say that the text was taken is none for sure.
+
+    `asked`: there was no text in it.
+    """
     if 200 <= answer.status < 300:
         return _unclear(answer, host)
     if answer.status in _WRONG_PLACE:
@@ -45,7 +48,7 @@ def failure(answer: Answer, host: str) -> Failure:
         return refused(Permanent, answer, sentence, Scope.CHANNEL)
     headers = {} if answer.retry_after is None else {"retry-after": f"{answer.retry_after:.0f}"}
     whole = httpclient.Answer(answer.status, headers, answer.body)
-    found = failure_of(whole, host, idempotent=False)
+    found = failure_of(whole, host, idempotent=asked, asked=asked)
     assert found is not None  # noqa: S101 - only 2xx is no failure
     found.reply = words(answer)
     return found

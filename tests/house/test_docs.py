@@ -82,6 +82,32 @@ def test_every_document_is_reached_from_the_readme(root: Path, documents: dict[P
     assert sorted(docs - reached) == []
 
 
+PARTS = (
+    "## Set it up",
+    "## What it costs, what it can hold",
+    '## What "accepted"( and "confirmed" prove| proves)',
+    "## When it fails",
+)
+
+
+def test_the_page_of_every_kind_says_what_the_quick_start_says_it_does(
+    root: Path, documents: dict[Path, str]
+) -> None:
+    """How to get an account, what it costs, what "accepted" proves there, and a table of what to do when it fails."""
+    assert 'what it costs, what "accepted" proves there' in documents[Path("docs/quickstart.md")]
+    for kind in kinds():
+        text = documents[Path(f"docs/channels/{kind}.md")]
+        at = [re.search(f"^{part}$", text, re.MULTILINE) for part in PARTS]
+        assert all(at), (
+            f"{kind}: lacks {[part for part, found in zip(PARTS, at, strict=True) if not found]}"
+        )
+        assert [found.start() for found in at if found] == sorted(
+            found.start() for found in at if found
+        ), f"{kind}: in this order"
+        failing = text[at[-1].end() :] if at[-1] else ""
+        assert "|---|" in failing.partition("\n## ")[0], f"{kind}: a table of failures"
+
+
 # --------------------------------------------------------------------------------------------------------- commands
 def told_commands(text: str) -> Iterator[str]:
     """What begins with `broadcaster` or ends in it, in blocks of shell and in code within a line."""

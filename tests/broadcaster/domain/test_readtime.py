@@ -143,7 +143,7 @@ def test_a_long_refused_time_is_cut_visibly() -> None:
 
 
 def test_the_refusal_is_in_the_operators_language() -> None:
-    swedish = {'"{text}" is not a time. Write 14:57, 45m or "2026-11-23 03:00".': "{text}? Nej."}
+    swedish = {'"{text}" is not a time. Write 14:57, 45m or "2027-11-23 03:00".': "{text}? Nej."}
     with pytest.raises(BadTime, match="soon\\? Nej"):
         read_time("soon", now=NOW, zone=STOCKHOLM, phrases=swedish)
 

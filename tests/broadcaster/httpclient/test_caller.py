@@ -282,3 +282,12 @@ def _call_anew(url: str, seconds: float = 5.0) -> Answer:
         return caller.call("POST", url, deadline=Deadline(seconds), json={})
     finally:
         caller.close()
+
+
+def test_who_only_asked_is_not_told_of_a_message(far: FarEnd, caller: Caller) -> None:
+    """A probe sends none."""
+    far.always(answers(400, "no"))
+    with pytest.raises(Permanent, match=r"refuses what it was asked \(400 Bad Request\)"):
+        caller.call("GET", far.url, deadline=Deadline(5))
+    with pytest.raises(Permanent, match=r"does not take this message \(400 Bad Request\)"):
+        caller.call("POST", far.url, deadline=Deadline(5))

@@ -9,6 +9,7 @@ import pytest
 
 from broadcaster.service import doctor
 from broadcaster.service.notifying import tell_staff
+from broadcaster.store import gone
 from broadcaster.testing.builders import subscribe
 from broadcaster.testing.rig import OPERATOR, UNHEARD, Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway
@@ -78,6 +79,37 @@ def test_a_staff_channel_with_nobody_to_write_to_is_told_by_the_doctor(
             assert verdicts(rig, "duty") == []
             rig.subscribe("crew", numbers(1))
             assert verdicts(rig, "crew") == []
+        finally:
+            rig.stop()
+
+
+def nobody(rig: Rig, channel: str) -> list[tuple[str, str]]:
+    well: dict[str, Any] = {"ready": True, "degraded": []}
+    found = doctor.examine(rig.desk, OPERATOR, well, {}, "en")["items"]
+    said = [
+        (one["verdict"], one["sentence"].partition(":")[0])
+        for one in found
+        if one["what"] == channel
+    ]
+    return [(verdict, what) for verdict, what in said if what.startswith("nobody")]
+
+
+def test_a_channel_of_letters_that_nobody_reads_is_told_by_the_doctor(tmp_path: Path) -> None:
+    """Only where a route leads there, and of whom can be written to: a dead address reads nothing."""
+    with SmsGateway() as far:
+        routes = [{"severity": "minor", "channels": ["hook", "sms"]}]
+        channels = {"hook": UNHEARD, "sms": sms(far), "spare": sms(far)}
+        rig = Rig(tmp_path, channels, routes=routes)
+        try:
+            both = [("watch", "nobody to write to in Norra Ekbyn, Södra Ekbyn")]
+            assert nobody(rig, "sms") == both
+            assert nobody(rig, "spare") == []
+            (first,) = rig.subscribe("sms", numbers(1))
+            assert nobody(rig, "sms") == [("watch", "nobody to write to in Södra Ekbyn")]
+            rig.store.write(lambda c: gone.note(c, [first], rig.clock())).result()
+            assert nobody(rig, "sms") == both
+            subscribe(rig.store, "sms", numbers(1, start=3), ["norra-ekbyn", "sodra-ekbyn"])
+            assert nobody(rig, "sms") == []
         finally:
             rig.stop()
 

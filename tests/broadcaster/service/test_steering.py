@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import insert, update as sql_update
 
 from broadcaster.channel import Probe
 from broadcaster.domain.delivery import State
+from broadcaster.domain.incident import Kind
 from broadcaster.domain.role import Role
+from broadcaster.service.commands import Command
+from broadcaster.service.previewing import preview
 from broadcaster.store import Rank, channels, outcomes, tables as t
 from broadcaster.store.moving import end, move
 from broadcaster.testing.clock import NOON
 from broadcaster.testing.operators import Daemonless
+from broadcaster.testing.rig import OPERATOR, Rig
 
 REPORT = {"text": "Strömmen är borta.", "area": ["norra-ekbyn"]}
 
@@ -543,6 +549,36 @@ def test_a_preview_shows_what_will_be_sent_word_for_word_and_stores_nothing(
     }
     assert previewed == {tuple(row) for row in kept}
     assert (shown["name"], shown["mode"], shown["asks"]) == ("A1-1", "demo", True)
+
+
+def test_a_preview_names_where_each_board_is_read(tmp_path: Path) -> None:
+    """A copy has an address of its own: that is the one to give when the original is away."""
+    (tmp_path / "copy").mkdir()
+    key = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    mirror = {
+        "kind": "mirror",
+        "url": "http://127.0.0.1:1/kopia/",
+        "boards": ["page"],
+        "key": key.decode(),
+        "to": {"place": "directory", "path": str(tmp_path / "copy")},
+    }
+    rig = Rig(
+        tmp_path,
+        {"page": {"kind": "page"}, "copy": mirror},
+        routes=[{"channels": ["page", "copy"]}],
+    )
+    try:
+        word = Command(kind=Kind.REPORT, texts={"": "Strömmen är borta."}, area=("norra-ekbyn",))
+        shown = preview(rig.desk, OPERATOR, word)["channels"]
+        url = rig.desk.configuration.settings.public.url
+        assert {one["channel"]: one["url"] for one in shown} == {
+            "page": url,
+            "copy": "http://127.0.0.1:1/kopia",
+        }
+    finally:
+        rig.stop()
 
 
 def test_a_preview_counts_people_and_money_by_the_language_they_read(desk: Daemonless) -> None:

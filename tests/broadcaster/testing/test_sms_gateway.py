@@ -163,6 +163,13 @@ def test_46elks_answers_id_parts_and_cost(far: SmsGateway) -> None:
     assert elks(far, to="0701234567").status_code == 400
 
 
+def test_46elks_tells_what_is_left_and_takes_no_message_by_it(far: SmsGateway) -> None:
+    reply = requests.get(f"{far.url}/a1/me", auth=BASIC, timeout=5)
+    assert (reply.json()["balance"], reply.json()["currency"]) == (10_000_000, "SEK")
+    assert requests.get(f"{far.url}/a1/me", timeout=5).status_code == 401
+    assert far.effects == []
+
+
 def test_twilio_answers_201_and_refuses_with_a_code(far: SmsGateway) -> None:
     reply = twilio(far, "x" * 161)
     assert reply.status_code == 201

@@ -22,18 +22,20 @@ from broadcaster.channel import (
     CanProbe,
     Mode,
     Permanent,
+    Probe,
     Receipt,
     Revision,
     Scope,
     Transient,
 )
 from broadcaster.domain.redundancy import THIS_MACHINE, independent, way
-from broadcaster.httpclient import Deadline
+from broadcaster.httpclient import Answer, Deadline
 from broadcaster.testing.boards import NOW, context, states
 from broadcaster.testing.outage import agrees
 from broadcaster.testing.peers import PEERS
 from channels.feed import FeedAdapter
-from channels.mirror import copying
+from channels.mirror import copying, directory
+from channels.mirror.far import Found
 from channels.page import PageAdapter
 
 from .conftest import ATTEMPT, KEY, Boards, Quiet, cut, page, pem
@@ -107,8 +109,11 @@ def test_the_front_page_says_of_what_it_is_a_copy_and_since_when(tmp_path: Path)
         "en/index.html": f"This is a copy of {link}, made Sunday 22 November 2026 15:05.",
     }.items():
         shown = (boards.copy / name).read_text()
-        assert f'<p class="asof">{line}</p>\n</main>' in shown
-        without = shown.replace(f'<p class="asof">{line}</p>\n', "")
+        assert f'<p class="fact where">{line}</p>\n</main>' in shown
+        # Another style would need another hash in the policy: soft, and with room above.
+        assert ".fact{color:var(--soft)" in shown
+        assert ".where{margin:1rem 0 0}" in shown
+        without = shown.replace(f'<p class="fact where">{line}</p>\n', "")
         assert without == (boards.public / name).read_text()
         assert not (boards.copy / f"{name}.gz").exists(), "a compressed one would lack the line"
 
@@ -699,6 +704,89 @@ def test_a_probe_does_not_wait_for_a_copying(boards: Boards) -> None:
     with pytest.raises(Transient, match="broke"):
         boards.show(mirror, "1.1")
     assert told == [f"{boards.copy} lets us in; nothing was copied yet."]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_switch_between_the_two_readings_of_a_probe_is_no_fault(
+    boards: Boards, address: str, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    """The place is read first and its address then: as the manifest, its signature or the front page is read, all goes on."""
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror(url=address)
+    boards.show(mirror, "1.1")
+    fetch = mirror._fetch
+    fetched: list[str] = []
+
+    def switch(name: str, deadline: Deadline) -> Answer:
+        fetched.append(name)
+        if len(fetched) == nth:
+            boards.publish("1.2", THREE | {"index.html": "under tiden"})
+            boards.show(boards.mirror(), "1.2")
+        return fetch(name, deadline)
+
+    monkeypatch.setattr(mirror, "_fetch", switch)
+    probe = mirror.probe(ATTEMPT)
+    assert probe.good
+    assert "holds revision 1.2" in probe.sentence
+    assert probe.sentence.endswith(f"and {address} shows it.")
+
+
+def test_a_signature_that_goes_with_the_switch_is_no_foreign_copy(
+    boards: Boards, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boards.publish("1.1", THREE)
+    mirror = boards.mirror(url=address)
+    boards.show(mirror, "1.1")
+    read = directory._Open.read
+    switched: list[str] = []
+
+    def switch(place: directory._Open, name: str) -> Found | None:
+        if not switched and name.endswith(".sig"):
+            switched.append(name)
+            boards.publish("1.2", THREE)
+            boards.show(boards.mirror(), "1.2")
+        return read(place, name)
+
+    monkeypatch.setattr(directory._Open, "read", switch)
+    assert "holds revision 1.2" in mirror.probe(ATTEMPT).sentence
+    assert switched
+
+
+def test_a_probe_while_it_is_copied_finds_no_fault(
+    boards: Boards, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The front pages are new before the manifest is: what is half done is no wrong address."""
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    boards.publish("1.2", dict.fromkeys(THREE, "nytt"))
+    mirror, far = cut(boards, 0)
+    told: list[Probe] = []
+    looking = boards.mirror(url=address)
+    monkeypatch.setattr(far, "_spend", lambda: told.append(looking.probe(ATTEMPT)))
+    boards.show(mirror, "1.2")
+    assert len(told) > 10
+    assert [probe.sentence for probe in told if not probe.good] == []
+    assert {probe.sentence for probe in told[1:]} == {
+        f"{boards.copy} holds revision 1.1, copied 2026-11-22 15:05, and {address} shows it.",
+        f"{boards.copy} holds revision 1.1, copied 2026-11-22 15:05, and is being copied to right now.",
+        f"{boards.copy} holds revision 1.2, copied 2026-11-22 15:05, and {address} shows it.",
+    }
+
+
+def test_an_address_that_shows_another_place_is_a_fault_also_after_a_copying_that_broke_off(
+    boards: Boards, address: str
+) -> None:
+    boards.publish("1.1", THREE)
+    boards.show(boards.mirror(), "1.1")
+    shown = (boards.copy / "mirror.json").read_bytes()
+    boards.publish("1.2", dict.fromkeys(THREE, "nytt"))
+    mirror, _ = cut(boards, 3)
+    with pytest.raises(Transient):
+        boards.show(mirror, "1.2")
+    (boards.copy / "elsewhere").mkdir()
+    far = boards.mirror(url=f"{address}/elsewhere")
+    assert (boards.copy / "mirror.json").read_bytes() == shown
+    assert not far.probe(ATTEMPT).good
 
 
 def test_the_boards_are_never_held_up(boards: Boards) -> None:

@@ -256,6 +256,15 @@ def test_a_probe_asks_for_credit_and_sends_nothing(make: Any, far: SmsGateway, p
         assert far.requests[0].headers["authorization"] == f"Basic {credentials}"
 
 
+def test_what_a_supplier_does_not_say_to_a_probe_is_no_message_refused(
+    make: Any, far: SmsGateway
+) -> None:
+    far.next(answers(400, "no"), path="/a1/me")
+    probe = pointed(make, far, "46elks").probe(an_attempt())
+    assert not probe.good
+    assert probe.sentence.endswith("refuses what it was asked (400 Bad Request).")
+
+
 def test_below_what_credit_is_little_stands_in_the_configuration(
     make: Any, far: SmsGateway
 ) -> None:

@@ -1,4 +1,4 @@
-"""46elks, from its public documents (46elks.se/docs: "Send an SMS", "SMS Delivery Reports").
+"""46elks, from its public documents (46elks.se/docs: "Send an SMS", "SMS Delivery Reports", "Account").
 
 The sentences of its refusals are not in the documents.
 """
@@ -14,6 +14,9 @@ from broadcaster.testing.servers.courier import Call
 from broadcaster.testing.servers.dialects.spoken import DELIVERED, FORM, SENT, Account, Sms, e164
 from broadcaster.testing.servers.exchange import Reply, Request, json_reply, text_reply
 
+_ME = "/a1/me"
+_LEFT = 10_000_000  # in 1/10000 of the account's currency
+
 
 class FortySixElks:
     """46elks. Reports have no signature; an own id goes into the callback's query string."""
@@ -21,12 +24,14 @@ class FortySixElks:
     name = "46elks"
 
     def speaks(self, path: str) -> bool:
-        return path.lower() == "/a1/sms"
+        return path.lower() in {"/a1/sms", _ME}
 
     def read(self, request: Request, account: Account) -> list[Sms] | Reply:
         given = request.basic()
         if given is None or not account.admits(*given):
             return text_reply("API access requires Basic HTTP authentication.", 401)
+        if request.path.lower() == _ME:
+            return json_reply({"balance": _LEFT, "currency": "SEK", "displayname": "Ekbyn"})
         fields = request.form()
         for key in ("from", "to", "message"):
             if not fields.get(key):

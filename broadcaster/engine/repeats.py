@@ -14,7 +14,8 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-AT_ONCE = 2  # doubts after which the next try follows like any other
+from broadcaster.store.doubt import AT_ONCE
+
 FIRST_REST = timedelta(minutes=5)
 REST = timedelta(minutes=20)
 FORGET = timedelta(hours=13)  # no delivery lives so long

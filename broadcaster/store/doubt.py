@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-
 from typing import Any
 
 from sqlalchemy import (
@@ -14,10 +13,12 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     update as sql_update,
 )
 
 from broadcaster.domain.delivery import Outcome, Shape, State
+from broadcaster.domain.incident import Kind
 from broadcaster.store import tables as t
 from broadcaster.store.rowlocks import hold_deliveries
 
@@ -68,12 +69,16 @@ def gives_way(connection: Connection, delivery: Any, now: datetime, at: datetime
     """Whether a delivery of letters has come to its end because a later word of its incident waits behind it.
 
     That is so once nothing is left of it but letters that may have gone and were tried often enough to rest now: the later
-    word makes a repeat needless. `at` is the database's time.
+    word makes a repeat needless; a holding word does so only where some are known to have what it says nothing new of. `at`
+    is the database's time.
     """
     if delivery.accepted_at is not None or not delivery.expanded:
         return False
     later, letter = t.delivery.alias("later"), t.letter.c
+    new = true() if delivery.accepted else t.update.c.kind != Kind.HOLDING
     waits = exists().where(
+        t.update.c.id == later.c.update_id,
+        new,
         later.c.channel == delivery.channel,
         later.c.incident_id == delivery.incident_id,
         later.c.number > delivery.number,

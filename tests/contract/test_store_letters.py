@@ -703,7 +703,7 @@ def test_letters_that_rest_give_way_to_no_word_that_waits_for_its_time_or_is_of_
     store: Store,
 ) -> None:
     told = resting(store)
-    tell(store)
+    tell(store, after=tell(store), kind=Kind.UPDATE)
     assert finish(store) == []
     tell(store, after=told, kind=Kind.UPDATE, rest={"hold": "scheduled"})
     assert finish(store) == []

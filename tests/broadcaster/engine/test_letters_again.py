@@ -129,9 +129,8 @@ def test_a_post_in_doubt_for_the_first_time_goes_again_at_once_however_often_it_
 ) -> None:
     engine = rig({"room": UNHEARD}, swap={"room": Hesitates})
     engine.say("Koka vattnet.", severity=Severity.EXTREME)
-    for _ in range(6):  # the breaker rests between them
-        engine.until(lambda: engine.delivery("room").get("attempts") or engine.state("room"))
-        engine.pass_by(seconds=5)
+    engine.until(lambda: engine.lane("room").breaker.opened_at)
+    engine.pass_by(seconds=6)  # it rests for five
     engine.accepted("room")
     assert len(engine.adapters["room"].shown) == 2
 

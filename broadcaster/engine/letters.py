@@ -40,7 +40,7 @@ log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
 BROWN_OUT = timedelta(minutes=30)
 """So long after a letter was accepted, what is refused now and then counts as no letter's own fault."""
-TRIES = 6  # of letters that stay in doubt, before another channel stands in
+TRIES = 6  # of letters that stay in doubt: before another channel stands in, or where others of their job had theirs
 RENEW = 1.0
 STOP_PATIENCE = 4.0  # with RENEW well under the ten seconds in which a correction must start
 GIVE_UP_PATIENCE = 1.0
@@ -309,7 +309,7 @@ class LetterLane(Lane):
             # Where another channel stands in, that soon writes to whoever is in doubt.
             settings = self.adapter.settings
             most = min(settings.attempts, TRIES if settings.fallback else settings.attempts)
-            if job.attempts < most:
+            if job.attempts < most and not self._alone_silent(job):
                 again = self.later(left.rest.total_seconds())
         elif failed and not self._given_up(job, supplier, failure, now):
             wait = pause(job.attempts, self.chance(), run.retry_after)
@@ -324,6 +324,11 @@ class LetterLane(Lane):
             self._wished.discard(job.id)
         if not held:
             log.warning("another node took over a job", channel=self.name, job=job.id)
+
+    def _alone_silent(self, job: Job) -> bool:
+        """Whether others had theirs and those left were tried often: it is their telephones that are silent, no far side."""
+        some = len(job.todo) < len(job.subscribers)
+        return some and self._repeats.fewest(job.id, job.todo) >= TRIES
 
     def _given_up(self, job: Job, supplier: str, failure: Failure | None, now: datetime) -> bool:
         """Whether its attempts are used up. While a supplier takes some letters and refuses others, none is given up."""

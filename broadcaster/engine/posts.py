@@ -22,7 +22,7 @@ from broadcaster.engine.pacing import pause
 from broadcaster.engine.repeats import rest_after
 from broadcaster.engine.steps import Begun
 from broadcaster.httpclient.calling_off import ask_before_sending
-from broadcaster.store import channels, deliveries, moving, withdrawing
+from broadcaster.store import channels, deliveries, doubt, moving, withdrawing
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.claiming import Claim, Step
 from broadcaster.store.deliveries import LeaseLost
@@ -307,7 +307,7 @@ class PostLane(Lane):
             deliveries.put_back(connection, claim, now, again, sentence, State.UNCERTAIN)
         elif step.kind is not StepKind.POST or self.adapter.repeatable or claim.life_safety:
             if step.kind is StepKind.POST and not self.adapter.repeatable:
-                again = max(again, now + rest_after(step.attempts + 1))
+                again = max(again, now + rest_after(doubt.times(connection, step.id)))
             deliveries.reopen_step(connection, step.id)
             deliveries.put_back(connection, claim, now, again, sentence)
         else:

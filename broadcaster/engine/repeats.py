@@ -11,10 +11,12 @@ Of letters it is counted in the process: after a restart it begins anew. What a 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-AT_ONCE = 2  # doubts after which the next try follows like any other
+from broadcaster.store.doubt import AT_ONCE
+
 FIRST_REST = timedelta(minutes=5)
 REST = timedelta(minutes=20)
 FORGET = timedelta(hours=13)  # no delivery lives so long
@@ -59,6 +61,13 @@ class Repeats:
             job = self._jobs.get(job_id)
             doubts, last = job.by_position.get(position, (0, now)) if job else (0, now)
         return max(last + rest_after(doubts) - now, timedelta())
+
+    def fewest(self, job_id: int, positions: Iterable[int]) -> int:
+        """How often all of these letters of a job were left in doubt at least; of none, 0."""
+        with self._mine:
+            job = self._jobs.get(job_id)
+            known = job.by_position if job else {}
+            return min((known[each][0] if each in known else 0 for each in positions), default=0)
 
     def end(self, job_id: int) -> None:
         """A job has come to its end."""

@@ -1,14 +1,29 @@
-"""Posts in doubt: they may have been made, and are looked for before a later word of their incident goes out."""
+"""What may have gone: a post is looked for before a later word of its incident goes out, letters hold none up for long."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update as sql_update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    update as sql_update,
+)
 
-from broadcaster.domain.delivery import Shape, State
+from broadcaster.domain.delivery import Outcome, Shape, State
+from broadcaster.domain.incident import Kind
 from broadcaster.store import tables as t
 from broadcaster.store.rowlocks import hold_deliveries
+
+AT_ONCE = 2
+"""Doubts after which the next try follows like any other; after one more it rests (see `engine.repeats`)."""
 
 
 def rests(until: datetime) -> ColumnElement[bool]:
@@ -40,3 +55,51 @@ def look_before(connection: Connection, delivery_id: int, due_at: datetime) -> N
     )
     hold_deliveries(connection, *doubtful)
     connection.execute(sql_update(t.delivery).where(*doubtful).values(due_at=due_at))
+
+
+def times(connection: Connection, step_id: int) -> int:
+    """How many tries of a step may have gone: those that certainly brought nothing out are none of them."""
+    attempt = t.attempt.c
+    in_doubt = or_(attempt.outcome.is_(None), attempt.outcome == Outcome.UNCERTAIN)
+    mine = select(func.count()).select_from(t.attempt).where(attempt.step_id == step_id, in_doubt)
+    return connection.scalar(mine) or 0
+
+
+def gives_way(connection: Connection, delivery: Any, now: datetime, at: datetime) -> bool:
+    """Whether a delivery of letters has come to its end because a later word of its incident waits behind it.
+
+    That is so once nothing is left of it but letters that may have gone and were tried often enough to rest now: the later
+    word makes a repeat needless; a holding word does so only where some are known to have what it says nothing new of. `at`
+    is the database's time.
+    """
+    if delivery.accepted_at is not None or not delivery.expanded:
+        return False
+    later, letter = t.delivery.alias("later"), t.letter.c
+    new = true() if delivery.accepted else t.update.c.kind != Kind.HOLDING
+    waits = exists().where(
+        t.update.c.id == later.c.update_id,
+        new,
+        later.c.channel == delivery.channel,
+        later.c.incident_id == delivery.incident_id,
+        later.c.number > delivery.number,
+        later.c.state == State.WAITING,
+        later.c.released,
+        later.c.due_at <= at,
+        later.c.not_after > now,
+    )
+    if not connection.scalar(select(waits)):
+        return False
+    # Who was never written to, or surely not reached, is still to be: then there are fewer letters than readers.
+    tried = (
+        select(func.count())
+        .select_from(t.letter)
+        .where(letter.job_id == t.job.c.id, letter.outcome != "transient")
+        .scalar_subquery()
+    )
+    goes_on = or_(
+        t.job.c.state != "waiting",
+        t.job.c.attempts <= AT_ONCE,
+        func.json_array_length(t.job.c.subscribers) > tried,
+    )
+    mine = select(t.job.c.id).where(t.job.c.delivery_id == delivery.id, t.job_is_open, goes_on)
+    return connection.execute(mine.limit(1)).first() is None

@@ -1,4 +1,4 @@
-"""Ending letter deliveries: through, stopped, or past their time; their state follows from their counts."""
+"""Ending letter deliveries: through, stopped, past their time, or but for repeats that a later word waits for; their state follows from their counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update as sql_update
 
 from broadcaster.domain.delivery import Counts, Shape, State
-from broadcaster.store import often, tables as t
+from broadcaster.store import doubt, often, tables as t
 from broadcaster.store.claiming import database_now
 from broadcaster.store.letters import doubtful, drop_transient, unknown
 from broadcaster.store.moving import end, move
@@ -17,7 +17,7 @@ from broadcaster.store.tallying import DOUBT, LetterRow, flush_rows
 
 
 def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
-    """End every letter delivery of a channel whose jobs are all done, or that was stopped or has expired.
+    """End every letter delivery of a channel whose jobs are all done, that was stopped or has expired, or that gives way.
 
     Returns the ids of those that ended. What was never pulled counts as skipped; what may have gone as uncertain.
     """
@@ -31,8 +31,7 @@ def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     ended = []
     # Again: another node may have ended it meanwhile, or sends once more.
     for row in _through(connection, now, at, t.delivery.c.id.in_(ids)):
-        if _over(row, now):
-            _abandon(connection, row, now)
+        _abandon(connection, row, now)
         _end_letters(connection, row, _over(row, now), now)
         ended.append(int(row.id))
     return ended
@@ -53,7 +52,8 @@ def _through(connection: Connection, now: datetime, at: datetime, which: Any) ->
 def _is_through(connection: Connection, row: Any, now: datetime, at: datetime) -> bool:
     if _over(row, now):
         return not _running_jobs(connection, row.id, at)
-    return bool(row.expanded) and not _open_jobs(connection, row.id)
+    through = bool(row.expanded) and not _open_jobs(connection, row.id)
+    return through or doubt.gives_way(connection, row, now, at)
 
 
 def _over(row: Any, now: datetime) -> bool:

@@ -650,3 +650,78 @@ def test_the_cost_of_accepting_does_not_grow_with_the_subscribers(store: Store) 
     count = select(func.count()).select_from(t.job)
     assert store.read(lambda c: c.scalar(count)) == 0
     assert states(store) == [State.WAITING]
+
+
+def resting(
+    store: Store, tries: int = 3, left: str = "doubtful", others: str = "accepted"
+) -> Accepted:
+    """An update whose letters went to all but one, which was left in doubt that often and rests now."""
+    subscribe(store, "sms", numbers(3))
+    told = blast(store, life_safety=True)
+    for _ in range(tries):
+        job = taken(store)
+        assert advance(store, job, 3)
+        flush(store, job, {0: others, 1: others, 2: left})
+        assert end_job(store, job, NOW)
+    store.write(
+        lambda c: c.execute(sql_update(t.job).values(due_at=NOW + timedelta(hours=1))).close()
+    ).result()
+    return told
+
+
+@pytest.mark.parametrize("kind", [Kind.UPDATE, Kind.RESTORED, Kind.HOLDING])
+def test_letters_that_only_rest_give_way_to_a_later_word_of_their_incident(
+    store: Store, kind: Kind
+) -> None:
+    told = resting(store)
+    assert finish(store) == []
+    tell(store, after=told, kind=kind)
+    assert finish(store) == [1]
+    assert states(store) == [State.ACCEPTED, State.WAITING]
+    assert counts(store) == Counts(total=3, accepted=2, uncertain=1)
+    begin(store)
+    assert states(store) == [State.ACCEPTED, State.SENDING]
+
+
+def test_letters_that_were_not_tried_or_surely_did_not_go_give_way_to_no_later_word(
+    store: Store,
+) -> None:
+    told = resting(store, left="transient")
+    tell(store, after=told, kind=Kind.UPDATE)
+    assert finish(store) == []
+    store.write(lambda c: c.execute(delete(t.letter).where(t.letter.c.position == 2)).close())
+    assert finish(store) == []
+
+
+def test_letters_in_doubt_that_go_again_at_once_give_way_to_no_later_word(store: Store) -> None:
+    told = resting(store, tries=2)
+    tell(store, after=told, kind=Kind.UPDATE)
+    assert finish(store) == []
+
+
+def test_letters_that_rest_give_way_to_no_word_that_waits_for_its_time_or_is_of_another_incident(
+    store: Store,
+) -> None:
+    told = resting(store)
+    tell(store, after=tell(store), kind=Kind.UPDATE)
+    assert finish(store) == []
+    tell(store, after=told, kind=Kind.UPDATE, rest={"hold": "scheduled"})
+    assert finish(store) == []
+
+
+def test_letters_that_all_rest_give_way_to_what_is_new_and_to_no_holding_word(store: Store) -> None:
+    told = resting(store, others="doubtful")
+    held = tell(store, after=told, kind=Kind.HOLDING)
+    assert finish(store) == []
+    tell(store, after=held, kind=Kind.UPDATE)
+    assert finish(store) == [1]
+    assert states(store)[0] == State.UNCERTAIN
+    assert counts(store) == Counts(total=3, uncertain=3)
+
+
+def test_letters_that_an_operator_sends_once_more_give_way_to_no_later_word(store: Store) -> None:
+    told = resting(store)
+    had = sql_update(t.delivery).values(accepted_at=NOW)
+    store.write(lambda c: c.execute(had).close()).result()
+    tell(store, after=told, kind=Kind.UPDATE)
+    assert finish(store) == []

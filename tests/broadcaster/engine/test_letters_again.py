@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 
-from broadcaster.channel import Attempt, Message, Receipt, Uncertain
-from broadcaster.domain.delivery import State
+from broadcaster.channel import (
+    Attempt,
+    Letter,
+    LetterOutcome,
+    Message,
+    Receipt,
+    Transient,
+    Uncertain,
+)
+from broadcaster.domain.delivery import Scope, State
 from broadcaster.domain.incident import Kind, Severity
 from broadcaster.store import often, tables as t
 from broadcaster.testing.rig import UNHEARD, Rig, numbers, sms
 from broadcaster.testing.servers import Reports, SmsGateway, When, performed_not_answered
+from channels.sms_http import SmsHttpAdapter
 from channels.webhook import WebhookAdapter
 
 MakeRig = Callable[..., Rig]
@@ -100,6 +110,97 @@ def test_a_place_that_shows_and_never_answers_has_the_same_post_six_times_an_hou
     assert len(room.shown) == 6
     engine.say("Vattnet kan drickas.", Kind.CORRECTION)
     engine.until(lambda: len(room.shown) > 6)
+
+
+class Hesitates(Unanswered):
+    """A chat room that refuses four times, shows the next without an answer, and is well from then on."""
+
+    def post(self, message: Message, attempt: Attempt) -> Receipt:
+        if attempt.number <= 4:
+            raise Transient("503")
+        self.shown.append(message.body)
+        if attempt.number == 5:
+            raise Uncertain("No answer.")
+        return Receipt(handle="well")
+
+
+def test_a_post_in_doubt_for_the_first_time_goes_again_at_once_however_often_it_was_refused_before(
+    rig: MakeRig,
+) -> None:
+    engine = rig({"room": UNHEARD}, swap={"room": Hesitates})
+    engine.say("Koka vattnet.", severity=Severity.EXTREME)
+    engine.until(lambda: engine.lane("room").breaker.opened_at)
+    engine.pass_by(seconds=6)  # it rests for five
+    engine.accepted("room")
+    assert len(engine.adapters["room"].shown) == 2
+
+
+class OneSilent(SmsHttpAdapter):
+    """A gateway that takes every letter but those to one telephone, of which it never says anything."""
+
+    silent = numbers(1)[0]
+
+    def __init__(self, built: SmsHttpAdapter) -> None:
+        super().__init__(built.settings, built.context)
+        self.sent = Counter[str]()
+
+    def send(
+        self, letters: Iterable[Letter], attempt: Attempt
+    ) -> Iterator[tuple[Letter, LetterOutcome]]:
+        for letter in letters:
+            self.sent[letter.address] += 1
+            if letter.address == self.silent:
+                yield letter, LetterOutcome(failure=Uncertain("No answer.", scope=Scope.ADDRESS))
+            else:
+                yield letter, LetterOutcome(receipt=Receipt(handle=letter.key))
+
+
+def rests(engine: Rig) -> bool:
+    """Whether a letter waits for minutes before it may go again."""
+    jobs = engine.store.read(lambda c: c.execute(select(t.job)).all())
+    later = engine.clock() + timedelta(minutes=1)
+    return any(job.state == "waiting" and job.due_at > later for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "kind", [Kind.UPDATE, Kind.CORRECTION, Kind.RETRACTION, Kind.RESTORED, Kind.HOLDING]
+)
+def test_one_telephone_in_doubt_holds_the_next_word_back_from_nobody(
+    rig: MakeRig, kind: Kind
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine = rig({"sms": sms(far)}, swap={"sms": OneSilent})
+        engine.subscribe("sms", numbers(40))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        engine.until(lambda: rests(engine))
+        assert engine.delivery("sms")["counts"]["accepted"] == 39
+        engine.say("" if kind is Kind.HOLDING else "Så här är det nu.", kind)
+        engine.until(lambda: engine.delivery("sms", 2)["counts"]["accepted"] == 39)
+        first = engine.delivery("sms")
+        assert first["state"] in (State.ACCEPTED, State.WITHDRAWN)
+        assert first["counts"]["uncertain"] == 1, "whether it came nobody knows still"
+
+
+def test_where_others_had_it_a_telephone_in_doubt_is_tried_six_times_and_keeps_the_update_under_way_for_no_hour(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        late = {"next": "12h", "remind": "10m", "grace": "5m"}  # no word comes behind it
+        engine = rig({"sms": sms(far)}, swap={"sms": OneSilent}, follow_up=late)
+        engine.subscribe("sms", numbers(40))
+        engine.say("Koka vattnet.", severity=Severity.EXTREME)
+        for _ in range(30):
+            quiet(engine)
+            engine.pass_by(minutes=1)
+        quiet(engine)
+        assert engine.state("sms") == State.SENDING
+        for _ in range(30):
+            quiet(engine)
+            engine.pass_by(minutes=1)
+        engine.accepted("sms")
+        counts = engine.delivery("sms")["counts"]
+        assert (counts["accepted"], counts["uncertain"]) == (39, 1)
+        assert engine.adapters["sms"].sent[OneSilent.silent] == 6
 
 
 def test_who_had_enough_letters_within_the_hour_gets_no_more_news_but_is_told_what_was_wrong(

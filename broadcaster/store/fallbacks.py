@@ -259,7 +259,7 @@ def _groups(connection: Connection, first: Any) -> Sequence[Mapping[str, Any]]:
         .where(t.delivery.c.update_id == first.update_id, t.delivery.c.fallback_for.is_(None))
     )
     rows = connection.execute(planned.order_by(t.audience.c.delivery_id, t.audience.c.id))
-    groups = rows.mappings().all()
+    groups = [dict(group) for group in rows.mappings()]
     mine = [group for group in groups if group["delivery_id"] == first.id]
     return mine or [group for group in groups if group["delivery_id"] == groups[0]["delivery_id"]]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, desc, select
+from sqlalchemy import Connection, and_, bindparam, desc, or_, select
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
@@ -15,20 +15,24 @@ from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 
 IN_A_ROW = 2  # one alone may be refused for what it says
 LOOKED_AT = (
-    50  # deliveries of a channel, those of the newest incidents: each is one step in an index
+    50  # deliveries of a channel that were refused or went out, those of the newest incidents
 )
 _REFUSED = State.FAILED, State.BOUNCED
 _THROUGH = State.ACCEPTED, State.CONFIRMED
 _NEWEST = 2**62  # above the number of any incident
 
 _d = t.delivery
+_TO_NOBODY = and_(_d.c.shape == Shape.LETTER, _d.c.total == 0)
 _OF_CHANNEL = (
     select(_d.c.id, _d.c.state, _d.c.detail, _d.c.ended_at, _d.c.number, _d.c.incident_id)
-    .add_columns(
-        t.incident.c.staff, and_(_d.c.shape == Shape.LETTER, _d.c.total == 0).label("nobody")
-    )
+    .add_columns(t.incident.c.staff)
     .join(t.incident, t.incident.c.id == _d.c.incident_id)
-    .where(_d.c.channel == bindparam("channel"))
+    # What was never tried, and letters to nobody, say nothing of the channel, however many there are.
+    .where(
+        _d.c.channel == bindparam("channel"),
+        _d.c.ended_at.is_not(None),
+        or_(_d.c.state.in_(_REFUSED), and_(_d.c.state.in_(_THROUGH), ~_TO_NOBODY)),
+    )
     .limit(LOOKED_AT)
 )
 _TRIED = _OF_CHANNEL.where(
@@ -60,14 +64,13 @@ def _in_a_row(connection: Connection, name: str) -> list[Any]:
     """What a channel refused since it accepted something, the last first."""
     in_a_row: list[Any] = []
     for row in sorted(_ended(connection, name), key=lambda row: row.ended_at, reverse=True):
-        if row.state in _REFUSED:
-            in_a_row.append(row)
-        elif not row.nobody:
+        if row.state not in _REFUSED:
             break
+        in_a_row.append(row)
     return in_a_row
 
 
-def _ended(connection: Connection, name: str) -> Iterator[Any]:
+def _ended(connection: Connection, name: str) -> Iterable[Any]:
     rows: dict[int, Any] = {}
     # The log of staff is one incident with the lowest number: of it the newest words by themselves.
     for first, last in ((STAFF_LOG_ID + 1, _NEWEST), (STAFF_LOG_ID, STAFF_LOG_ID)):
@@ -75,8 +78,7 @@ def _ended(connection: Connection, name: str) -> Iterator[Any]:
         rows |= {row.id: row for row in connection.execute(_TRIED, asked)}
     # One that is sent again and accepted ends it, however old it is.
     rows |= {row.id: row for row in connection.execute(_ACCEPTED, {"channel": name})}
-    told = (*_REFUSED, *_THROUGH)
-    return (row for row in rows.values() if row.state in told and row.ended_at)
+    return rows.values()
 
 
 def _update(row: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,9 +36,14 @@ class Degraded:
         """What makes it the same state as the one seen before."""
         return self.what, self.where
 
+    @property
+    def cause(self) -> str:
+        """What is said to be behind it, without what has a figure in it: a credit that counts down is no new trouble."""
+        return re.sub(r"\S*\d\S*", "", str(self.values.get("because", "")))
+
 
 class Telling:
-    """One notice for each state when it begins.
+    """One notice for each state when it begins; of a bad probe one for each cause, until it is good again.
 
     Args:
         alarm: tells staff without the store, in the caller's thread; returns how many channels accepted.
@@ -45,7 +51,7 @@ class Telling:
 
     def __init__(self, desk: Desk, alarm: Callable[[str], int]) -> None:
         self._desk, self._alarm = desk, alarm
-        self._told: dict[tuple[str, str], object] = {}  # with what was said to be the cause
+        self._told: dict[tuple[str, str], set[str]] = {}  # with what was said to be the cause
         self._seen: set[tuple[str, str]] = set()
         # When each was seen to end: a notice from before that is of another spell, whoever sent it.
         self._ended: dict[tuple[str, str], datetime] = {}
@@ -70,26 +76,28 @@ class Telling:
         marks |= {mark for mark in self._seen if mark[0] == "probe" and mark[1] in outdone}
         self._ended |= dict.fromkeys(self._seen - marks, now)
         self._seen = marks
-        self._told = {mark: cause for mark, cause in self._told.items() if mark in marks}
+        self._told = {mark: causes for mark, causes in self._told.items() if mark in marks}
         without_store = any(state.what == "store" for state in found)
         for state in found:
-            if state.mark in self._told or state.what == "promise":
+            if self._is_told(state) or state.what == "promise":
                 continue
             if without_store and state.what != "store":
                 continue  # a notice takes the way through the store: told when that works again
             if state.what in _OF_RESTING and state.where in resting:
                 continue
-            cause = state.values.get("because", "")
+            said_by_probe = self._told.get(("probe", state.where), set())
             try:
-                if not (
-                    state.what == "resting" and self._told.get(("probe", state.where)) == cause
-                ):
+                if not (state.what == "resting" and state.cause in said_by_probe):
                     self._tell_one(state)
-                self._told[state.mark] = cause
+                self._told.setdefault(state.mark, set()).add(state.cause)
             except StoreError as error:  # it says what is wrong: no traceback would say more
                 log.error("staff could not be told", reason=str(error))
             except Exception as error:
                 log.exception("staff could not be told", reason=str(error))
+
+    def _is_told(self, state: Degraded) -> bool:
+        causes = self._told.get(state.mark)
+        return causes is not None and (state.what != "probe" or state.cause in causes)
 
     def _tell_one(self, state: Degraded) -> None:
         if state.what == "store":
@@ -99,7 +107,7 @@ class Telling:
             tell_staff(
                 self._desk,
                 state.sentence,
-                f"{state.what} {state.where}",
+                f"{state.what} {state.where} {state.cause if state.what == 'probe' else ''}".rstrip(),
                 since=state.since or self._ended.get(state.mark),
                 avoid=(state.where, str(state.values.get("channel", ""))),
                 **state.values,

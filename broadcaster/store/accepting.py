@@ -183,8 +183,14 @@ def digest_of(subject: str, body: str, payload: str) -> str:
 
 
 def fingerprint(messages: Sequence[NewMessage]) -> str:
-    """What the texts of an update are known by in the audit trail: nobody can say later that others were sent."""
-    each = (digest_of(message.subject, message.body, message.payload) for message in messages)
+    """What the texts of an update are known by in the audit trail: nobody can say later that others were sent.
+
+    Nor that they were sent elsewhere: each is named by its place.
+    """
+    each = (
+        " ".join(map(str, (*each.place, digest_of(each.subject, each.body, each.payload))))
+        for each in messages
+    )
     return hashlib.sha256("\n".join(sorted(each)).encode()).hexdigest()
 
 

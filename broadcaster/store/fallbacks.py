@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     and_,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -57,6 +58,8 @@ def start(
         or_(
             d.c.state.in_([State.FAILED, State.BOUNCED]),
             and_(d.c.state == State.ACCEPTED, d.c.shape == Shape.LETTER, d.c.failed > 0),
+            # It stood in, and had nobody to write to: who lacks the word lacks it still.
+            and_(d.c.state == State.EXPIRED, d.c.expanded, d.c.total == 0),
             and_(d.c.state == State.UNCERTAIN, d.c.life_safety),
             and_(
                 d.c.state == State.ACCEPTED,
@@ -210,13 +213,13 @@ def add_steps(connection: Connection, update_id: int, delivery_id: int, channel:
         )
 
 
-def _first(connection: Connection, row: Any) -> Any:
-    """Where the text was to go in the first place: a third gateway stands in for the first, not for the mail between."""
-    while row.fallback_for is not None:
-        row = connection.execute(
-            select(t.delivery).where(t.delivery.c.id == row.fallback_for)
-        ).one()
-    return row
+def _line(connection: Connection, row: Any) -> list[Any]:
+    """A delivery, the one it stands in for, and so on to where the text was to go in the first place."""
+    line = [row]
+    while line[-1].fallback_for is not None:
+        before = select(t.delivery).where(t.delivery.c.id == line[-1].fallback_for)
+        line.append(connection.execute(before).one())
+    return line
 
 
 def add_audiences(
@@ -226,34 +229,60 @@ def add_audiences(
 
     Whoever has a letter of this update gets no second one, also where it comes back to the channel it began with.
     """
-    first = _first(connection, row)
-    same = media.get(first.channel) == media.get(target)
-    for group in _groups(connection, first):
+    line = _line(connection, row)
+    members_of = _members_of(connection, line, target, media)
+    groups = _groups(connection, line[-1]) or _of_its_areas(connection, row.update_id, target)
+    for group in groups:
+        kept = {name: group[name] for name in ("variant", "areas", "upto", "had")}
+        kept |= {"had_not": [*group["had_not"], row.number], "cursor": 0, "done": False}
         connection.execute(
-            insert(t.audience).values(
-                delivery_id=delivery_id,
-                variant=group.variant,
-                areas=group.areas,
-                upto=group.upto,
-                members_of=group.members_of if same else target,
-                had=group.had,
-                had_not=[*group.had_not, row.number],
-                cursor=0,
-                done=False,
-            )
+            insert(t.audience).values(delivery_id=delivery_id, members_of=members_of, **kept)
         )
 
 
-def _groups(connection: Connection, first: Any) -> Sequence[Any]:
+def _members_of(
+    connection: Connection, line: Sequence[Any], target: str, media: Mapping[str, str]
+) -> str:
+    """Whose subscribers: of the nearest in line that wrote to such addresses, be it the first or one in between."""
+    for each in line:
+        if each.shape == Shape.LETTER and media.get(each.channel) == media.get(target):
+            query = select(t.audience.c.members_of).where(t.audience.c.delivery_id == each.id)
+            return connection.scalar(query.limit(1)) or str(each.channel)
+    return target
+
+
+def _groups(connection: Connection, first: Any) -> Sequence[Mapping[str, Any]]:
     """Who is to have it. A post without letters behind it was planned for nobody: as another channel of its update."""
     planned = (
         select(t.audience)
         .join(t.delivery, t.delivery.c.id == t.audience.c.delivery_id)
         .where(t.delivery.c.update_id == first.update_id, t.delivery.c.fallback_for.is_(None))
     )
-    groups = connection.execute(planned.order_by(t.audience.c.delivery_id, t.audience.c.id)).all()
-    mine = [group for group in groups if group.delivery_id == first.id]
-    return mine or [group for group in groups if group.delivery_id == groups[0].delivery_id]
+    rows = connection.execute(planned.order_by(t.audience.c.delivery_id, t.audience.c.id))
+    groups = [dict(group) for group in rows.mappings()]
+    mine = [group for group in groups if group["delivery_id"] == first.id]
+    return mine or [group for group in groups if group["delivery_id"] == groups[0]["delivery_id"]]
+
+
+def _of_its_areas(
+    connection: Connection, update_id: int, target: str
+) -> Sequence[Mapping[str, Any]]:
+    """Who is to have an update whose posts were planned for nobody, before an upgrade: whom it is about.
+
+    Nobody where it corrects or retracts: that is for those who had the wrong text.
+    """
+    update = connection.execute(select(t.update).where(t.update.c.id == update_id)).one()
+    if update.corrects is not None or update.corrects_all:
+        return []
+    areas = {Variant.NEWS: update.areas or update.ended or None, Variant.ALL_CLEAR: update.ended}
+    said = t.message.c.update_id == update_id, t.message.c.channel == target
+    variants = set(connection.scalars(select(t.message.c.variant).where(*said)))
+    upto = connection.scalar(select(func.coalesce(func.max(t.subscription.c.id), 0)))
+    return [
+        {"variant": variant, "areas": areas[variant], "upto": upto, "had": [], "had_not": []}
+        for variant in areas
+        if variant in variants
+    ]
 
 
 def _end_here(connection: Connection, row: Any, target: str, now: datetime) -> None:

@@ -15,6 +15,8 @@ from broadcaster.store.moving import end, move
 from broadcaster.store.rowlocks import hold_deliveries, hold_free_jobs
 from broadcaster.store.tallying import DOUBT, LetterRow, flush_rows
 
+NOBODY = "nobody to write to"
+
 
 def finish(connection: Connection, channel: str, now: datetime) -> list[int]:
     """End every letter delivery of a channel whose jobs are all done, that was stopped or has expired, or that gives way.
@@ -114,9 +116,14 @@ def _abandon(connection: Connection, delivery: Any, now: datetime) -> None:
 def _end_letters(connection: Connection, delivery: Any, over: bool, now: datetime) -> None:
     delivery_id, stopped = delivery.id, delivery.stopped
     counts = read_counts(connection, delivery_id)
+    nobody = counts.total == 0 and delivery.expanded
     cut = counts.skipped > 0 and often.was_left_out(connection, delivery_id)
-    if counts.accepted or (counts.total == 0 and delivery.expanded):
-        because = often.LEFT_OUT if cut else "" if counts.total else "nobody to write to"
+    if nobody and not stopped and delivery.fallback_for is not None:
+        # It was to bring what another did not: that nobody is there to be told is no success.
+        move(connection, delivery_id, State.WAITING)
+        end(connection, delivery_id, State.EXPIRED, now, NOBODY)
+    elif counts.accepted or nobody:
+        because = often.LEFT_OUT if cut else NOBODY if nobody else ""
         end(connection, delivery_id, State.ACCEPTED, now, because)
     elif counts.uncertain:
         move(connection, delivery_id, State.UNCERTAIN, detail=DOUBT)

@@ -106,8 +106,8 @@ def leaving_out(connection: Connection, names: Collection[str], now: datetime) -
     """Those of these channels by which people were left out for it within the hour, and of which update ("A7-2") last."""
     found = {}
     for name in names:
-        for row in sorted(refusals.newest(connection, name), key=lambda row: row.ended_at or now):
-            lately = row.ended_at and now - WITHIN < row.ended_at <= now + APART
+        for row in sorted(refusals.newest(connection, name), key=lambda row: row.ended_at):
+            lately = now - WITHIN < row.ended_at <= now + APART
             if lately and row.detail == LEFT_OUT:
                 found[name] = refusals.update_of(row)
     return found

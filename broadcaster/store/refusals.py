@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, desc, select
+from sqlalchemy import Connection, and_, bindparam, desc, or_, select
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import tables as t
@@ -15,20 +15,29 @@ from broadcaster.store.accepting import STAFF_LOG_ID, incident_name
 
 IN_A_ROW = 2  # one alone may be refused for what it says
 LOOKED_AT = (
-    50  # deliveries of a channel, those of the newest incidents: each is one step in an index
+    50  # deliveries of a channel that were refused or went out, those of the newest incidents
 )
 _REFUSED = State.FAILED, State.BOUNCED
 _THROUGH = State.ACCEPTED, State.CONFIRMED
 _NEWEST = 2**62  # above the number of any incident
 
 _d = t.delivery
+_TO_NOBODY = and_(_d.c.shape == Shape.LETTER, _d.c.total == 0)
 _OF_CHANNEL = (
     select(_d.c.id, _d.c.state, _d.c.detail, _d.c.ended_at, _d.c.number, _d.c.incident_id)
-    .add_columns(
-        t.incident.c.staff, and_(_d.c.shape == Shape.LETTER, _d.c.total == 0).label("nobody")
-    )
+    .add_columns(t.incident.c.staff)
     .join(t.incident, t.incident.c.id == _d.c.incident_id)
-    .where(_d.c.channel == bindparam("channel"))
+    # What was never tried, and letters to nobody, say nothing of the channel, however many there are; letters that were
+    # left out are looked at by `often`.
+    .where(
+        _d.c.channel == bindparam("channel"),
+        _d.c.ended_at.is_not(None),
+        or_(
+            _d.c.state.in_(_REFUSED),
+            and_(_d.c.state.in_(_THROUGH), ~_TO_NOBODY),
+            and_(_d.c.state == State.EXPIRED, _d.c.skipped > 0),
+        ),
+    )
     .limit(LOOKED_AT)
 )
 _TRIED = _OF_CHANNEL.where(
@@ -60,20 +69,18 @@ def _in_a_row(connection: Connection, name: str) -> list[Any]:
     """What a channel refused since it accepted something, the last first."""
     in_a_row: list[Any] = []
     for row in sorted(_ended(connection, name), key=lambda row: row.ended_at, reverse=True):
-        if row.state in _REFUSED:
-            in_a_row.append(row)
-        elif not row.nobody:
+        if row.state not in _REFUSED:
             break
+        in_a_row.append(row)
     return in_a_row
 
 
 def _ended(connection: Connection, name: str) -> Iterator[Any]:
-    told = (*_REFUSED, *_THROUGH)
-    return (row for row in newest(connection, name) if row.state in told and row.ended_at)
+    return (row for row in newest(connection, name) if row.state != State.EXPIRED)
 
 
 def newest(connection: Connection, name: str) -> Iterable[Any]:
-    """The newest deliveries of a channel, in no order: of `LOOKED_AT` incidents, of staff, and what it accepted last."""
+    """The newest deliveries of a channel that came to something, in no order: of `LOOKED_AT` incidents, of staff, and what it accepted last."""
     rows: dict[int, Any] = {}
     # The log of staff is one incident with the lowest number: of it the newest words by themselves.
     for first, last in ((STAFF_LOG_ID + 1, _NEWEST), (STAFF_LOG_ID, STAFF_LOG_ID)):

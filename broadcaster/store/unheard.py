@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, and_, exists, false, func, or_, select
 
 from broadcaster.domain.delivery import Shape, State, StepKind
 from broadcaster.domain.incident import Audience, Kind, Severity
@@ -27,7 +27,8 @@ def of_incident(connection: Connection, incident_id: int) -> Mapping[str, tuple[
             newest[row.channel] = max(newest.get(row.channel, 0), row.number)
     unheard: dict[str, tuple[Unheard, ...]] = {}
     for row in rows:
-        if row.number > newest.get(row.channel, 0) and row.kind not in _OF_ANOTHER:
+        after = row.number > newest.get(row.channel, 0)
+        if after and row.kind not in _OF_ANOTHER and not row.for_nobody:
             unheard[row.channel] = (*unheard.get(row.channel, ()), _unheard(row))
     return unheard
 
@@ -42,10 +43,15 @@ def _deliveries(incident_id: int) -> Any:
     a_post = exists().where(
         t.step.c.delivery_id == d.id, t.step.c.kind == StepKind.POST, sent.may_be_read()
     )
+    # The channel was there, and so was the time: nobody was left to write to, or all had had enough.
+    for_nobody = and_(
+        d.state == State.EXPIRED, d.expanded, d.skipped == d.total, d.ended_at < d.not_after
+    )
     return (
         select(d.id, d.channel, d.number, d.shape, d.state, d.fallback_for)
         .add_columns(u.kind, u.audience, u.severity, u.areas, u.ended, u.released_at)
         .add_columns(or_(d.accepted + d.uncertain > 0, a_post).label("read"))
+        .add_columns(func.coalesce(for_nobody, false()).label("for_nobody"))
         .join(t.update, u.id == d.update_id)
         .where(d.incident_id == incident_id, d.released, d.shape != Shape.BOARD)
         .where(or_(d.channel.in_(may_lack), d.fallback_for.is_not(None)))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
+from broadcaster.domain.delivery import Variant
 from broadcaster.store import Store, audit
+from broadcaster.store.accepting import fingerprint
 from broadcaster.store.audit import Head
+from broadcaster.store.intents import NewMessage
 from broadcaster.testing.clock import NOON
 
 
@@ -30,6 +35,16 @@ def seal(store: Store) -> int:
 def tamper(store: Store, statement: str, **values: int) -> None:
     """Do to the table what somebody with access to the database could."""
     store.write(lambda connection: connection.execute(text(statement), values).close()).result()
+
+
+@pytest.mark.parametrize("place", [{"language": "en"}, {"channel": "sms"}], ids=str)
+def test_two_texts_that_change_places_are_other_texts(place: dict[str, Any]) -> None:
+    here = NewMessage(
+        channel="hook", language="sv", variant=Variant.NEWS, position=0, body="Strömmen är borta."
+    )
+    there = replace(here, body="The power is out.", **place)
+    swapped = replace(here, body=there.body), replace(there, body=here.body)
+    assert fingerprint([here, there]) == fingerprint([there, here]) != fingerprint(swapped)
 
 
 @pytest.fixture

@@ -332,6 +332,67 @@ def test_letters_behind_a_post_go_to_their_own_people_whatever_stands_in_between
     assert jobs(store) == [theirs]
 
 
+@pytest.mark.parametrize("first", ["hook", "mail"])
+def test_a_gateway_that_stands_in_for_a_gateway_writes_to_the_same_numbers_whatever_was_before_both(
+    store: Store, first: str
+) -> None:
+    ids, _ = three(store), subscribe(store, "mail", ["kim@example.org"])
+    everyone = letters_by("sms").audiences
+    planned = (
+        letters_by("mail") if first == "mail" else dataclasses.replace(hook(), audiences=everyone)
+    )
+    tell(
+        store,
+        dataclasses.replace(planned, fallback=("sms", "sms2")),
+        spare=[letters_by("sms")],
+    )
+    change(store, state=State.FAILED)
+    assert start(store, sick={}) == [(first, "sms")]
+    blast(store, "accepted", "failed", "failed")
+    assert start(store, sick={}) == [("sms", "sms2")]
+    expand(store, "sms2")
+    assert jobs(store) == [ids, ids[1:]]
+
+
+def test_letters_that_stand_in_and_have_nobody_to_write_to_leave_it_to_the_next(
+    store: Store,
+) -> None:
+    tell(
+        store,
+        dataclasses.replace(
+            hook(), audiences=letters_by("sms").audiences, fallback=("sms", "spare")
+        ),
+        spare=[letters_by("sms")],
+    )
+    change(store, state=State.FAILED)
+    assert start(store, sick={}) == [("hook", "sms")]
+    expand(store, "sms")
+    assert store.write(partial(finishing.finish, channel="sms", now=LATER)).result()
+    assert deliveries(store) == [("hook", "failed"), ("sms", "expired")]
+    query = select(t.delivery.c.detail).where(t.delivery.c.channel == "sms")
+    assert store.read(lambda c: c.scalar(query)) == "nobody to write to"
+    assert start(store, sick={}) == [("sms", "spare")]
+    assert start(store, sick={}) == []
+
+
+def test_a_post_planned_by_the_release_before_has_letters_behind_it_for_its_areas(
+    store: Store,
+) -> None:
+    """That one wrote down nobody for a post: what its update says of areas is there."""
+    ids = three(store)
+    subscribe(store, "sms", ["+46701740609"], areas=("sodra-ekbyn",))
+    tell(
+        store,
+        dataclasses.replace(hook(), fallback=("sms",)),
+        spare=[letters_by("sms")],
+        areas=("norra-ekbyn",),
+    )
+    change(store, state=State.FAILED)
+    assert start(store, sick={}) == [("hook", "sms")]
+    expand(store, "sms")
+    assert jobs(store) == [ids]
+
+
 # ------------------------------------------------------------------------------------------------ two writers at once
 def test_two_nodes_that_sweep_at_once_start_one_fallback(store: Store) -> None:
     tell(store, hook())

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import partial
 
+import pytest
 from sqlalchemy import update as sql_update
 
 from broadcaster.domain.delivery import State
@@ -88,3 +89,32 @@ def test_letters_to_nobody_neither_begin_it_nor_end_it(store: Store) -> None:
     nobody = tell(store, letters_by("sms"))
     ended(store, nobody, "sms", State.ACCEPTED, at(3))
     assert set(found(store)) == {"sms"}
+
+
+@pytest.mark.parametrize("state", [State.SUPERSEDED, State.WITHDRAWN, State.WAITING])
+def test_refusals_are_known_behind_all_that_never_was_tried(store: Store, state: State) -> None:
+    for minutes in (1, 2):
+        said(store, State.FAILED, minutes)
+    for minutes in range(3, refusals.LOOKED_AT + 5):
+        said(store, state, minutes)
+    assert found(store) == {"hook": Refusing("A2-1", "no", at(1))}
+
+
+def test_and_behind_all_the_letters_to_nobody(store: Store) -> None:
+    for minutes in range(1, refusals.LOOKED_AT + 5):
+        told = tell(store, letters_by("sms"))
+        ended(store, told, "sms", State.FAILED if minutes < 3 else State.ACCEPTED, at(minutes))
+    assert found(store) == {"sms": Refusing("A2-1", "no", at(1))}
+
+
+def test_an_old_word_that_was_sent_again_is_found_behind_all_the_letters_to_nobody(
+    store: Store,
+) -> None:
+    told = [tell(store, letters_by("sms")) for _ in range(2 * refusals.LOOKED_AT + 5)]
+    ended(store, told[0], "sms", State.ACCEPTED, at(200))
+    reached = sql_update(t.delivery).where(t.delivery.c.id.in_(told[0].delivery_ids))
+    store.write(lambda c: c.execute(reached.values(total=1, accepted=1)).close()).result()
+    for minutes, word in enumerate(told[1:]):
+        state = State.FAILED if minutes < refusals.LOOKED_AT else State.ACCEPTED
+        ended(store, word, "sms", state, at(minutes if state is State.FAILED else 300 + minutes))
+    assert found(store) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -54,6 +54,19 @@ def test_nor_are_letters_of_which_some_went_out(store: Store, counted: str) -> N
     told = words(store, letters("sms"))
     change(store, told, "sms", state=State.EXPIRED, **{counted: 1})
     assert never_read(store) == {}
+
+
+@pytest.mark.parametrize("total", [2, 0], ids=["everybody had enough", "nobody was there"])
+def test_nor_letters_for_which_nobody_was_left_while_there_was_time(
+    store: Store, total: int
+) -> None:
+    told = words(store, letters("sms"))
+    at = {"ended_at": NOW, "not_after": NOW + timedelta(hours=1)}
+    counts = {"expanded": True, "total": total, "skipped": total}
+    change(store, told, "sms", state=State.EXPIRED, **counts, **at)
+    assert never_read(store) == {}
+    change(store, told, "sms", ended_at=at["not_after"])
+    assert never_read(store) == {"sms": [False]}  # its time was over before the channel came back
 
 
 def test_nor_a_thread_whose_first_post_stands(store: Store) -> None:

@@ -108,7 +108,8 @@ def test_what_every_channel_received_is_what_the_audit_trail_says_was_accepted(
         if is_read(row):  # in the order in which they were rendered, as they arrived
             sent["payload" if row.channel == "webhook" else "body"] = received[row.channel].pop(0)
         text = f"{row.subject}\0{sent['body']}\0{sent['payload']}"
-        digests.append(hashlib.sha256(text.encode()).hexdigest())
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        digests.append(f"{row.channel} {row.language} {row.variant} {row.position} {digest}")
     audited = engine.store.read(
         lambda c: c.scalars(select(t.audit.c.detail).where(t.audit.c.act == "accept report")).one()
     )

@@ -106,6 +106,35 @@ def test_letters_that_stand_in_for_a_post_reach_whom_it_is_about(rig: MakeRig) -
         assert sorted(each.to for each in phones.effects) == numbers(2)
 
 
+def test_a_gateway_behind_a_gateway_behind_a_post_writes_to_the_numbers_of_the_first(
+    rig: MakeRig,
+) -> None:
+    with (
+        WebhookReceiver() as first,
+        SmsGateway(preset="kannel") as second,
+        SmsGateway(preset="kannel") as third,
+    ):
+        first.always(answers(410), method="POST")
+        second.always(answers(401))
+        engine = rig(
+            {
+                "hook": webhook(first, fallback=["sms", "sms2"]),
+                "sms": sms(second),
+                "sms2": sms(third),
+            }
+        )
+        engine.subscribe("sms", numbers(2))
+        engine.say("Strömmen är borta.")
+        engine.reached(State.FAILED, channel="hook")
+        engine.sweep()
+        engine.until(lambda: engine.is_parked("sms"))
+        engine.sweep()
+        engine.until(lambda: engine.state("sms2"))
+        engine.pass_by(seconds=20)
+        engine.accepted("sms2")
+        assert sorted(effect.to for effect in third.effects) == sorted(numbers(2))
+
+
 def test_letters_that_stand_in_for_a_post_to_staff_reach_the_staff_it_is_about(
     rig: MakeRig,
 ) -> None:

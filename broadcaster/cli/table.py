@@ -155,6 +155,8 @@ def _left(failed: int, uncertain: int, voice: Voice) -> Iterator[str]:
 def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime) -> Row:
     stop = delivery.get("stop") or {}
     state = str(stop.get("state") or delivery["state"])
+    if state == "sending" and delivery.get("due_at"):
+        state = "waiting"  # letters between two tries: nothing of them is under way
     return Row(
         channel=str(delivery["channel"]),
         state=state,
@@ -191,9 +193,15 @@ def _elapsed(delivery: Delivery, accepted_at: str, voice: Voice) -> str:
 
 
 def _detail(delivery: Delivery, voice: Voice, now: datetime) -> str:
+    _ = voice.say
     detail = str(delivery.get("detail") or "")
-    if delivery["state"] == "waiting" and (
-        detail or (delivery.get("attempts") and not delivery.get("counts"))
+    between_tries = delivery["state"] == "sending" and delivery.get("due_at")
+    if behind := delivery.get("behind"):
+        said = _("waits for {update}", update=behind)
+        detail = f"{said}: {detail}" if detail else said
+    elif between_tries or (
+        delivery["state"] == "waiting"
+        and (detail or (delivery.get("attempts") and not delivery.get("counts")))
     ):
         detail = _again(delivery, detail, voice, now)
     if delivery.get("counts"):

@@ -345,6 +345,10 @@ class Daemon:
         found = {name: lane.tries_again_at for name, lane in self.engine.lanes.items()}
         return {name: at for name, at in found.items() if at is not None}
 
+    def failing(self) -> Mapping[str, str]:
+        """What the last call of each channel met here; "" where it did not fail."""
+        return {name: lane.fails_because for name, lane in self.engine.lanes.items()}
+
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""
         return self._readying.seen

@@ -72,6 +72,24 @@ def test_letters_that_wait_after_a_failure_say_when_they_are_tried_again() -> No
     assert detail(**waits, detail="503") == f"{said}; again in 9 s: 503"
 
 
+def test_letters_between_two_tries_are_said_to_wait_and_why() -> None:
+    due = (T0 + timedelta(seconds=9)).isoformat()
+    told = delivery("sending", due_at=due, detail="503", counts={"total": 2, "accepted": 0})
+    [row] = rows([told], accepted_at=T0.isoformat(), voice=SWEDISH, now=T0)
+    assert (row.word, row.detail) == ("väntar", "0 av 2 överlämnade; åter om 9 s: 503")
+    told = delivery("sending", due_at=None, detail="503", counts={"total": 2, "accepted": 0})
+    [row] = rows([told], accepted_at=T0.isoformat(), voice=SWEDISH, now=T0)
+    assert (row.word, row.detail) == ("sänder", "0 av 2 överlämnade; 503")
+
+
+def test_what_waits_for_an_earlier_word_names_it() -> None:
+    due = (T0 - timedelta(seconds=9)).isoformat()
+    waits: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 0, "behind": "A3-1"}
+    assert detail(SWEDISH, **waits) == "väntar på A3-1"
+    counts = {"total": 0, "accepted": 0}
+    assert detail(**waits, detail="503", counts=counts) == "waits for A3-1: 503"
+
+
 @pytest.mark.parametrize(
     ("medium", "there", "not_there"),
     [

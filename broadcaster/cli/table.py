@@ -28,6 +28,8 @@ class Row:
     word: str
     elapsed: str
     detail: str
+    lasting: str
+    """The detail without the time until the next try, which is another at every look."""
 
 
 def rows(
@@ -157,12 +159,14 @@ def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime) -> R
     state = str(stop.get("state") or delivery["state"])
     if state == "sending" and delivery.get("due_at"):
         state = "waiting"  # letters between two tries: nothing of them is under way
+    untimed = {**delivery, "due_at": None}
     return Row(
         channel=str(delivery["channel"]),
         state=state,
         word=state_word(voice, state),
         elapsed=_elapsed(delivery, accepted_at, voice),
         detail=_stopped(delivery, stop, voice) if stop else _detail(delivery, voice, now),
+        lasting=_stopped(delivery, stop, voice) if stop else _detail(untimed, voice, now),
     )
 
 

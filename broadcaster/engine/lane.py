@@ -275,11 +275,6 @@ class Lane(ABC):
         """When it calls its far side next, of a channel that rests; None of one that does not. From any thread."""
         return self.breaker.allows_again_at()
 
-    @property
-    def fails_because(self) -> str:
-        """What its last call met, of a channel whose last call failed; else "". From any thread."""
-        return self.broken_because if self.breaker.failures else ""
-
     def parks(self, failure: Failure) -> bool:
         """Whether this failure is about the channel as a whole, for good."""
         return failure.scope is Scope.CHANNEL and failure.outcome is Outcome.PERMANENT

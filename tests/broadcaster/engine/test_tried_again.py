@@ -10,6 +10,7 @@ import pytest
 
 from broadcaster.channel import Transient
 from broadcaster.domain.incident import Kind
+from broadcaster.engine.failing import why_it_fails
 from broadcaster.service.holding_up import tell_tries
 from broadcaster.testing.rig import Rig, numbers, sms, webhook
 from broadcaster.testing.servers import SmsGateway, WebhookReceiver, unavailable
@@ -57,7 +58,7 @@ def shown(engine: Rig, channel: str, number: int = 1) -> dict[str, Any]:
     tell_tries(
         [found],
         {name: at for name, at in tries.items() if at},
-        {name: lane.fails_because for name, lane in lanes},
+        {name: why_it_fails(lane) for name, lane in lanes},
         engine.clock(),
         "sv",
     )

@@ -176,7 +176,16 @@ def _confirmed(
         need_area_name(talk, keys, retyped(entry))
     elif not ask_yes(talk.voice, _("Send it?")):
         raise End(Code.REFUSED, not_sent(talk.voice, retyped(entry)))
-    return replace(entry, confirmed=True)
+    return replace(_promised(entry, preview), confirmed=True)
+
+
+def _promised(entry: Entry, preview: Preview) -> Entry:
+    """With the next word promised for when it was confirmed, however long that took."""
+    promise = preview.get("promise")
+    told = entry.kind in ("report", "update", "correction", "holding") and "next" not in entry.body
+    if not told or not promise or datetime.fromisoformat(promise) <= now():
+        return entry
+    return replace(entry, body={**entry.body, "next": promise})
 
 
 def _post(talk: Talk, entry: Entry) -> dict[str, Any]:

@@ -301,8 +301,8 @@ def test_before_and_after_it_is_said_what_goes_only_with_what_is_graver(
     asking: Daemon, at_terminal: Terminal
 ) -> None:
     less = {"severity": "moderate", "not_by": {"sms": "severe", "siren": "extreme"}}
-    _, preview = asking.answers["POST /api/v1/preview"]
-    asking.answers["POST /api/v1/preview"] = (200, {**preview, **less})
+    preview = asking.preview(asks=True, recipients={"email": 12}, **less)
+    asking.answers["POST /api/v1/preview"] = (200, preview)
     asking.answers[REPORT] = (201, asking.accepted(**less))
     out = at_terminal("report", "x", "--area", "norra-ekbyn", typed="Norra ekbyn\n").out
     said = "Severity: moderate (--severity). Not by: sms (from severe), siren (from extreme)"

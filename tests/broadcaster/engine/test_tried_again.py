@@ -96,3 +96,4 @@ def test_letters_to_a_gateway_that_cannot_be_reached_say_so(rig: MakeRig) -> Non
     engine.say("Strömmen är borta.")
     engine.until(lambda: between_tries(engine))
     assert "cannot be reached" in shown(engine, "sms")["detail"]
+    engine.until(lambda: "cannot be reached" in why_it_fails(engine.lane("sms")))

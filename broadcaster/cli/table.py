@@ -244,7 +244,7 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
     left = round((datetime.fromisoformat(due) - now).total_seconds()) if due else 0
     if due and left < 0:  # its channel has other work: nobody knows until when
         said = _("waits for its turn")
-    elif due:
+    elif due and left:
         said = _("again in {time}", time=f"{left} s" if left < 60 else voice.seconds(left))
     else:
         said = _("again soon")

@@ -55,6 +55,8 @@ def test_a_try_whose_time_has_come_is_not_said_to_come_in_no_seconds() -> None:
     past: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 9, "detail": "503"}
     assert detail(**past) == "waits for its turn (attempt 10): 503"
     assert detail(SWEDISH, **past) == "väntar på sin tur (försök 10): 503"
+    at_once = past | {"due_at": (T0 + timedelta(seconds=0.3)).isoformat()}
+    assert detail(**at_once) == "again soon (attempt 10): 503"
 
 
 def test_a_board_that_rests_says_when_it_is_tried_again_and_why() -> None:

@@ -34,6 +34,9 @@ class Control(Protocol):
     def tries(self) -> Mapping[str, datetime]:
         """When each channel that rests is tried next on this machine (aware)."""
 
+    def failing(self) -> Mapping[str, str]:
+        """What the last call of each channel met on this machine; "" or absent where it did not fail."""
+
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""
 

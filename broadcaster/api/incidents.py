@@ -12,6 +12,7 @@ from broadcaster.api.door import Door, needs
 from broadcaster.domain.incident import Kind
 from broadcaster.domain.role import Role
 from broadcaster.service import looking, organisation, previewing, status
+from broadcaster.service.holding_up import tell_tries
 from broadcaster.service.once_only import say_once
 
 routes = APIRouter(route_class=Door)
@@ -76,9 +77,14 @@ def read_incidents(
 def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
     """What was said, how it went out, and what is to be done now."""
     answer = looking.incident(ask.desk, ask.operator, incident, ask.language)
-    status.tell_tries(answer["deliveries"], ask.control.tries())
+    _tell_tries(ask, answer["deliveries"])
     response.headers["ETag"] = f'"{answer["update"]}"'
     return answer
+
+
+def _tell_tries(ask: Ask, deliveries: list[Json]) -> None:
+    control, now = ask.control, ask.desk.clock()
+    tell_tries(deliveries, control.tries(), control.failing(), now, ask.language)
 
 
 @routes.get(
@@ -89,7 +95,7 @@ def read_incident(ask: Ask, incident: Name, response: Response) -> Json:
 def read_deliveries(ask: Ask, incident: Name) -> Json:
     """Of every update, oldest first."""
     answer = status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
-    status.tell_tries(answer["items"], ask.control.tries())
+    _tell_tries(ask, answer["items"])
     return answer
 
 

@@ -37,12 +37,21 @@ def read_channels(ask: Ask) -> Json:
         for one in degraded
         if one["what"] in ("resting", "failing")
     }
+    tries, failing = ask.control.tries(), ask.control.failing()
+    # What rests is said at once, whatever was known of its suppliers before.
+    for name in tries:
+        if because := failing.get(name):
+            troubled.setdefault(name, ("resting", because))
     remarks = {
         one["where"]: one["sentence"] for one in degraded if one["what"] in ("reports", "supplier")
     }
+    carried = {one["where"] for one in degraded if one["what"] == "supplier"} - {
+        name for name, because in failing.items() if because
+    }
     seen = ask.control.seen()
-    answer = channel_acts.listing(ask.desk, ask.operator, troubled, ask.language, seen, remarks)
-    tries = ask.control.tries()
+    answer = channel_acts.listing(
+        ask.desk, ask.operator, troubled, ask.language, seen, remarks, carried
+    )
     for item in answer["items"]:
         again = tries.get(item["channel"]) if item["state"] not in STOPPED else None
         item["tries_again_at"] = iso(again)

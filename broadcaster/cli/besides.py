@@ -65,6 +65,22 @@ def _named_only(talk: Talk, told: Told) -> Iterator[str]:
     )
 
 
+def not_by(talk: Talk, told: Told) -> Iterator[str]:
+    """How grave it is taken to be, where a channel carries only what is graver."""
+    missing = told.get("not_by") or {}
+    if not missing:
+        return
+    _ = talk.voice.say
+    yield _(
+        "Severity: {severity} (--severity). Not by: {channels}",
+        severity=_severity(talk.voice, str(told.get("severity") or "")),
+        channels=", ".join(
+            _("{channel} (from {severity})", channel=name, severity=_severity(talk.voice, least))
+            for name, least in missing.items()
+        ),
+    )
+
+
 def wordless(talk: Talk, told: Told) -> Iterator[str]:
     """The languages that lack the operator's words, and how he gives them."""
     for tag in told.get("no_text_in") or ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -49,7 +50,14 @@ def list_channels(reach: Reach) -> None:
 def probe(name: Name, reach: Reach) -> None:
     """Ask the far side now whether it would take something; nothing is sent."""
     talk = begin(reach)
-    _act_on_each(talk, name, "probe", partial(_probed, talk))
+    _ = talk.voice.say
+    bad = [
+        channel
+        for channel, answer in _act_on_each(talk, name, "probe", partial(_probed, talk)).items()
+        if not (answer.get("probe") or answer).get("good", True)
+    ]
+    if bad:
+        raise End(Code.UNEXPECTED, _("Not in order: {channels}", channels=", ".join(bad)))
 
 
 @grouped
@@ -180,8 +188,10 @@ def _act(talk: Talk, name: str, act: str, body: dict[str, str] | None = None) ->
 
 def _act_on_each(
     talk: Talk, written: str, act: str, said: Callable[[str, dict[str, Any]], str]
-) -> None:
+) -> dict[str, dict[str, Any]]:
     """Do it to a channel, or one after the other to all under the name of one block, and say of each what came of it.
+
+    Returns the daemon's answer by channel.
 
     Raises:
         End: one is refused. What was done to those before it has been told.
@@ -194,6 +204,7 @@ def _act_on_each(
     finally:
         if lines:
             talk.answer(answers[0] if len(names) == 1 else {"items": answers}, *lines)
+    return dict(zip(names, answers, strict=True))
 
 
 def _probed(talk: Talk, name: str, answer: dict[str, Any]) -> str:
@@ -214,11 +225,17 @@ def _line(talk: Talk, item: dict[str, Any]) -> tuple[str, ...]:
     _ = talk.voice.say
     detail, at = _said(item)
     if item.get("grade") == "unasked" and not detail:
-        detail = _("cannot be asked")
+        detail = " ".join(item.get("reasons") or ()) or _("cannot be asked")
     if at and detail:
         detail += f" ({talk.voice.clock(at, near=now())})"
     if again := item.get("tries_again_at"):
-        detail = _("{detail} Tried again {clock}.", detail=detail, clock=talk.voice.second(again))
+        soon = datetime.fromisoformat(again) <= now()
+        clock = talk.voice.second(again)
+        detail = (
+            _("{detail} Tried again soon.", detail=detail)
+            if soon
+            else _("{detail} Tried again {clock}.", detail=detail, clock=clock)
+        )
         detail = detail.strip()
     waiting = item.get("queued")
     queued = talk.voice.number(waiting) if waiting else ""

@@ -118,6 +118,9 @@ def doctor(reach: Reach) -> None:
         )
     if not answer["ready"]:
         raise End(Code.UNEXPECTED, _("Not ready."))
+    if mend:
+        line = _doctor_line(talk.voice, ready=True, mend=len(mend))
+        raise End(Code.UNEXPECTED, line)
 
 
 def _doctor_line(voice: Voice, *, ready: bool, mend: int) -> str:

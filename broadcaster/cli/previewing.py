@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broadcaster.cli.besides import changes, wordless
+from broadcaster.cli.besides import changes, not_by, wordless
 from broadcaster.cli.opening import Talk
 from broadcaster.cli.saying import Voice
 from broadcaster.cli.situation import head, kind_word, times
@@ -47,6 +47,7 @@ def _in_short(talk: Talk, preview: Preview) -> Iterator[str]:
     yield from changes(talk, preview)
     yield from _moved(talk, preview)
     yield _channels(talk.voice, preview)
+    yield from not_by(talk, preview)
     told_already = {"etr_before": None} if "etr" in (preview.get("changes") or {}) else {}
     yield from times(talk, {**preview, **told_already})
     yield from wordless(talk, preview)

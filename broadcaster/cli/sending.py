@@ -44,7 +44,7 @@ def begin(manner: Manner | Reach, *, keep: bool = False, warns: bool = True) -> 
     if talk.reached and warns:
         warn_of_trouble(talk.voice, talk.organisation)
     if talk.reached:
-        offer(talk)
+        offer(talk, speaks=keep)
     return talk
 
 
@@ -77,13 +77,17 @@ def submit(
         raise _kept(talk, entry, end) from end
 
 
-def offer(talk: Talk) -> None:
-    """Offer what was kept for this daemon; what is too old is shown, never sent."""
+def offer(talk: Talk, *, speaks: bool) -> None:
+    """Offer what was kept for this daemon; what is too old is shown, never sent.
+
+    Args:
+        speaks: whether a word is about to be said: then he is asked again about what he put off.
+    """
     for entry in spool.entries(talk.client.server):
-        _offer(talk, entry)
+        _offer(talk, entry, speaks=speaks)
 
 
-def _offer(talk: Talk, entry: Entry) -> None:
+def _offer(talk: Talk, entry: Entry, *, speaks: bool) -> None:
     _ = talk.voice.say
     said = {
         "clock": talk.voice.moment(entry.made_at, near=now()),
@@ -96,6 +100,14 @@ def _offer(talk: Talk, entry: Entry) -> None:
         else:
             _put_away(talk, entry)
         return
+    if entry.put_off and not speaks and can_ask():
+        note(
+            _(
+                "Kept since {clock}, perhaps never sent: {said}. It is asked about before the next word.",
+                **said,
+            )
+        )
+        return
     note(_("Kept since {clock}, perhaps never sent: {said}", **said))
     if not can_ask():
         note(_("At a terminal the next command asks whether to send it: broadcaster status"))
@@ -105,6 +117,9 @@ def _offer(talk: Talk, entry: Entry) -> None:
         spool.forget(entry)
     elif answer in {"y", "yes", _("y"), _("yes")}:
         _send_kept(talk, entry)
+    else:
+        with suppress(OSError):  # then it is asked again
+            spool.keep(replace(entry, put_off=True))
 
 
 def _put_away(talk: Talk, entry: Entry) -> None:
@@ -161,7 +176,16 @@ def _confirmed(
         need_area_name(talk, keys, retyped(entry))
     elif not ask_yes(talk.voice, _("Send it?")):
         raise End(Code.REFUSED, not_sent(talk.voice, retyped(entry)))
-    return replace(entry, confirmed=True)
+    return replace(_promised(entry, preview), confirmed=True)
+
+
+def _promised(entry: Entry, preview: Preview) -> Entry:
+    """With the next word promised for when it was confirmed, however long that took."""
+    promise = preview.get("promise")
+    told = entry.kind in ("report", "update", "correction", "holding") and "next" not in entry.body
+    if not told or not promise or datetime.fromisoformat(promise) <= now():
+        return entry
+    return replace(entry, body={**entry.body, "next": promise})
 
 
 def _post(talk: Talk, entry: Entry) -> dict[str, Any]:

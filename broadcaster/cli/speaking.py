@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Option, Typer
 
 from broadcaster.cli.asking import ask_again, ask_four, ask_what_lacks, can_ask
-from broadcaster.cli.besides import changes, wordless
+from broadcaster.cli.besides import changes, not_by, wordless
 from broadcaster.cli.body import body_of
 from broadcaster.cli.ending import Code, End
 from broadcaster.cli.meaning import Preview, preview_of
@@ -296,7 +296,12 @@ def _accepted(talk: Talk, answer: Mapping[str, Any]) -> list[str]:
 
 def _told(talk: Talk, answer: Mapping[str, Any], said: str) -> list[str]:
     """What was accepted, what changes by it, its times, and who gets no text; `said` stands after the mode."""
-    lines = (told(talk, answer, said), changes(talk, answer), times(talk, answer))
+    lines = (
+        told(talk, answer, said),
+        not_by(talk, answer),
+        changes(talk, answer),
+        times(talk, answer),
+    )
     return [*chain(*lines), *wordless(talk, answer)]
 
 

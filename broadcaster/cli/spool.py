@@ -19,7 +19,8 @@ class Entry:
     """One command as it was meant for one daemon.
 
     `path` holds the parts of its address, `made_at` is ISO 8601. Sent twice with its `key` it is done once.
-    `confirmed`: the operator saw the preview and said yes, or wrote --yes.
+    `confirmed`: the operator saw the preview and said yes, or wrote --yes. `put_off`: asked whether it is to be sent now,
+    he said not now.
     """
 
     server: str
@@ -27,6 +28,7 @@ class Entry:
     body: dict[str, Any]
     made_at: str
     confirmed: bool = False
+    put_off: bool = False
     if_match: str = ""
     key: str = field(default_factory=lambda: os.urandom(16).hex())
 

@@ -28,6 +28,8 @@ class Row:
     word: str
     elapsed: str
     detail: str
+    lasting: str
+    """The detail without the time until the next try, which is another at every look."""
 
 
 def rows(
@@ -155,12 +157,16 @@ def _left(failed: int, uncertain: int, voice: Voice) -> Iterator[str]:
 def _row(delivery: Delivery, accepted_at: str, voice: Voice, now: datetime) -> Row:
     stop = delivery.get("stop") or {}
     state = str(stop.get("state") or delivery["state"])
+    if state == "sending" and delivery.get("due_at"):
+        state = "waiting"  # letters between two tries: nothing of them is under way
+    untimed = {**delivery, "due_at": None}
     return Row(
         channel=str(delivery["channel"]),
         state=state,
         word=state_word(voice, state),
         elapsed=_elapsed(delivery, accepted_at, voice),
         detail=_stopped(delivery, stop, voice) if stop else _detail(delivery, voice, now),
+        lasting=_stopped(delivery, stop, voice) if stop else _detail(untimed, voice, now),
     )
 
 
@@ -191,9 +197,15 @@ def _elapsed(delivery: Delivery, accepted_at: str, voice: Voice) -> str:
 
 
 def _detail(delivery: Delivery, voice: Voice, now: datetime) -> str:
+    _ = voice.say
     detail = str(delivery.get("detail") or "")
-    if delivery["state"] == "waiting" and (
-        detail or (delivery.get("attempts") and not delivery.get("counts"))
+    between_tries = delivery["state"] == "sending" and delivery.get("due_at")
+    if behind := delivery.get("behind"):
+        said = _("waits for {update}", update=behind)
+        detail = f"{said}: {detail}" if detail else said
+    elif between_tries or (
+        delivery["state"] == "waiting"
+        and (detail or (delivery.get("attempts") and not delivery.get("counts")))
     ):
         detail = _again(delivery, detail, voice, now)
     if delivery.get("counts"):
@@ -232,7 +244,7 @@ def _again(delivery: Delivery, detail: str, voice: Voice, now: datetime) -> str:
     left = round((datetime.fromisoformat(due) - now).total_seconds()) if due else 0
     if due and left < 0:  # its channel has other work: nobody knows until when
         said = _("waits for its turn")
-    elif due:
+    elif due and left:
         said = _("again in {time}", time=f"{left} s" if left < 60 else voice.seconds(left))
     else:
         said = _("again soon")

@@ -172,8 +172,8 @@ def _watch_lines(look: Look, first: View, talk: Talk, seconds: float | None) -> 
     def changed(view: View) -> None:
         clock = talk.voice.second(now().isoformat())
         for row in view.rows:
-            if seen.get(row.channel) != (row.state, row.detail):
-                seen[row.channel] = (row.state, row.detail)
+            if seen.get(row.channel) != (row.state, row.lasting):
+                seen[row.channel] = (row.state, row.lasting)
                 out(
                     "  ".join(filter(None, (clock, row.channel, row.word, row.elapsed, row.detail)))
                 )

@@ -28,7 +28,7 @@ from broadcaster.daemon.servertime import ServerTime
 from broadcaster.daemon.signals import RELOAD, Signals
 from broadcaster.daemon.wallclock import WallClock
 from broadcaster.daemon.watching import Watch
-from broadcaster.engine import probing
+from broadcaster.engine import failing, probing
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Surroundings
 from broadcaster.inbound import create_inbound_app
@@ -344,6 +344,10 @@ class Daemon:
         """When each channel that rests here is tried next."""
         found = {name: lane.tries_again_at for name, lane in self.engine.lanes.items()}
         return {name: at for name, at in found.items() if at is not None}
+
+    def failing(self) -> Mapping[str, str]:
+        """What the last call of each channel met here; "" where it did not fail."""
+        return {name: failing.why_it_fails(lane) for name, lane in self.engine.lanes.items()}
 
     def seen(self) -> Seen:
         """What only the daemon sees of how ready everything is."""

@@ -15,6 +15,7 @@ from broadcaster.domain.localtime import say_clock
 from broadcaster.domain.standing import standing_promise
 from broadcaster.engine.boards import BoardLane
 from broadcaster.engine.engine import Engine
+from broadcaster.engine.failing import why_it_fails
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
@@ -239,7 +240,7 @@ class Watch:
                     {
                         "channel": name,
                         "seconds": int((now - opened_at).total_seconds()),
-                        "because": lane.broken_because,
+                        "because": why_it_fails(lane) or lane.broken_because,
                     },
                 )
             elif lane.stumbles >= STUMBLES:

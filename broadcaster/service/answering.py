@@ -64,6 +64,7 @@ def _delivery(key: int, new: NewDelivery, acceptance: Acceptance, now: datetime)
         "state": str(State.WAITING),
         "attempts": 0,
         "detail": "",
+        "behind": "",
         "given_up": False,
         "url": "",
         "due_at": _iso(said.accepted_at if acceptance.hold else now),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ def listing(
     language: str,
     seen: Seen = _NOTHING_SEEN,
     remarks: Mapping[str, str] | None = None,
+    carried: Collection[str] = (),
 ) -> dict[str, Any]:
     """Every configured channel, and those that are gone from the configuration while something waits on them.
 
@@ -39,6 +40,8 @@ def listing(
         troubled: channel → state and sentence, of those that do not answer at present or refuse all that is sent.
         seen: what else the daemon sees.
         remarks: channel → sentence, of those that work, but not as they should.
+        carried: channels of `remarks` whose letters go by another supplier than the first: a probe that was not good
+            is of that first one.
     """
     permit(operator, Role.VIEWER)
     configuration = desk.configuration
@@ -54,6 +57,7 @@ def listing(
                     name, configuration, states.get(name), queued.get(name, 0), troubled, language
                 ),
                 (remarks or {}).get(name, ""),
+                is_carried=name in carried,
             )
             | held(name)
             | graded.get(name, {"grade": "", "reasons": []})
@@ -63,7 +67,9 @@ def listing(
     }
 
 
-def _remarked(line: dict[str, Any], remark: str) -> dict[str, Any]:
+def _remarked(line: dict[str, Any], remark: str, *, is_carried: bool) -> dict[str, Any]:
+    if is_carried and line["state"] == "not_good":
+        return line | {"state": "good", "because": remark, "because_at": None}
     return line if line["because"] else line | {"because": remark}
 
 

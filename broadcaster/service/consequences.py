@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broadcaster.domain.delivery import Shape
-from broadcaster.domain.incident import Audience, Kind, Update
+from broadcaster.domain.incident import Audience, Kind, Severity, Update
+from broadcaster.domain.plan import routed
 from broadcaster.domain.standing import estimate_of, went_out, what_stands
 from broadcaster.service.commands import Command
 from broadcaster.service.desk import Configuration
@@ -32,7 +33,8 @@ def consequences(
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
     back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
     in which something goes out without the operator's words, `left_out` the channels whose adapters break over it,
-    `names_also` the areas that its text names and that it is not about. What a report repeats is told by `already_open`.
+    `names_also` the areas that its text names and that it is not about, `not_by` the channels that carry it only from a
+    higher `severity` on, each with that. What a report repeats is told by `already_open`.
     """
     update = drafted.update
     before = what_stands(record.updates, update.audience) if record else None
@@ -45,6 +47,8 @@ def consequences(
         "no_text_in": _without_words(update.texts, plan, languages),
         "left_out": plan.left_out,
         "names_also": _names_also(update, configuration),
+        "severity": str(update.severity),
+        "not_by": _not_by(command, update, plan, configuration),
     }
 
 
@@ -125,6 +129,30 @@ def _names_also(update: Update, configuration: Configuration) -> list[str]:
         return []
     named = areas_named(update.texts, configuration.settings)
     return [key for key in named if key not in (*update.areas, *update.ended)]
+
+
+def _not_by(
+    command: Command, update: Update, plan: Plan, configuration: Configuration
+) -> dict[str, str]:
+    """The channels to residents that would carry it if it were graver, each with how grave.
+
+    Whoever chose the channels himself knows; what puts right or ends goes wherever it was told.
+    """
+    told = update.kind in (Kind.REPORT, Kind.UPDATE) and update.areas
+    if command.only or update.audience is Audience.STAFF or not told:
+        return {}
+    carrying = {delivery.channel for delivery in plan.deliveries} | set(plan.left_out)
+    found: dict[str, str] = {}
+    for severity in Severity:
+        if severity.rank <= update.severity.rank:
+            continue
+        for name in routed(configuration.routes, severity, (*update.areas, *update.ended)):
+            adapter = configuration.adapters.get(name)
+            if adapter is None or adapter.settings.audience is not Audience.PUBLIC:
+                continue
+            if name not in carrying:
+                found.setdefault(name, str(severity))
+    return found
 
 
 def _without_words(texts: Mapping[str, str], plan: Plan, languages: tuple[str, ...]) -> list[str]:

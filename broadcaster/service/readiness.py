@@ -52,6 +52,7 @@ PAUSED = "{channel} is paused. Go on: broadcaster channels resume {channel}"
 BROKEN = "{channel} cannot be used, and nothing goes out on it: {because}. Mend it, then restart."
 NO_PROBE = "It cannot be asked whether it would work."
 NOT_YET = "It has not been asked yet whether it would work."
+WORKED = "It has accepted something since it was asked last."
 LONG_AGO = "It was asked too long ago whether it would work."
 SHOWS = "It shows the newest update."
 NOTE = "Readiness {score} %, {ready} of {all} independent ways ready. {reasons}"
@@ -167,7 +168,7 @@ def _said(sentence: str, *, good: bool) -> Iterator[Check]:
 
 def _probed(state: ChannelState, now: datetime, every: float) -> Iterator[Check]:
     if state.probed_at is None:
-        yield Check(Grade.UNASKED, NOT_YET)
+        yield Check(Grade.UNASKED, WORKED if state.outdone else NOT_YET)
     elif now - state.probed_at > timedelta(seconds=_FRESH * every):
         yield Check(Grade.UNASKED, LONG_AGO)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +23,10 @@ from broadcaster.service.redundancy import out_answer
 from broadcaster.service.stops import WAITS, Stop, stop_answer, stops_of
 from broadcaster.store import Connection, channels, incidents, outcomes, quorums, stopping
 from broadcaster.store.correcting import Took, by_delivery
+from broadcaster.store.holding_up import HeldUp, held_up
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
+_NOT_HELD_UP = HeldUp()
 COUNTS = ("total", "accepted", "confirmed", "failed", "bounced", "uncertain", "skipped")
 
 
@@ -36,6 +38,7 @@ def delivery_answer(
     *,
     taken_over: bool,
     medium: str,
+    held: HeldUp = _NOT_HELD_UP,
 ) -> dict[str, Any]:
     """One delivery, its `detail` in `language`; `counts` is null for boards and posts.
 
@@ -44,7 +47,9 @@ def delivery_answer(
         took: how long it took, where it carries a correction to where the wrong text was.
         taken_over: whether another channel stands in for it.
         medium: of letters what their addresses are, "sms" or "email"; else "".
+        held: what holds it up.
     """
+    due_at = row.due_at if row.state == State.WAITING else held.due_at
     return {
         "id": row.id,
         "update": row.number,
@@ -53,11 +58,12 @@ def delivery_answer(
         "medium": medium,
         "state": row.state,
         "attempts": row.attempts,
-        "detail": retell(language, row.detail),
+        "detail": retell(language, row.detail or held.because),
+        "behind": held.behind,
         "stop": stop_answer(stop, language) if row.state in WAITS else None,
         "given_up": bool(row.stopped and row.shape == Shape.LETTER and not taken_over),
         "url": row.url,
-        "due_at": iso(row.due_at) if row.state == State.WAITING else None,
+        "due_at": iso(due_at),
         "not_after": iso(row.not_after),
         "started_at": iso(row.started_at),
         "accepted_at": iso(row.accepted_at),
@@ -136,6 +142,7 @@ def delivery_answers(
     stood_in = outcomes.stood_in(connection, incident_id)
     states = channels.states(connection)
     stops = stops_of({row.channel for row in rows}, states, configured)
+    held = held_up(connection, rows)
     return [
         delivery_answer(
             row,
@@ -144,19 +151,10 @@ def delivery_answers(
             took.get(row.id),
             taken_over=row.id in stood_in,
             medium=medium(configured.get(row.channel)),
+            held=held.get(row.id, _NOT_HELD_UP),
         )
         for row in rows
     ]
-
-
-def tell_tries(deliveries: Iterable[dict[str, Any]], tries: Mapping[str, datetime]) -> None:
-    """Write into `due_at` of what waits on a channel that rests when that is tried next (aware), if that is later."""
-    for one in deliveries:
-        again = tries.get(one["channel"])
-        if again is None or one["state"] != State.WAITING or one["stop"]:
-            continue
-        due = one["due_at"] and datetime.fromisoformat(one["due_at"])
-        one["due_at"] = iso(max(again, due) if due else again)
 
 
 def letters_in_doubt(connection: Connection, now: datetime) -> Iterator[Advice]:

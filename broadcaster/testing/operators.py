@@ -90,6 +90,7 @@ class Daemonless:
         self.ready = True
         self.degraded: list[dict[str, str]] = []
         self.resting: dict[str, datetime] = {}
+        self.failures: dict[str, str] = {}
         self.certificates: dict[str, Certificate] = {}
         self.app = create_app(self.desk, self, CollectorRegistry())
         self.api = Listener(self.app, "127.0.0.1", 0)
@@ -108,6 +109,10 @@ class Daemonless:
     def tries(self) -> dict[str, datetime]:
         """As the daemon's."""
         return self.resting
+
+    def failing(self) -> dict[str, str]:
+        """As the daemon's."""
+        return self.failures
 
     def seen(self) -> Seen:
         """As the daemon's."""

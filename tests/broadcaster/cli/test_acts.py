@@ -40,6 +40,19 @@ def test_the_name_of_a_block_stands_for_all_its_channels(
     assert [one["channel"] for one in told["items"]] == ["press-radio", "press-tv"]
 
 
+@pytest.mark.parametrize("good", [True, False])
+def test_a_probe_that_is_not_good_ends_as_a_script_can_see(
+    daemon: Daemon, run: Run, good: bool
+) -> None:
+    daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
+    answer = {"channel": "chat", "good": good, "sentence": "It says 503."}
+    daemon.answers["POST /api/v1/channels/chat/probe"] = (200, answer)
+    ended = run("channels", "probe", "chat")
+    assert (ended.code, ended.err) == ((0, "") if good else (1, "Not in order: chat\n"))
+    assert "It says 503." in ended.out
+    assert run("channels", "probe", "chat", "--json").code == ended.code
+
+
 def test_what_was_done_before_a_refusal_is_told(daemon: Daemon, run: Run) -> None:
     daemon.answers["GET /api/v1/organisation"] = (200, organisation(channels=CHATS))
     daemon.answers["POST /api/v1/channels/press-radio/pause"] = (200, {})
@@ -330,8 +343,9 @@ def test_doctor_is_a_verdict_and_a_list(daemon: Daemon, run: Run) -> None:
     ]
     daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": True})
     ended = run("doctor")
-    assert ended.code == 0
+    assert (ended.code, ended.err) == (1, "To mend: 1. Messages can be accepted.\n")
     assert ended.out.startswith("LIVE · To mend: 1. Messages can be accepted.\n")
+    assert run("doctor", "--json").code == 1
     assert "sms    MEND" in ended.out
     daemon.answers["GET /api/v1/doctor"] = (200, {"items": items, "ready": False})
     assert run("doctor").code == 1
@@ -356,8 +370,27 @@ def test_doctor_and_channels_say_how_ready_everything_is(daemon: Daemon, run: Ru
     assert run("doctor").out == f"LIVE · Ready.\n{said}"
     out = run("channels", "list").out
     assert out.startswith(f"LIVE · All in order.\n{said}")
-    assert re.search("page +page +good +cannot be asked", out)
+    assert re.search("page +page +good +…", out)
     assert re.search(f"sms +sms_http +good +{left}", out)
+
+
+def test_a_channel_that_is_not_asked_says_why_and_one_whose_try_is_due_that_it_comes_soon(
+    daemon: Daemon, run: Run
+) -> None:
+    common = {"kind": "k", "state": "good", "queued": 0, "probe": None, "grade": "unasked"}
+    rests = {"channel": "x", "state": "resting", "because": "It says 503.", "grade": "not_ready"}
+    items = [
+        common | {"channel": "email", "reasons": ["It was asked too long ago."]},
+        common | {"channel": "sms", "reasons": []},
+        common | rests | {"tries_again_at": "2026-11-22T11:31:00+00:00"},
+        common | rests | {"channel": "later", "tries_again_at": "2199-11-22T11:31:00+00:00"},
+    ]
+    daemon.answers["GET /api/v1/channels"] = (200, {"items": items})
+    out = run("channels", "list").out
+    assert re.search(r"email +k +good +It was asked too long ago\.$", out, re.MULTILINE)
+    assert re.search(r"sms +k +good +cannot be asked$", out, re.MULTILINE)
+    assert re.search(r"x .*It says 503\. Tried again soon\.$", out, re.MULTILINE)
+    assert re.search(r"later .*It says 503\. Tried again 12:31:00\.$", out, re.MULTILINE)
 
 
 def test_the_time_behind_a_sentence_is_its_own(daemon: Daemon, run: Run) -> None:

@@ -297,6 +297,18 @@ def test_severe_asks_for_the_areas_name(asking: Daemon, at_terminal: Terminal) -
     assert len(asking.bodies(REPORT)) == 1
 
 
+def test_before_and_after_it_is_said_what_goes_only_with_what_is_graver(
+    asking: Daemon, at_terminal: Terminal
+) -> None:
+    less = {"severity": "moderate", "not_by": {"sms": "severe", "siren": "extreme"}}
+    preview = asking.preview(asks=True, recipients={"email": 12}, **less)
+    asking.answers["POST /api/v1/preview"] = (200, preview)
+    asking.answers[REPORT] = (201, asking.accepted(**less))
+    out = at_terminal("report", "x", "--area", "norra-ekbyn", typed="Norra ekbyn\n").out
+    said = "Severity: moderate (--severity). Not by: sms (from severe), siren (from extreme)"
+    assert " ".join(out.split()).count(said) == 2
+
+
 def test_without_the_areas_name_nothing_is_sent(asking: Daemon, at_terminal: Terminal) -> None:
     ended = at_terminal("report", "x", "--area", "norra-ekbyn", typed="y\n\n")
     assert (ended.code, "Nothing was sent." in ended.out) == (4, True)
@@ -305,6 +317,8 @@ def test_without_the_areas_name_nothing_is_sent(asking: Daemon, at_terminal: Ter
 
 def test_four_questions_make_a_report(daemon: Daemon, at_terminal: Terminal) -> None:
     typed = "nowhere\nnorra, sodra-ekbyn\n\nStrömmen är borta\nsoon\n2h\n\ny\n"
+    preview = daemon.preview()
+    daemon.answers["POST /api/v1/preview"] = (200, preview)
     ended = at_terminal("report", typed=typed)
     assert ended.code == 0, ended.out
     assert 'There is no area "nowhere".' in ended.out
@@ -314,7 +328,8 @@ def test_four_questions_make_a_report(daemon: Daemon, at_terminal: Terminal) -> 
     assert body["area"] == ["norra-ekbyn", "sodra-ekbyn"]
     assert body["text"] == "Strömmen är borta"
     assert "etr" in body
-    assert "next" not in body
+    # What was confirmed, however long that took.
+    assert body["next"] == preview["promise"]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,22 @@ def test_a_no_leaves_it_and_a_drop_removes_it(
     assert len(kept(spool)) == left
 
 
+def test_what_was_put_off_is_one_line_until_the_next_word(
+    daemon: Daemon, run: Run, at_terminal: Run, spool: Path
+) -> None:
+    report_into_silence(daemon, run)
+    at_terminal("status", typed="n\n")
+    for verb in ("status", "coverage"):
+        daemon.answers[f"GET /api/v1/{verb}"] = (200, {"areas": [], "items": []})
+        out = " ".join(at_terminal(verb, typed="y\n").out.split())
+        assert "perhaps never sent: report norra-ekbyn “Out”. It is asked about" in out
+        assert "Send it now?" not in out
+    assert len(daemon.bodies(REPORT)) == 1
+    out = at_terminal("update", "A7", "Still out", "--yes", typed="y\n").out
+    assert "Send it now?" in out
+    assert kept(spool) == []
+
+
 def test_off_a_terminal_it_is_told_and_left(daemon: Daemon, run: Run, spool: Path) -> None:
     report_into_silence(daemon, run)
     ended = run("status", "--json")

@@ -55,6 +55,8 @@ def test_a_try_whose_time_has_come_is_not_said_to_come_in_no_seconds() -> None:
     past: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 9, "detail": "503"}
     assert detail(**past) == "waits for its turn (attempt 10): 503"
     assert detail(SWEDISH, **past) == "väntar på sin tur (försök 10): 503"
+    at_once = past | {"due_at": (T0 + timedelta(seconds=0.3)).isoformat()}
+    assert detail(**at_once) == "again soon (attempt 10): 503"
 
 
 def test_a_board_that_rests_says_when_it_is_tried_again_and_why() -> None:
@@ -70,6 +72,24 @@ def test_letters_that_wait_after_a_failure_say_when_they_are_tried_again() -> No
     waits: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 7, "counts": counts}
     said = "0 of 3 handed over"
     assert detail(**waits, detail="503") == f"{said}; again in 9 s: 503"
+
+
+def test_letters_between_two_tries_are_said_to_wait_and_why() -> None:
+    due = (T0 + timedelta(seconds=9)).isoformat()
+    told = delivery("sending", due_at=due, detail="503", counts={"total": 2, "accepted": 0})
+    [row] = rows([told], accepted_at=T0.isoformat(), voice=SWEDISH, now=T0)
+    assert (row.word, row.detail) == ("väntar", "0 av 2 överlämnade; åter om 9 s: 503")
+    told = delivery("sending", due_at=None, detail="503", counts={"total": 2, "accepted": 0})
+    [row] = rows([told], accepted_at=T0.isoformat(), voice=SWEDISH, now=T0)
+    assert (row.word, row.detail) == ("sänder", "0 av 2 överlämnade; 503")
+
+
+def test_what_waits_for_an_earlier_word_names_it() -> None:
+    due = (T0 - timedelta(seconds=9)).isoformat()
+    waits: dict[str, Any] = {"state": "waiting", "due_at": due, "attempts": 0, "behind": "A3-1"}
+    assert detail(SWEDISH, **waits) == "väntar på A3-1"
+    counts = {"total": 0, "accepted": 0}
+    assert detail(**waits, detail="503", counts=counts) == "waits for A3-1: 503"
 
 
 @pytest.mark.parametrize(

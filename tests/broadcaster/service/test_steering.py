@@ -413,6 +413,32 @@ def test_of_a_channel_that_rests_it_is_said_when_it_is_tried_next(desk: Daemonle
     ]
 
 
+def test_a_channel_whose_letters_go_by_another_supplier_is_good_until_that_fails_too(
+    desk: Daemonless,
+) -> None:
+    bad = Probe(good=False, sentence="46elks: it cannot be reached")
+    desk.store.write(lambda c: channels.record_probe(c, "sms", desk.clock(), bad)).result()
+    assert channel(desk, "sms")["state"] == "not_good"
+    said = "sms goes by kannel, not by 46elks: it cannot be reached"
+    desk.degraded = [{"what": "supplier", "where": "sms", "sentence": said}]
+    found = channel(desk, "sms")
+    assert (found["state"], found["because"]) == ("good", said)
+    desk.resting = {"sms": desk.clock() + timedelta(seconds=5)}
+    desk.failures = {"sms": "kannel: it cannot be reached"}
+    found = channel(desk, "sms")
+    assert (found["state"], found["because"]) == ("resting", "kannel: it cannot be reached")
+
+
+def test_a_channel_that_accepted_something_after_a_bad_probe_says_so(desk: Daemonless) -> None:
+    bad = Probe(good=False, sentence="it cannot be reached")
+    now = desk.clock()
+    desk.store.write(lambda c: channels.record_probe(c, "sms", now, bad)).result()
+    desk.store.write(lambda c: channels.void_probe(c, "sms", now)).result()
+    found = channel(desk, "sms")
+    assert (found["state"], found["grade"]) == ("good", "unasked")
+    assert found["reasons"] == ["Den har tagit emot något sedan den senast tillfrågades."]
+
+
 def test_of_a_channel_that_is_stopped_no_next_try_is_promised(desk: Daemonless) -> None:
     report(desk)
     desk.resting = {"hook": desk.clock() + timedelta(minutes=4)}

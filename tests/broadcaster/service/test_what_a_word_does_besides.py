@@ -16,6 +16,32 @@ NINE = {"start": "2026-11-23T08:00:00+00:00", "end": "2026-11-23T12:00:00+00:00"
 SPRING = "2026-11-22T18:00:00+00:00"
 
 
+def test_the_channels_that_carry_only_what_is_graver_are_named(tmp_path: Path) -> None:
+    routes = (
+        "  - {severity: severe, channels: [sms]}\n  - {severity: extreme, channels: [sms, spare]}"
+    )
+    tiered = CONFIGURATION.replace(
+        "  - {severity: minor, channels: [page, hook, sms]}",
+        f"  - {{severity: minor, channels: [page, hook]}}\n{routes}",
+    )
+    with Daemonless(tmp_path, tiered) as town:
+
+        def both(**more: Any) -> tuple[str, dict[str, str]]:
+            more |= {"text": f"Strömmen är borta: {more}."}  # the same twice would be refused
+            before = town.ask("POST", "/api/v1/preview", REPORT | more).json
+            after = town.ask("POST", "/api/v1/incidents", REPORT | more).json
+            found: list[tuple[str, dict[str, str]]] = [
+                (one["severity"], one["not_by"]) for one in (before, after)
+            ]
+            assert found[0] == found[1]
+            return found[0]
+
+        assert both() == ("moderate", {"sms": "severe", "spare": "extreme"})
+        assert both(severity="severe") == ("severe", {"spare": "extreme"})
+        assert both(severity="extreme") == ("extreme", {})
+        assert both(channel=["page"]) == ("moderate", {})  # he chose himself
+
+
 def said(desk: Daemonless, text: str = "", **more: Any) -> Any:
     path = UPDATES if "kind" in more else "/api/v1/incidents"
     answer = desk.ask("POST", path, ({"text": text} if text else {}) | more)

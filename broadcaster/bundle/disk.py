@@ -73,15 +73,15 @@ class Tree:
             folder, last = self._place(name)
             os.unlink(last, dir_fd=folder)
 
-    def read(self, name: str) -> bytes | None:
-        """Return the body of `name`, or None when there is none."""
+    def read(self, name: str, most: int = -1) -> bytes | None:
+        """Return the body of `name`, or its first `most` bytes; None when there is none."""
         try:
             folder, last = self._place(name)
             descriptor = self._folders.open(last, _READ, folder, name)
         except FileNotFoundError:
             return None
         with os.fdopen(descriptor, "rb") as file:
-            return file.read()
+            return file.read(most)
 
     def digest(self, name: str) -> str | None:
         """Return the SHA-256 (hex) of `name`; None when absent or not a plain file."""
@@ -94,7 +94,7 @@ class Tree:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            return hashlib.sha256(file.readall()).hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def names(self, folder_name: str) -> list[str]:
         """Return the names in a folder but those of folders, none when it does not exist."""

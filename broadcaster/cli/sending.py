@@ -136,12 +136,16 @@ def _send_kept(talk: Talk, entry: Entry) -> None:
     """
     _ = talk.voice.say
     confirmed = entry.confirmed and not entry.bare
+    sure = entry
     try:
         sure = _confirmed(talk, replace(entry, confirmed=confirmed), ask_anyway=entry.bare)
         answer = _post(talk, sure)
     except End as end:
         note(end.sentence)
-        if end.code is not Code.UNKNOWN:
+        if end.code is Code.UNKNOWN:
+            with suppress(OSError):  # it may have arrived: sent again it must be the very same
+                spool.keep(sure)
+        else:
             spool.forget(entry)
             if text := _text(entry):
                 note(_("You wrote: {text}", text=text))

@@ -27,11 +27,12 @@ class Deaf:
 class Probing:
     """How a channel is asked whether it would work, and what counts more than the answer.
 
-    `asked_at`: when it was asked last; `due_at`: when it is asked again, None before the first probe. `doubted`: its last probe was not good. `unkept`: the
+    `asked_at`: when it was asked last; `hastened`: when the pause began that its answer has ended already; `due_at`: when it is asked again, None before the first probe. `doubted`: its last probe was not good. `unkept`: the
     store did not take what that said. `worked_at`: when something was accepted last.
     """
 
     asked_at: datetime | None = None
+    hastened: datetime | None = None
     due_at: datetime | None = None
     doubted: bool = False
     unkept: bool = False
@@ -50,6 +51,7 @@ class Probing:
     def shift(self, by: timedelta) -> None:
         """The wall clock jumped."""
         self.asked_at = self.asked_at and self.asked_at + by
+        self.hastened = self.hastened and self.hastened + by
         self.due_at = self.due_at and self.due_at + by
         self.worked_at = self.worked_at and self.worked_at + by
 

@@ -156,7 +156,7 @@ class LetterLane(Lane):
     # --------------------------------------------------------------------------------------------------------- a job
     def hasten(self, connection: Any, now: datetime) -> int:
         """Of letters it is the jobs that rest."""
-        return hastening.jobs(connection, self.name, now, self._wished)
+        return hastening.jobs(connection, self.name, now, frozenset(self._wished))
 
     async def _start_job(self) -> None:
         now = self.around.clock()

@@ -44,7 +44,7 @@ async def probe(lane: Lane) -> Probe | None:
     if not isinstance(lane.adapter, CanProbe):
         return None
     began = lane.probing.asked_at = lane.around.clock()
-    in_trouble = lane.breaker.opened_at is not None or lane.probing.doubted
+    doubted, opened_at = lane.probing.doubted, lane.breaker.opened_at
     _set_next(lane, good=True)  # while it is under way nobody begins another
     attempt = lane.attempt(1, lane.later(DEADLINE))
     try:
@@ -70,7 +70,8 @@ async def probe(lane: Lane) -> Probe | None:
     except StoreError as error:
         lane.probing.unkept = True
         log.error("a probe could not be kept", channel=lane.name, reason=str(error))
-    if said.good and in_trouble:
+    if said.good and (doubted or opened_at not in (None, lane.probing.hastened)):
+        lane.probing.hastened = opened_at
         lane.try_what_rests()
     lane.around.observe("probe", lane.name, good=said.good, sentence=said.sentence)
     return said

@@ -9,11 +9,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    exists,
     func,
     or_,
     select,
-    true,
     update as sql_update,
 )
 
@@ -69,16 +67,16 @@ def gives_way(connection: Connection, delivery: Any, now: datetime, at: datetime
     """Whether a delivery of letters has come to its end because a later word of its incident waits behind it.
 
     That is so once nothing is left of it but letters that may have gone and were tried often enough to rest now: the later
-    word makes a repeat needless; a holding word does so only where some are known to have what it says nothing new of. `at`
-    is the database's time.
+    word makes a repeat needless. Where most are in doubt it is the gateway that is silent, and hardly anybody may have had it:
+    then only a later word that says something new, to everybody this one was for, makes it needless. `at` is the
+    database's time.
     """
     if delivery.accepted_at is not None or not delivery.expanded:
         return False
     later, letter = t.delivery.alias("later"), t.letter.c
-    new = true() if delivery.accepted else t.update.c.kind != Kind.HOLDING
-    waits = exists().where(
-        t.update.c.id == later.c.update_id,
-        new,
+    u = t.update.c
+    about = select(u.kind, u.areas, u.ended)
+    waiting = about.join(later, later.c.update_id == u.id).where(
         later.c.channel == delivery.channel,
         later.c.incident_id == delivery.incident_id,
         later.c.number > delivery.number,
@@ -87,7 +85,8 @@ def gives_way(connection: Connection, delivery: Any, now: datetime, at: datetime
         later.c.due_at <= at,
         later.c.not_after > now,
     )
-    if not connection.scalar(select(waits)):
+    words = connection.execute(waiting).all()
+    if not words:
         return False
     # Who was never written to, or surely not reached, is still to be: then there are fewer letters than readers.
     tried = (
@@ -101,5 +100,11 @@ def gives_way(connection: Connection, delivery: Any, now: datetime, at: datetime
         t.job.c.attempts <= AT_ONCE,
         func.json_array_length(t.job.c.subscribers) > tried,
     )
-    mine = select(t.job.c.id).where(t.job.c.delivery_id == delivery.id, t.job_is_open, goes_on)
-    return connection.execute(mine.limit(1)).first() is None
+    its_jobs = select(t.job.c.id).where(t.job.c.delivery_id == delivery.id, t.job_is_open, goes_on)
+    if connection.execute(its_jobs.limit(1)).first() is not None:
+        return False
+    if delivery.accepted > delivery.uncertain:
+        return True
+    mine = connection.execute(about.where(u.id == delivery.update_id)).one()
+    told = {*mine.areas, *mine.ended}
+    return any(w.kind != Kind.HOLDING and told <= {*w.areas, *w.ended} for w in words)

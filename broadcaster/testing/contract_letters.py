@@ -227,7 +227,8 @@ class LetterContract:
     ) -> None:
         far.stop()
         ran = run(adapter, letters(self.addresses, 200), an_attempt())
-        assert {failure.outcome for failure in ran.failures()} == {Outcome.TRANSIENT}
+        came_to = {(failure.outcome, failure.sentence) for failure in ran.failures()}
+        assert {outcome for outcome, _ in came_to} == {Outcome.TRANSIENT}, came_to
         assert len(ran.outcomes) == ran.pulled
         assert ran.ended is not None
         assert ran.ended.outcome is Outcome.TRANSIENT

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from broadcaster.bundle import UnsafePath
 from broadcaster.bundle.disk import Tree
+from broadcaster.bundle.signed import CAP
 from broadcaster.channel import Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline
 from channels.mirror.far import Found, Place, Print, Thing
@@ -61,7 +62,7 @@ class _Open:
 
     def read(self, name: str) -> Found | None:
         with self._tree.lock(_LOCK):
-            body = self._tree.read(name)
+            body = self._tree.read(name, CAP)
         return None if body is None else Found(body)
 
     def write(self, things: Sequence[Thing]) -> None:

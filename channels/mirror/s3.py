@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 _AT_ONCE = 8
 _JUDGED_HERE = frozenset({400, 403, 404, 409, 412, 501})
 _CODE = re.compile(rb"<Code>\s*([A-Za-z0-9]{1,60})\s*</Code>")
-_LISTED = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
+_LISTED = re.compile(rb"<Contents>(?:(?!<Contents>).)*?</Contents>", re.DOTALL)
 _PART = re.compile(
     rb"<(Key|Size|ETag|IsTruncated|NextContinuationToken)>([^<]{0,4096})</"
 )  # a list of parts is all we read of it: no parser meets what a stranger wrote
@@ -112,7 +112,9 @@ class Bucket:
         for place, prefix in self._lists:
             asked = {"list-type": "2", "prefix": prefix}
             asked |= {"continuation-token": token} if token else {}
-            answer = self._call(deadline, "GET", f"{place}?{urlencode(sorted(asked.items()))}")
+            answer = self._call(
+                deadline, "GET", f"{place}?{urlencode(sorted(asked.items()), quote_via=quote)}"
+            )
             if answer.ok and b"<ListBucketResult" in answer.body[:1024]:
                 self._lists = ((place, prefix),)
                 return prefix, answer

@@ -719,6 +719,29 @@ def test_letters_that_all_rest_give_way_to_what_is_new_and_to_no_holding_word(st
     assert counts(store) == Counts(total=3, uncertain=3)
 
 
+def test_letters_that_mostly_rest_give_way_to_no_holding_word(store: Store) -> None:
+    """One of two hundred was answered: that nothing new is said does not spare the others what they may not have."""
+    subscribe(store, "sms", numbers(200))
+    told = blast(store, life_safety=True)
+    for _ in range(3):
+        job = taken(store)
+        assert advance(store, job, 200)
+        flush(store, job, {n: "accepted" if n == 0 else "doubtful" for n in range(200)})
+        assert end_job(store, job, NOW)
+    held = tell(store, after=told, kind=Kind.HOLDING)
+    assert finish(store) == []
+    tell(store, after=held, kind=Kind.UPDATE)
+    assert finish(store) == [1]
+
+
+def test_letters_that_all_rest_give_way_to_no_word_for_others(store: Store) -> None:
+    told = resting(store, others="doubtful")
+    told = tell(store, after=told, kind=Kind.UPDATE, areas=("sodra-ekbyn",))
+    assert finish(store) == []
+    tell(store, after=told, kind=Kind.UPDATE)
+    assert finish(store) == [1]
+
+
 def test_letters_that_an_operator_sends_once_more_give_way_to_no_later_word(store: Store) -> None:
     told = resting(store)
     had = sql_update(t.delivery).values(accepted_at=NOW)

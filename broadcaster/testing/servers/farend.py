@@ -149,6 +149,8 @@ class FarEnd:
             await asyncio.sleep(0.01)
             for connection in list(self.connections):
                 connection.reset()
+        # Whoever holds a copy of it, as a program does that is just being forked, keeps a socket open that is only closed.
+        server.sockets[0].shutdown(socket.SHUT_RDWR)
         server.close()
         await self.on_stop()
 

@@ -287,3 +287,18 @@ def test_two_commands_never_share_a_key(daemon: Daemon, run: Run) -> None:
         run("report", "Out", "--area", "norra-ekbyn", "--yes")
     keys = {headers["Idempotency-Key"] for route, _, headers in daemon.asked if route == REPORT}
     assert len(keys) == 2
+
+
+def test_what_may_have_arrived_goes_again_with_the_very_same_words(
+    daemon: Daemon, run: Run, at_terminal: Run
+) -> None:
+    daemon.answers["POST /api/v1/preview"] = (0, None)
+    at_terminal("report", "Out", "--area", "norra-ekbyn", "--severity", "severe", typed="")
+    daemon.answers["POST /api/v1/preview"] = (200, daemon.preview(asks=True, mode="live"))
+    daemon.answers[REPORT] = (0, None)  # taken, and the answer is lost
+    at_terminal("status", typed="y\nnorra-ekbyn\nNorra Ekbyn\n")
+    del daemon.answers[REPORT]
+    daemon.answers["POST /api/v1/preview"] = (200, daemon.preview(asks=True, mode="live"))
+    at_terminal("status", typed="y\nnorra-ekbyn\nNorra Ekbyn\n")
+    first, again = daemon.bodies(REPORT)
+    assert again == first

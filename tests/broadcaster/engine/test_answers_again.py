@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -52,6 +53,12 @@ def rests_long(engine: Rig, table: Any) -> None:
 def asked_again(engine: Rig) -> None:
     engine.clock_only(seconds=ASKED_AGAIN)
     engine.call(engine.engine.probe_due())
+    engine.call(what_follows(engine))
+
+
+async def what_follows(engine: Rig) -> None:
+    for lane in engine.engine.lanes.values():
+        await asyncio.gather(*lane._asides)  # an effect comes after its answer
 
 
 def due_in(engine: Rig, table: Any) -> float:
@@ -90,6 +97,31 @@ def test_letters_that_rest_for_minutes_go_out_when_their_gateway_answers(
         asked_again(engine)
         engine.accepted("sms")
         assert len(far.effects) == 3
+
+
+def test_a_far_side_that_answers_but_takes_nothing_is_tried_once_for_it(rig: MakeRig) -> None:
+    """Else each good answer would cost a try, and the tries of a post would be over in minutes."""
+    with MastodonServer() as far:
+        engine: Rig = rig({"social": mastodon(far)})
+        far.always(unavailable(), method="POST")
+        engine.say("Strömmen är borta.", severity=Severity.SEVERE)
+        rests_long(engine, t.delivery)
+        asked_again(engine)
+        tries = tried(far)
+        engine.until(lambda: tried(far) == tries + 1)
+        rests_long(engine, t.delivery)
+        asked_again(engine)
+        assert due_in(engine, t.delivery) > 200
+        far.always(unavailable())  # now it answers nothing at all
+        asked_again(engine)
+        far.heal()
+        far.always(unavailable(), method="POST")
+        asked_again(engine)
+        engine.until(lambda: tried(far) == tries + 2)
+
+
+def tried(far: MastodonServer) -> int:
+    return sum(request.method == "POST" for request in far.requests)
 
 
 def test_the_first_word_that_is_taken_brings_what_waited_behind_it(rig: MakeRig) -> None:

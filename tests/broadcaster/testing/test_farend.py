@@ -272,6 +272,27 @@ def test_a_stopped_far_end_refuses_and_comes_back_on_its_port() -> None:
         assert far.texts() == ["före", "efter"]
 
 
+def test_a_stopped_far_end_refuses_though_a_program_that_just_begins_holds_its_socket() -> None:
+    with Echo() as far, copy_of_listener(far.port):
+        far.stop()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", far.port), timeout=5)
+
+
+def copy_of_listener(port: int) -> socket.socket:
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # no socket, or not open any more
+            one = socket.socket(fileno=int(descriptor.name))
+            try:
+                if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and (
+                    one.getsockname()[1] == port
+                ):
+                    return one.dup()
+            finally:
+                one.detach()
+    raise AssertionError(f"nothing listens on {port}")
+
+
 # -- witnesses ------------------------------------------------------------------------------
 
 

@@ -128,6 +128,7 @@ def _understand(adapter: CanReceive, row: inbox.InboundRow) -> _Read:
         reason = type(error).__name__  # its words may hold what the stranger sent
         log.warning("an inbound request cannot be read", channel=row.channel, reason=reason)
         return _Read(row, None, str(error) or type(error).__name__)
-    if not all(isinstance(report, Report) for report in found):
+    reports = tuple(each for each in found if isinstance(each, Report))
+    if len(reports) < len(found):
         return _Read(row, None, "the channel's adapter makes no reports of it")
-    return _Read(row, found, "")
+    return _Read(row, reports, "")

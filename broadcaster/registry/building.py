@@ -300,6 +300,7 @@ def context(name: str, settings: Settings) -> ChannelContext:
         public_url=settings.public.url,
         public_directory=str(settings.public.directory),
         inbound_url=inbound,
+        follow_url=settings.follow_url,
         areas=tuple(board_area(key, settings) for key in settings.areas),
         phrases={language: dict(phrases(language)) for language in organisation.languages},
         allowed_hosts=None if settings.mode is Mode.LIVE else settings.allowed_hosts,

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from broadcaster.domain.incident import Mode, Severity
+from broadcaster.settings.residents import ResidentsSettings
 from broadcaster.settings.values import (
     AreaKey,
     Day,
@@ -286,6 +287,9 @@ class Settings(_Closed):
         default_factory=ReadinessSettings,
         description="Whether everything would work if the storm came now.",
     )
+    residents: ResidentsSettings | None = Field(
+        None, description="Who may subscribe by himself; left out: nobody."
+    )
     retract_text: dict[Language, str] = Field(
         default_factory=lambda: dict(RETRACT_TEXT),
         description="What a retraction says when the operator gives no text, by language.",
@@ -329,6 +333,11 @@ class Settings(_Closed):
         """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv"."""
         primary = language.partition("-")[0]
         return self.retract_text.get(language) or RETRACT_TEXT[primary]
+
+    @property
+    def follow_url(self) -> str:
+        """Where residents subscribe by themselves, without a slash at its end; "" where they cannot."""
+        return f"{self.inbound.url}/follow" if self.inbound and self.residents else ""
 
     @property
     def codes(self) -> Mapping[str, str]:

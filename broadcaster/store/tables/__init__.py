@@ -4,6 +4,7 @@ Times are whole microseconds since 1970 UTC (`UtcTime`), so that both databases 
 """
 
 from broadcaster.store.tables.base import Id, UtcTime, metadata, microseconds, moment
+from broadcaster.store.tables.following import consent, opt_in, personal_letter, spent
 from broadcaster.store.tables.outbox import (
     attempt,
     audience,
@@ -43,6 +44,7 @@ __all__ = [
     "audit",
     "board_progress",
     "channel_state",
+    "consent",
     "delivery",
     "due",
     "has_handle",
@@ -61,6 +63,9 @@ __all__ = [
     "microseconds",
     "moment",
     "node",
+    "opt_in",
+    "personal_letter",
+    "spent",
     "step",
     "subscriber",
     "subscription",

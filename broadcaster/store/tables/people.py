@@ -33,6 +33,14 @@ subscriber = Table(
     Column("import_id", Id, nullable=False),
     # Since when the far side says that there is no such address: it is written to no more until its owner asks anew.
     Column("gone_at", UtcTime),
+    # What its owner chose; as it comes, of any severity, unless he said otherwise. Minutes are of the local day.
+    Column(
+        "least", Integer, nullable=False, server_default=text("0")
+    ),  # rank of the mildest severity
+    Column("quiet_from", Integer),
+    Column("quiet_to", Integer),
+    Column("summary_at", Integer),
+    Column("summed_upto", Id),  # the newest update that a summary has told of
     UniqueConstraint("channel", "digest"),
     Index(
         "ix_subscriber_gone",

@@ -149,7 +149,7 @@ class Daemon:
             self._metrics.observe,
             lambda: self.desk.configuration.settings.readiness.every,
             lambda: self.desk.configuration.settings.most_per_hour,
-            self.desk.follow_url_of,
+            self.desk,
         )
         settings = loaded.settings
         epoch = store.read(releasing.epoch)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -136,14 +137,16 @@ class LetterLane(Lane):
             )
         chunks = 1  # the first letters need not wait until ten thousand readers are found
         while not done:
-            now = self.around.clock()
-            done = await self.write(partial(self._expand_some, claim, now, chunks))
+            now, zone = self.around.clock(), self.around.following.zone
+            done = await self.write(partial(self._expand_some, claim, now, chunks, zone))
             chunks = min(2 * chunks, MOST_CHUNKS)
             self.wake()
 
     @staticmethod
-    def _expand_some(claim: Claim, now: datetime, chunks: int, connection: Any) -> bool:
-        done = expanding.expand(connection, claim.id, claim.lease_token, now, chunks)
+    def _expand_some(
+        claim: Claim, now: datetime, chunks: int, zone: ZoneInfo, connection: Any
+    ) -> bool:
+        done = expanding.expand(connection, claim.id, claim.lease_token, now, chunks, zone)
         deliveries.renew(connection, claim, now)
         return done
 
@@ -209,7 +212,7 @@ class LetterLane(Lane):
                 self._repeats,
                 Fuse(self.name, self.around.most_per_hour()),
                 choice.most,
-                self.around.manages(self.name),
+                self.around.following.follow_url_of(self.name),
             )
             run = await self._watched(job.not_after, supplier, blast)
             if run is None:

@@ -151,7 +151,7 @@ class PersonalLetters:
     ) -> Iterator[tuple[str, tuple[Personal, Letter]]]:
         """What can be sent, by its key; `refused` is told why another cannot."""
         around = self._lane.around
-        vault, manages = around.store.vault, around.manages(self._lane.name)
+        vault, manages = around.store.vault, around.following.follow_url_of(self._lane.name)
         for each in claimed:
             reader = readers.get(each.digest)
             if each.what == "summary" and (reader is None or reader.gone):

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     CompoundSelect,
     Connection,
     Select,
@@ -27,7 +26,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     union_all,
@@ -37,6 +35,7 @@ from sqlalchemy import (
 from broadcaster.store import tables as t
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.claiming import database_now
+from broadcaster.store.tables.following import PERSONAL_OPEN
 from broadcaster.store.writer import wake
 
 KEPT = timedelta(days=7)
@@ -45,7 +44,6 @@ IN_TURN = ("answer", "confirm", "manage", "summary")
 MAY_GO_TWICE = frozenset({"answer", "confirm"})
 _AT_ONCE = 2_000
 _KEY = re.compile(r"p[0-9]{1,9}-[0-9]{1,18}")
-_OPEN_STATES = ("waiting", "sending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +74,6 @@ class Reader:
     id: int
     import_id: int
     gone: bool
-
-
-def _is_open() -> ColumnElement[bool]:
-    """In the words of the partial index: with bound values the database cannot tell that it applies."""
-    states: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in _OPEN_STATES]
-    return t.personal_letter.c.state.in_(states)
 
 
 # ------------------------------------------------------------------------------------------------------ handing one in
@@ -138,7 +130,7 @@ def _free() -> Select[Any]:
         .where(
             mine.c.channel == bindparam("channel", type_=String),
             mine.c.what == bindparam("what", type_=String),
-            _is_open(),
+            t.personal_is_open(),
             mine.c.due_at <= at,
             or_(
                 mine.c.state == "waiting",
@@ -211,7 +203,7 @@ def next_due_at(connection: Connection, channel: str) -> datetime | None:
 def _next() -> CompoundSelect[Any]:
     """One look into the index for each kind of letter."""
     mine, channel = t.personal_letter, bindparam("channel", type_=String)
-    of_one = select(func.min(mine.c.due_at)).where(mine.c.channel == channel, _is_open())
+    of_one = select(func.min(mine.c.due_at)).where(mine.c.channel == channel, t.personal_is_open())
     return union_all(*(of_one.where(mine.c.what == what) for what in IN_TURN))
 
 
@@ -273,7 +265,7 @@ def take_back(connection: Connection) -> None:
     """At the start of the only daemon of a store: what was under way when the last one died is looked at at once."""
     connection.execute(
         sql_update(t.personal_letter)
-        .where(t.personal_letter.c.state == "sending", _is_open())
+        .where(t.personal_letter.c.state == "sending", t.personal_is_open())
         .values(lease_until=t.personal_letter.c.asked_at, due_at=t.personal_letter.c.asked_at)
     )
 
@@ -292,13 +284,13 @@ def forget_old(connection: Connection, now: datetime) -> int:
     """
     mine = t.personal_letter
     over = {"state": "expired", "due_at": now, "detail": "", **_FORGOTTEN}
-    waits = _is_open(), mine.c.state == "waiting", mine.c.not_after <= now
+    waits = t.personal_is_open(), mine.c.state == "waiting", mine.c.not_after <= now
     connection.execute(sql_update(mine).where(*waits).values(**over))
     oldest = connection.execute(
         select(mine.c.id, mine.c.state, mine.c.due_at).order_by(mine.c.id).limit(_AT_ONCE)
     ).all()
     # Of one that has ended, `due_at` is when it did.
-    old = [row.id for row in oldest if row.state not in _OPEN_STATES and row.due_at < now - KEPT]
+    old = [row.id for row in oldest if row.state not in PERSONAL_OPEN and row.due_at < now - KEPT]
     if old:
         connection.execute(delete(mine).where(mine.c.id.in_(old)))
     return len(old)

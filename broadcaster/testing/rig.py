@@ -165,7 +165,7 @@ class Rig:
             node,
             self._observe,
             most_per_hour=lambda: self.desk.configuration.settings.most_per_hour,
-            manages=self.desk.follow_url_of,
+            following=self.desk,
         )
         self.seen = Seen()
         acts = {**follow_up.acts(self.desk), dues.DAILY: self._send_note}

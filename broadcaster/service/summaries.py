@@ -13,7 +13,7 @@ from functools import partial
 from broadcaster.channel import medium_of
 from broadcaster.domain.choices import next_time
 from broadcaster.domain.delivery import Variant
-from broadcaster.domain.incident import Audience, Update
+from broadcaster.domain.incident import Audience
 from broadcaster.domain.standing import what_stands
 from broadcaster.domain.text import measure_sms
 from broadcaster.domain.wording import Wording, power_cuts
@@ -164,20 +164,25 @@ class Composing:
         return Summary(f"{label}{subject}", f"{label}" + "\n\n".join(blocks) + "\n", language)
 
     def _short(self, lines: Sequence[_Line], words: Wording, mode: str, language: str) -> str:
-        """How many and where to read on, then the newest as far as there is room: nothing is cut in the middle."""
-        _, open_lines = words.say, [line for line in lines if not line.over]
+        """How it stands, as far as there is room: nothing is cut in the middle. Of several: how many, and the newest."""
+        _, newest = words.say, lines[0]
         organisation = self._configuration.settings.organisation.name
-        over = len(lines) - len(open_lines)
-        counts = _("{now} going on, {over} over", now=len(open_lines), over=over)
-        link = lines[0].link if len(lines) == 1 else self._front(language)
-        label = f"{mode} · " if mode else ""
-        head = f"{label}{organisation} {words.clock(self._now)}: {counts}. {_bare(link)}"
-        newest = lines[0]
-        for tail in (f"{newest.title}. {newest.rest}", f"{newest.title}.", ""):
-            text = " ".join(f"{head} {tail}".split()).replace(" · ", ", ")
-            if measure_sms(text).parts <= MOST_PARTS:
-                return text
-        return text
+        opening = f"{mode} · {organisation}" if mode else organisation
+        opening = f"{opening} {words.clock(self._now)}:"
+        told = (f"{newest.title}. {newest.rest}", f"{newest.title}.", "")
+        if len(lines) == 1:
+            texts = [f"{opening} {each} {_bare(newest.link)}" for each in told]
+        else:
+            over = sum(line.over for line in lines)
+            counts = [
+                _("{count} going on", count=len(lines) - over) if over < len(lines) else "",
+                _("{count} over", count=over) if over else "",
+            ]
+            head = f"{opening} {', '.join(filter(None, counts))}. {_bare(self._front(language))}"
+            texts = [f"{head} {each}" for each in told]
+        # A middle dot is no letter of GSM-7: it alone would make three parts of one.
+        short = [" ".join(each.split()).replace(" · ", ", ") for each in texts]
+        return next((each for each in short if measure_sms(each).parts <= MOST_PARTS), short[-1])
 
     # ------------------------------------------------------------------------------------------------ of one incident
     def _line(self, record: IncidentRecord, language: str) -> _Line:
@@ -211,9 +216,11 @@ class Composing:
     def _taken_back(self, record: IncidentRecord, words: Wording, language: str) -> _Line:
         """Nothing of it stands: that is said in one line, and nothing of what was wrong."""
         _ = words.say
-        last: Update = record.updates[-1].said
+        last = record.updates[-1].said
+        areas = self._configuration.settings.areas
+        names = [areas[key].name for key in (last.areas or last.ended) if key in areas]
         saying = Saying(update=last, configuration=self._configuration)
-        title = _("Retracted: {title}", title=words.title(last.headline, ()))
+        title = _("Retracted: {title}", title=words.title(last.headline, names))
         return _Line(title, "", saying.link(language), over=True)
 
     def _front(self, language: str) -> str:

@@ -46,7 +46,7 @@ def subscriber(store: Store, number: int, **chosen: int) -> int:
 
 
 def tell(store: Store, *audiences: NewAudience, **said: Any) -> Accepted:
-    given = {"now": NOW, "severity": Severity.MODERATE} | said
+    given: dict[str, Any] = {"now": NOW, "severity": Severity.MODERATE} | said
     return builders.tell(store, builders.letters("sms", *(audiences or (NEWS,))), **given)
 
 
@@ -84,6 +84,10 @@ def left_out(store: Store) -> list[tuple[int, int]]:
     """(subscriber, whole minutes from now) of whoever waits."""
     rows = store.read(lambda c: c.execute(select(t.left_out).order_by(t.left_out.c.due_at)).all())
     return [(row.subscriber_id, round((row.due_at - NOW).total_seconds() / 60)) for row in rows]
+
+
+def _run(change: Any, connection: Connection) -> None:
+    connection.execute(change)
 
 
 def test_what_is_milder_than_somebody_wants_is_no_news_to_him(store: Store) -> None:
@@ -157,7 +161,7 @@ def test_who_was_told_something_wrong_is_put_right_when_quiet_is_over_and_no_sum
     send(store)
     for who, chosen in ((daily, SUMMARY | SEVERE_ONLY), (asleep, QUIET_NOW)):
         change = sql_update(t.subscriber).where(t.subscriber.c.id == who).values(**chosen)
-        store.write(lambda c, change=change: c.execute(change)).result()
+        store.write(partial(_run, change)).result()
     had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
     tell(store, had, after=first, kind=Kind.CORRECTION, corrects=1)
     assert told(store) == [plain, daily]

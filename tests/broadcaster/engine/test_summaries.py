@@ -60,9 +60,9 @@ def test_who_slept_is_told_in_the_morning_how_it_stands_then_and_once(rig: MakeR
         assert [len(texts(far, to)) for to in (KIM, ROBIN)] == [0, 2]
         assert waiting(engine) == 2
         engine.pass_by(minutes=21)
-        far.wait_for(lambda far: texts(far, KIM))
+        far.wait_for(lambda far: bool(texts(far, KIM)))
         [text] = texts(far, KIM)
-        assert "1 pågår, 0 över" in text
+        assert "pågår" not in text, "of one there is nothing to count"
         assert "Vi gräver." in text
         assert "Kabelfel" not in text
         assert "/incidents/a1" in text
@@ -107,7 +107,7 @@ def test_what_is_over_is_one_line_after_what_goes_on(rig: MakeRig) -> None:
         engine.accepted("sms", incident="A2")
         assert waiting(engine) == 3
         engine.pass_by(minutes=21)
-        far.wait_for(lambda far: texts(far, KIM))
+        far.wait_for(lambda far: bool(texts(far, KIM)))
         [text] = texts(far, KIM)
         assert "1 pågår, 1 över" in text
         assert "Rörbrott i Norra." in text
@@ -122,7 +122,7 @@ def test_who_leaves_or_is_erased_before_the_morning_gets_nothing(rig: MakeRig) -
         engine.until(lambda: waiting(engine) == 2)
         engine.erase(erased)
         engine.pass_by(minutes=21)
-        far.wait_for(lambda far: texts(far, ROBIN))
+        far.wait_for(lambda far: bool(texts(far, ROBIN)))
         assert texts(far, KIM) == []
 
 

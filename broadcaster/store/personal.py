@@ -207,6 +207,15 @@ def _next() -> CompoundSelect[Any]:
     return union_all(*(of_one.where(mine.c.what == what) for what in IN_TURN))
 
 
+def unanswered(connection: Connection) -> dict[str, datetime]:
+    """Since when the longest waits whom nobody has answered yet, by channel; who waits for a summary asked for nothing."""
+    mine = t.personal_letter
+    asked = t.personal_is_open(), mine.c.what != "summary"
+    since = func.min(mine.c.asked_at, type_=mine.c.asked_at.type)
+    rows = connection.execute(select(mine.c.channel, since).where(*asked).group_by(mine.c.channel))
+    return {row[0]: row[1] for row in rows}
+
+
 # ------------------------------------------------------------------------------------------------------ what came of it
 def end(connection: Connection, letter: Personal, state: str, now: datetime, why: str = "") -> bool:
     """It is accepted, failed, or uncertain, for good. False: its lease was lost, and whoever has it tells."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from broadcaster.domain.delivery import Shape
 from broadcaster.store import tables as t
-from broadcaster.store.choosing import HAD, Sieve
+from broadcaster.store.sieve import HAD, Sieve
 
 CHUNK = 500
 _UTC = ZoneInfo("UTC")
@@ -38,7 +38,7 @@ def expand(
 ) -> bool:
     """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand.
 
-    `zone` is that of its readers' hours: who is not to be told now gets no letter of it; see `choosing`.
+    `zone` is that of its readers' hours: who is not to be told now gets no letter of it; see `sieve`.
     """
     # Held: a node whose lease another takes at this moment must not write the same jobs as the other.
     delivery = connection.execute(

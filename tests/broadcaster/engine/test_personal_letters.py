@@ -107,6 +107,24 @@ def test_an_answer_waits_for_no_call_that_hangs_and_for_no_other_letter_of_its_k
         far.release()
 
 
+def test_who_says_stop_is_answered_before_the_summaries_that_were_handed_in_before(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        far.always(late(0.1))
+        engine: Rig = rig({"sms": sms(far)})
+        readers = numbers(100, start=1000)
+        engine.subscribe("sms", readers)
+        for reader in readers:
+            answer(engine, "Läget", reader, "summary")
+        far.wait_for(lambda far: len(far.effects) > 10)
+        wait_for(engine, answer(engine, "Du får inga fler besked."), "accepted")
+        assert len(far.effects) < 101, "summaries were still going out"
+        far.heal()
+        far.wait_for(lambda far: len(far.effects) == 101)
+        assert sorted(effect.to for effect in far.effects) == sorted([*readers, KIM])
+
+
 def test_a_correction_waits_for_no_answer(rig: MakeRig) -> None:
     with SmsGateway(preset="kannel") as far:
         engine: Rig = rig({"sms": sms(far)})

@@ -97,8 +97,7 @@ def next_time(wall: time, after: datetime, zone: ZoneInfo) -> datetime:
         first, second = shown.astimezone(UTC), shown.replace(fold=1).astimezone(UTC)
         if first > after:
             return first
-        if (
-            second > after and second > first
-        ):  # of an hour that is missing the second reading is before the first
+        # Of an hour that is missing the second reading is before the first.
+        if second > after and second > first:
             return second
         day += timedelta(days=1)

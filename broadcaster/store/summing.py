@@ -84,9 +84,3 @@ def plan_next(connection: Connection) -> None:
     at = connection.scalar(select(func.min(t.left_out.c.due_at)))
     if at is not None:
         dues.plan_summary(connection, at)
-
-
-def count_waiting(connection: Connection, update_id: int) -> int:
-    """How many wait with one update for their morning or their summary."""
-    waiting = select(func.count()).select_from(t.left_out)
-    return int(connection.scalar(waiting.where(t.left_out.c.update_id == update_id)) or 0)

@@ -133,9 +133,3 @@ def test_of_a_restored_backup_nobody_is_written_what_was_to_be_told_then(store: 
     assert left(store) == 0
     claim = partial(personal.claim, channel="sms", now=NOW + MINUTE, lease=MINUTE)
     assert store.write(claim).result() == ()
-
-
-def test_how_many_wait_with_a_word_is_known(store: Store) -> None:
-    ids, first = subscribers(store, 3), word(store)
-    leave_out(store, ids, first)
-    assert store.read(partial(summing.count_waiting, update_id=first)) == 3

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,6 +242,25 @@ def test_a_report_about_an_answer_does_not_wait_a_week_for_a_letter_of_an_update
         )
         match = partial(reports.match, found=[known, unknown])
         assert engine.store.write(match).result() == [True, False]
+
+
+@pytest.mark.real("postgresql")
+def test_of_two_machines_one_sends_each_letter(tmp_path: Path, postgresql_url: str) -> None:
+    with SmsGateway(preset="kannel") as far, ExitStack() as stack:
+        machines = []
+        for node in ("n1", "n2"):
+            folder = tmp_path / node
+            folder.mkdir()
+            machine = Rig(folder, {"sms": sms(far)}, url=postgresql_url, node=node)
+            machines.append(stack.enter_context(machine))
+        readers = numbers(60, start=1000)
+        for place, reader in enumerate(readers):
+            answer(machines[place % 2], "Svar", reader)
+        far.wait_for(lambda far: len(far.effects) >= 60)
+        mine = select(t.personal_letter.c.state).distinct()
+        engine: Rig = machines[0]
+        engine.until(lambda: engine.store.read(lambda c: list(c.scalars(mine))) == ["accepted"])
+        assert sorted(effect.to for effect in far.effects) == sorted(readers)
 
 
 class Kept:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from broadcaster.domain.choices import Choices
 from broadcaster.service import erasing
+from broadcaster.service.choosing import spelt
 from broadcaster.service.consenting import agreement, hashed, read_address, sound
 from broadcaster.service.desk import Desk
 from broadcaster.service.notices import iso
@@ -218,14 +219,8 @@ def masked(address: str) -> str:
 
 # ----------------------------------------------------------------------------------------------------------- as JSON
 def _choices(choices: Choices) -> dict[str, Any]:
-    quiet = choices.quiet
-    return {
-        "areas": list(choices.areas),
-        "language": choices.language,
-        "least": choices.least.value,
-        "quiet": None if quiet is None else f"{quiet.start:%H:%M}-{quiet.end:%H:%M}",
-        "summary": None if choices.summary is None else f"{choices.summary:%H:%M}",
-    }
+    chosen = {"areas": list(choices.areas), "language": choices.language}
+    return chosen | spelt(choices) | {"least": choices.least.value}
 
 
 def _local(desk: Desk, when: datetime | None) -> str | None:

@@ -11,29 +11,38 @@ from typing import Any
 
 from broadcaster.channel import LetterAdapter
 from broadcaster.service import erasing
+from broadcaster.service.choosing import spelt
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import area_key
 from broadcaster.service.everywhere import permit_everywhere
-from broadcaster.store import audit, gone, subscribers
+from broadcaster.store import audit, consents, gone, subscribers
 
 _NUMBER = re.compile(r"\+[0-9]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def count(desk: Desk, operator: Operator, areas: tuple[str, ...]) -> dict[str, Any]:
-    """How many subscribers each channel has in each area (in these areas, when some are named), and whose address is no more."""
+    """How many subscribers each channel has in each area (in these areas, when some are named).
+
+    Also, of each channel, whose address is no more, and how many chose for themselves.
+    """
     permit(operator, Role.VIEWER)
     settings = desk.configuration.settings
     keys = tuple(area_key(area, settings) for area in areas) or None
-    found, no_more = desk.read(
-        lambda connection: (subscribers.count(connection, keys), gone.count(connection))
+    found, no_more, chose = desk.read(
+        lambda connection: (
+            subscribers.count(connection, keys),
+            gone.count(connection),
+            consents.count(connection),
+        )
     )
     return {
         "items": [
             {"channel": channel, "area": area, "count": number} for channel, area, number in found
         ],
         "gone": no_more,
+        "by_themselves": chose,
     }
 
 
@@ -76,9 +85,9 @@ def erase(desk: Desk, operator: Operator, channel: str, address: str) -> dict[st
 
 
 def export(desk: Desk, operator: Operator) -> Iterator[str]:
-    """Every subscriber as lines of CSV: address, area, language, channel, since when the address is no more, or nothing.
+    """Every subscriber as lines of CSV, what he chose and whether he came by himself ("yes") among it.
 
-    Times are local, in ISO 8601 with offset. It is read in pages, so that any number fits.
+    `gone` is since when the address is no more, or nothing. Times are local, in ISO 8601 with offset. It is read in pages, so that any number fits.
 
     Signs that a spreadsheet would take for a formula are put behind an apostrophe; an import takes it away again.
     """
@@ -92,7 +101,7 @@ def export(desk: Desk, operator: Operator) -> Iterator[str]:
 
 def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
     zone = desk.configuration.zone
-    yield "address,area,language,channel,gone\r\n"
+    yield "address,area,language,channel,gone,least,quiet,summary,by_himself\r\n"
     after = 0
     while found := desk.read(partial(subscribers.page, after=after, areas=areas)):
         written = io.StringIO()
@@ -102,7 +111,15 @@ def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
                 address = desk.store.vault.open(one.channel, one.address)
                 gone_at = one.gone_at and one.gone_at.astimezone(zone).isoformat(timespec="seconds")
                 rows.writerow(
-                    (_inert(address), "|".join(one.areas), one.language, one.channel, gone_at or "")
+                    (
+                        _inert(address),
+                        "|".join(one.areas),
+                        one.language,
+                        one.channel,
+                        gone_at or "",
+                        *spelt(one.choices).values(),
+                        "yes" if one.by_himself else "",
+                    )
                 )
         after = found[-1].id
         yield written.getvalue()

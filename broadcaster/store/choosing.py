@@ -48,7 +48,7 @@ def to_json(choices: Choices) -> dict[str, Any]:
 
 def from_json(kept: Mapping[str, Any]) -> Choices:
     """What `to_json` was made from."""
-    return _choices(tuple(kept["areas"]), kept)
+    return choices_of(tuple(kept["areas"]), kept)
 
 
 def columns(choices: Choices) -> dict[str, Any]:
@@ -62,7 +62,8 @@ def columns(choices: Choices) -> dict[str, Any]:
     }
 
 
-def _choices(areas: tuple[str, ...], kept: Mapping[str, Any]) -> Choices:
+def choices_of(areas: tuple[str, ...], kept: Mapping[str, Any]) -> Choices:
+    """What the columns of `subscriber` say."""
     quiet = None
     if kept["quiet_from"] is not None and kept["quiet_to"] is not None:
         quiet = Quiet(_wall(kept["quiet_from"]), _wall(kept["quiet_to"]))
@@ -214,7 +215,7 @@ def _one(connection: Connection, which: Any) -> Chosen | None:
         channel=row.channel,
         address=row.address,
         digest=row.digest,
-        choices=_choices(tuple(areas), row._asdict()),
+        choices=choices_of(tuple(areas), row._asdict()),
         since=proof[0].given_at if proof else row.imported_at,
         by_himself=bool(proof),
         origin=row.source or "",

@@ -24,22 +24,28 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from broadcaster.domain.choices import Choices
 from broadcaster.store import audit, choosing, consents, gone, tables as t
 from broadcaster.store.expanding import members
 from broadcaster.store.intents import NewAudience
 
 _NEWEST = 2**62
 _PAGE = 1_000
+_NOTHING_CHOSEN = choosing.columns(Choices(areas=(), language=""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscriber:
-    """One address to be written to about some areas; `address` is sealed, `digest` finds it."""
+    """One address to be written to about some areas; `address` is sealed, `digest` finds it.
+
+    `choices` is what its owner chose elsewhere; it holds for one that is new here.
+    """
 
     digest: bytes
     address: bytes
     language: str
     areas: frozenset[str]
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One subscriber as kept; `gone_at`: since when his address is no more."""
+    """One subscriber as kept; `gone_at`: since when his address is no more, `by_himself`: whether he chose for himself."""
 
     id: int
     channel: str
@@ -61,6 +67,8 @@ class Kept:
     language: str
     areas: tuple[str, ...]
     gone_at: datetime | None
+    choices: Choices
+    by_himself: bool
 
 
 # ----------------------------------------------------------------------------------------------------------- taking an import
@@ -178,7 +186,9 @@ def _add(
     """Add those who were not there. What comes back may have been added by another import meanwhile."""
     common = {"channel": channel, "key_id": key_id, "import_id": import_id}
     new = [
-        common | {"address": row.address, "digest": row.digest, "language": row.language}
+        common
+        | {"address": row.address, "digest": row.digest, "language": row.language}
+        | (choosing.columns(row.choices) if row.choices else _NOTHING_CHOSEN)
         for row in rows
     ]
     _insert(connection, t.subscriber, _numbered(connection, new))
@@ -349,8 +359,22 @@ def page(connection: Connection, after: int, areas: Iterable[str] | None) -> lis
         .limit(_PAGE)
     ).all()
     found = _areas_of(connection, [row.id for row in rows])
+    chose = {
+        (channel, digest)
+        for channel in {row.channel for row in rows}
+        for digest in consents.standing(connection, channel, [row.digest for row in rows])
+    }
     return [
-        Kept(row.id, row.channel, row.address, row.language, mine, row.gone_at)
+        Kept(
+            row.id,
+            row.channel,
+            row.address,
+            row.language,
+            mine,
+            row.gone_at,
+            choosing.choices_of(mine, row._asdict()),
+            (row.channel, row.digest) in chose,
+        )
         for row in rows
         for mine in [_among(found.get(row.id, set()), allowed)]
     ]

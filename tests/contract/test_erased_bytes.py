@@ -217,7 +217,7 @@ def _live(rig: Rig) -> None:
         digits = number[1:]
         came(rig, f"from=%2B{digits}&text=START+EKBYN")
         came(rig, "", f'{{"msisdn": "{digits}"}}'.encode())
-        came(rig, "", **{"X-From": f"0{digits[2:]}"})
+        came(rig, "", b"", **{"X-From": f"0{digits[2:]}"})
     came(rig, "", f"Final-Recipient: rfc822; {MAIL.upper()}".encode())
     residents.ask(rig.desk, "sms", NUMBER, WANTED)
     rig.store.write(

@@ -322,7 +322,7 @@ def test_an_address_erased_while_somebody_reads_holds_nobody_up_and_is_nowhere_o
     )  # who would wait for the reader waits so long
     store = Store(url(tmp_path), KEY)
     subscribe(store, "sms", [NUMBER])
-    secret = store.read(lambda c: c.scalar(select(t.subscriber.c.address)))
+    secret = store.read(lambda c: c.execute(select(t.subscriber)).one()).address
     reading, done = Event(), Event()
 
     def read_slowly(connection: Connection) -> None:

@@ -84,8 +84,7 @@ def ask(desk: Desk, channel: str, written: str, choices: Choices) -> None:
             now=now,
             not_after=now + asking.ONCE,
         )
-        if not fresh:
-            asking.unsend(connection, queued)
+        asking.unsend(connection, queued, really=not fresh)
 
     desk.write(work)
 
@@ -199,11 +198,11 @@ def send_mark(desk: Desk, channel: str, written: str) -> None:
 
     def work(connection: Connection) -> None:
         asking.alone(connection, digest)
-        one = choosing.by_digest(connection, channel, digest)
+        one = choosing.named(connection, channel, digest)
         again = asking.went_within(connection, channel, digest, "manage", now)
         language = configuration.languages[0]
-        if one is not None and one.choices.language in written_for:
-            language = one.choices.language
+        if one is not None and one.language in written_for:
+            language = one.language
         mark = vault.mark(0, 0) if one is None else vault.mark(one.id, one.import_id)
         queued = personal.queue(
             connection,
@@ -217,8 +216,7 @@ def send_mark(desk: Desk, channel: str, written: str) -> None:
             now=now,
             not_after=now + asking.ONCE,
         )
-        if one is None or again:
-            asking.unsend(connection, queued)
+        asking.unsend(connection, queued, really=one is None or again)
 
     desk.write(work)
 

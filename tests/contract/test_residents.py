@@ -21,7 +21,16 @@ from broadcaster.domain.incident import Severity
 from broadcaster.domain.text.gsm import measure_sms
 from broadcaster.service import residents
 from broadcaster.service.commands import Refused
-from broadcaster.store import asking, audit, backups, consents, erasures, subscribers, tables as t
+from broadcaster.store import (
+    asking,
+    audit,
+    backups,
+    consents,
+    erasures,
+    gone,
+    subscribers,
+    tables as t,
+)
 from broadcaster.store.personal import Personal
 from broadcaster.store.subscribers import NewSubscriber
 from broadcaster.testing.builders import KEY
@@ -212,6 +221,14 @@ def test_a_token_is_good_for_48_hours_and_then_forgotten(here: Rig) -> None:
     assert residents.confirm(here.desk, secret) is None
     assert here.store.write(partial(asking.forget_old, now=here.clock())).result() == 1
     assert rows(here, t.opt_in) == rows(here, t.subscriber) == 0
+
+
+def test_the_daemon_forgets_what_was_not_confirmed(tmp_path: Path, store_url: str) -> None:
+    with town(tmp_path, store_url) as rig:
+        residents.ask(rig.desk, "mail", KIM, WANTED)
+        rig.clock_only(hours=49)
+        rig.call(rig.engine._forget())
+        assert rows(rig, t.opt_in) == 0
 
 
 @pytest.mark.parametrize("secret", ["", "a", "a" * 26, "../..", "\0", "å" * 26, "a" * 100_000])
@@ -499,6 +516,20 @@ def test_an_address_that_was_no_more_is_written_to_again_when_its_owner_says_yes
     said = residents.told(here.desk, mark)
     assert said is not None
     assert said["gone_at"] is None
+
+
+def test_a_late_report_does_not_silence_who_said_yes_since(here: Rig) -> None:
+    taken_at = here.clock()
+    mark = join(here)
+    one = here.store.read(lambda c: c.execute(select(t.subscriber)).one())
+
+    def is_old_news() -> bool:
+        found = partial(gone.is_old_news, subscriber_id=one.id, delivery_id=1, taken_at=taken_at)
+        return bool(here.store.read(found))
+
+    assert is_old_news()
+    residents.leave(here.desk, mark)
+    assert not is_old_news()
 
 
 # ----------------------------------------------------------------------------------------------- told and forgotten

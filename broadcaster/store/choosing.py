@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update as
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.domain.choices import Choices, Quiet
+from broadcaster.domain.delivery import Shape
 from broadcaster.domain.incident import Severity
 from broadcaster.store import audit, consents, tables as t
 
@@ -238,10 +239,10 @@ def _one(connection: Connection, which: Any) -> Chosen | None:
 
 def letters(connection: Connection, one: Chosen) -> dict[str, int]:
     """How many letters a subscriber was written, by what came of them; found by the deliveries, which are few."""
+    by_letter = select(t.delivery.c.id).where(t.delivery.c.shape == Shape.LETTER)
     query = (
         select(t.letter.c.outcome, func.count())
-        .join(t.delivery, t.delivery.c.id == t.letter.c.delivery_id)
-        .where(t.letter.c.subscriber_id == one.id)
+        .where(t.letter.c.delivery_id.in_(by_letter), t.letter.c.subscriber_id == one.id)
         .group_by(t.letter.c.outcome)
     )
     return {row[0]: int(row[1]) for row in connection.execute(query)}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, select, update as sql_update
+from sqlalchemy import Connection, and_, func, insert, select, update as sql_update
 
 from broadcaster.store import tables as t
 
@@ -80,13 +80,8 @@ def of(connection: Connection, channel: str, digest: bytes) -> Sequence[Any]:
 
 def count(connection: Connection) -> dict[str, int]:
     """How many of each channel's subscribers chose for themselves."""
-    chose = exists().where(
-        t.consent.c.channel == t.subscriber.c.channel,
-        t.consent.c.digest == t.subscriber.c.digest,
-        t.consent.c.ended_at.is_(None),
-    )
-    query = select(t.subscriber.c.channel, func.count()).where(chose)
-    rows = connection.execute(query.group_by(t.subscriber.c.channel)).all()
+    query = select(t.consent.c.channel, func.count()).where(t.consent.c.ended_at.is_(None))
+    rows = connection.execute(query.group_by(t.consent.c.channel)).all()
     return {row[0]: int(row[1]) for row in rows}
 
 

@@ -172,6 +172,9 @@ def test_who_is_erased_is_nowhere(tmp_path: Path, store_url: str, logged: io.Str
 
             for found in marks.values():
                 assert found is not None
+                said = residents.told(rig.desk, found.mark)
+                assert said is not None
+                assert said["letters"] == {"accepted": 1}
                 assert residents.forget(rig.desk, found.mark)
 
             _nowhere(rig, held)

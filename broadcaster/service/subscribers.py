@@ -49,7 +49,7 @@ def remove(
     now = desk.clock()
     if areas is None:
         # So that a backup from before does not write to him again.
-        _list(configuration, digest, now)
+        list_erased(configuration, digest, now)
     ended = desk.write(
         lambda connection: subscribers.remove(
             connection, channel, digest, areas, now, operator.name
@@ -74,14 +74,14 @@ def erase(desk: Desk, operator: Operator, channel: str, address: str) -> dict[st
     digest = _digest(desk, configuration, channel, address)
     now = desk.clock()
     # First the list: an erasure that is on it and not done is done at the next restore.
-    _list(configuration, digest, now)
+    list_erased(configuration, digest, now)
     gone = desk.write(
         lambda connection: subscribers.erase(connection, channel, digest, now, operator.name)
     )
     return {"channel": channel, "erased": int(gone)}
 
 
-def _list(configuration: Configuration, digest: bytes, now: datetime) -> None:
+def list_erased(configuration: Configuration, digest: bytes, now: datetime) -> None:
     """Put an address on the list that is kept outside the backups and replayed when one is restored."""
     try:
         erasures.append(configuration.settings.erasures, [digest], now)

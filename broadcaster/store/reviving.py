@@ -6,6 +6,8 @@
 * Whatever waited, was under way or uncertain is withdrawn: it may have gone since the backup was made. Boards alone go on,
   because they show what stands and showing it again does no harm.
 * What was to be said at a time is cancelled, also the beginning and end of planned work. Promises that stand are watched on.
+* What residents asked for and had not confirmed is asked for anew, and no letter to one person goes: its token was perhaps
+  used since, and so is good no more.
 * Who was erased since is erased again; what tokens were revoked stays revoked.
 """
 
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, update as sql_update
+from sqlalchemy import Connection, delete, exists, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
@@ -90,6 +92,8 @@ def revive(
         _cancel(connection, now),
         planned,
     )
+    for table in (t.opt_in, t.personal_letter):
+        connection.execute(delete(table))
     connection.execute(
         sql_update(t.token)
         .where(t.token.c.digest.in_(used.revoked), t.token.c.revoked_at.is_(None))

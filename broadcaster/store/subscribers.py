@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store import audit, gone, tables as t
+from broadcaster.store import audit, choosing, consents, gone, tables as t
 from broadcaster.store.expanding import members
 from broadcaster.store.intents import NewAudience
 
@@ -109,6 +109,8 @@ def take(
         again: also take who had said no, and write again to whose address is no more.
     """
     known = _known(connection, channel, rows)
+    # Whoever chose for himself keeps what he chose: no register knows it better.
+    chosen = consents.standing(connection, channel, [row.digest for row in rows])
     areas = _areas_of(connection, [found.id for found in known.values()])
     silent = {digest for digest, found in known.items() if not areas.get(found.id)}
     declined = frozenset() if again else frozenset(silent)
@@ -119,7 +121,9 @@ def take(
     added = [found for found in came.values() if found.import_id == import_id]
     ids = {digest: found.id for digest, found in (known | came).items()}
     respoken = [
-        row for row in wanted if row.digest in known and known[row.digest].language != row.language
+        row
+        for row in wanted
+        if row.digest in known.keys() - chosen and known[row.digest].language != row.language
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
     # A register that is imported each night names dead addresses too.
@@ -130,6 +134,7 @@ def take(
     missing = [
         (ids[row.digest], area)
         for row in wanted
+        if row.digest not in chosen
         for area in sorted(row.areas - areas.get(ids[row.digest], set()))
     ]
     _insert(
@@ -240,8 +245,12 @@ def remove(
     areas: Sequence[str] | None,
     now: datetime,
     actor: str,
+    by: str = consents.OPERATOR,
 ) -> int | None:
-    """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address."""
+    """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address.
+
+    With the last of them ends his consent, `by` himself or an operator.
+    """
     key = _held(connection, channel, digest)
     if key is None:
         return None
@@ -249,19 +258,26 @@ def remove(
     if areas is not None:
         query = query.where(t.subscription.c.area.in_(areas))
     ended = connection.execute(query).rowcount
+    if not _areas_of(connection, [key]):
+        consents.end(connection, channel, digest, now, by)
+        choosing.silence(connection, channel, digest)
     audit.note(connection, now, actor, "remove subscriber", str(key), subscriptions=ended)
     return ended
 
 
 def erase(connection: Connection, channel: str, digest: bytes, now: datetime, actor: str) -> bool:
-    """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log."""
+    """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log.
+
+    With it goes what its owner asked for and what was written to him alone; that he once agreed stays, by the digest.
+    """
     key = _held(connection, channel, digest)
+    asked = choosing.forget(connection, channel, digest, now)
     if key is not None:
         connection.execute(delete(t.subscription).where(t.subscription.c.subscriber_id == key))
         connection.execute(delete(t.subscriber).where(t.subscriber.c.id == key))
     audit.note(connection, now, actor, "erase subscriber", str(key or ""))
     connection.info["checkpoint"] = True
-    return key is not None
+    return key is not None or asked > 0
 
 
 def _held(connection: Connection, channel: str, digest: bytes) -> int | None:

@@ -4,7 +4,13 @@ Times are whole microseconds since 1970 UTC (`UtcTime`), so that both databases 
 """
 
 from broadcaster.store.tables.base import Id, UtcTime, metadata, microseconds, moment
-from broadcaster.store.tables.following import consent, opt_in, personal_letter, spent
+from broadcaster.store.tables.following import (
+    consent,
+    left_out,
+    opt_in,
+    personal_letter,
+    spent,
+)
 from broadcaster.store.tables.outbox import (
     attempt,
     audience,
@@ -55,6 +61,7 @@ __all__ = [
     "is_open",
     "job",
     "job_is_open",
+    "left_out",
     "letter",
     "may_be_taken_over",
     "message",

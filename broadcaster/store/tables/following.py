@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from broadcaster.store.tables.base import Id, UtcTime, metadata
 
@@ -56,7 +67,7 @@ personal_letter = Table(
     ),  # subject and body as one ciphertext: tokens stand in it
     Column("language", String(20), nullable=False),
     Column("asked_at", UtcTime, nullable=False),
-    Column("due_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),  # of one that has ended: when it did
     Column("not_after", UtcTime, nullable=False),
     Column(
         "state", String(10), nullable=False
@@ -68,12 +79,36 @@ personal_letter = Table(
     Index(
         "ix_personal_letter_open",
         "channel",
+        "what",
         "due_at",
         sqlite_where=text("state IN ('waiting', 'sending')"),
         postgresql_where=text("state IN ('waiting', 'sending')"),
     ),
     Index("ix_personal_letter_address", "channel", "digest"),
     sqlite_autoincrement=True,
+)
+
+# Words that a subscriber was not told because it was quiet, or because he wants them all at once: a summary tells them.
+left_out = Table(
+    "left_out",
+    metadata,
+    Column(
+        "subscriber_id",
+        Id,
+        ForeignKey("subscriber.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "update_id",
+        Id,
+        ForeignKey("incident_update.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("due_at", UtcTime, nullable=False),  # when its summary goes
+    Index("ix_left_out_due", "due_at", "subscriber_id"),
+    Index("ix_left_out_update", "update_id"),
 )
 
 # How much of what was spent within which window: fuses never count rows.

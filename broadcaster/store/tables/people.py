@@ -40,13 +40,20 @@ subscriber = Table(
     Column("quiet_from", Integer),
     Column("quiet_to", Integer),
     Column("summary_at", Integer),
-    Column("summed_upto", Id),  # the newest update that a summary has told of
     UniqueConstraint("channel", "digest"),
     Index(
         "ix_subscriber_gone",
         "channel",
         sqlite_where=text("gone_at IS NOT NULL"),
         postgresql_where=text("gone_at IS NOT NULL"),
+    ),
+    # Who does not simply get everything at once: few, and found without looking at the others.
+    Index(
+        "ix_subscriber_chooses",
+        "channel",
+        "id",
+        sqlite_where=text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
+        postgresql_where=text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )

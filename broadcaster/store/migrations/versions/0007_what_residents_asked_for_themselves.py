@@ -74,7 +74,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_personal_letter_open",
         "personal_letter",
-        ["channel", "due_at"],
+        ["channel", "what", "due_at"],
         sqlite_where=sa.text("state IN ('waiting', 'sending')"),
         postgresql_where=sa.text("state IN ('waiting', 'sending')"),
     )
@@ -96,7 +96,34 @@ def upgrade() -> None:
     op.add_column("subscriber", sa.Column("quiet_from", sa.Integer()))
     op.add_column("subscriber", sa.Column("quiet_to", sa.Integer()))
     op.add_column("subscriber", sa.Column("summary_at", sa.Integer()))
-    op.add_column("subscriber", sa.Column("summed_upto", ID))
+    op.create_index(
+        "ix_subscriber_chooses",
+        "subscriber",
+        ["channel", "id"],
+        sqlite_where=sa.text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
+        postgresql_where=sa.text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
+    )
+
+    op.create_table(
+        "left_out",
+        sa.Column("subscriber_id", ID, nullable=False),
+        sa.Column("update_id", ID, nullable=False),
+        sa.Column("due_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_left_out_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["update_id"],
+            ["incident_update.id"],
+            name=op.f("fk_left_out_update_id_incident_update"),
+        ),
+        sa.PrimaryKeyConstraint("subscriber_id", "update_id", name=op.f("pk_left_out")),
+    )
+    op.create_index("ix_left_out_due", "left_out", ["due_at", "subscriber_id"])
+    op.create_index("ix_left_out_update", "left_out", ["update_id"])
 
 
 def downgrade() -> None:

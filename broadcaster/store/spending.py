@@ -16,16 +16,23 @@ BLOWN = "blown "
 """What begins the name of a row that says that a fuse is blown until the row's time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time by its name, such as "2026-11-24T14", and its end (aware, UTC)."""
+
+    span: str
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What is to be spent of `what` within the window `span`, which ends at `until` (UTC), and the most there may be.
+    """What is to be spent of `what` within a window, and the most there may be.
 
     `money` is in hundredths. `fuse` is how staff are told that the limit is reached; "" where they are not.
     """
 
     what: str
-    span: str
-    until: datetime
+    window: Window
     amount: int = 1
     money: int = 0
     most: int | None = None
@@ -33,26 +40,26 @@ class Limit:
     fuse: str = ""
 
 
-def take(connection: Connection, limits: Sequence[Limit], now: datetime) -> Limit | None:
+def take(connection: Connection, limits: Sequence[Limit]) -> Limit | None:
     """Spend all of these, or nothing when one of them would be too much: then that one is returned."""
     # In one order: two that spend the same things lock them one after the other.
-    ordered = sorted(limits, key=lambda limit: (limit.what, limit.span))
+    ordered = sorted(limits, key=lambda limit: (limit.what, limit.window.span))
     if not ordered:
         return None
     s = t.spent
-    here = or_(*(and_(s.c.what == limit.what, s.c.span == limit.span) for limit in ordered))
+    here = or_(*(and_(s.c.what == limit.what, s.c.span == limit.window.span) for limit in ordered))
     rows = {(row.what, row.span): row for row in connection.execute(select(s).where(here))}
     for limit in ordered:
-        row = rows.get((limit.what, limit.span))
+        row = rows.get((limit.what, limit.window.span))
         amount, money = (row.amount, row.money) if row is not None else (0, 0)
         too_many = limit.most is not None and amount + limit.amount > limit.most
         too_dear = limit.most_money is not None and money + limit.money > limit.most_money
         if too_many or too_dear:
             if limit.fuse:
-                _add(connection, BLOWN + limit.fuse, limit.span, 1, 0, limit.until)
+                _add(connection, BLOWN + limit.fuse, limit.window, 1, 0)
             return limit
     for limit in ordered:
-        _add(connection, limit.what, limit.span, limit.amount, limit.money, limit.until)
+        _add(connection, limit.what, limit.window, limit.amount, limit.money)
     return None
 
 
@@ -80,14 +87,12 @@ def forget_old(connection: Connection, now: datetime) -> int:
     return connection.execute(delete(t.spent).where(t.spent.c.until <= now)).rowcount
 
 
-def _add(
-    connection: Connection, what: str, span: str, amount: int, money: int, until: datetime
-) -> None:
+def _add(connection: Connection, what: str, window: Window, amount: int, money: int) -> None:
     s = t.spent
     insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     connection.execute(
         insert(s)
-        .values(what=what, span=span, amount=amount, money=money, until=until)
+        .values(what=what, span=window.span, amount=amount, money=money, until=window.until)
         .on_conflict_do_update(
             index_elements=[s.c.what, s.c.span],
             set_={"amount": s.c.amount + amount, "money": s.c.money + money},

@@ -27,6 +27,7 @@ from broadcaster.engine.ticking import Ticker
 from broadcaster.store import (
     Rank,
     StoreError,
+    asking,
     audit,
     boards,
     channels,
@@ -307,6 +308,7 @@ class Engine:
             once.forget_old(connection, now)
             inbox_store.forget_old(connection, now)
             spending.forget_old(connection, now)
+            asking.forget_old(connection, now)
 
         await self._write(work)
 

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from broadcaster.domain.choices import Choices
+from broadcaster.service import erasing
 from broadcaster.service.consenting import agreement, hashed, read_address, sound
 from broadcaster.service.desk import Desk
 from broadcaster.service.notices import iso
-from broadcaster.service.subscribers import letter_channel, list_erased
+from broadcaster.service.subscribers import letter_channel
 from broadcaster.store import Connection, choosing, consents, subscribers
 from broadcaster.store.addresses import marked
 from broadcaster.store.choosing import ACTOR, Chosen
@@ -101,7 +102,7 @@ def _leave(desk: Desk, one: Chosen, area: str | None) -> None:
         area = None  # nothing is left
     if area is None:
         # So that a backup from before does not write to him again.
-        list_erased(desk.configuration, one.digest, now)
+        erasing.list_erased(desk.configuration, one.digest, now)
     desk.write(
         lambda connection: subscribers.remove(
             connection,
@@ -124,12 +125,7 @@ def forget(desk: Desk, mark: str) -> bool:
     one = _of_mark(desk, mark)
     if one is None:
         return False
-    now = desk.clock()
-    # First the list: an erasure that is on it and not done is done at the next restore.
-    list_erased(desk.configuration, one.digest, now)
-    desk.write(
-        lambda connection: subscribers.erase(connection, one.channel, one.digest, now, ACTOR)
-    )
+    erasing.erase(desk, one.channel, desk.store.vault.open(one.channel, one.address), ACTOR)
     return True
 
 

@@ -6,16 +6,16 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from broadcaster.channel import LetterAdapter
+from broadcaster.service import erasing
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import area_key
 from broadcaster.service.everywhere import permit_everywhere
-from broadcaster.store import StoreError, audit, erasures, gone, subscribers
+from broadcaster.store import audit, gone, subscribers
 
 _NUMBER = re.compile(r"\+[0-9]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -45,11 +45,11 @@ def remove(
     configuration = desk.configuration
     areas = (area_key(area, configuration.settings),) if area else operator.areas or None
     permit_areas(operator, areas or ())
-    digest = _digest(desk, configuration, channel, address)
+    digest = desk.store.vault.digest(channel, _read(configuration, channel, address))
     now = desk.clock()
     if areas is None:
         # So that a backup from before does not write to him again.
-        list_erased(configuration, digest, now)
+        erasing.list_erased(configuration, digest, now)
     ended = desk.write(
         lambda connection: subscribers.remove(
             connection, channel, digest, areas, now, operator.name
@@ -71,24 +71,8 @@ def erase(desk: Desk, operator: Operator, channel: str, address: str) -> dict[st
     permit(operator, Role.ADMIN)
     permit_everywhere(operator)
     configuration = desk.configuration
-    digest = _digest(desk, configuration, channel, address)
-    now = desk.clock()
-    # First the list: an erasure that is on it and not done is done at the next restore.
-    list_erased(configuration, digest, now)
-    gone = desk.write(
-        lambda connection: subscribers.erase(connection, channel, digest, now, operator.name)
-    )
-    return {"channel": channel, "erased": int(gone)}
-
-
-def list_erased(configuration: Configuration, digest: bytes, now: datetime) -> None:
-    """Put an address on the list that is kept outside the backups and replayed when one is restored."""
-    try:
-        erasures.append(configuration.settings.erasures, [digest], now)
-    except OSError as error:
-        raise StoreError(
-            "The list of erasures cannot be written. Nothing was erased. Free some space on its disk."
-        ) from error
+    found = _read(configuration, channel, address)
+    return {"channel": channel, "erased": int(erasing.erase(desk, channel, found, operator.name))}
 
 
 def export(desk: Desk, operator: Operator) -> Iterator[str]:
@@ -145,10 +129,10 @@ def letter_channel(configuration: Configuration, name: str) -> LetterAdapter:
     return adapter
 
 
-def _digest(desk: Desk, configuration: Configuration, channel: str, written: str) -> bytes:
+def _read(configuration: Configuration, channel: str, written: str) -> str:
+    """An address as its channel keeps it."""
     adapter = letter_channel(configuration, channel)
     try:
-        address = adapter.address(written)
+        return adapter.address(written)
     except ValueError as error:
         raise Refused("The address {reason}.", at="address", reason=str(error)) from None
-    return desk.store.vault.digest(channel, address)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     and_,
     delete,
@@ -79,7 +80,7 @@ def ask(connection: Connection, asked: Asked, token: str) -> bool:
 
 def waiting(connection: Connection, token: str, now: datetime) -> Asked | None:
     """What a token would confirm; None when it is not good, or no longer."""
-    row = connection.execute(select(t.opt_in).where(*_good(token, now))).first()
+    row = connection.execute(select(t.opt_in).where(_good(token, now))).first()
     if row is None:
         return None
     return Asked(
@@ -96,7 +97,7 @@ def use(connection: Connection, token: str, now: datetime) -> Asked | None:
     """Use a token up: it is good once, also when it comes twice at the same moment. None when it is not good."""
     asked = waiting(connection, token, now)
     used = connection.execute(
-        sql_update(t.opt_in).where(*_good(token, now)).values(used_at=now)
+        sql_update(t.opt_in).where(_good(token, now)).values(used_at=now)
     ).rowcount
     return asked if used else None
 
@@ -120,6 +121,6 @@ def forget_old(connection: Connection, now: datetime) -> int:
     return connection.execute(delete(t.opt_in).where(t.opt_in.c.expires_at <= now)).rowcount
 
 
-def _good(token: str, now: datetime) -> tuple[object, ...]:
+def _good(token: str, now: datetime) -> ColumnElement[bool]:
     row = t.opt_in.c
-    return row.token == token, row.used_at.is_(None), row.expires_at > now
+    return and_(row.token == token, row.used_at.is_(None), row.expires_at > now)

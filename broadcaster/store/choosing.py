@@ -214,7 +214,7 @@ def _one(connection: Connection, which: Any) -> Chosen | None:
         channel=row.channel,
         address=row.address,
         digest=row.digest,
-        choices=_choices(tuple(areas), row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for it
+        choices=_choices(tuple(areas), row._asdict()),
         since=proof[0].given_at if proof else row.imported_at,
         by_himself=bool(proof),
         origin=row.source or "",

@@ -7,7 +7,8 @@
   because they show what stands and showing it again does no harm.
 * What was to be said at a time is cancelled, also the beginning and end of planned work. Promises that stand are watched on.
 * What residents asked for and had not confirmed is asked for anew, and no letter to one person goes: its token was perhaps
-  used since, and so is good no more.
+  used since, and so is good no more. Nor is anything read again that came in: it may be the START of who was erased since,
+  and holds his number as he wrote it.
 * Who was erased since is erased again; what tokens were revoked stays revoked.
 """
 
@@ -92,7 +93,7 @@ def revive(
         _cancel(connection, now),
         planned,
     )
-    for table in (t.opt_in, t.personal_letter):
+    for table in (t.opt_in, t.personal_letter, t.inbound):
         connection.execute(delete(table))
     connection.execute(
         sql_update(t.token)

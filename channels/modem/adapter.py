@@ -121,7 +121,7 @@ class ModemAdapter(SmsAdapter):
 
     def receive(self, request: InboundRequest) -> tuple[Incoming, ...]:
         """Who texted what: the number stands in the file's name, the text is all that it holds."""
-        return (heard(request.path, request.body),)
+        return heard(request.path, request.body)
 
     def _look(self, phone: Phone) -> None:
         """Raises Failure where nothing can be handed over."""

@@ -43,8 +43,8 @@ class Inbox:
             (self._folder / name).unlink(missing_ok=True)
 
 
-def heard(path: str, body: bytes) -> Incoming:
-    """Who texted what, by the path of a file and what it holds.
+def heard(path: str, body: bytes) -> tuple[Incoming, ...]:
+    """Who texted what, by the path of a file and what it holds; nothing for what follows a first part.
 
     Raises:
         ValueError: the name is no such file's.
@@ -52,6 +52,8 @@ def heard(path: str, body: bytes) -> Incoming:
     named = _NAME.fullmatch(path.rpartition("/")[2])
     if named is None:
         raise ValueError("The file is none that gammu-smsd writes.")
+    if int(named[2]):
+        return ()
     known = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     coding = "utf-16" if body.startswith(known) else "utf-16-le" if b"\0" in body else "utf-8"
-    return Incoming(address=named[1], text=body.decode(coding, "replace"), handle=path)
+    return (Incoming(address=named[1], text=body.decode(coding, "replace"), handle=path),)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -29,7 +30,7 @@ def door(tmp_path: Path) -> Iterator[Daemonless]:
         yield running
 
 
-def call(desk: Daemonless, path: str, form: object = None, **headers: str) -> Reply:
+def call(desk: Daemonless, path: str, form: Any = None, **headers: str) -> Reply:
     """GET, or POST of a form (pairs, or bytes as they are)."""
     body = form if isinstance(form, bytes) or form is None else urlencode(form, doseq=True).encode()
     headers.setdefault("Content_Type", "application/x-www-form-urlencoded")
@@ -74,7 +75,8 @@ def subscribed(desk: Daemonless, **more: object) -> str:
 
 
 def rows(desk: Daemonless, table: sa.Table) -> int:
-    return int(desk.store.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table))))
+    found: int = desk.store.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table)))
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------- subscribing

@@ -276,7 +276,7 @@ def test_another_website_can_do_nothing_for_its_readers(door: Daemonless) -> Non
         ("/follow/mine/%00/", "GET", 404),
         ("/follow/", "PUT", 405),
         ("/follow/", "OPTIONS", 405),
-        ("/follow/", "POST", 400),
+        ("/follow/", "POST", 422),
     ],
 )
 def test_every_answer_is_a_calm_page_under_a_strict_policy(

@@ -77,7 +77,7 @@ class GammuSmsd:
 
     def block(self) -> dict[str, Any]:
         """It as a supplier of the channel."""
-        folders = {"outbox": "out", "sent": "sent", "error": "error"}
+        folders = {"inbox": "in", "outbox": "out", "sent": "sent", "error": "error"}
         return {"name": "drawer"} | {key: str(self.folder / at) for key, at in folders.items()}
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel import Locale
 from fastapi import Response
@@ -105,7 +106,7 @@ def follow(pages: Pages, filled: Filled, seal: str, wrong: str = "") -> Response
         title=_("Have it sent to you"),
         number=residents.number if residents else "",
         start=f"START {first.name.upper()}",
-        stop="STOP",
+        stop=_("STOP"),
         filled=filled,
         seal=seal,
         wrong=wrong,
@@ -206,7 +207,7 @@ def confirmed(pages: Pages, mark: str) -> Response:
 
 
 def _at(pages: Pages, mark: str) -> str:
-    return f"{pages.configuration.settings.follow_url}/mine/{mark}"
+    return f"{urlsplit(pages.configuration.settings.follow_url).path}/mine/{mark}"
 
 
 def mine(

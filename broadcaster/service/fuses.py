@@ -16,6 +16,18 @@ from broadcaster.settings.residents import FuseSettings
 from broadcaster.store import Connection, spending
 from broadcaster.store.spending import Limit, Window
 
+BLOWN = {
+    "confirmations": "More letters to confirm were asked for than confirmations_per_hour allows; none goes out before {time}. If nobody "
+    "attacks us, set it higher in broadcaster.yaml and reload. Leaving goes on as ever.",
+    "numbers": "Letters to confirm were asked for at telephone numbers in a row, as somebody does who earns by them; to such numbers none "
+    "goes out before {time}. Leaving goes on as ever.",
+    "words": "More words came by SMS than words_per_hour allows; none is answered before {time}. START and STOP are done all the same.",
+    "spend_per_hour": "Answers and letters to confirm by SMS have cost as much as spend_per_hour allows; none goes out before {time}. If "
+    "nobody attacks us, set it higher in broadcaster.yaml and reload. STOP is done all the same.",
+    "spend_per_day": "Answers and letters to confirm by SMS have cost as much as spend_per_day allows; none goes out before {time}. If "
+    "nobody attacks us, set it higher in broadcaster.yaml and reload. STOP is done all the same.",
+}
+"""What staff are told of each fuse that is blown."""
 ANSWERS_AN_HOUR = 3
 """So many answers one address gets within an hour: two programs that answer each other come to an end."""
 _BLOCK, _ROW = 3, 1  # digits by which numbers of one block, and of one row, differ

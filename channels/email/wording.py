@@ -89,6 +89,7 @@ def compose(notice: Notice, phrases: Phrases, leave_at: str = "") -> Text:
 
 def with_footer(body: str, footer: str) -> str:
     """The text with one more line in its signature, before the line that names the update; with one of its own if it has none."""
+    footer = _wrapped(footer)
     if _SIGNATURE not in body:
         return body + _SIGNATURE + footer
     above, _, last = body.rpartition("\n")

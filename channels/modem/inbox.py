@@ -56,4 +56,6 @@ def heard(path: str, body: bytes) -> tuple[Incoming, ...]:
         return ()
     known = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     coding = "utf-16" if body.startswith(known) else "utf-16-le" if b"\0" in body else "utf-8"
-    return (Incoming(address=named[1], text=body.decode(coding, "replace"), handle=path),)
+    return (
+        Incoming(address=named[1], text=body.decode(coding, "replace").rstrip("\0"), handle=path),
+    )

@@ -83,7 +83,7 @@ class Watched:
         for width in (320, 768, 1280):
             for scheme in ("light", "dark"):
                 self.page.set_viewport_size({"width": width, "height": 800})
-                self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
+                self.page.emulate_media(color_scheme=scheme)
                 if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                     self.wrong.append(f"{name}: wider than {width}")
                 if (width, scheme) in {(320, "light"), (1280, "dark")}:

@@ -75,8 +75,8 @@ def subscribed(desk: Daemonless, **more: object) -> str:
 
 
 def rows(desk: Daemonless, table: sa.Table) -> int:
-    found: int = desk.store.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table)))
-    return found
+    found: Any = desk.store.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table)))
+    return int(found)
 
 
 # --------------------------------------------------------------------------------------------------------- subscribing

@@ -27,7 +27,17 @@ from broadcaster.engine.known import Deaf, Unseen
 from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
-from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, often, tables as t
+from broadcaster.store import (
+    Rank,
+    StoreBroken,
+    StoreBusy,
+    channels,
+    nodes,
+    often,
+    spending,
+    tables as t,
+)
+from broadcaster.store.spending import Limit, Window
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable

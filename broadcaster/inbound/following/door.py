@@ -22,6 +22,8 @@ from broadcaster.service.desk import Desk
 from broadcaster.store import StoreError
 
 BODY_SECONDS = 10.0
+MOST_OPEN = 200
+"""So many forms may be on their way in: the listener has room for more, and that is the gateways'."""
 MOST_INSIDE = 100
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ class FollowDoor:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._open = 0
         self._room = Room("follow", threads=2, most=MOST_INSIDE)
         # Leaving has threads of its own: whoever wants out never waits behind those who want in.
         self._way_out = Room("follow-leave", threads=1, most=MOST_INSIDE)
@@ -57,9 +60,12 @@ class FollowDoor:
         """The answer to any request; it never raises."""
         language, parts = self._where(request)
         pages = Pages(self._desk.configuration, language, self._desk.clock())
+        if self._desk.configuration.settings.residents is None:
+            return Response(status_code=404)
+        self._open += 1
         try:
-            if self._desk.configuration.settings.residents is None:
-                return Response(status_code=404)
+            if self._open > MOST_OPEN and parts[-1:] != ["leave"]:
+                raise Crowded
             return await self._answer(request, pages, parts)
         except BadForm:
             return pages.trouble(400, *UNREADABLE)
@@ -73,6 +79,9 @@ class FollowDoor:
         except Exception as error:  # noqa: BLE001 - its words may hold an address
             log.error("a resident's form failed", reason=type(error).__name__)
             return pages.trouble(500, *FAILED)
+        finally:
+            self._open -= 1
+        answer.headers["Connection"] = "close"
         answer.headers["Retry-After"] = "60"
         return answer
 

@@ -51,16 +51,11 @@ def may_answer(
     limits = (
         Limit(what=f"answer {whose}", most=ANSWERS_AN_HOUR, window=_hour(now)),
         Limit(
-            what=f"answers {channel}", most=settings.words_per_hour, fuse="words", window=_hour(now)
+            what=f"words {channel}", most=settings.words_per_hour, fuse="words", window=_hour(now)
         ),
         *_money(settings, adapter, now),
     )
     return spending.take(connection, limits) is None
-
-
-def reset(desk: Desk) -> int:
-    """Begin every window anew. Returns how many fuses were blown."""
-    return int(desk.write(spending.reset))
 
 
 def _settings(desk: Desk) -> FuseSettings:

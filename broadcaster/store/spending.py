@@ -60,6 +60,9 @@ def take(connection: Connection, limits: Sequence[Limit]) -> Limit | None:
             return limit
     for limit in ordered:
         _add(connection, limit.what, limit.window, limit.amount, limit.money)
+        if limit.fuse and limit.what.startswith(limit.fuse):  # it was blown, and allows more by now
+            mend = s.c.what == BLOWN + limit.fuse, s.c.span == limit.window.span
+            connection.execute(delete(s).where(*mend))
     return None
 
 
@@ -72,14 +75,6 @@ def blown(connection: Connection, now: datetime) -> tuple[tuple[str, datetime], 
         .order_by(s.c.what, s.c.until)
     )
     return tuple({row.what.removeprefix(BLOWN): row.until for row in rows}.items())
-
-
-def reset(connection: Connection) -> int:
-    """Begin every window anew: somebody has looked. Returns how many fuses were blown."""
-    s = t.spent
-    count = connection.execute(delete(s).where(s.c.what.like(f"{BLOWN}%"))).rowcount
-    connection.execute(delete(s))
-    return count
 
 
 def forget_old(connection: Connection, now: datetime) -> int:

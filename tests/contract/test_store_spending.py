@@ -68,8 +68,16 @@ def test_it_outlives_a_restart_and_no_longer_than_its_window(store: Store, store
     assert rows(store) == 0
 
 
-def test_who_is_on_duty_begins_every_window_anew(store: Store) -> None:
-    full = Limit(what="letters", window=HOUR, most=0, fuse="words")
-    take(store, full)
-    assert store.write(spending.reset).result() == 1
-    assert rows(store) == 0
+def test_a_limit_that_is_raised_mends_its_fuse(store: Store) -> None:
+    full = Limit(what="words sms", window=HOUR, most=1, fuse="words")
+    assert [take(store, full) is None for _ in range(2)] == [True, False]
+    assert store.read(lambda c: spending.blown(c, NOON))
+    assert take(store, Limit(what="words sms", window=HOUR, most=9, fuse="words")) is None
+    assert store.read(lambda c: spending.blown(c, NOON)) == ()
+
+
+def test_numbers_in_another_row_mend_no_fuse(store: Store) -> None:
+    row = Limit(what="row 1", window=HOUR, most=0, fuse="numbers")
+    take(store, row)
+    assert take(store, Limit(what="row 2", window=HOUR, most=9, fuse="numbers")) is None
+    assert store.read(lambda c: spending.blown(c, NOON))

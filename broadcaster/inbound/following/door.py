@@ -64,8 +64,6 @@ class FollowDoor:
             return Response(status_code=404)
         self._open += 1
         try:
-            if self._open > MOST_OPEN and parts[-1:] != ["leave"]:
-                raise Crowded
             return await self._answer(request, pages, parts)
         except BadForm:
             return pages.trouble(400, *UNREADABLE)
@@ -98,6 +96,8 @@ class FollowDoor:
 
     async def _answer(self, request: Request, pages: Pages, parts: list[str]) -> Response:
         what, mark = _asked_for(parts)
+        if self._open > MOST_OPEN and what != "leave":
+            raise Crowded
         if request.method in {"GET", "HEAD"}:
             return await self._show(pages, what, mark)
         if request.method == "POST":

@@ -57,8 +57,8 @@ def test_forms_that_all_hang_hold_up_nobody_else(
         inside.set()
         over.wait(60)
 
-    monkeypatch.setattr(door_module.residents, "mine", hang)
-    monkeypatch.setattr(door_module.residents, "waiting", hang)
+    monkeypatch.setattr(residents, "mine", hang)
+    monkeypatch.setattr(residents, "waiting", hang)
     with ThreadPoolExecutor(8) as crowd:
         asked = [crowd.submit(call, door, "GET", "/follow/confirm/x") for _ in range(8)]
         assert inside.wait(20)

@@ -20,7 +20,7 @@ from broadcaster.engine.failing import why_it_fails
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
-from broadcaster.service import redundancy, room, status
+from broadcaster.service import fuses, redundancy, room, status
 from broadcaster.service.desk import Desk
 from broadcaster.store import (
     Connection,
@@ -32,6 +32,7 @@ from broadcaster.store import (
     often,
     personal,
     refusals,
+    spending,
 )
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
@@ -170,6 +171,7 @@ class Watch:
             self._promises,
             self._letters,
             self._fuse,
+            self._signups,
             self._not_out,
             unanswered.find,
         ):
@@ -212,6 +214,7 @@ class Watch:
             "in doubt": list(status.letters_in_doubt(connection, now)),
             "fuse": often.leaving_out(connection, self._engine.lanes, now),
             "personal": personal.unanswered(connection),
+            "signups": spending.blown(connection, now),
             "not out": list(redundancy.not_out(connection, now)),
         }
 
@@ -376,6 +379,10 @@ class Watch:
         for name, update in seen["fuse"].items():
             values = {"channel": name, "update": update, "most": most}
             yield Degraded("fuse", name, LEFT_OUT, values)
+
+    def _signups(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for fuse, until in seen["signups"]:
+            yield Degraded("signups", fuse, fuses.BLOWN[fuse], {"time": self._clock_of(until)})
 
     def _not_out(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for values in seen["not out"]:

@@ -52,6 +52,7 @@ WATCHED = (
     "reload",
     "reports",
     "resting",
+    "signups",
     "stumbling",
     "supplier",
     "unconfirmed",

@@ -36,8 +36,10 @@ from broadcaster.store import (
     nodes,
     often,
     personal,
+    spending,
     tables as t,
 )
+from broadcaster.store.spending import Limit, Window
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
@@ -255,6 +257,13 @@ def unanswered_person(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], N
     return mend
 
 
+def signups(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    until = watched.rig.clock() + timedelta(minutes=30)
+    limit = Limit(what="confirmations", window=Window("x", until), most=0, fuse="confirmations")
+    watched.rig.store.write(lambda c: spending.take(c, [limit])).result()
+    return lambda: watched.rig.clock_only(minutes=31)
+
+
 def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     assert watched.page is not None
     watched.page.stuck = True
@@ -314,6 +323,7 @@ STATES = {
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("fuse", "hook"): fuse,
     ("personal", "hook"): unanswered_person,
+    ("signups", "confirmations"): signups,
     ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,

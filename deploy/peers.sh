@@ -81,15 +81,15 @@ if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
     stamp=tests/peers/node_modules/.stamp
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-        say "installing axe-core, html-validate, s3rver and smpp"
+        say "installing axe-core, html-validate, ical.js, s3rver, smpp and web-push-testing"
         if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
             printf '%s\n' "$digest" >"$stamp"
         else
-            missing="$missing axe-core html-validate s3rver smpp"
+            missing="$missing axe-core html-validate ical.js s3rver smpp web-push-testing"
         fi
     fi
 else
-    missing="$missing axe-core html-validate s3rver smpp"
+    missing="$missing axe-core html-validate ical.js s3rver smpp web-push-testing"
 fi
 
 large() { [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; }

@@ -202,6 +202,10 @@ PEERS = {
         ),
         _peer("chromium", chromium=_browser),
         _peer("s3rver", s3rver=functools.partial(_node_module, ".bin/s3rver")),
+        _peer(
+            "web-push-testing",
+            server=functools.partial(_node_module, "web-push-testing/src/bin/server.js"),
+        ),
         _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer(
             "pds",

@@ -89,3 +89,11 @@ class CanCollect(Protocol):
         `kept` are the paths of those that are stored by now: answer for them at the far side, and for no other; a path
         that is not known (any more) means nothing. What is not kept is returned again.
         """
+
+
+@runtime_checkable
+class CanEnrol(Protocol):
+    """Is subscribed to by a browser, which needs a key of ours for that."""
+
+    def enrolment_key(self) -> str:
+        """Our public key as browsers take it (`applicationServerKey`): base64url without padding (RFC 8292 §4)."""

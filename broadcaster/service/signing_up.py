@@ -32,6 +32,19 @@ def send_mark(desk: Desk, channel: str, written: str, network: str) -> None:
         residents.send_mark(desk, channel, written)
 
 
+def enrol(
+    desk: Desk, channel: str, written: str, choices: Choices, network: str, words: str
+) -> str | None:
+    """As `residents.subscribe`, of a browser that asked from this network; None where a fuse is blown.
+
+    Raises:
+        Refused: the form itself is wrong.
+    """
+    if not _may(desk, channel, written, network):
+        return None
+    return residents.subscribe(desk, channel, written, choices, "browser", words)
+
+
 def _may(desk: Desk, channel: str, written: str, network: str) -> bool:
     adapter = residents_channel(desk.configuration, channel)
     address = read_address(adapter, written)

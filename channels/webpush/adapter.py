@@ -148,6 +148,10 @@ class WebPushAdapter(LetterAdapter):
         hidden = (letter.address, browser.endpoint, parts.path.strip("/"), *self.secrets())
         return answers.read(answer, parts.hostname or "", tuple(filter(None, hidden)))
 
+    def enrolment_key(self) -> str:
+        """The public key that browsers subscribe with."""
+        return self.vapid.public
+
     # --------------------------------------------------------------------------------------------------------- probing
     def probe(self, attempt: Attempt) -> Probe:
         """No push service can be asked without a browser: what is said is what we are to them."""

@@ -11,7 +11,7 @@ import structlog
 from fastapi import Request, Response
 
 from broadcaster.domain.addresses import language_folder
-from broadcaster.inbound.following import fields, forms, seals
+from broadcaster.inbound.following import fields, forms, push, seals
 from broadcaster.inbound.following.askers import is_foreign, network_of
 from broadcaster.inbound.following.fields import BadForm, Filled
 from broadcaster.inbound.following.pages import Pages
@@ -108,9 +108,11 @@ class FollowDoor:
 
     async def _show(self, pages: Pages, what: str, mark: str) -> Response:
         """A page; nothing is changed by it."""
-        if what in {"follow", "link"}:
-            form = self._form if what == "follow" else self._link
-            return await self._room.do(partial(form, pages))
+        if what == "script":
+            return push.script(pages.configuration, mark)
+        if what in {"follow", "link", "push"}:
+            shown = {"follow": self._form, "link": self._link, "push": self._push}[what]
+            return await self._room.do(partial(shown, pages))
         if what == "leave":
             return await self._way_out.do(partial(self._may_leave, pages, mark))
         pages_of: dict[str, Callable[[Pages, str], Response]] = {
@@ -127,8 +129,8 @@ class FollowDoor:
         """A form that was sent."""
         if what == "leave":
             return await self._leave(request, pages, mark)
-        if what in {"follow", "link"}:
-            send = self._ask if what == "follow" else self._send_link
+        if what in {"follow", "link", "push"}:
+            send = {"follow": self._ask, "link": self._send_link, "push": self._enrol}[what]
             return await self._change(request, pages, partial(send, network=self._network(request)))
         taken: dict[str, Callable[[Pages, Filled, str], Response]] = {
             "confirm": self._confirm,
@@ -172,6 +174,33 @@ class FollowDoor:
             except Refused as refused:
                 wrong = self._desk.say(refused, pages.language)
         return self._form(pages, filled, wrong) if wrong else forms.asked(pages)
+
+    def _push(self, pages: Pages, filled: Filled | None = None, wrong: str = "") -> Response:
+        sealed = seals.kept(self._desk.store.vault, filled.get("seal") if filled else "", pages.now)
+        empty = Filled({"language": pages.language})
+        return push.form(pages, filled or empty, sealed, wrong)
+
+    def _enrol(self, pages: Pages, filled: Filled, network: str) -> Response:
+        """A browser said where it is reached: that it could is its proof, and no letter has to be answered first."""
+        browser, chosen = (
+            push.subscription(filled),
+            fields.choices(filled, pages.configuration.settings),
+        )
+        found = forms.enrolling(pages.configuration)
+        if isinstance(chosen, str):
+            return self._push(pages, filled, pages.say(chosen))
+        if found is None or not browser:
+            return pages.trouble(404, *NOT_HERE)
+        if not seals.is_good(self._desk.store.vault, filled.get("seal"), pages.now):
+            return self._push(pages, filled, pages.say("Please press the button once more."))
+        words = forms.agreed(pages)
+        try:
+            mark = signing_up.enrol(self._desk, found[0], browser, chosen, network, words)
+        except Refused as refused:
+            return self._push(pages, filled, self._desk.say(refused, pages.language))
+        if mark is None:
+            raise Crowded
+        return forms.confirmed(forms.spoken(pages, chosen.language), mark)
 
     def _link(self, pages: Pages, filled: Filled | None = None, wrong: str = "") -> Response:
         sealed = seals.kept(self._desk.store.vault, filled.get("seal") if filled else "", pages.now)
@@ -270,8 +299,10 @@ def _asked_for(parts: list[str]) -> tuple[str, str]:
     match parts:
         case []:
             return "follow", ""
-        case ["link"]:
-            return "link", ""
+        case [("link" | "push") as what]:
+            return what, ""
+        case [("push.js" | "worker.js") as name]:
+            return "script", name
         case [("confirm" | "mine") as what, mark]:
             return what, mark
         case ["mine", mark, ("leave" | "export" | "erase") as what]:

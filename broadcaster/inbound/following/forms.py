@@ -12,7 +12,7 @@ from babel import Locale
 from fastapi import Response
 from markupsafe import Markup
 
-from broadcaster.channel import LetterAdapter, medium_of
+from broadcaster.channel import CanEnrol, LetterAdapter, medium_of
 from broadcaster.domain.choices import Choices
 from broadcaster.domain.incident import Severity
 from broadcaster.inbound.following.fields import Filled, refill
@@ -36,6 +36,16 @@ def channels(configuration: Configuration) -> tuple[str, ...]:
         if (medium := _medium(configuration, name)) in _BY_FORM
         and not (medium == "sms" and residents.number)
     )
+
+
+def enrolling(configuration: Configuration) -> tuple[str, str] | None:
+    """The channel that browsers may subscribe to, and the public key that they do it with; None where there is none."""
+    residents = configuration.settings.residents
+    for name in residents.channels if residents is not None else ():
+        adapter = configuration.adapters.get(name)
+        if isinstance(adapter, CanEnrol):
+            return name, adapter.enrolment_key()
+    return None
 
 
 def _medium(configuration: Configuration, name: str) -> str:
@@ -70,7 +80,8 @@ def _writing(pages: Pages) -> dict[str, Any]:
     }
 
 
-def _offered(pages: Pages) -> dict[str, Any]:
+def offered(pages: Pages) -> dict[str, Any]:
+    """What every form lets one choose from."""
     _, settings = pages.say, pages.configuration.settings
     return {
         "areas": [(key, area.name) for key, area in settings.areas.items()],
@@ -90,7 +101,7 @@ def _severities(pages: Pages) -> Iterator[tuple[str, Markup]]:
     yield Severity.EXTREME, _("Only when life is in danger")
 
 
-def _consent(pages: Pages) -> str:
+def agreed(pages: Pages) -> str:
     """The very sentence whose hash is kept as the proof."""
     return agreement(pages.configuration, pages.language)
 
@@ -107,12 +118,13 @@ def follow(pages: Pages, filled: Filled, seal: str, wrong: str = "") -> Response
         number=residents.number if residents else "",
         start=f"START {first.name.upper()}",
         stop=_("STOP"),
+        push=enrolling(pages.configuration) is not None,
         filled=filled,
         seal=seal,
         wrong=wrong,
-        consent=_consent(pages),
+        consent=agreed(pages),
         **_writing(pages),
-        **_offered(pages),
+        **offered(pages),
     )
 
 
@@ -167,7 +179,7 @@ def waiting(pages: Pages, token: str, chosen: Choices) -> Response:
         title=pages.say("Is this right?"),
         token=token,
         facts=list(_facts(pages, chosen)),
-        consent=_consent(pages),
+        consent=agreed(pages),
     )
 
 
@@ -221,11 +233,11 @@ def mine(
         mark=mark,
         address=held.address,
         since=pages.words().dated(held.since) if held.since else "",
-        consent=_consent(pages),
+        consent=agreed(pages),
         filled=filled or refill(held.choices),
         wrong=wrong,
         kept=kept,
-        **_offered(pages),
+        **offered(pages),
     )
 
 

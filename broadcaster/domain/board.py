@@ -109,6 +109,21 @@ class BoardIncident:
         return self.closed_at is None
 
     @property
+    def line(self) -> IncidentLine:
+        """It in one line: of its areas those that are named by a word that stands."""
+        return IncidentLine(
+            id=self.id,
+            headline=self.headline,
+            severity=self.severity,
+            mode=self.mode,
+            areas_ever=self.areas_stated or self.areas_ever,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            retracted=self.retracted,
+            planned=self.planned,
+        )
+
+    @property
     def updates_since_opened(self) -> tuple[BoardUpdate, ...]:
         """What was said since it was last over, newest first: all of it where it never was."""
         return tuple(takewhile(lambda update: update.areas or update.struck, self.updates))

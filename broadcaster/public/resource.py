@@ -75,7 +75,7 @@ def _styles(body: bytes) -> list[bytes]:
 def fixed_headers(media_type: str, content_policy: str, https: bool) -> Headers:
     """Return the headers that every answer of this kind carries, errors included."""
     # Feeds and open records are for everyone's programs; pages are not for other sites' scripts.
-    shared = media_type.partition(";")[0].endswith(("json", "xml")) and "svg" not in media_type
+    shared = media_type.partition(";")[0].endswith(("json", "xml", "calendar")) and "svg" not in media_type
     headers: Headers = (
         ("content-security-policy", content_policy),
         ("cross-origin-resource-policy", "cross-origin" if shared else "same-origin"),

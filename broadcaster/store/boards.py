@@ -108,7 +108,7 @@ def board(
         at=at,
         mode=mode,
         open=_newest_first(record.incidents(connection.scalars(_OPEN).all())),
-        recent=tuple(map(boardwords.line, record.incidents(_recent_ids(connection)))),
+        recent=tuple(told.line for told in record.incidents(_recent_ids(connection))),
         changed=changed,
         feeds=_feeds(connection, record, _touched_areas(connection, since, changed)),
         archive=tuple(_archive_page(connection, record, number) for number in pages),
@@ -196,7 +196,7 @@ def _newest(connection: Connection, area: str | None) -> Sequence[Any]:
 def _entry(record: _Record, row: Any) -> Entry:
     (incident,) = record.incidents([row.incident_id])
     update = next(update for update in incident.updates if update.number == row.number)
-    return Entry(boardwords.line(incident), update)
+    return Entry(incident.line, update)
 
 
 def _archive_pages(connection: Connection, since: Revision | None) -> Sequence[int]:
@@ -216,5 +216,5 @@ def _archive_page(connection: Connection, record: _Record, number: int) -> Archi
     last = number * ARCHIVE_PAGE_LENGTH
     between = {"first": last - ARCHIVE_PAGE_LENGTH + 1, "last": last}
     ids = connection.scalars(_ON_PAGE, between).all()
-    lines = tuple(map(boardwords.line, record.incidents(ids)))
+    lines = tuple(told.line for told in record.incidents(ids))
     return ArchivePage(number, len(lines) == ARCHIVE_PAGE_LENGTH, lines)

@@ -202,6 +202,7 @@ PEERS = {
         ),
         _peer("chromium", chromium=_browser),
         _peer("s3rver", s3rver=functools.partial(_node_module, ".bin/s3rver")),
+        _peer("ical.js", ical_js=functools.partial(_node_module, "ical.js/package.json")),
         _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer(
             "pds",

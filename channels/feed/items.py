@@ -96,17 +96,12 @@ class Teller:
 
     def channel(self, key: str, path: str, home: str) -> Channel:
         """Tell the feed of the area `key` ("" for all), that stands at `path` and belongs to the page at `home`."""
-        words = self._wording(self._board.at)
+        words = self.wording(self._board.at)
         _ = words.say
         entries = self._board.feeds.get(key, ())
-        items = tuple(
-            self._kept.of(self._name(entry), entry, partial(self.item, entry)) for entry in entries
-        )
-        mode = words.mode_label(self._board.mode)
-        about = self._areas[key] if key else _("All areas")
-        title = f"{self._organisation.name}: {about}"
+        items = tuple(map(self.told, entries))
         return Channel(
-            title=legible(f"{mode}: {title}" if mode else title),
+            title=self.title(key),
             description=_("Disruptions and what we know of them, every word as it is said."),
             author=legible(self._organisation.name),
             language=self._language,
@@ -118,10 +113,21 @@ class Teller:
             items=items,
         )
 
+    def title(self, key: str) -> str:
+        """Say who tells of which area ("" for all): "Ekbyns Energi: Norra Ekbyn"."""
+        words = self.wording(self._board.at)
+        mode = words.mode_label(self._board.mode)
+        title = f"{self._organisation.name}: {self._areas[key] if key else words.say('All areas')}"
+        return legible(f"{mode}: {title}" if mode else title)
+
+    def told(self, entry: Entry) -> Item:
+        """Tell one entry, or return what was told of the very same one before."""
+        return self._kept.of(self._name(entry), entry, partial(self.item, entry))
+
     def item(self, entry: Entry) -> Item:
         """Tell one entry."""
         incident, update = entry.incident, entry.update
-        words = self._wording(update.at)
+        words = self.wording(update.at)
         said = self._struck(words, entry) if update.struck else self._said(words, entry)
         paragraphs = tuple(replace(p, text=legible(p.text)) for p in said if p.text)
         keys = _concerned(update) or incident.areas_ever
@@ -129,7 +135,7 @@ class Teller:
             id=self._address(incident, update.number),
             incident=incident.id,
             number=update.number,
-            title=legible(self._title(words, incident, update, self._names(keys))),
+            title=legible(self._title(words, incident, update, self.names(keys))),
             paragraphs=paragraphs,
             html=Markup("\n").join(map(_html, paragraphs)),
             text="\n\n".join(paragraph.text for paragraph in paragraphs),
@@ -145,14 +151,20 @@ class Teller:
         return self._language, entry.incident.id, entry.update.number
 
     # ------------------------------------------------------------------------------------------------------ in words
-    def _wording(self, near: datetime) -> Wording:
+    def say(self, sentence: str, **values: object) -> str:
+        """Say the English `sentence` in this language."""
+        return self.wording(self._board.at).say(sentence, **values)
+
+    def wording(self, near: datetime) -> Wording:
+        """Return what says facts in this language, in a text that is dated `near`."""
         return Wording(self._phrases, self._zone, near, self._power_cuts)
 
     def _address(self, incident: IncidentLine, number: int) -> str:
         page = f"{self._public_url}/{self._folder}{incident_path(incident.slug)}"
         return f"{page}#{update_anchor(incident.slug, number)}"
 
-    def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+    def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what the areas are called."""
         return tuple(self._areas.get(key, key) for key in keys)
 
     def _title(
@@ -191,14 +203,14 @@ class Teller:
         text, language = spoken(update.texts, self._language, self._organisation.languages[0])
         yield Paragraph(text, self._foreign(language))
         if update.kind is Kind.RESTORED:
-            label, place = words.restored_label(headline), words.listing(self._names(update.ended))
+            label, place = words.restored_label(headline), words.listing(self.names(update.ended))
             yield Paragraph(_("{label}: {place}", label=label, place=place) if place else "")
-            yield Paragraph(words.still_affected(self._names(update.areas)))
+            yield Paragraph(words.still_affected(self.names(update.areas)))
             yield Paragraph(words.next_word_phrase(update.promise))
             return
-        yield Paragraph(words.no_longer(update.kind, self._names(update.ended)))
+        yield Paragraph(words.no_longer(update.kind, self.names(update.ended)))
         if update.areas:
-            place = words.listing(self._names(update.areas))
+            place = words.listing(self.names(update.areas))
             when = words.when_phrase(update.since, update.planned, headline="")
             yield Paragraph(_("Where: {place}", place=f"{place}, {when}" if when else place))
         yield Paragraph(words.etr_phrase(update.etr, update.etr_before, headline=headline))

@@ -9,8 +9,12 @@ from broadcaster.bundle import File
 from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths
 from broadcaster.domain.kept import Kept
+from broadcaster.httpclient import host_in
+from channels.feed import calendar
+from channels.feed.calendar import Calendar, Event
 from channels.feed.formats import FORMS, written
 from channels.feed.items import Channel, Item, Teller
+from channels.feed.outages import events
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,39 @@ def feeds(board: Board, context: ChannelContext, memory: Memory | None = None) -
     `memory` is what calls with the same `context` share: it makes them quicker.
     """
     memory = memory or Memory()
+    host = host_in(context.public_url)
     for language in context.organisation.languages:
         teller = Teller(board, context, language, memory.items)
-        yield from _files(teller.channel("", "", ""), memory)
+        planned = events(board, "", teller, host)
+        yield from _files(teller, teller.channel("", "", ""), planned, memory)
         for area in context.areas:
             if board.since is not None and area.key not in board.feeds:
                 continue
             paths = area_paths(area, context.areas)
+            planned = events(board, area.key, teller, host)
             for path in paths:
-                yield from _files(teller.channel(area.key, path, paths[0]), memory)
+                channel = teller.channel(area.key, path, paths[0])
+                yield from _files(teller, channel, planned, memory)
 
 
-def _files(channel: Channel, memory: Memory) -> Iterator[File]:
+def _files(
+    teller: Teller, channel: Channel, planned: tuple[Event, ...], memory: Memory
+) -> Iterator[File]:
     for name, form in FORMS.items():
         yield File(channel.folder + name, written(channel, name, memory.forms), form.media_type)
+    yield File(
+        channel.folder + calendar.NAME,
+        calendar.written(_calendar(teller, channel, planned)),
+        calendar.MEDIA_TYPE,
+    )
+
+
+def _calendar(teller: Teller, channel: Channel, planned: tuple[Event, ...]) -> Calendar:
+    _ = teller.say
+    return Calendar(
+        name=_("{title} (planned outages)", title=channel.title),
+        description=_("Planned outages, also those that were moved or cancelled."),
+        home=channel.home,
+        address=channel.address(calendar.NAME),
+        events=planned,
+    )

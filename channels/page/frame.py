@@ -21,6 +21,7 @@ _FEEDS = {
     "RSS": ("feed.rss", "application/rss+xml"),
     "Atom": ("feed.atom", "application/atom+xml"),
     "JSON Feed": ("feed.json", "application/feed+json"),
+    "iCalendar": ("calendar.ics", "text/calendar"),
 }
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
 

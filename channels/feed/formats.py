@@ -59,6 +59,8 @@ def _rss_frame(channel: Channel) -> bytes:
     _add(top, "lastBuildDate", format_datetime(channel.updated))
     _add(top, "ttl", str(_TTL))
     _add(top, f"{{{_ATOM}}}link", **_self_link(channel, "feed.rss", "application/rss+xml"))
+    for hub in channel.hubs:
+        _add(top, f"{{{_ATOM}}}link", rel="hub", href=hub)
     return _xml(root)
 
 
@@ -95,6 +97,8 @@ def _atom_frame(channel: Channel) -> bytes:
     _add(root, "updated", _time(channel.updated))
     _add(_add(root, "author"), "name", channel.author)
     _add(root, "link", **_self_link(channel, "feed.atom", "application/atom+xml"))
+    for hub in channel.hubs:
+        _add(root, "link", rel="hub", href=hub)
     _add(root, "link", rel="alternate", type="text/html", href=channel.home)
     return _xml(root)
 
@@ -121,6 +125,7 @@ def _atom_together(frame: bytes, items: Sequence[bytes]) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- JSON Feed
 def _json_frame(channel: Channel) -> bytes:
     """JSON Feed 1.1; machines find the facts under `_broadcaster`."""
+    hubs = [{"type": "WebSub", "url": hub} for hub in channel.hubs]
     content = {
         "version": "https://jsonfeed.org/version/1.1",
         "_broadcaster": {"revision": channel.revision},
@@ -130,6 +135,7 @@ def _json_frame(channel: Channel) -> bytes:
         "feed_url": channel.address("feed.json"),
         "language": channel.language,
         "authors": [{"name": channel.author}],
+        **({"hubs": hubs} if hubs else {}),
         "items": [],
     }
     return _json(content)

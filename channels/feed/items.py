@@ -55,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One feed in words. `folder` is where its three files stand below the root; `home` the page it belongs to."""
+    """One feed in words. `hubs` tell its readers of what is new (WebSub). `folder` is where its three files stand below the root; `home` the page it belongs to."""
 
     title: str
     description: str
@@ -67,6 +67,7 @@ class Channel:
     revision: str
     updated: datetime
     items: tuple[Item, ...]
+    hubs: tuple[str, ...] = ()
 
     def address(self, name: str) -> str:
         """Return the address of one of its files, such as "feed.atom"."""
@@ -82,8 +83,10 @@ class Teller:
         context: ChannelContext,
         language: str,
         kept: Kept[Item] | None = None,
+        hubs: tuple[str, ...] = (),
     ) -> None:
         self._kept: Kept[Item] = kept if kept is not None else Kept(0)
+        self._hubs = hubs
         self._board = board
         self._language = language
         self._organisation = context.organisation
@@ -111,6 +114,7 @@ class Teller:
             revision=str(self._board.revision),
             updated=max((item.updated for item in items), default=self._board.at),
             items=items,
+            hubs=self._hubs,
         )
 
     def title(self, key: str) -> str:

@@ -16,6 +16,9 @@ from channels.feed.formats import FORMS, written
 from channels.feed.items import Channel, Item, Teller
 from channels.feed.outages import events
 
+# What would end an address in a header, as an address writes it.
+_IN_A_HEADER = str.maketrans({letter: f"%{ord(letter):02X}" for letter in '<>"'})
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -25,15 +28,21 @@ class Memory:
     forms: Kept[bytes] = field(default_factory=lambda: Kept(6_144))
 
 
-def feeds(board: Board, context: ChannelContext, memory: Memory | None = None) -> Iterator[File]:
+def feeds(
+    board: Board,
+    context: ChannelContext,
+    memory: Memory | None = None,
+    hubs: tuple[str, ...] = (),
+) -> Iterator[File]:
     """Render every feed that `board` changes, in every language; all of them when `board.since` is None.
 
-    `memory` is what calls with the same `context` share: it makes them quicker.
+    `memory` is what calls with the same `context` share: it makes them quicker. `hubs` are where readers can ask to be
+    told of what is new.
     """
     memory = memory or Memory()
     host = host_in(context.public_url)
     for language in context.organisation.languages:
-        teller = Teller(board, context, language, memory.items)
+        teller = Teller(board, context, language, memory.items, hubs)
         planned = events(board, "", teller, host)
         yield from _files(teller, teller.channel("", "", ""), planned, memory)
         for area in context.areas:
@@ -50,12 +59,25 @@ def _files(
     teller: Teller, channel: Channel, planned: tuple[Event, ...], memory: Memory
 ) -> Iterator[File]:
     for name, form in FORMS.items():
-        yield File(channel.folder + name, written(channel, name, memory.forms), form.media_type)
+        yield File(
+            channel.folder + name,
+            written(channel, name, memory.forms),
+            form.media_type,
+            links=_links(channel, name),
+        )
     yield File(
         channel.folder + calendar.NAME,
         calendar.written(_calendar(teller, channel, planned)),
         calendar.MEDIA_TYPE,
     )
+
+
+def _links(channel: Channel, name: str) -> tuple[tuple[str, str], ...]:
+    """What a hub, and whoever asks one, looks for first (WebSub §4)."""
+    if not channel.hubs:
+        return ()
+    links = (("self", channel.address(name)), *(("hub", hub) for hub in channel.hubs))
+    return tuple((relation, address.translate(_IN_A_HEADER)) for relation, address in links)
 
 
 def _calendar(teller: Teller, channel: Channel, planned: tuple[Event, ...]) -> Calendar:

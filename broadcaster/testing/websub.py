@@ -37,7 +37,9 @@ class WebSubHub(FarProgram):
 
     def follow(self, url: str, secret: str) -> dict[str, Any]:
         """Have the subscriber find the hub of the feed at `url` and ask it; returns what it found and whether it was let in."""
-        return self._call("POST", f"/follow?{urlencode({'url': url, 'secret': secret})}")
+        query = urlencode({"url": url, "secret": secret})
+        found: dict[str, Any] = self._call("POST", f"/follow?{query}")
+        return found
 
     def stopped(self) -> None:
         """Have the hub refuse everybody for now; or, the second time, no more."""

@@ -16,10 +16,12 @@ from markupsafe import Markup, escape
 
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import incident_path, language_folder, update_anchor
-from broadcaster.domain.board import Board, BoardUpdate, Entry, IncidentLine
+from broadcaster.domain.board import Board, BoardUpdate, Entry, FeedArchive, IncidentLine
 from broadcaster.domain.kept import Kept
 from broadcaster.domain.markup import legible
 from broadcaster.domain.wording import Wording, power_cuts, spoken
+
+_NO_ARCHIVE = FeedArchive()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One feed in words. `hubs` tell its readers of what is new (WebSub). `folder` is where its three files stand below the root; `home` the page it belongs to."""
+    """One feed in words. `folder` is where its three files stand below the root; `home` the page it belongs to.
+
+    `hubs` tell its readers of what is new (WebSub). `number` is that of a page of its archive, 0 of the newest items;
+    `older` that of the newest page before it, 0 where there is none (RFC 5005).
+    """
 
     title: str
     description: str
@@ -68,6 +74,8 @@ class Channel:
     updated: datetime
     items: tuple[Item, ...]
     hubs: tuple[str, ...] = ()
+    number: int = 0
+    older: int = 0
 
     def address(self, name: str) -> str:
         """Return the address of one of its files, such as "feed.atom"."""
@@ -101,8 +109,8 @@ class Teller:
         """Tell the feed of the area `key` ("" for all), that stands at `path` and belongs to the page at `home`."""
         words = self.wording(self._board.at)
         _ = words.say
-        entries = self._board.feeds.get(key, ())
-        items = tuple(map(self.told, entries))
+        archive = self._board.feed_archives.get(key, _NO_ARCHIVE)
+        items = tuple(map(self.told, (*self._board.feeds.get(key, ()), *archive.again)))
         return Channel(
             title=self.title(key),
             description=_("Disruptions and what we know of them, every word as it is said."),
@@ -115,7 +123,21 @@ class Teller:
             updated=max((item.updated for item in items), default=self._board.at),
             items=items,
             hubs=self._hubs,
+            older=archive.pages,
         )
+
+    def pages(self, key: str, newest: Channel) -> Iterator[Channel]:
+        """Tell the pages of an area's archive ("" for all) that changed; `newest` is the feed that they belong to."""
+        for page in self._board.feed_archives.get(key, _NO_ARCHIVE).changed:
+            items = tuple(map(self.told, page.entries))
+            yield replace(
+                newest,
+                updated=max(item.updated for item in items),
+                items=items,
+                hubs=(),
+                number=page.number,
+                older=page.number - 1,
+            )
 
     def title(self, key: str) -> str:
         """Say who tells of which area ("" for all): "Ekbyns Energi: Norra Ekbyn"."""

@@ -12,7 +12,7 @@ from broadcaster.domain.kept import Kept
 from broadcaster.httpclient import host_in
 from channels.feed import calendar
 from channels.feed.calendar import Calendar, Event
-from channels.feed.formats import FORMS, written
+from channels.feed.formats import FORMS, page_name, written
 from channels.feed.items import Channel, Item, Teller
 from channels.feed.outages import events
 
@@ -44,7 +44,9 @@ def feeds(
     for language in context.organisation.languages:
         teller = Teller(board, context, language, memory.items, hubs)
         planned = events(board, "", teller, host)
-        yield from _files(teller, teller.channel("", "", ""), planned, memory)
+        newest = teller.channel("", "", "")
+        yield from _files(teller, newest, planned, memory)
+        yield from _pages(teller, "", newest, memory)
         for area in context.areas:
             if board.since is not None and area.key not in board.feeds:
                 continue
@@ -53,6 +55,9 @@ def feeds(
             for path in paths:
                 channel = teller.channel(area.key, path, paths[0])
                 yield from _files(teller, channel, planned, memory)
+            # Once, by the area's key: there a reader by an official code is led as well.
+            newest = teller.channel(area.key, paths[0], paths[0])
+            yield from _pages(teller, area.key, newest, memory)
 
 
 def _files(
@@ -70,6 +75,14 @@ def _files(
         calendar.written(_calendar(teller, channel, planned)),
         calendar.MEDIA_TYPE,
     )
+
+
+def _pages(teller: Teller, key: str, newest: Channel, memory: Memory) -> Iterator[File]:
+    """Write the pages of an archive that changed; what became full holds the same items for ever."""
+    for page in teller.pages(key, newest):
+        path = page.folder + page_name(page.number)
+        body = written(page, "feed.atom", memory.forms)
+        yield File(path, body, FORMS["feed.atom"].media_type, immutable=True)
 
 
 def _links(channel: Channel, name: str) -> tuple[tuple[str, str], ...]:

@@ -209,7 +209,7 @@ def test_five_hundred_outages_leave_those_that_come_soonest() -> None:
 
 def without_events(**words: str) -> bytes:
     given = {"name": "n", "description": "d", "home": "https://a.example/", "address": "https://b"}
-    return written(Calendar(**(given | words), events=()))  # type: ignore[arg-type]  # as given
+    return written(Calendar(**(given | words), events=()))
 
 
 @settings(max_examples=400, deadline=None)

@@ -9,7 +9,7 @@ import sys
 from uuid import uuid4
 
 from celery import Celery
-from flask import Flask, abort, jsonify, request
+from flask import Flask, Response, abort, jsonify, request
 from flask_websub.hub import Hub, SQLite3HubStorage
 from flask_websub.subscriber import (
     SQLite3SubscriberStorage,
@@ -30,16 +30,18 @@ subscriber = Subscriber(
     SQLite3TempSubscriberStorage(f"{folder}/asked.db"),
 )
 app.register_blueprint(subscriber.build_blueprint(url_prefix="/told"))
-received, asked, refused = [], [], []
+received: list[dict[str, str]] = []
+asked: list[dict[str, list[str]]] = []
+refused: list[bool] = []
 
 
 @subscriber.add_listener
-def keep(topic, _callback, body):
+def keep(topic: str, _callback: str, body: bytes) -> None:
     received.append({"topic": topic, "body": base64.b64encode(body).decode()})
 
 
 @app.before_request
-def look():
+def look() -> None:
     if request.path == "/hub":
         asked.append(request.form.to_dict(flat=False))
         if refused:
@@ -47,7 +49,7 @@ def look():
 
 
 @app.post("/follow")
-def follow():
+def follow() -> Response:
     # What discovery finds is asked for as `Subscriber.subscribe` does, which sends a secret over https only.
     found, name = discover(request.args["url"]), str(uuid4())
     wanted = {"mode": "subscribe", "secret": request.args["secret"], "lease_seconds": None}
@@ -58,19 +60,19 @@ def follow():
     return jsonify(found | {"status": answer.status_code, "known": name in stored()})
 
 
-def stored():
+def stored() -> list[str]:
     with subscriber.storage.connection() as connection:
         return [row[0] for row in connection.execute("select callback_id from subscriber")]
 
 
 @app.get("/received")
-def told():
+def told() -> Response:
     return jsonify({"received": received, "asked": asked})
 
 
 @app.post("/stopped")
-def stopped():
-    refused.clear() if refused else refused.append(True)
+def stopped() -> str:
+    refused[:] = [] if refused else [True]
     return ""
 
 

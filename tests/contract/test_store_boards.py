@@ -603,19 +603,19 @@ def test_a_retracted_incident_keeps_its_name_and_nothing_it_said(store: Store) -
 def test_a_page_of_an_archive_is_told_anew_when_a_word_on_it_reads_otherwise(
     store: Store, short: None
 ) -> None:
-    words: list[dict[str, Any]] = [{"cause": "Åska."}, {"cause": "Fel."}, {"cause": "Fel."}, {}, {}]
     after = None
-    for count, said in enumerate(words):
-        after = tell(store, after=after, now=minutes(count), **said)
+    for count in range(9):
+        cause = "Fel." if count else "Åska."
+        after = tell(store, after=after, now=minutes(count), cause=cause)
     since = board_of(store).revision
-    gone: dict[str, Any] = {"kind": Kind.RETRACTION, "corrects": 2}
-    tell(store, after=after, now=minutes(9), **gone)
-    # The second is struck, and the third had its cause from it.
+    tell(store, after=after, now=minutes(9), kind=Kind.RETRACTION, corrects=2, cause="Åska.")
+    # The second is struck; all after it had their cause from it.
     for archive in board_of(store, since).feed_archives.values():
-        (page,) = archive.changed
-        assert [entry.update.number for entry in page.entries] == [4, 3, 2, 1]
-        assert page.entries[1].update.cause == "Åska."
-        assert page.entries[2].update.struck == Struck(Kind.RETRACTION, minutes(9), 6)
+        first, second = archive.changed
+        assert [entry.update.number for entry in first.entries] == [4, 3, 2, 1]
+        assert first.entries[2].update.struck == Struck(Kind.RETRACTION, minutes(9), 10)
+        assert [entry.update.number for entry in second.entries] == [8, 7, 6, 5]
+        assert {entry.update.cause for entry in second.entries} == {"Åska."}
         assert [entry.update.number for entry in archive.again] == [2]
     assert board_of(store, board_of(store).revision).feed_archives[""].changed == ()
 

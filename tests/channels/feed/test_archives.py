@@ -31,7 +31,7 @@ from broadcaster.testing.clock import NOON
 from channels.feed import FeedAdapter
 from channels.feed.site import feeds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MANY, PAGE = 2_000, boards.FEED_LENGTH
 ROOT = "https://drift.ekbyn.example/"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -140,7 +140,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     while len(corpus.said) < MANY:
         corpus.say(chance)
         # One by one near both ends, where costs are compared; as in a storm, some at a time, between.
-        if len(corpus.said) in EARLY or len(corpus.said) in LATE or len(corpus.said) % 100 == 0:
+        at = len(corpus.said)
+        if at + 1 in EARLY or at in EARLY or at + 1 in LATE or at in LATE or at % 100 == 0:
             corpus.publish()
     yield corpus
     adapter.close()

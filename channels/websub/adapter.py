@@ -36,6 +36,8 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class WebSubSettings(ChannelSettings):
     """The keys of a channel of kind `websub`."""
 
+    is_way = False
+
     url: WebAddress = Field(
         description="The hub's address, the same as in `hubs` of the channel of kind feed."
     )

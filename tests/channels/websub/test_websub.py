@@ -13,6 +13,7 @@ import pytest
 
 from broadcaster.channel import Attempt, Board, Permanent, Revision, Transient
 from broadcaster.testing.boards import NOW, board, context, minutes, planned_cut, power_cut
+from broadcaster.testing.rig import Rig
 from broadcaster.testing.servers import FarEnd, Reply, Request, answers
 from channels.feed import FeedAdapter
 from channels.websub import WebSubAdapter
@@ -180,3 +181,23 @@ def test_every_document_leads_to_the_hub(hub: Hub, tmp_path: Path, place: Place)
     assert f'<atom:link rel="hub" href="{hub.url}"/>' in (tmp_path / "feed.rss").read_text()
     written = json.loads((tmp_path / "en/feed.json").read_text())
     assert written["hubs"] == [{"type": "WebSub", "url": hub.url}]
+
+
+def test_a_hub_that_is_away_holds_up_no_feed_and_is_told_when_it_is_back(tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    with Hub() as hub:
+        channels = {
+            "feed": {"kind": "feed", "hubs": [hub.url], "confirm": False},
+            "hub": {"kind": "websub", "url": hub.url},  # named by no route
+        }
+        hub.stop()
+        routes = [{"severity": "minor", "channels": ["feed"]}]
+        with Rig(tmp_path, channels, routes=routes) as rig:
+            rig.say("Strömmen är borta.")
+            rig.accepted("feed")
+            assert (public / "feed.atom").exists()
+            assert rig.lane("hub").shown is None
+            hub.start()
+            rig.until(lambda: rig.lane("hub").shown == rig.lane("feed").shown)
+            assert hub.topics
+            assert [each["channel"] for each in rig.deliveries()] == ["feed"]

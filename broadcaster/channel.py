@@ -150,6 +150,9 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    is_way: ClassVar[bool] = True
+    """Whether it reaches somebody by itself. What only helps another channel's readers is in no route, and counts for none."""
+
     kind: str = Field(description="Which adapter carries this channel.")
     urls: Several = Field(
         None,

@@ -137,6 +137,24 @@ if [ ! -x "$synapse/bin/python" ] && large; then
 fi
 [ -x "$synapse/bin/python" ] || large || say "left out, being large: synapse (PEERS=all brings it)"
 
+# A hub that tells subscribers of feeds, small: it comes always. It has no wheel and is built from its source, by its hash.
+kept=${XDG_CACHE_HOME:-$HOME/.cache}/crisis-broadcaster
+websub=$kept/websub-$(sha256sum <tests/peers/websub/requirements.txt | cut -c1-12)
+if [ ! -x "$websub/bin/python" ]; then
+    say "installing flask-websub"
+    mkdir -p "$kept"
+    made=$(mktemp -d "$websub.XXXXXX")
+    if "${PYTHON:-python3}" -m venv "$made" && "$made/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --no-input --require-hashes --only-binary :all: -r tests/peers/websub/requirements.txt &&
+        "$made/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \
+            --no-build-isolation -r tests/peers/websub/source.txt; then
+        mv -T -n "$made" "$websub"
+    else
+        missing="$missing websub"
+    fi
+    rm -rf "$made" # what failed, or came second
+fi
+
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."
 [ "$as_root" != no ] || say "installing needs root: sudo apt install $packages"

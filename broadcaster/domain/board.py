@@ -109,6 +109,21 @@ class BoardIncident:
         return self.closed_at is None
 
     @property
+    def line(self) -> IncidentLine:
+        """It in one line: of its areas those that are named by a word that stands."""
+        return IncidentLine(
+            id=self.id,
+            headline=self.headline,
+            severity=self.severity,
+            mode=self.mode,
+            areas_ever=self.areas_stated or self.areas_ever,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            retracted=self.retracted,
+            planned=self.planned,
+        )
+
+    @property
     def updates_since_opened(self) -> tuple[BoardUpdate, ...]:
         """What was said since it was last over, newest first: all of it where it never was."""
         return tuple(takewhile(lambda update: update.areas or update.struck, self.updates))
@@ -151,6 +166,27 @@ class ArchivePage:
     lines: tuple[IncidentLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """One full page of a feed's archive, newest first. Numbered from 1, oldest first: it never changes its members."""
+
+    number: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedArchive:
+    """What of a feed is older than its newest entries.
+
+    `pages` is how many full pages there are, `changed` those that became full after `since`, or of which an entry was
+    struck then. `again` are older entries that one of the newest has struck: who reads no archive learns of it by them.
+    """
+
+    pages: int = 0
+    changed: tuple[FeedPage, ...] = ()
+    again: tuple[Entry, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """The public record at `revision`.
@@ -158,7 +194,7 @@ class Board:
     `changed` holds whole every incident that changed after `since` (all that are open or recent when `since` is None:
     then everything must be written). `feeds` maps an area's key, or "" for all areas, to its newest entries, newest
     first; only areas touched after `since` are in it, "" always is. `archive` holds the archive pages touched after
-    `since`; `archive_pages` is how many there are.
+    `since`; `archive_pages` is how many there are. `feed_archives` has the archive of each feed in `feeds` that has one.
     """
 
     revision: Revision
@@ -171,3 +207,4 @@ class Board:
     feeds: Mapping[str, tuple[Entry, ...]]
     archive: tuple[ArchivePage, ...]
     archive_pages: int
+    feed_archives: Mapping[str, FeedArchive] = field(default_factory=dict)

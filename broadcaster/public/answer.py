@@ -47,6 +47,7 @@ def answer(
         coding,
         face.modified,
         _cache_control(resource, now),
+        resource.links,
     )
     if unchanged(header, copy.etag, face.modified):
         return Answer(_NOT_MODIFIED, known, None)
@@ -55,7 +56,13 @@ def answer(
 
 @lru_cache(maxsize=2048)  # put together once for each copy, not for each of its readers
 def _headers(
-    fixed: Headers, media_type: str, etag: str, coding: str | None, modified: int, fresh: str
+    fixed: Headers,
+    media_type: str,
+    etag: str,
+    coding: str | None,
+    modified: int,
+    fresh: str,
+    links: str,
 ) -> tuple[Headers, Headers]:
     """Return the headers of a 304 and of a 200."""
     known = (
@@ -63,6 +70,7 @@ def _headers(
         ("etag", etag),
         ("last-modified", formatdate(modified, usegmt=True)),
         ("cache-control", fresh),
+        *((("link", links),) if links else ()),
     )
     full = (*known, ("content-type", media_type))
     return known, (*full, ("content-encoding", coding)) if coding else full

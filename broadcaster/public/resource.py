@@ -38,7 +38,10 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One address: its face, and the one it shows once `after` (Unix seconds) has passed."""
+    """One address: its face, and the one it shows once `after` (Unix seconds) has passed.
+
+    `links` is what stands in the header `Link`, "" for none.
+    """
 
     entry: object
     media_type: str
@@ -46,6 +49,7 @@ class Resource:
     face: Face
     overdue: Face | None = None
     after: float = 0.0
+    links: str = ""
 
     def at(self, now: float) -> Face:
         """Return what to show at `now` (Unix seconds)."""
@@ -75,7 +79,10 @@ def _styles(body: bytes) -> list[bytes]:
 def fixed_headers(media_type: str, content_policy: str, https: bool) -> Headers:
     """Return the headers that every answer of this kind carries, errors included."""
     # Feeds and open records are for everyone's programs; pages are not for other sites' scripts.
-    shared = media_type.partition(";")[0].endswith(("json", "xml")) and "svg" not in media_type
+    shared = (
+        media_type.partition(";")[0].endswith(("json", "xml", "calendar"))
+        and "svg" not in media_type
+    )
     headers: Headers = (
         ("content-security-policy", content_policy),
         ("cross-origin-resource-policy", "cross-origin" if shared else "same-origin"),

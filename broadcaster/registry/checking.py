@@ -137,7 +137,8 @@ def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[Confi
     used = {name for route in routes for name in route["channels"]}
     used |= {name for adapter in adapters.values() for name in adapter.settings.fallback}
     for name, adapter in adapters.items():
-        if adapter.settings.audience is Audience.PUBLIC and name not in used:
+        public = adapter.settings.audience is Audience.PUBLIC and adapter.settings.is_way
+        if public and name not in used:
             remedy = "no route and no fallback names this channel: it carries nothing"
             yield source.error(("channels", name), remedy, warning=True)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, desc, func, select
 
-from broadcaster.domain.board import ArchivePage, Board, BoardIncident, Entry
+from broadcaster.domain.board import ArchivePage, Board, BoardIncident
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.domain.kept import Kept
-from broadcaster.store import boardwords, tables as t
+from broadcaster.store import boardwords, feedpages, tables as t
 from broadcaster.store.incidents import load_many
 
 FEED_LENGTH = 50
@@ -102,17 +102,23 @@ def board(
     record = _Record(connection, kept if kept is not None else Kept(0))
     changed = _newest_first(record.incidents(_changed(connection, since)))
     pages = _archive_pages(connection, since)
+    places = _places(connection, record, _touched_areas(connection, since, changed))
     return Board(
         revision=newest,
         since=since,
         at=at,
         mode=mode,
         open=_newest_first(record.incidents(connection.scalars(_OPEN).all())),
-        recent=tuple(map(boardwords.line, record.incidents(_recent_ids(connection)))),
+        recent=tuple(told.line for told in record.incidents(_recent_ids(connection))),
         changed=changed,
-        feeds=_feeds(connection, record, _touched_areas(connection, since, changed)),
+        feeds={
+            area: tuple(feedpages.entries(record.incidents, rows)) for area, rows in places.items()
+        },
         archive=tuple(_archive_page(connection, record, number) for number in pages),
         archive_pages=_page_number(connection.scalar(_LAST_ORDER) or 0),
+        feed_archives=feedpages.archives(
+            connection, record.incidents, places, changed, since, FEED_LENGTH
+        ),
     )
 
 
@@ -175,28 +181,19 @@ def _touched_areas(
     return dict.fromkeys(area for incident in changed for area in incident.areas_ever)
 
 
-def _feeds(
+def _places(
     connection: Connection, record: _Record, areas: Iterable[str]
-) -> Mapping[str, tuple[Entry, ...]]:
+) -> Mapping[str, Sequence[Any]]:
+    """The rows of the newest entries of each feed, whose incidents are read."""
     places = {"": _newest(connection, None)} | {area: _newest(connection, area) for area in areas}
     record.incidents([row.incident_id for rows in places.values() for row in rows])
-    return {
-        area: tuple(_entry(record, row) for row in rows)
-        for area, rows in places.items()
-        if rows or not area
-    }
+    return {area: rows for area, rows in places.items() if rows or not area}
 
 
 def _newest(connection: Connection, area: str | None) -> Sequence[Any]:
     if area is None:
         return connection.execute(_ENTRIES, {"most": FEED_LENGTH}).all()
     return connection.execute(_ENTRIES_OF_AREA, {"most": FEED_LENGTH, "area": area}).all()
-
-
-def _entry(record: _Record, row: Any) -> Entry:
-    (incident,) = record.incidents([row.incident_id])
-    update = next(update for update in incident.updates if update.number == row.number)
-    return Entry(boardwords.line(incident), update)
 
 
 def _archive_pages(connection: Connection, since: Revision | None) -> Sequence[int]:
@@ -216,5 +213,5 @@ def _archive_page(connection: Connection, record: _Record, number: int) -> Archi
     last = number * ARCHIVE_PAGE_LENGTH
     between = {"first": last - ARCHIVE_PAGE_LENGTH + 1, "last": last}
     ids = connection.scalars(_ON_PAGE, between).all()
-    lines = tuple(map(boardwords.line, record.incidents(ids)))
+    lines = tuple(told.line for told in record.incidents(ids))
     return ArchivePage(number, len(lines) == ARCHIVE_PAGE_LENGTH, lines)

@@ -21,6 +21,7 @@ _FEEDS = {
     "RSS": ("feed.rss", "application/rss+xml"),
     "Atom": ("feed.atom", "application/atom+xml"),
     "JSON Feed": ("feed.json", "application/feed+json"),
+    "Calendar": ("calendar.ics", "text/calendar"),
 }
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
 
@@ -175,9 +176,9 @@ class Frame:
         place = f"{self._folder}areas/{area.key}/" if area else self._folder
         return [
             Feed(
-                name,
+                _(name),
                 about,
-                f"{self._organisation.name}: {about} ({name})",
+                f"{self._organisation.name}: {about} ({_(name)})",
                 place + file,
                 media_type,
             )

@@ -46,6 +46,8 @@ FILES = {
     "/feed.json": ("feed.json", "application/feed+json"),
 }
 
+LINKS = (("self", "https://drift.ekbyn.example/feed.atom"), ("hub", "https://hub.example/"))
+
 
 class Reply:
     """An HTTP answer read to its end; `headers` are all of them, in lower case, with how often each came."""
@@ -76,7 +78,13 @@ class Front:
         """Publish the next revision."""
         self.number += 1
         files = [
-            File(path, self.text(path), media_type, overdue if path == "index.html" else None)
+            File(
+                path,
+                self.text(path),
+                media_type,
+                overdue if path == "index.html" else None,
+                links=LINKS if path == "feed.atom" else (),
+            )
             for path, media_type in FILES.values()
         ]
         Bundle(self.root, "page").publish(f"1.{self.number}", files)
@@ -199,6 +207,7 @@ def test_bytes_and_headers_are_those_of_the_public_server(
             pair for pair in plain.headers if pair[0] not in told
         )
         secured(got)
+    assert (got["link"] is not None) == (path == "/feed.atom")  # where a hub and its askers look
     assert got["content-encoding"] == (None if path == "/brief/" else coding or None)
 
 

@@ -1,5 +1,6 @@
 """The listener: Granian in front, our look-up behind it, one thread that watches the directory."""
 
+import asyncio
 import logging
 import logging.config
 import os
@@ -19,8 +20,9 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from broadcaster.public.answer import answer, failure
+from broadcaster.public.answer import Answer, answer, failure
 from broadcaster.public.log import Form, configuration
+from broadcaster.public.questions import LONGEST, Questions, TooMany
 from broadcaster.public.site import Site
 
 _log = logging.getLogger("broadcaster.public")
@@ -31,6 +33,8 @@ _WATCH = 0.02  # seconds between two looks at the manifests; a look takes some 3
 _BACKLOG = 4096
 _SPARE_FILES = 256
 _CONNECTIONS = 20_000  # about 11 kB each when idle
+_BODY = 5.0  # seconds in which a question must have arrived
+_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 _DRAIN = 5  # seconds that running answers get at the end
 
 
@@ -54,6 +58,7 @@ class Front:
         self._clock = clock
         self._parent = parent
         self._site.look()
+        self._questions = Questions(lambda: self._site.table, https=https)
 
     def __rsgi_init__(self, loop: Any) -> None:
         """Start watching, in the worker process."""
@@ -62,7 +67,7 @@ class Front:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
         try:
-            found = answer(
+            found = await self._asked(scope, protocol) or answer(
                 self._site.table,
                 scope.method,
                 scope.path,
@@ -70,14 +75,31 @@ class Front:
                 self._clock(),
                 https=self._https,
             )
+        except TooMany:
+            found = failure(_UNAVAILABLE, ("retry-after", "5"), https=self._https)
         except Exception:  # noqa: BLE001 - a resident gets a calm page, never a broken connection
             _log.exception("a request could not be answered")
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            found = failure(status, ("retry-after", "5"), https=self._https)
+            found = failure(_UNAVAILABLE, ("retry-after", "5"), https=self._https)
         if found.body is None:
             protocol.response_empty(found.status, found.headers)
         else:
             protocol.response_bytes(found.status, found.headers, found.body)
+
+    async def _asked(self, scope: Any, protocol: Any) -> Answer | None:
+        """Answer what no file answers; None: a file does, or nothing."""
+        path = scope.path
+        if scope.method not in {"GET", "HEAD"} and self._questions.takes(path):
+            if scope.method != "POST":
+                allow = ("allow", "GET, HEAD, POST")
+                return failure(HTTPStatus.METHOD_NOT_ALLOWED, allow, https=self._https)
+            body = await _body(scope, protocol)
+            if isinstance(body, HTTPStatus):
+                return failure(body, ("connection", "close"), https=self._https)
+            return await self._questions.place(path, body)
+        if scope.method in {"GET", "HEAD"} and self._questions.concerns(path):
+            query, header = scope.query_string, scope.headers.get
+            return await self._questions.channel(path, query, header, self._clock())
+        return None
 
     def _watch(self) -> None:
         while True:
@@ -90,6 +112,23 @@ class Front:
                 self._site.look()
             except Exception:  # noqa: BLE001 - the pages in memory go on being served
                 _log.exception("the public directory could not be read; the old pages stand")
+
+
+async def _body(scope: Any, protocol: Any) -> bytes | HTTPStatus:
+    """Read a short body that comes soon, else say what is wrong with it."""
+    length = scope.headers.get("content-length") or "0"
+    if not length.isdecimal() or int(length) > LONGEST:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    body = b""
+    try:
+        async with asyncio.timeout(_BODY):
+            async for piece in protocol:
+                body += piece
+                if len(body) > LONGEST:
+                    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    except TimeoutError:
+        return HTTPStatus.REQUEST_TIMEOUT
+    return body
 
 
 def serve(

@@ -74,7 +74,9 @@ def test_a_wrong_line_in_the_table_of_places_is_named_and_keeps_no_channel_from_
     found: Found, started: Callable[..., Any], tmp_path: Path
 ) -> None:
     table = tmp_path / "places.csv"
-    table.write_bytes("place;postcode;area\nÅsen;12345;norra-ekbyn\nByn;;nora\n".encode("utf-8-sig"))
+    table.write_bytes(
+        "place;postcode;area\nÅsen;12345;norra-ekbyn\nByn;;nora\n".encode("utf-8-sig")
+    )
     (error,) = found(more="places: places.csv")
     assert (error.file, error.line, error.path, error.warning) == (table, 3, "places", False)
     assert 'the area "nora", which is not configured' in error.sentence

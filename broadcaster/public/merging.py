@@ -110,6 +110,7 @@ def _changed(entries: Sequence[Entry], heads: Iterable[datetime]) -> datetime:
 
 
 def _atom(bodies: Sequence[bytes], head: Head) -> bytes:
+    _are_whole(bodies, b"</feed>")
     entries = _newest(map(_atom_entries, bodies))
     at = _changed(entries, (_iso(_found(_UPDATED, body)) for body in bodies))
     own, home = escape(head.own), escape(head.home)
@@ -124,6 +125,7 @@ def _atom(bodies: Sequence[bytes], head: Head) -> bytes:
 
 
 def _rss(bodies: Sequence[bytes], head: Head) -> bytes:
+    _are_whole(bodies, b"</rss>")
     entries = _newest(map(_rss_entries, bodies))
     at = _changed(entries, (_mail(_found(_BUILT, body)) for body in bodies))
     own, home = escape(head.own), escape(head.home)
@@ -134,6 +136,12 @@ def _rss(bodies: Sequence[bytes], head: Head) -> bytes:
         f'<atom:link rel="self" type="application/rss+xml" href="{own}"/>'
     )
     return _xml(bodies, top, entries, b"</channel></rss>")
+
+
+def _are_whole(bodies: Sequence[bytes], end: bytes) -> None:
+    """One that is cut would only seem to say nothing."""
+    if not all(_ROOT.match(body) and body.rstrip().endswith(end) for body in bodies):
+        raise Unmergeable(end.decode())
 
 
 def _xml(bodies: Sequence[bytes], top: str, entries: Sequence[Entry], end: bytes) -> bytes:
@@ -182,9 +190,10 @@ def _calendar(bodies: Sequence[bytes], head: Head) -> bytes:
             parts.setdefault((match[1], mark), match[0])
     zones = [part for (kind, _), part in parts.items() if kind == b"VTIMEZONE"]
     events = [part for (kind, _), part in parts.items() if kind == b"VEVENT"]
+    for body in bodies:
+        if not (body.startswith(b"BEGIN:VCALENDAR\r\n") and body.endswith(b"END:VCALENDAR\r\n")):
+            raise Unmergeable("VCALENDAR")
     first = bodies[0]
-    if not first.startswith(b"BEGIN:VCALENDAR\r\n") or not first.endswith(b"END:VCALENDAR\r\n"):
-        raise Unmergeable("VCALENDAR")
     start = _PART.search(first)
     top = first[: start.start()] if start else first.removesuffix(b"END:VCALENDAR\r\n")
     top = _NAMES.sub(b"", top)

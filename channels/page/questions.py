@@ -51,9 +51,15 @@ def pieces(html: str) -> list[str]:
     return _SLOT.split(html)
 
 
-def questions(frame: Frame, context: ChannelContext, teller: Teller) -> Iterator[File]:
-    """Render the pages that ask in one language, and what they are answered with."""
-    yield from _Questions(frame, context, teller).files()
+def questions(
+    frame: Frame, context: ChannelContext, teller: Teller, *, feeds: bool
+) -> Iterator[File]:
+    """Render the pages that ask in one language, and what they are answered with; `feeds`: there are feeds."""
+    asking = _Questions(frame, context, teller)
+    if feeds:
+        yield from asking.following()
+    if context.places:
+        yield from asking.places()
 
 
 class _Questions:
@@ -66,16 +72,11 @@ class _Questions:
         self._phrases = teller.phrases
         self._areas = {area.key: area for area in context.areas}
 
-    def files(self) -> Iterator[File]:
-        yield from self._following()
-        if self._context.places:
-            yield from self._places()
-
     def _say(self, sentence: str) -> str:
         return self._phrases.get(sentence, sentence)
 
     # ------------------------------------------------------------------------------------------------------- places
-    def _places(self) -> Iterator[File]:
+    def places(self) -> Iterator[File]:
         shelves: dict[str, list[Place]] = {}
         for place in sorted(self._context.places, key=_order):
             shelves.setdefault(_letter(place), []).append(place)
@@ -105,7 +106,7 @@ class _Questions:
         return pieces(str(made.place_row(_slot("place"), _slot("key"), _slot("area"))))
 
     # ----------------------------------------------------------------------------------------------------- following
-    def _following(self) -> Iterator[File]:
+    def following(self) -> Iterator[File]:
         values: dict[str, Any] = {
             "title": self._say("My channel"),
             "answers": self._context.answers,

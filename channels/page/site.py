@@ -46,6 +46,7 @@ class _Site:
     ) -> None:
         self._board = board
         self._context = context
+        self._has_feeds = settings.feeds
         self._configured = context.areas
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
@@ -71,7 +72,7 @@ class _Site:
         for page in self._board.archive:
             yield from self._archive(page)
         if self._board.since is None:  # they change with the configuration only
-            yield from questions(self._frame, self._context, self._teller)
+            yield from questions(self._frame, self._context, self._teller, feeds=self._has_feeds)
         if not self._board.archive_pages and self._board.since is None:
             yield self._page("archive.html.j2", "archive/", title=self._archive_title(), months={})
 

@@ -180,6 +180,7 @@ PEERS = {
         _peer("dkimverify", dkimverify=functools.partial(_program, "dkimverify")),
         _peer("synapse", python=_synapse),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
+        _peer("caddy", caddy=functools.partial(_program, "caddy", "/usr/bin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),
         _peer(

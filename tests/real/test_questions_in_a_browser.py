@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from broadcaster.bundle import Bundle
 from broadcaster.channel import Place
@@ -123,21 +123,24 @@ def test_axe_finds_nothing_at_any_width_and_nothing_leaves_the_screen(
     screen: str, browser: Browser, axe_path: Path, address: str
 ) -> None:
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    axe, wrong = axe_path.read_text(), []
+    axe = axe_path.read_text()
+    wrong: list[str] = []
     page = browser.new_page(viewport={"width": 360, "height": 740})
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(address):
+            wrong.append(f"asks {request.url}")
+
     page.on("console", lambda message: wrong.append(f"console: {message.text}"))
     page.route("**/favicon.ico", lambda route: route.fulfill(status=200))  # the browser's own wish
-    page.on(
-        "request",
-        lambda request: request.url.startswith(address) or wrong.append(f"asks {request.url}"),
-    )
+    page.on("request", asked)
     at(page, address, screen)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         page.evaluate(f"window.axe || (() => {{ {axe} }})()")
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+            page.emulate_media(color_scheme=scheme)
             for violation in page.evaluate("axe.run()")["violations"]:
                 wrong += [f"{violation['id']}: {n['html'][:200]}" for n in violation["nodes"]]
             if width in (360, 1280):

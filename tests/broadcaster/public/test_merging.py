@@ -15,7 +15,7 @@ from lxml import etree
 from broadcaster.channel import Kind
 from broadcaster.domain.board import Board, Entry
 from broadcaster.public.merging import ENTRIES, Head, Unmergeable, merged
-from broadcaster.testing.boards import AREAS, NOW, board, context, power_cut, update
+from broadcaster.testing.boards import AREAS, NOW, board, context, line, power_cut, update
 from channels.feed.site import feeds
 
 HEAD = Head(
@@ -31,14 +31,15 @@ XML = ("feed.atom", "feed.rss")
 
 def told(count: int, *, text: str = "Ström") -> Board:
     """A board on which every second update is about Sjövik too."""
-    incident = power_cut()
+    cut = power_cut()
+    incident = line(cut)
     entries = []
     for n in range(count, 0, -1):
         areas = ("centrum", "sjovik") if n % 2 else ("centrum",)
         at = NOW + timedelta(minutes=n)
         entries.append(Entry(incident, update(n, Kind.UPDATE, at, f"{text} {n}", areas=areas)))
     by_area = {area.key: tuple(e for e in entries if area.key in e.update.areas) for area in AREAS}
-    return board(incident, feeds={"": tuple(entries)} | by_area)
+    return board(cut, feeds={"": tuple(entries)} | by_area)
 
 
 def published(shown: Board, name: str) -> list[bytes]:

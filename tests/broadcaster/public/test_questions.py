@@ -116,6 +116,10 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Public]:
     running.process.wait(20)
 
 
+def tree_of(text: str) -> Any:
+    return html.fromstring(text)
+
+
 # ---------------------------------------------------------------------------------------------------------- places
 def test_a_place_that_lies_in_one_area_leads_to_its_page(public: Public) -> None:
     for folder in ("", "en/"):
@@ -129,7 +133,7 @@ def test_a_place_that_lies_in_one_area_leads_to_its_page(public: Public) -> None
 def test_a_place_in_several_areas_is_asked_about(public: Public) -> None:
     got = public.place("Strandvägen")
     assert got.status == 200
-    tree = html.fromstring(got.text)
+    tree = tree_of(got.text)
     links = {a.text: a.get("href") for a in tree.xpath("//main//ul[@class='list']/li/a")}
     assert links == {
         "Strandvägen 123 45": "../areas/norra-ekbyn/",
@@ -139,7 +143,7 @@ def test_a_place_in_several_areas_is_asked_about(public: Public) -> None:
 
 def test_of_many_places_twenty_are_told_of(public: Public) -> None:
     got = public.place("byn", "en/")
-    assert len(html.fromstring(got.text).xpath("//ul[@class='list']/li")) == 20
+    assert len(tree_of(got.text).xpath("//ul[@class='list']/li")) == 20
     assert "There are more" in got.text
 
 
@@ -178,7 +182,7 @@ PAYLOADS = [
 def test_a_strangers_words_are_inert(public: Public, payload: str) -> None:
     got = public.place(payload)
     assert got.status == 200
-    tree = html.fromstring(got.text)
+    tree = tree_of(got.text)
     assert not tree.xpath("//script | //img | //@onerror | //@onfocus | //@autofocus")
     shown = " ".join("".join(c if c.isprintable() else " " for c in payload).split())
     [field] = tree.xpath("//input[@name='place']/@value")
@@ -252,7 +256,7 @@ def test_a_body_that_dribbles_is_given_up(public: Public) -> None:
 def test_ticked_areas_give_one_address_to_copy_to_open_and_to_photograph(public: Public) -> None:
     got = public.ask("/en/my/?area=sjovik&area=centrum&language=sv&form=feed.atom")
     assert (got.status, got["cache-control"]) == (200, "no-store")
-    tree = html.fromstring(got.text)
+    tree = tree_of(got.text)
     own = "https://drift.ekbyn.example/my/centrum+sjovik/feed.atom"
     assert tree.xpath("string(//p[@class='copy'])") == own
     assert own in tree.xpath("//main//a/@href")

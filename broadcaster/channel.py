@@ -51,6 +51,7 @@ from broadcaster.domain.exchange import (
     Uncertain,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Severity
+from broadcaster.domain.places import Place
 
 __all__ = [
     "Attempt",
@@ -82,6 +83,7 @@ __all__ = [
     "Organisation",
     "Outcome",
     "Permanent",
+    "Place",
     "PostAdapter",
     "Probe",
     "Receipt",
@@ -219,7 +221,8 @@ class ChannelContext:
     """What an adapter is built with, besides its settings.
 
     `name` is the channel's configured name, `public_url` has no slash at its end, `inbound_url` is this channel's own
-    inbound address or "", `follow_url` is where residents subscribe by themselves (no slash at its end), or "". `phrases` maps a language tag to its catalogue (English sentence → translation).
+    inbound address or "", `follow_url` is where residents subscribe by themselves (no slash at its end), or "". `places` say
+    which area a place lies in, `answers` whether the public server answers what a page asks. `phrases` maps a language tag to its catalogue (English sentence → translation).
     `allowed_hosts` is None in live mode; in drill and demo mode no other host may be reached.
     """
 
@@ -231,6 +234,8 @@ class ChannelContext:
     inbound_url: str = ""
     follow_url: str = ""
     areas: tuple[BoardArea, ...] = ()
+    places: tuple[Place, ...] = ()
+    answers: bool = False
     phrases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] | None = None
 

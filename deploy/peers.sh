@@ -30,6 +30,7 @@ have() {
     openssl) command -v openssl >/dev/null ;;
     python3-dkim) command -v dkimverify >/dev/null ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
+    caddy) command -v caddy >/dev/null ;;
     strace) command -v strace >/dev/null ;;
     e2fsprogs) command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] ;;
     libeatmydata1) ls /usr/lib/*/libeatmydata.so >/dev/null 2>&1 ;;
@@ -61,7 +62,7 @@ bring() {
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
         # They were asked for as programs: they shall neither serve ports of this machine nor look for a phone.
         case $1 in
-        nginx | mosquitto | gammu-smsd | openssh-server)
+        nginx | caddy | mosquitto | gammu-smsd | openssh-server)
             unit=$1
             [ "$1" != openssh-server ] || unit=ssh
             # shellcheck disable=SC2086
@@ -74,7 +75,7 @@ bring() {
     missing="$missing $1"
 }
 
-packages="postgresql kannel kannel-extras gammu-smsd mosquitto openssh-server openssl postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+packages="postgresql kannel kannel-extras gammu-smsd mosquitto openssh-server openssl postfix python3-dkim nginx caddy strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 for package in $packages; do bring "$package"; done
 
 if have nodejs && have npm; then

@@ -36,6 +36,7 @@ from broadcaster.registry.kinds import (
     entries,
 )
 from broadcaster.registry.looking import breaks
+from broadcaster.registry.places import table_of
 from broadcaster.registry.references import references
 from broadcaster.registry.residents import for_residents
 from broadcaster.settings.errors import ConfigError, ConfigErrors
@@ -304,6 +305,8 @@ def context(name: str, settings: Settings) -> ChannelContext:
         inbound_url=inbound,
         follow_url=settings.follow_url,
         areas=tuple(board_area(key, settings) for key in settings.areas),
+        places=table_of(settings).places,  # what is wrong with it, `config check` says
+        answers=settings.public.answered,
         phrases={language: dict(phrases(language)) for language in organisation.languages},
         allowed_hosts=None if settings.mode is Mode.LIVE else settings.allowed_hosts,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from broadcaster.channel import Audience, CanCollect, CanReceive
 from broadcaster.registry.building import assemble, block_errors, build_sound, outline_of
 from broadcaster.registry.kinds import Adapter
+from broadcaster.registry.places import table_of
 from broadcaster.registry.redundancy import thin
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
@@ -87,6 +88,12 @@ def _places(loaded: Loaded) -> Iterator[ConfigError]:
             outline_of(area)
         except ValueError as error:
             yield source.error(("areas", key, "polygon"), str(error))
+    if settings.places and not settings.places.is_file():
+        remedy = f"there is no file {settings.places}: put it there or take the line out"
+        yield source.error(("places",), remedy)
+    elif settings.places:
+        for line, sentence in table_of(settings).wrong:
+            yield ConfigError(settings.places, line, "places", sentence)
 
 
 def _writable(directory: Path) -> bool:

@@ -85,6 +85,18 @@ class PublicSettings(_Closed):
         None,
         description="Where the public server listens; none: only files, another server shows them.",
     )
+    answers: bool | None = Field(
+        None,
+        description=(
+            "Whether the page asks questions that the public server answers (is my place affected, my channel). Left out: "
+            "where `listen` is not none. Write true where broadcaster-public.service serves it."
+        ),
+    )
+
+    @property
+    def answered(self) -> bool:
+        """Whether a public server answers what the page asks."""
+        return self.listen is not None if self.answers is None else self.answers
 
 
 class ApiSettings(_Closed):
@@ -269,6 +281,10 @@ class Settings(_Closed):
     store: StoreSettings = Field(description="Where everything accepted is kept.")
     areas: dict[AreaKey, AreaSettings] = Field(
         min_length=1, description="The areas that updates are about, by key."
+    )
+    places: LocalPath | None = Field(
+        None,
+        description="A CSV file of places and postcodes with the area of each: place,postcode,area.",
     )
     channels: dict[Name, dict[str, Any]] = Field(
         min_length=1, description="The channels, by the name you give them."

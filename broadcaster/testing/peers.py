@@ -181,6 +181,7 @@ PEERS = {
         _peer("synapse", python=functools.partial(_environment, "synapse")),
         _peer("websub", python=functools.partial(_environment, "websub")),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
+        _peer("caddy", caddy=functools.partial(_program, "caddy", "/usr/bin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),
         _peer(

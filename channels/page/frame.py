@@ -127,6 +127,11 @@ class Frame:
         html = environment().get_template(template).render(self._same | defaults | values)
         return legible(html).encode()
 
+    @property
+    def mode_prefix(self) -> str:
+        """Return "DRILL: " or the like, which begins what is told in a drill or a demo; "" in live mode."""
+        return str(self._same["mode_prefix"])
+
     def root(self, path: str) -> str:
         """Return what leads from the page at `path` up to the very first."""
         return "../" * (self._folder + path).count("/") or "./"

@@ -15,6 +15,7 @@ from broadcaster.domain.addresses import area_paths, incident_path, language_fol
 from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident, IncidentLine
 from channels.page.frame import Frame
 from channels.page.pieces import Memory, Pieces, joined
+from channels.page.questions import questions
 from channels.page.settings import PageSettings
 from channels.page.view import Teller
 
@@ -44,6 +45,8 @@ class _Site:
         memory: Memory,
     ) -> None:
         self._board = board
+        self._context = context
+        self._has_feeds = settings.feeds
         self._configured = context.areas
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
@@ -68,6 +71,8 @@ class _Site:
             yield self._current("incident.html.j2", incident_path(incident.slug), [incident])
         for page in self._board.archive:
             yield from self._archive(page)
+        if self._board.since is None:  # they change with the configuration only
+            yield from questions(self._frame, self._context, self._teller, feeds=self._has_feeds)
         if not self._board.archive_pages and self._board.since is None:
             yield self._page("archive.html.j2", "archive/", title=self._archive_title(), months={})
 

@@ -74,6 +74,24 @@ def test_an_outline_that_cannot_be_drawn_is_told_and_keeps_no_channel_from_speak
     assert adapters["page"].context.areas[0].outline == ()
 
 
+def test_a_wrong_line_in_the_table_of_places_is_named_and_keeps_no_channel_from_speaking(
+    found: Found, started: Callable[..., Any], tmp_path: Path
+) -> None:
+    table = tmp_path / "places.csv"
+    table.write_bytes(
+        "place;postcode;area\nÅsen;12345;norra-ekbyn\nByn;;nora\n".encode("utf-8-sig")
+    )
+    (error,) = found(more="places: places.csv")
+    assert (error.file, error.line, error.path, error.warning) == (table, 3, "places", False)
+    assert 'the area "nora", which is not configured' in error.sentence
+    _, adapters, _ = started(more="places: places.csv")
+    assert [place.name for place in adapters["page"].context.places] == ["Åsen"]
+    table.write_bytes(b"place,postcode,area\n\xc5sen,12345,norra-ekbyn\n")
+    assert "save the file as UTF-8" in found(more="places: places.csv")[0].sentence
+    table.unlink()
+    assert "there is no file" in found(more="places: places.csv")[0].sentence
+
+
 def test_a_circle_of_fallbacks_is_shown(found: Found) -> None:
     errors = found(
         wire="{kind: sample_wire, fallback: [phone], audience: staff}",

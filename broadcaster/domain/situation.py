@@ -51,9 +51,8 @@ class Situation(Generic[W]):
     # ------------------------------------------------------------------------------------------------- what holds
     @property
     def newest(self) -> BoardUpdate:
-        """The newest word that stands; of what is retracted whole, the newest there is."""
-        updates = self.incident.updates
-        return next((update for update in updates if not update.struck), updates[0])
+        """The newest word: it stands, for what strikes a word comes after it."""
+        return self.incident.updates[0]
 
     @property
     def name(self) -> str:

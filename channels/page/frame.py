@@ -130,6 +130,10 @@ class Frame:
         """Return what leads from the page at `path` up to the very first."""
         return "../" * (self._folder + path).count("/") or "./"
 
+    def title_of(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
+        """Say how many disruptions there are and where; of one alone, which."""
+        return self._title(incidents, area)
+
     def _address(self, path: str, language: str | None = None) -> str:
         tag = self._language if language is None else language
         return f"{self._public_url}/{language_folder(self._organisation.languages, tag)}{path}"

@@ -13,10 +13,9 @@ from datetime import datetime
 from broadcaster.bundle import File, Overdue
 from broadcaster.domain.board import BoardArea, BoardIncident
 from broadcaster.domain.localtime import Say
-from broadcaster.domain.text import shorten
 from channels.page.frame import Frame
 from channels.page.pieces import Pieces
-from channels.page.view import IncidentView, Said
+from channels.page.view import IncidentView, Said, shortened
 
 SHOWN = 3
 """How many incidents the page for a frame tells of; the rest are counted."""
@@ -37,16 +36,11 @@ class Told:
     mark: str
 
 
-def clipped(text: str, limit: int) -> str:
-    """Return a text on one line, cut after a word where it is longer than `limit` letters."""
-    return shorten(" ".join(text[: 4 * limit].split()), limit, len)
-
-
 def newest_words(view: IncidentView) -> Said:
     """Return what was said last, short: the operator's words, else what it changed, else what it was."""
     update = view.days[0].updates[0]
     said = update.text or (update.facts[0] if update.facts else Said(update.tag))
-    return Said(clipped(said.text, _LINE), said.language)
+    return Said(shortened(said.text, _LINE), said.language)
 
 
 class Embeds:
@@ -126,7 +120,7 @@ class Embeds:
             "badge.svg.j2",
             "badge.svg",
             title=title,
-            short=clipped(title, _WIDE),
+            short=shortened(title, _WIDE),
             under=under,
             late=late,
             state=state,

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from babel import Locale
+from babel.core import get_global
 
 from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
@@ -22,6 +23,7 @@ _FEEDS = {
     "Atom": ("feed.atom", "application/atom+xml"),
     "JSON Feed": ("feed.json", "application/feed+json"),
 }
+_TERRITORY = 2  # letters; what is longer is a script or a variant
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
 
 
@@ -39,6 +41,15 @@ def tongue(tag: str) -> Tongue:
     """Look the language `tag` up in the Unicode CLDR."""
     locale = Locale.parse(tag, sep="-")
     return Tongue(tag, locale.get_display_name(locale) or tag, locale.text_direction)
+
+
+@cache
+def og_locale(tag: str) -> str:
+    """Return a language as link previews name it, "sv_SE"; without a territory of its own, where most speak it."""
+    language, _, territory = tag.partition("-")
+    likely = get_global("likely_subtags").get(language, "").rpartition("_")[2]
+    known = territory if len(territory) == _TERRITORY else likely
+    return f"{language}_{known.upper()}" if known else language
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class Frame:
             "languages": [tongue(tag) for tag in context.organisation.languages],
             "mode": mode,
             "mode_prefix": f"{mode}: " if mode else "",
+            "og_locale": og_locale,
             "organisation": context.organisation,
             "prefix": partial(language_folder, context.organisation.languages),
             "revision": str(board.revision),
@@ -120,6 +132,7 @@ class Frame:
             "newer": "",
             "older": "",
             "path": path,
+            "published": "",
             "root": self.root(path),
             "title": title,
         }

@@ -68,7 +68,9 @@ class _Site:
         for area in self._changed_areas():
             yield from self._area(area)
         for incident in self._board.changed:
-            yield self._current("incident.html.j2", incident_path(incident.slug), [incident])
+            began = self._teller.stamp(incident.opened_at, "").iso
+            path = incident_path(incident.slug)
+            yield self._current("incident.html.j2", path, [incident], published=began)
         for page in self._board.archive:
             yield from self._archive(page)
         if not self._board.archive_pages and self._board.since is None:

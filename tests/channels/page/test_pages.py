@@ -362,7 +362,7 @@ def test_every_link_leads_to_a_page_or_place_that_is_there(state: str) -> None:
         tree = parsed(file.body)
         tree.make_links_absolute(f"/{path}")
         for link in tree.xpath("//body//a/@href"):
-            if link.startswith("tel:") or "/feed." in link:
+            if link.startswith(("tel:", "mailto:")) or "/feed." in link:
                 continue
             target, _, anchor = link.lstrip("/").partition("#")
             target = target if target.endswith(".html") else f"{target}index.html"

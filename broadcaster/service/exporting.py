@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from babel import Locale, UnknownLocaleError
+
 from broadcaster.domain import scripts
 from broadcaster.domain.addresses import incident_path, language_folder
 from broadcaster.domain.aloud import Aloud, numerals
@@ -173,8 +175,16 @@ def _remarks(told: Sequence[Situation[Wording]], form: str, language: str) -> li
             if form in ("radio", "phone")
             else "Some words exist in another language than {language} only, and stand so."
         )
-        said.append(translate(words, sentence, language=each.language))
+        said.append(translate(words, sentence, language=_named(each.language, language)))
     return said
+
+
+def _named(tag: str, language: str) -> str:
+    """Say in `language` what a language is called: "engelska"; of one that nobody knows, its tag."""
+    try:
+        return Locale.parse(tag, sep="-").get_display_name(language.replace("-", "_")) or tag
+    except (UnknownLocaleError, ValueError):
+        return tag
 
 
 # ------------------------------------------------------------------------------------------------------ the forms

@@ -93,7 +93,7 @@ def test_words_left_out_for_their_language_are_named_to_the_operator(told: Rig) 
     answer = made(told, "radio", "en")
     assert "Avgrävd" not in answer["content"]
     assert answer["remarks"] == [
-        "En del ord finns bara på ett annat språk än en och är utelämnade."
+        "En del ord finns bara på ett annat språk än engelska och är utelämnade."
     ]
 
 

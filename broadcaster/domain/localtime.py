@@ -65,6 +65,13 @@ def say_moment(when: datetime, *, near: datetime | None, zone: ZoneInfo, phrases
     return say(phrases, "{date} {clock}", date=date, clock=clock)
 
 
+def day_names(when: datetime, *, zone: ZoneInfo, phrases: Phrases) -> tuple[str, int, str]:
+    """Return the parts of the date of the aware `when`: ("söndag", 22, "november")."""
+    _ = partial(say, phrases)
+    local = when.astimezone(zone)
+    return _weekdays(_)[local.weekday()], local.day, _months(_)[local.month - 1]
+
+
 def _date(
     _: Say,
     when: datetime,

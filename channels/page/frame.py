@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from babel import Locale
+from babel.core import get_global
 
 from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
@@ -23,6 +24,7 @@ _FEEDS = {
     "JSON Feed": ("feed.json", "application/feed+json"),
     "Calendar": ("calendar.ics", "text/calendar"),
 }
+_TERRITORY = 2  # letters; what is longer is a script or a variant
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
 
 
@@ -40,6 +42,15 @@ def tongue(tag: str) -> Tongue:
     """Look the language `tag` up in the Unicode CLDR."""
     locale = Locale.parse(tag, sep="-")
     return Tongue(tag, locale.get_display_name(locale) or tag, locale.text_direction)
+
+
+@cache
+def og_locale(tag: str) -> str:
+    """Return a language as link previews name it, "sv_SE"; without a territory of its own, where most speak it."""
+    language, _, territory = tag.partition("-")
+    likely = get_global("likely_subtags").get(language, "").rpartition("_")[2]
+    known = territory if len(territory) == _TERRITORY else likely
+    return f"{language}_{known.upper()}" if known else language
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,7 @@ class Frame:
             "languages": [tongue(tag) for tag in context.organisation.languages],
             "mode": mode,
             "mode_prefix": f"{mode}: " if mode else "",
+            "og_locale": og_locale,
             "organisation": context.organisation,
             "prefix": partial(language_folder, context.organisation.languages),
             "revision": str(board.revision),
@@ -121,6 +133,7 @@ class Frame:
             "newer": "",
             "older": "",
             "path": path,
+            "published": "",
             "root": self.root(path),
             "title": title,
         }
@@ -135,6 +148,10 @@ class Frame:
     def root(self, path: str) -> str:
         """Return what leads from the page at `path` up to the very first."""
         return "../" * (self._folder + path).count("/") or "./"
+
+    def title_of(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
+        """Say how many disruptions there are and where; of one alone, which."""
+        return self._title(incidents, area)
 
     def _address(self, path: str, language: str | None = None) -> str:
         tag = self._language if language is None else language

@@ -13,6 +13,7 @@ from broadcaster.bundle import File, Overdue
 from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths, incident_path, language_folder
 from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident, IncidentLine
+from channels.page.embed import Embeds
 from channels.page.frame import Frame
 from channels.page.pieces import Memory, Pieces, joined
 from channels.page.questions import questions
@@ -53,6 +54,7 @@ class _Site:
         self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
         self._pieces = Pieces(context, settings, self._teller, memory)
+        self._embeds = Embeds(self._frame, self._pieces, self._say, self._folder, board.at)
         self._open = sorted(board.open, key=self._urgency, reverse=True)
         self._newest = sorted(self._open, key=lambda told: told.updates[0].at, reverse=True)
 
@@ -64,11 +66,14 @@ class _Site:
     def files(self) -> Iterator[File]:
         """Yield the index first, then what changed."""
         yield self._index()
+        yield from self._embeds.files("", self._open, None, self._last_written(""))
         yield self._areas()
         for area in self._changed_areas():
             yield from self._area(area)
         for incident in self._board.changed:
-            yield self._current("incident.html.j2", incident_path(incident.slug), [incident])
+            began = self._teller.stamp(incident.opened_at, "").iso
+            path = incident_path(incident.slug)
+            yield self._current("incident.html.j2", path, [incident], published=began)
         for page in self._board.archive:
             yield from self._archive(page)
         if self._board.since is None:  # they change with the configuration only
@@ -113,6 +118,7 @@ class _Site:
         }
         for path in paths:
             yield self._current("index.html.j2", path, here, **values)
+        yield from self._embeds.files(paths[0], here, area, values["last_written"])
 
     def _archive(self, page: ArchivePage) -> Iterator[File]:
         """Render a numbered page; the newest also as the archive's front page.

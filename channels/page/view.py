@@ -15,8 +15,12 @@ from zoneinfo import ZoneInfo
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.text import as_sentence, shorten
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
+
+_SUMMARY = 140
+"""Letters of an operator's words in what a shared link shows: apps cut it off not far beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,7 @@ class Teller:
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
-            summary=_summary(words, incident, status),
+            summary=_summary(words, incident, status, self._newest_words(incident), at),
             cause=self._own(incident.cause),
             instruction=self._own(incident.instruction),
             days=tuple(self._days(words, incident)),
@@ -313,6 +317,11 @@ class Teller:
             else "",
         )
 
+    def _newest_words(self, incident: BoardIncident) -> str:
+        """Return the newest words of an operator in this language, short; "" when there are none in it."""
+        said, language = spoken(incident.updates[0].texts, self.language, self.default)
+        return shortened(said, _SUMMARY) if language == self.language else ""
+
     def _text(self, texts: Mapping[str, str]) -> Said | None:
         """Return the operator's words in this language, else in another that says which it is."""
         text, language = spoken(texts, self.language, self.default)
@@ -343,6 +352,11 @@ class Teller:
         )
 
 
+def shortened(text: str, limit: int) -> str:
+    """Return a text on one line, cut after a word where it is longer than `limit` letters."""
+    return shorten(" ".join(text[: 4 * limit].split()), limit, len)
+
+
 def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:
     """Whether it is headed as planned work: what was retracted before it began still is."""
     return state == "planned" or (state == "retracted" and words.to_come(told.planned))
@@ -354,14 +368,17 @@ def _began(incident: BoardIncident) -> datetime | None:
     return incident.since or planned
 
 
-def _summary(words: Wording, incident: BoardIncident, status: str) -> str:
-    """Say the whole in one line, as a search result or a shared link shows it."""
+def _summary(
+    words: Wording, incident: BoardIncident, status: str, newest: str, at: datetime
+) -> str:
+    """Say the whole in one line, as a search result or a shared link shows it: true as it ages, for it has its time."""
     _ = words.say
+    moment = _("{moment}:", moment=words.moment(words.near))
     if not incident.is_open or incident.retracted:
         return status
-    facts = (
-        words.etr_phrase(incident.etr, None, headline=incident.headline),
-        words.next_word_phrase(incident.promise),
-    )
-    said = "".join(f" {fact}." for fact in facts if fact)
-    return _("{moment}:", moment=words.moment(words.near)) + said
+    etr = words.etr_phrase(incident.etr, None, headline=incident.headline)
+    if incident.etr and words.time(incident.etr) in newest:
+        etr = ""
+    promise = incident.promise if incident.promise and incident.promise > at else None
+    facts = (newest, etr, words.next_word_phrase(promise))
+    return " ".join((moment, *(as_sentence(fact) for fact in facts if fact)))

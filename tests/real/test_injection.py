@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Dialog, Page, Route, sync_playwright
 
 from broadcaster.channel import ChannelContext
 from broadcaster.domain.incident import Kind
+from broadcaster.public.resource import policy
 from broadcaster.testing.boards import board, context, incident, minutes, update
 from channels.feed.site import feeds
 from channels.page.settings import PageSettings
@@ -142,6 +143,20 @@ def test_no_hostile_text_becomes_markup_on_a_page() -> None:
         for path, body in files.items():
             if path.endswith(".html"):
                 assert active_in(body) == [], path
+
+
+def test_no_hostile_text_gets_into_a_badge_or_opens_a_page_to_frames() -> None:
+    drawn = {"svg", "title", "style", "rect", "circle", "path", "text"}
+    for files in boards_of_payloads():
+        for path, body in files.items():
+            if path.endswith(".svg"):
+                elements = list(etree.fromstring(body).iter(etree.Element))
+                assert {etree.QName(each).localname for each in elements} <= drawn, path
+                assert not any(
+                    name.startswith("on") for each in elements for name in map(str, each.attrib)
+                )
+            elif path.endswith(".html") and not path.endswith("embed/index.html"):
+                assert "frame-ancestors 'none'" in policy(body), path
 
 
 def test_no_hostile_text_breaks_a_feed_or_becomes_markup_in_one() -> None:

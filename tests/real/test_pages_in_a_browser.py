@@ -200,3 +200,54 @@ def test_struck_text_is_announced_as_no_longer_holding(browser: Browser) -> None
     assert "Detta gäller inte längre:" in str(struck.text_content())
     assert page.locator("#a7-2 .tag a").get_attribute("href") == "#a7-3"
     page.close()
+
+
+# --------------------------------------------------------------------------------------------------- the first screen
+ANSWERS = {
+    "is it me": "h1",
+    "since when": ".kind",
+    "until when, and when the next word comes": ".facts .big",
+    "whom to ring": ".asof a[href^='tel:']",
+    "what to do": ".do .say",
+}
+_BOXES = """names => names.map(name => {
+  const found = [...document.querySelectorAll(`main ${name}`)].filter(each => each.offsetParent);
+  const boxes = found.map(each => each.getBoundingClientRect());
+  return [found.length, Math.max(...boxes.map(box => box.bottom)), Math.max(...boxes.map(box => box.right))];
+})"""
+
+
+@pytest.mark.real("chromium")
+@pytest.mark.parametrize("path", ["index.html", "incidents/a7/index.html", "en/index.html"])
+def test_every_answer_stands_in_the_first_screen_of_a_phone(browser: Browser, path: str) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    assert opened(page, site("one"), path) == []
+    boxes = page.evaluate(_BOXES, list(ANSWERS.values()))
+    page.close()
+    for answer, (count, bottom, right) in zip(ANSWERS, boxes, strict=True):
+        assert count, f"{answer}: not there"
+        assert bottom <= 740, f"{answer}: ends at {bottom}"
+        assert right <= 360, f"{answer}: reaches to {right}"
+
+
+# Half of 360 is what zooming to 200 % leaves; a reader's own large type is another matter than zoom.
+NARROW = [(320, "100%"), (180, "100%"), (320, "200%")]
+
+
+@pytest.mark.real("chromium")
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_scrolls_sideways_on_a_narrow_screen_or_in_large_type(
+    browser: Browser, state: str
+) -> None:
+    files = site(state)
+    page = browser.new_page()
+    wrong = []
+    for path in worth_opening(state, files):
+        opened(page, files, path)
+        for width, size in NARROW:
+            page.set_viewport_size({"width": width, "height": 700})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{path} at {width} px, {size}")
+    page.close()
+    assert wrong == []

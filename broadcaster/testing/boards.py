@@ -23,6 +23,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Kind, Mode, Planned, Revision, Severity
+from broadcaster.domain.outline import Ring
 from broadcaster.locale import phrases
 
 NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
@@ -37,6 +38,28 @@ AREAS = (
     BoardArea("sjovik", "Sjövik", {"scb": "0128"}),
     BoardArea("centrum", "Centrum"),
 )
+
+
+def _quarter(*corners: tuple[int, int]) -> tuple[Ring, ...]:
+    """A part of Ekbyn, by its corners in hundreds of metres from its south-western end, or nearly so."""
+    points = [(59.2 + north / 1_000, 17.8 + east / 500) for east, north in corners]
+    return ((*points, points[0]),)
+
+
+MAPPED = (
+    replace(
+        AREAS[0],
+        outline=_quarter((0, 60), (40, 50), (50, 62), (70, 55), (90, 75), (60, 110), (12, 95)),
+    ),
+    replace(
+        AREAS[1], outline=_quarter((70, 55), (80, 20), (130, 30), (140, 90), (120, 105), (90, 75))
+    ),
+    replace(AREAS[2], outline=_quarter((0, 60), (40, 50), (35, 15), (0, 0), (-40, 30))),
+    replace(
+        AREAS[3], outline=_quarter((40, 50), (50, 62), (70, 55), (80, 20), (60, 5), (35, 15))
+    ),
+)
+"""The same areas, with their outlines."""
 
 
 def context(mode: Mode = Mode.LIVE, **changes: Any) -> ChannelContext:

@@ -13,6 +13,7 @@ from broadcaster.channel import ChannelContext
 from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardIncident, IncidentLine
 from broadcaster.domain.kept import Kept
+from channels.page.map import drawn
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
 from channels.page.view import IncidentView, LineView, Teller
@@ -50,6 +51,7 @@ class Pieces:
     ) -> None:
         self._teller = teller
         self._memory = memory
+        self._areas = context.areas
         words = {
             "_": saying(teller.phrases),
             "advice": settings.advice.get(teller.language, ""),
@@ -69,19 +71,29 @@ class Pieces:
         late = incident.promise is not None and incident.promise <= at
         name = (self._teller.language, incident.id, alone, to_come, late)
         return self._memory.pieces.of(
-            name, incident, lambda: self._cut(self._teller.incident(incident, at=at), alone)
+            name, incident, lambda: self._cut(incident, at, alone=alone)
         )
 
-    def _cut(self, view: IncidentView, alone: bool) -> Piece:
-        parts = self._parts
+    def _cut(self, incident: BoardIncident, at: datetime, *, alone: bool) -> Piece:
+        parts, view = self._parts, self._teller.incident(incident, at=at)
+        where = self.map(incident.areas) if alone else ""
         return Piece(
             view=view,
-            told=parts.told(view, 1 if alone else 2),
+            told=parts.told(view, 1 if alone else 2, where),
             late=parts.late_box(view),
             jump=parts.jump(view),
             foot=parts.foot(view, alone),
             in_area=parts.in_area(view),
         )
+
+    def map(self, keys: tuple[str, ...]) -> Markup:
+        """Draw the areas with these keys; empty where nobody knows where they are."""
+        drawing = drawn(keys, self._areas)
+        if drawing is None:
+            return Markup()
+        known = tuple(area.key for area in self._areas if area.outline and area.key in keys)
+        rendered: Markup = self._parts.map(drawing, self._teller.place(known))
+        return rendered
 
     def rows(self, lines: Iterable[IncidentLine], root: str, *, at: datetime) -> Markup:
         """Render lines of a list on a page from which `root` leads up to the first one."""

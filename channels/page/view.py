@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,9 @@ from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
+
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # for words without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,10 @@ class Teller:
     def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Return the areas' names; an area that has left the configuration keeps its key."""
         return tuple(self._areas.get(key, key) for key in keys)
+
+    def place(self, keys: tuple[str, ...]) -> str:
+        """Say the areas' names, as a headline does."""
+        return self.wording(_ANY_TIME).place(self.names(keys))
 
     def stamp(self, when: datetime, text: str) -> Stamp:
         """Join a time in words with the same for machines."""

@@ -55,9 +55,7 @@ MAPPED = (
         AREAS[1], outline=_quarter((70, 55), (80, 20), (130, 30), (140, 90), (120, 105), (90, 75))
     ),
     replace(AREAS[2], outline=_quarter((0, 60), (40, 50), (35, 15), (0, 0), (-40, 30))),
-    replace(
-        AREAS[3], outline=_quarter((40, 50), (50, 62), (70, 55), (80, 20), (60, 5), (35, 15))
-    ),
+    replace(AREAS[3], outline=_quarter((40, 50), (50, 62), (70, 55), (80, 20), (60, 5), (35, 15))),
 )
 """The same areas, with their outlines."""
 

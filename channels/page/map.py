@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, hypot, radians
@@ -186,8 +187,7 @@ def _path(line: Sequence[Spot]) -> str:
     if len(spots) < 3:
         return ""
     steps = (
-        (here[0] - before[0], here[1] - before[1])
-        for before, here in zip(spots, spots[1:], strict=False)
+        (here[0] - before[0], here[1] - before[1]) for before, here in itertools.pairwise(spots)
     )
     told = " ".join(f"{right} {down}" for right, down in steps).replace(" -", "-")
     return f"M{spots[0][0]} {spots[0][1]}l{told}z"

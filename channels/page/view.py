@@ -18,7 +18,6 @@ from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
 
-
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # for words without one
 
 
@@ -173,6 +172,19 @@ class Teller:
                 words, line.headline, line.areas_ever, to_come=_is_to_come(words, line, state)
             ),
             mode_label=words.mode_label(line.mode),
+        )
+
+    def going_on(self, incident: BoardIncident, *, at: datetime) -> LineView:
+        """Tell an open incident in one line."""
+        words = self.wording(incident.updates[0].at)
+        state, status = self._status(words, incident, at)
+        to_come = _is_to_come(words, incident, state)
+        return LineView(
+            slug=incident.slug,
+            state=state,
+            status=status,
+            title=self._title(words, incident.headline, incident.areas, to_come=to_come),
+            mode_label=words.mode_label(incident.mode),
         )
 
     def line_of_left(self, incident: BoardIncident, area: str) -> LineView | None:

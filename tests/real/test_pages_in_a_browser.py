@@ -17,7 +17,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
-from broadcaster.testing.boards import context, states
+from broadcaster.testing.boards import MAPPED, context, states
 from channels.page.settings import PageSettings
 from channels.page.site import pages
 
@@ -53,7 +53,9 @@ def site(state: str) -> Site:
     advice = {"sv": "Ring 112 vid fara för liv.", "en": "Call 112 when life is in danger."}
     settings = PageSettings(kind="page", advice=advice)
     found: Site = {}
-    for file in pages(board, context(board.mode), settings):
+    for file in pages(board, context(board.mode, areas=MAPPED), settings):
+        if not file.path.endswith(".html"):
+            continue
         found[file.path] = file.body
         if file.overdue:
             found[file.path.replace(".html", ".overdue.html")] = file.overdue.body

@@ -109,6 +109,14 @@ class BoardIncident:
         return self.closed_at is None
 
     @property
+    def may_have_been_over(self) -> bool:
+        """Whether it is over, or may have been and opened again."""
+        ending = (Kind.RESTORED, Kind.CORRECTION, Kind.RETRACTION)
+        return not self.is_open or any(
+            update.kind in ending or not update.areas for update in self.updates
+        )
+
+    @property
     def updates_since_opened(self) -> tuple[BoardUpdate, ...]:
         """What was said since it was last over, newest first: all of it where it never was."""
         return tuple(takewhile(lambda update: update.areas or update.struck, self.updates))
@@ -116,7 +124,10 @@ class BoardIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentLine:
-    """One line about an incident for lists and archive pages."""
+    """One line about an incident for lists and archive pages.
+
+    `cause` and `texts` (by language, of the first update that stands) are for who looks a word up.
+    """
 
     id: str
     headline: str
@@ -127,6 +138,8 @@ class IncidentLine:
     closed_at: datetime | None
     retracted: bool
     planned: Planned | None = None
+    cause: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -151,6 +164,18 @@ class ArchivePage:
     lines: tuple[IncidentLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveVolume:
+    """Some pages of the archive, which share an index. Numbered from 1, oldest first, as its members are for ever.
+
+    `lines` are those that are over, oldest first; `full` says that it is complete and all of them are.
+    """
+
+    number: int
+    full: bool
+    lines: tuple[IncidentLine, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """The public record at `revision`.
@@ -158,7 +183,9 @@ class Board:
     `changed` holds whole every incident that changed after `since` (all that are open or recent when `since` is None:
     then everything must be written). `feeds` maps an area's key, or "" for all areas, to its newest entries, newest
     first; only areas touched after `since` are in it, "" always is. `archive` holds the archive pages touched after
-    `since`; `archive_pages` is how many there are.
+    `since`; `archive_pages` is how many there are. `volumes` holds those that began after `since`, or of which
+    something is over, or no longer is; `volumes_begin` says when the first incident of each was opened, and is empty when
+    `volumes` is.
     """
 
     revision: Revision
@@ -171,3 +198,5 @@ class Board:
     feeds: Mapping[str, tuple[Entry, ...]]
     archive: tuple[ArchivePage, ...]
     archive_pages: int
+    volumes: tuple[ArchiveVolume, ...] = ()
+    volumes_begin: tuple[datetime, ...] = ()

@@ -172,4 +172,6 @@ def line(of: BoardIncident) -> IncidentLine:
         closed_at=of.closed_at,
         retracted=of.retracted,
         planned=of.planned,
+        cause=of.cause,
+        texts=next((each.texts for each in reversed(of.updates) if each.struck is None), {}),
     )

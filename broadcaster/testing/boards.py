@@ -13,6 +13,7 @@ from typing import Any
 from broadcaster.channel import ChannelContext, Organisation
 from broadcaster.domain.board import (
     ArchivePage,
+    ArchiveVolume,
     Board,
     BoardArea,
     BoardIncident,
@@ -122,6 +123,8 @@ def line(of: BoardIncident) -> IncidentLine:
         closed_at=of.closed_at,
         retracted=of.retracted,
         planned=of.planned,
+        cause=of.cause,
+        texts=next((each.texts for each in reversed(of.updates) if each.struck is None), {}),
     )
 
 
@@ -137,6 +140,7 @@ def board(*incidents: BoardIncident, **facts: Any) -> Board:
         area.key: tuple(e for e in entries if area.key in (*e.update.areas, *e.update.ended))
         for area in AREAS
     }
+    over = tuple(each for each in reversed(lines) if each.closed_at)
     given: dict[str, Any] = {
         "revision": Revision(1, sum(len(each.updates) for each in incidents)),
         "since": None,
@@ -148,6 +152,8 @@ def board(*incidents: BoardIncident, **facts: Any) -> Board:
         "feeds": {"": tuple(entries[:50]), **{key: held for key, held in feeds.items() if held}},
         "archive": (ArchivePage(1, False, lines),) if lines else (),
         "archive_pages": 1 if lines else 0,
+        "volumes": (ArchiveVolume(1, False, over),) if over else (),
+        "volumes_begin": (min(each.opened_at for each in lines),) if over else (),
     }
     return Board(**(given | facts))
 

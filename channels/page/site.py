@@ -14,6 +14,7 @@ from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths, incident_path, language_folder
 from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident, IncidentLine
 from channels.page import geojson
+from channels.page.finding import Finding
 from channels.page.frame import Frame
 from channels.page.pieces import Memory, Pieces, joined
 from channels.page.settings import PageSettings
@@ -58,6 +59,7 @@ class _Site:
         self._storm = Storm(
             board, self._frame, self._pieces, self._teller, self._open, context.areas
         )
+        self._finding = Finding(board, self._frame, self._pieces, self._teller)
         self._newest = sorted(self._open, key=lambda told: told.updates[0].at, reverse=True)
 
     def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:
@@ -79,6 +81,8 @@ class _Site:
             yield self._page("list.html.j2", path, title=title, lines=lines)
         for page in self._board.archive:
             yield from self._archive(page)
+        for found in self._finding.pages():
+            yield self._page(found.template, found.path, immutable=found.final, **found.values)
         if not self._board.archive_pages and self._board.since is None:
             yield self._page("archive.html.j2", "archive/", title=self._archive_title(), months={})
 

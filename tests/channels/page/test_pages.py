@@ -421,7 +421,11 @@ def test_a_full_archive_page_may_be_kept_for_ever_and_the_newest_may_not() -> No
         archive_pages=3,
     )
     files = written(shown)
-    kept = {path: files[path].immutable for path in files if path.startswith("archive/")}
+    kept = {
+        path: files[path].immutable
+        for path in files
+        if path.startswith("archive/") and "find" not in path
+    }
     assert kept == {
         "archive/1/index.html": True,
         "archive/2/index.html": False,

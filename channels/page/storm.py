@@ -144,7 +144,12 @@ class Storm:
             here = known.get(number, [])
             root = self._frame.root(block_path(number))
             lines = joined(self._pieces.going_on(each, root, at=self._at) for each in here)
-            yield block_path(number), self._title_of_block(here), lines
+            title = "All that goes on, page {number}" if here else "No known disruptions"
+            yield (
+                block_path(number),
+                self._teller.wording(self._at).say(title, number=number),
+                lines,
+            )
 
     def _by_block(self) -> Iterator[tuple[int, list[BoardIncident]]]:
         newest = sorted(self._going_on, key=_number, reverse=True)
@@ -153,8 +158,6 @@ class Storm:
 
     def _title_of_block(self, incidents: Sequence[BoardIncident]) -> str:
         words = self._teller.wording(self._at)
-        if not incidents:
-            return words.say("No known disruptions")
         first, last = (
             words.dated(end(incidents, key=lambda each: each.opened_at).opened_at)
             for end in (min, max)

@@ -11,13 +11,23 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
-from broadcaster.testing.boards import MAPPED, context, states
+from broadcaster.channel import Board
+from broadcaster.testing.boards import (
+    MAPPED,
+    board,
+    context,
+    planned_cut,
+    power_cut,
+    states,
+    water_leak,
+)
 from channels.page.settings import PageSettings
 from channels.page.site import pages
 
@@ -32,14 +42,24 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STATES = sorted(states())
+
+
+def boards_shown() -> dict[str, Board]:
+    """Every state, and one with more going on than can be told whole."""
+    storm = (replace(power_cut(), id=f"A{number}") for number in range(1, 13))
+    return {**states(), "storm": board(*storm, water_leak(), planned_cut())}
+
+
+STATES = sorted(boards_shown())
 # The stylesheet keeps phone numbers whole; hyphens that cannot be dialled would break copying them.
 RULES = {"tel-non-breaking": ["error", {"ignoreClasses": ["nobr"]}]}
 
 FRONT = {"index.html", "index.overdue.html"}
 VIEWS: list[tuple[int, Literal["light", "dark"]]] = [
+    (320, "light"),
     (360, "light"),
     (360, "dark"),
+    (768, "light"),
     (1280, "light"),
     (1280, "dark"),
 ]
@@ -49,11 +69,11 @@ Site = dict[str, bytes]
 
 def site(state: str) -> Site:
     """Every page of a state by its path below the root; overdue variants beside their pages."""
-    board = states()[state]
+    shown = boards_shown()[state]
     advice = {"sv": "Ring 112 vid fara för liv.", "en": "Call 112 when life is in danger."}
-    settings = PageSettings(kind="page", advice=advice)
+    settings = PageSettings(kind="page", advice=advice, builder=True)
     found: Site = {}
-    for file in pages(board, context(board.mode, areas=MAPPED), settings):
+    for file in pages(shown, context(shown.mode, areas=MAPPED), settings):
         if not file.path.endswith(".html"):
             continue
         found[file.path] = file.body
@@ -110,8 +130,12 @@ def opened(page: Page, files: Site, path: str) -> list[str]:
 def worth_opening(state: str, files: Site) -> list[str]:
     """The pages of a state that differ in kind: lists and areas look alike in all."""
     always = r"(?:en/)?index\.html|index\.overdue\.html|incidents/a7/index\.html"
-    once = r"|areas/(?:norra-ekbyn/)?index\.html|archive/index\.html"
-    sorts = always + once if state == "three" else always
+    once = {
+        "three": r"|areas/(?:norra-ekbyn/)?index\.html|archive/index\.html",
+        "storm": r"|areas/(?:norra-ekbyn/)?index\.html|now/1/index\.html",
+        "restored": r"|archive/find/(?:1/(?:areas/norra-ekbyn/|words/k/)?)?index\.html",
+    }
+    sorts = always + once.get(state, "")
     return [path for path in files if re.fullmatch(sorts, path)]
 
 
@@ -150,6 +174,9 @@ def test_axe_finds_nothing_and_no_request_leaves_the_page(
             }:  # the colours and the widths, once each
                 wrong += judged(page, axe)
             page.screenshot(path=ARTEFACTS / f"{state}.{name}.{width}.{scheme}.png", full_page=True)
+        page.emulate_media(media="print", color_scheme="light")
+        page.screenshot(path=ARTEFACTS / f"{state}.{name}.print.png", full_page=True)
+        page.emulate_media(media="screen")
         page.set_viewport_size({"width": 360, "height": 900})
     page.close()
     assert wrong == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 from lxml import html
 
@@ -469,7 +469,10 @@ def test_html_in_text_is_shown_and_never_obeyed() -> None:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
 
 
-def test_a_page_with_fifty_updates_is_ten_kilobytes_compressed_at_most() -> None:
+@pytest.mark.parametrize("path", ["index.html", "incidents/a7/index.html", "en/index.html"])
+def test_a_page_with_fifty_updates_and_a_map_is_one_request_of_ten_kilobytes_at_most(
+    path: str,
+) -> None:
     told = power_cut()
     words = "Montörerna arbetar vid Kvarnvägen {n}. Kabeln är frilagd på {n} meter, skarv {n} av 52 är klar."
     updates = tuple(
@@ -477,8 +480,31 @@ def test_a_page_with_fifty_updates_is_ten_kilobytes_compressed_at_most() -> None
         for n in range(50, 0, -1)
     )
     history = tuple(EtrChange(minutes(n), minutes(300 + n), n) for n in range(1, 6))
-    page = written(board(replace(told, updates=updates, etr_history=history)))["index.html"]
-    assert len(gzip.compress(page.body, 6)) <= 10_000
+    shown = board(replace(told, updates=updates, etr_history=history))
+    page = written(shown, areas=boards.MAPPED)[path]
+    assert len(brotli.compress(page.body, quality=5)) <= 10_000
+    tree = parsed(page.body)
+    assert tree.xpath("//svg")
+    assert len(tree.xpath("//ol[@class='line']/li")) == 50
+    fetched = tree.xpath(
+        "//script | //img | //iframe | //object | //embed | //@src | //link[@rel='stylesheet' or @rel='icon' or @rel='preload']"
+    )
+    assert not fetched
+    assert not re.search(rb"@import|@font-face|url\((?!#hatch\))", page.body)
+
+
+def test_what_others_build_is_pointed_at_only_where_it_is_configured() -> None:
+    def links(settings: PageSettings, **changes: Any) -> set[str]:
+        files = written(states()["one"], settings, **changes)
+        return set(
+            parsed(files["areas/sjovik/index.html"].body).xpath("//ul[@class='ways']//@href")
+        )
+
+    feeds = {f"../../areas/sjovik/feed.{kind}" for kind in ("rss", "atom", "json")}
+    assert links(SETTINGS) == feeds
+    all_of_it = PageSettings(kind="page", builder=True)
+    address = "https://in.ekbyn.example/follow"
+    assert links(all_of_it, follow_url=address) == feeds | {"../../follow/", f"{address}/"}
 
 
 def test_the_style_is_the_same_on_every_page_so_one_hash_permits_it() -> None:

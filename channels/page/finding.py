@@ -109,7 +109,9 @@ class Finding:
                 ]
                 said = _("{title}: {letter}", title=title, letter=letter.upper())
                 path = f"{folder}words/{_slug(letter)}/"
-                yield Page("words.html.j2", path, {"title": said, "words": told}, final)
+                # Another language has other words, and perhaps none with this letter.
+                values = {"title": said, "words": told, "elsewhere": folder}
+                yield Page("words.html.j2", path, values, final)
 
     # ----------------------------------------------------------------------------------------------- by what is looked
     def _by_month(self, volume: ArchiveVolume, root: str) -> dict[str, Markup]:

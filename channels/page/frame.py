@@ -111,10 +111,14 @@ class Frame:
         )
 
     def page(self, template: str, path: str, *, title: str, **values: Any) -> bytes:
-        """Render the page at `path` ("areas/norra-ekbyn/"), as bytes without a character that would break it."""
+        """Render the page at `path` ("areas/norra-ekbyn/"), as bytes without a character that would break it.
+
+        `elsewhere` among the values is what stands for it in the other languages, where they have no such page.
+        """
         defaults: dict[str, Any] = {
             "canonical": path,
             "description": title,
+            "elsewhere": path,
             "feeds": self.feeds(None),
             "area": None,
             "feet": "",

@@ -96,6 +96,12 @@ def test_the_way_to_a_word_is_made_of_links() -> None:
     assert "kvarnvägen" in text(tree(files, at))
 
 
+def test_a_page_of_words_leads_to_the_other_language_by_the_volume() -> None:
+    page = tree(published(shown(over(1))), "archive/find/1/words/s/")
+    assert page.xpath("//header//a[@hreflang]/@href") == ["../../../../../en/archive/find/1/"]
+    assert not page.xpath("//link[@hreflang]")
+
+
 def test_letters_stand_in_the_order_of_the_language() -> None:
     files = published(shown(*(over(n, text=street) for n, street in enumerate(STREETS, 1))))
     links = tree(files, "archive/find/1/").xpath("//ul[@class='letters'][1]//a/text()")

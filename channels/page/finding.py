@@ -85,7 +85,7 @@ class Finding:
         month = self._words.month(self._board.volumes_begin[volume.number - 1])
         title = _("Archive from {month}", month=month)
         root = self._frame.root(folder)
-        values = {
+        values: dict[str, Any] = {
             "title": title,
             "areas": [
                 (f"{folder}areas/{key}/", self._teller.names((key,))[0], len(lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import brotli
@@ -56,14 +57,15 @@ def published(shown: Board, memory: Memory | None = None) -> dict[str, File]:
 
 
 FIVE_HUNDRED = storm(cut(number) for number in range(1, 501))
-FILES = published(FIVE_HUNDRED)
 
 
-def parsed(path: str, files: dict[str, File] = FILES) -> Any:
-    return html.fromstring(files[path].body)
+@cache
+def of_the_storm() -> dict[str, File]:
+    return published(FIVE_HUNDRED)
 
 
-FRONT = parsed("index.html")
+def parsed(path: str, files: dict[str, File] | None = None) -> Any:
+    return html.fromstring((files or of_the_storm())[path].body)
 
 
 def text(tree: Any) -> str:
@@ -73,7 +75,7 @@ def text(tree: Any) -> str:
 def test_no_page_grows_with_what_goes_on() -> None:
     weights = {
         f"{path} {what}": len(brotli.compress(body, quality=5))
-        for path, file in FILES.items()
+        for path, file in of_the_storm().items()
         if path.endswith(".html")
         for what, body in (("", file.body), ("late", file.overdue.body if file.overdue else b""))
     }
@@ -81,19 +83,19 @@ def test_no_page_grows_with_what_goes_on() -> None:
 
 
 def test_the_front_page_counts_by_area_and_tells_the_severest_first() -> None:
-    assert FRONT.xpath("//h1")[0].text == "500 störningar"
-    assert FRONT.xpath("//section[contains(@class,'now')]/@id")[0] == f"a{WORST}"
-    assert f"Mast {WORST}." in text(FRONT)
-    rows = FRONT.xpath("//h2[@id='areas']/following-sibling::ul[1]/li")
+    assert parsed("index.html").xpath("//h1")[0].text == "500 störningar"
+    assert parsed("index.html").xpath("//section[contains(@class,'now')]/@id")[0] == f"a{WORST}"
+    assert f"Mast {WORST}." in text(parsed("index.html"))
+    rows = parsed("index.html").xpath("//h2[@id='areas']/following-sibling::ul[1]/li")
     assert len(rows) == 40
     assert rows[0].xpath("./a/@href") == [f"./areas/{AREAS[WORST % 40].key}/"]
     assert "● 12 störningar" in text(rows[0])
-    assert len(FRONT.xpath("//figure/svg")) == 1
+    assert len(parsed("index.html").xpath("//figure/svg")) == 1
 
 
 def test_every_incident_is_one_click_from_the_front_page() -> None:
     found = set()
-    for link in FRONT.xpath("//h2[@id='all']/following-sibling::ul[1]//a/@href"):
+    for link in parsed("index.html").xpath("//h2[@id='all']/following-sibling::ul[1]//a/@href"):
         tree = parsed(f"{link.removeprefix('./')}index.html")
         lines = tree.xpath("//main//li/a/@href")
         assert len(lines) <= 50
@@ -109,7 +111,7 @@ def test_every_link_of_a_storm_leads_somewhere() -> None:
             if link.startswith("tel:") or "/feed." in link:
                 continue
             target, _, anchor = link.lstrip("/").partition("#")
-            assert f"{target}index.html" in FILES, f"{path} leads to {link}"
+            assert f"{target}index.html" in of_the_storm(), f"{path} leads to {link}"
             there = parsed(f"{target}index.html")
             assert not anchor or there.xpath(f"//*[@id='{anchor}']")
 
@@ -141,7 +143,7 @@ def test_broken_promises_are_told_of_the_severest_and_counted_of_the_others() ->
     assert len(tree.xpath("//p[@class='head']")) == 3
     assert "Vi är sena med nästa besked om 497 till." in text(tree)
     assert late.overdue is None
-    waits = FILES["index.html"].overdue
+    waits = of_the_storm()["index.html"].overdue
     assert waits is not None
     assert waits.after == minutes(20)
 

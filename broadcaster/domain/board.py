@@ -121,6 +121,16 @@ class BoardIncident:
             closed_at=self.closed_at,
             retracted=self.retracted,
             planned=self.planned,
+            cause=self.cause,
+            texts=next((each.texts for each in reversed(self.updates) if each.struck is None), {}),
+        )
+
+    @property
+    def may_have_been_over(self) -> bool:
+        """Whether it is over, or may have been and opened again."""
+        ending = (Kind.RESTORED, Kind.CORRECTION, Kind.RETRACTION)
+        return not self.is_open or any(
+            update.kind in ending or not update.areas for update in self.updates
         )
 
     @property
@@ -131,7 +141,10 @@ class BoardIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentLine:
-    """One line about an incident for lists and archive pages."""
+    """One line about an incident for lists and archive pages.
+
+    `cause` and `texts` (by language, of the first update that stands) are for who looks a word up.
+    """
 
     id: str
     headline: str
@@ -142,6 +155,8 @@ class IncidentLine:
     closed_at: datetime | None
     retracted: bool
     planned: Planned | None = None
+    cause: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -187,6 +202,18 @@ class FeedArchive:
     again: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveVolume:
+    """Some pages of the archive, which share an index. Numbered from 1, oldest first, as its members are for ever.
+
+    `lines` are those that are over, oldest first; `full` says that it is complete and all of them are.
+    """
+
+    number: int
+    full: bool
+    lines: tuple[IncidentLine, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """The public record at `revision`.
@@ -195,6 +222,8 @@ class Board:
     then everything must be written). `feeds` maps an area's key, or "" for all areas, to its newest entries, newest
     first; only areas touched after `since` are in it, "" always is. `archive` holds the archive pages touched after
     `since`; `archive_pages` is how many there are. `feed_archives` has the archive of each feed in `feeds` that has one.
+    `volumes` holds those that began after `since`, or of which something is over, or no longer is; `volumes_begin` says when
+    the first incident of each was opened, and is empty when `volumes` is.
     """
 
     revision: Revision
@@ -208,3 +237,5 @@ class Board:
     archive: tuple[ArchivePage, ...]
     archive_pages: int
     feed_archives: Mapping[str, FeedArchive] = field(default_factory=dict)
+    volumes: tuple[ArchiveVolume, ...] = ()
+    volumes_begin: tuple[datetime, ...] = ()

@@ -26,6 +26,7 @@ from broadcaster.ownprocess import (
     memory_of,
     plain,
 )
+from broadcaster.registry.boundaries import outline_of_code
 from broadcaster.registry.exposure import exposed
 from broadcaster.registry.hosts import forbidden_hosts
 from broadcaster.registry.kinds import (
@@ -321,7 +322,14 @@ def board_area(key: str, settings: Settings) -> BoardArea:
         outline = outline_of(area)
     except ValueError:
         outline = ()  # `config check` says why; the words go out without a map
+    if area.polygon is None and area.scb and _is_all_of_it(area, settings):
+        outline = outline_of_code(area.scb)
     return BoardArea(key, area.name, known, outline)
+
+
+def _is_all_of_it(area: AreaSettings, settings: Settings) -> bool:
+    """Whether no other area names its code: of two that do, each is only a part."""
+    return [other.scb for other in settings.areas.values()].count(area.scb) == 1
 
 
 def outline_of(area: AreaSettings) -> tuple[Ring, ...]:

@@ -159,7 +159,10 @@ class AreaSettings(_Closed):
     ssb: SsbCode | None = Field(
         None, description='Code of Statistics Norway, county or municipality, such as "0301".'
     )
-    polygon: LocalPath | None = Field(None, description="A GeoJSON file with the area's outline.")
+    polygon: LocalPath | None = Field(
+        None,
+        description="A GeoJSON file with the area's outline; without one, that of the Swedish municipality or county.",
+    )
 
 
 class Route(_Closed):

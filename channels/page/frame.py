@@ -8,6 +8,7 @@ from typing import Any
 
 from babel import Locale
 from babel.core import get_global
+from markupsafe import Markup
 
 from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
@@ -65,7 +66,7 @@ class Feed:
 
 
 class Frame:
-    """Renders templates for one board, configuration and language."""
+    """Renders templates for one board, configuration and language, whose pages stand in `folder`."""
 
     def __init__(
         self, board: Board, context: ChannelContext, settings: PageSettings, teller: Teller
@@ -74,14 +75,15 @@ class Frame:
         self._public_url = context.public_url
         self._settings = settings
         self._language = teller.language
-        self._folder = language_folder(context.organisation.languages, teller.language)
+        self.folder = language_folder(context.organisation.languages, teller.language)
         self._words = teller.wording(board.at)
         mode = self._words.mode_label(board.mode)
         self._same: dict[str, Any] = {
             "_": saying(teller.phrases),
             "address": self._address,
             "advice": settings.advice.get(teller.language, ""),
-            "here": self._folder,
+            "follow_url": context.follow_url,
+            "here": self.folder,
             "is_drill": board.mode is Mode.DRILL,
             "language": tongue(teller.language),
             "languages": [tongue(tag) for tag in context.organisation.languages],
@@ -118,17 +120,24 @@ class Frame:
             feet=each(incidents, lambda piece: piece.foot),
             area=area,
             last_written=last_written,
-            feeds=self._feeds(area),
-            **values,
+            **{"feeds": self.feeds(area)} | values,
         )
 
     def page(self, template: str, path: str, *, title: str, **values: Any) -> bytes:
-        """Render the page at `path` ("areas/norra-ekbyn/"), as bytes without a character that would break it."""
+        """Render the page at `path` ("areas/norra-ekbyn/"), as bytes without a character that would break it.
+
+        `elsewhere` among the values is what stands for it in the other languages, where they have no such page.
+        """
         defaults: dict[str, Any] = {
             "canonical": path,
             "description": title,
-            "feeds": self._feeds(None),
+            "elsewhere": path,
+            "feeds": self.feeds(None),
+            "area": None,
             "feet": "",
+            "incidents": (),
+            "last_written": "",
+            "recent": "",
             "late": "",
             "newer": "",
             "older": "",
@@ -147,7 +156,7 @@ class Frame:
 
     def root(self, path: str) -> str:
         """Return what leads from the page at `path` up to the very first."""
-        return "../" * (self._folder + path).count("/") or "./"
+        return "../" * (self.folder + path).count("/") or "./"
 
     def title_of(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
         """Say how many disruptions there are and where; of one alone, which."""
@@ -158,20 +167,31 @@ class Frame:
         return f"{self._public_url}/{language_folder(self._organisation.languages, tag)}{path}"
 
     def _title(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
-        _ = self._words.say
         if len(incidents) == 1:
             return self._title_of(incidents[0])
         planned = sum(incident.state == "planned" for incident in incidents)
-        now = len(incidents) - planned
-        if not incidents:
-            what = _("No known disruptions")
-        elif not planned:
-            what = _("{count} disruptions", count=now)
-        elif not now:
-            what = _("{count} planned disruptions", count=planned)
-        else:
-            what = _("Disruptions: {count} now, {planned} planned", count=now, planned=planned)
+        return self.title_of_many(len(incidents) - planned, planned, area)
+
+    def title_of_many(self, now: int, planned: int, area: BoardArea | None) -> str:
+        """Say how many incidents go on and are planned."""
+        _ = self._words.say
+        what = self.counted(now, planned) if now or planned else _("No known disruptions")
         return _("{title} in {name}", title=what, name=area.name) if area else what
+
+    def also_late(self, count: int) -> Markup:
+        """Say that more promises are broken than are told."""
+        _ = saying(self._words.phrases)
+        sentence = _("We are late with the next word about {count} more.", count=count)
+        return Markup('<div class="late"><p>{}</p></div>').format(sentence)
+
+    def counted(self, now: int, planned: int) -> str:
+        """Count incidents, several of them."""
+        _ = self._words.say
+        if not planned:
+            return _("{count} disruptions", count=now)
+        if not now:
+            return _("{count} planned disruptions", count=planned)
+        return _("Disruptions: {count} now, {planned} planned", count=now, planned=planned)
 
     def _title_of(self, one: IncidentView) -> str:
         _ = self._words.say
@@ -191,11 +211,12 @@ class Frame:
             return _("Our latest word is from {moment}.", moment=last_written)
         return self._organisation.name
 
-    def _feeds(self, area: BoardArea | None) -> list[Feed]:
+    def feeds(self, area: BoardArea | None) -> list[Feed]:
+        """Return the feeds of an area, or of all."""
         found = (_FEEDS if self._settings.feeds else {}) | (_CAP if self._settings.cap else {})
         _ = self._words.say
         about = area.name if area else _("All areas")
-        place = f"{self._folder}areas/{area.key}/" if area else self._folder
+        place = f"{self.folder}areas/{area.key}/" if area else self.folder
         return [
             Feed(
                 _(name),

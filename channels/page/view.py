@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from channels.page.changes import Changes, households, leaves, put_right, told_o
 
 _SUMMARY = 140
 """Letters of an operator's words in what a shared link shows: apps cut it off not far beyond."""
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # for words without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,10 @@ class Teller:
         """Return the areas' names; an area that has left the configuration keeps its key."""
         return tuple(self._areas.get(key, key) for key in keys)
 
+    def place(self, keys: tuple[str, ...]) -> str:
+        """Say the areas' names, as a headline does."""
+        return self.wording(_ANY_TIME).place(self.names(keys))
+
     def stamp(self, when: datetime, text: str) -> Stamp:
         """Join a time in words with the same for machines."""
         return Stamp(text, when.astimezone(self.zone).isoformat(timespec="minutes"))
@@ -170,6 +175,19 @@ class Teller:
                 words, line.headline, line.areas_ever, to_come=_is_to_come(words, line, state)
             ),
             mode_label=words.mode_label(line.mode),
+        )
+
+    def going_on(self, incident: BoardIncident, *, at: datetime) -> LineView:
+        """Tell an open incident in one line."""
+        words = self.wording(incident.updates[0].at)
+        state, status = self._status(words, incident, at)
+        to_come = _is_to_come(words, incident, state)
+        return LineView(
+            slug=incident.slug,
+            state=state,
+            status=status,
+            title=self._title(words, incident.headline, incident.areas, to_come=to_come),
+            mode_label=words.mode_label(incident.mode),
         )
 
     def line_of_left(self, incident: BoardIncident, area: str) -> LineView | None:

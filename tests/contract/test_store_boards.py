@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, event
 
 from broadcaster.domain.board import (
     ArchivePage,
+    ArchiveVolume,
     Board,
     BoardIncident,
     BoardUpdate,
@@ -30,7 +31,7 @@ from broadcaster.testing.builders import an_acceptance, an_update, tell
 from broadcaster.testing.clock import NOON
 
 AREAS = ("norra-ekbyn", "ostra-ekbyn", "sjovik")
-FEED, PAGE, RECENT = 4, 3, 2
+FEED, PAGE, RECENT, VOLUME = 4, 3, 2, 2
 
 
 def minutes(count: int) -> datetime:
@@ -143,6 +144,10 @@ class Memory:
         closed = [incident for incident in incidents if incident.closed_at]
         closed.sort(key=lambda incident: (incident.closed_at, int(incident.id[1:])), reverse=True)
         pages = [incidents[start : start + PAGE] for start in range(0, len(incidents), PAGE)]
+        volumes = [
+            incidents[start : start + PAGE * VOLUME]
+            for start in range(0, len(incidents), PAGE * VOLUME)
+        ]
         return Board(
             revision=revision,
             since=None,
@@ -158,6 +163,15 @@ class Memory:
             ),
             archive_pages=len(pages),
             feed_archives={key: _archive(held) for key, held in every.items() if len(held) >= FEED},
+            volumes=tuple(
+                ArchiveVolume(
+                    number,
+                    len(volume) == PAGE * VOLUME and all(each.closed_at for each in volume),
+                    tuple(_line(each) for each in volume if each.closed_at),
+                )
+                for number, volume in enumerate(volumes, 1)
+            ),
+            volumes_begin=tuple(volume[0].opened_at for volume in volumes),
         )
 
 
@@ -321,9 +335,12 @@ def _line(incident: BoardIncident) -> IncidentLine:
         "closed_at",
         "retracted",
         "planned",
+        "cause",
     )
+    unstruck = [update for update in incident.updates if not update.struck]
+    texts = unstruck[-1].texts if unstruck else {}
     named = {name: getattr(incident, name) for name in kept}
-    return IncidentLine(areas_ever=incident.areas_stated, **named)
+    return IncidentLine(areas_ever=incident.areas_stated, texts=texts, **named)
 
 
 # --------------------------------------------------------------------------------------------------- scripts of it all
@@ -493,6 +510,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "FEED_LENGTH", FEED)
     monkeypatch.setattr(boards, "ARCHIVE_PAGE_LENGTH", PAGE)
     monkeypatch.setattr(boards, "RECENT_LENGTH", RECENT)
+    monkeypatch.setattr(boards, "VOLUME_LENGTH", VOLUME)
 
 
 @dataclass
@@ -504,6 +522,8 @@ class Shown:
     archive: dict[int, ArchivePage] = field(default_factory=dict)
     feed_pages: dict[str, dict[int, list[tuple[str, BoardUpdate]]]] = field(default_factory=dict)
     again: dict[str, tuple[int, tuple[Entry, ...]]] = field(default_factory=dict)
+    volumes: dict[int, ArchiveVolume] = field(default_factory=dict)
+    begin: tuple[datetime, ...] = ()
     beside: tuple[Any, ...] = ()
 
     def show(self, board: Board) -> Shown:
@@ -524,6 +544,8 @@ class Shown:
             },
             kept.again
             | {key: (each.pages, each.again) for key, each in board.feed_archives.items()},
+            kept.volumes | {volume.number: volume for volume in board.volumes},
+            board.volumes_begin or kept.begin,
             (board.revision, board.open, board.recent, board.archive_pages),
         )
 

@@ -36,7 +36,7 @@ class Voice:
 
     @cached_property
     def phrases(self) -> Mapping[str, str]:
-        """The catalogue; a language that nobody translated is spoken in English."""
+        """The catalogue; English is spoken where operators have none in a language."""
         if self.language.partition("-")[0].lower() == "en":
             return {}
         from broadcaster.locale import phrases
@@ -110,7 +110,7 @@ class Voice:
         from babel.numbers import format_currency
 
         whole = amount >= 10
-        locale = self.language.partition("-")[0]
+        locale = self._locale
         if whole:
             said = format_currency(
                 round(amount), currency, "#,##0 ¤", locale, currency_digits=False
@@ -134,9 +134,14 @@ class Voice:
 
         try:
             known = Locale.parse(tag.replace("-", "_"))
-            return known.get_display_name(self.language.replace("-", "_")) or tag
+            return known.get_display_name(self._locale) or tag
         except (UnknownLocaleError, ValueError):
             return tag
+
+    @property
+    def _locale(self) -> str:
+        """The locale of this voice: English where operators are spoken to in English."""
+        return self.language.partition("-")[0].lower() if self.phrases else "en"
 
     def known_zone(self) -> ZoneInfo:
         """The zone of the organisation; UTC before it is known."""

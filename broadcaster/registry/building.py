@@ -14,7 +14,7 @@ from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, M
 from broadcaster.credentials import held_secrets, resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.outline import Ring, rings
-from broadcaster.locale import languages, phrases
+from broadcaster.locale import languages, primary_of, residents
 from broadcaster.ownprocess import (
     Broke,
     Lives,
@@ -193,7 +193,7 @@ def unspoken(source: Source, settings: Settings) -> list[ConfigError]:
             f'"{tag}" has no catalogue of phrases: write one of {", ".join(languages())}',
         )
         for n, tag in enumerate(settings.organisation.languages)
-        if tag.partition("-")[0].lower() not in known
+        if primary_of(tag) not in known
     ]
 
 
@@ -293,6 +293,8 @@ def context(name: str, settings: Settings) -> ChannelContext:
     """What the adapter of channel `name` is built with."""
     organisation = settings.organisation
     inbound = f"{settings.inbound.url}/in/{name}" if settings.inbound else ""
+    first = organisation.languages[0]
+    said = {language: residents(language, first) for language in organisation.languages}
     return ChannelContext(
         name=name,
         organisation=Organisation(**organisation.model_dump()),
@@ -302,7 +304,10 @@ def context(name: str, settings: Settings) -> ChannelContext:
         inbound_url=inbound,
         follow_url=settings.follow_url,
         areas=tuple(board_area(key, settings) for key in settings.areas),
-        phrases={language: dict(phrases(language)) for language in organisation.languages},
+        phrases={language: dict(found.phrases) for language, found in said.items()},
+        foreign={
+            language: dict(found.foreign) for language, found in said.items() if found.foreign
+        },
         allowed_hosts=None if settings.mode is Mode.LIVE else settings.allowed_hosts,
     )
 
@@ -316,7 +321,7 @@ def board_area(key: str, settings: Settings) -> BoardArea:
         outline = outline_of(area)
     except ValueError:
         outline = ()  # `config check` says why; the words go out without a map
-    return BoardArea(key, area.name, known, outline)
+    return BoardArea(key, area.name, known, outline, area.names)
 
 
 def outline_of(area: AreaSettings) -> tuple[Ring, ...]:

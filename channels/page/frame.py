@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-from babel import Locale
 
 from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
@@ -15,6 +13,7 @@ from broadcaster.domain.markup import legible
 from channels.page.pieces import Piece, each
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
+from channels.page.tongue import tongue
 from channels.page.view import IncidentView, Teller
 
 _FEEDS = {
@@ -23,22 +22,6 @@ _FEEDS = {
     "JSON Feed": ("feed.json", "application/feed+json"),
 }
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
-
-
-@dataclass(frozen=True, slots=True)
-class Tongue:
-    """How one language is named by those who speak it, and which way it is written ("ltr", "rtl")."""
-
-    tag: str
-    name: str
-    direction: str
-
-
-@cache
-def tongue(tag: str) -> Tongue:
-    """Look the language `tag` up in the Unicode CLDR."""
-    locale = Locale.parse(tag, sep="-")
-    return Tongue(tag, locale.get_display_name(locale) or tag, locale.text_direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +54,10 @@ class Frame:
             "advice": settings.advice.get(teller.language, ""),
             "here": self._folder,
             "is_drill": board.mode is Mode.DRILL,
-            "language": tongue(teller.language),
-            "languages": [tongue(tag) for tag in context.organisation.languages],
+            "language": tongue(teller.language, teller.phrases),
+            "languages": [
+                tongue(tag, context.phrases.get(tag, {})) for tag in context.organisation.languages
+            ],
             "mode": mode,
             "mode_prefix": f"{mode}: " if mode else "",
             "organisation": context.organisation,

@@ -44,7 +44,7 @@ class _Site:
         memory: Memory,
     ) -> None:
         self._board = board
-        self._configured = context.areas
+        self._configured = context.areas_in(language)
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
         self._folder = language_folder(context.organisation.languages, language)

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
+from channels.page.tongue import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class EtrView:
 class UpdateView:
     """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or "".
 
-    `facts` still stand, also where the update was struck; `fallen` do not.
+    `facts` still stand, also where the update was struck; `fallen` do not. `spoken` says which language `text` is in so far,
+    "" where it is the page's own.
     """
 
     anchor: str
@@ -56,6 +59,7 @@ class UpdateView:
     tag: str
     about: str
     text: Said | None
+    spoken: str
     facts: tuple[Said, ...]
     fallen: tuple[Said, ...]
     struck: str
@@ -125,7 +129,7 @@ class Teller:
         self.default = context.organisation.languages[0]
         self.phrases = context.phrases.get(language, {})
         self.zone = ZoneInfo(context.organisation.timezone)
-        self._areas = {area.key: area.name for area in context.areas}
+        self._areas = {area.key: area.name for area in context.areas_in(language)}
         self._power_cuts = power_cuts(context.phrases.values())
 
     def wording(self, near: datetime) -> Wording:
@@ -218,8 +222,8 @@ class Teller:
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
             summary=_summary(words, incident, status),
-            cause=self._own(incident.cause),
-            instruction=self._own(incident.instruction),
+            cause=self._own(words, incident.cause),
+            instruction=self._own(words, incident.instruction),
             days=tuple(self._days(words, incident)),
         )
 
@@ -230,12 +234,15 @@ class Teller:
         title = words.title(headline, self.names(areas), to_come=to_come)
         return Said(title, "" if words.is_power_cut(headline) else self._foreign(self.default))
 
-    def _own(self, text: str) -> Said | None:
-        """Return words kept in one language only: the organisation's first."""
+    def _own(self, words: Wording, text: str) -> Said | None:
+        """Return what is listed in this language, else words kept in one language only: the organisation's first."""
+        if text in sentences():
+            return Said(words.own(text))
         return Said(text, self._foreign(self.default)) if text else None
 
     def _foreign(self, language: str) -> str:
-        return "" if language == self.language else language
+        """A language, "" where who reads this page reads it, too: easy Swedish is Swedish."""
+        return "" if _primary(language) == _primary(self.language) else language
 
     def _status(self, words: Wording, incident: BoardIncident, at: datetime) -> tuple[str, str]:
         _ = words.say
@@ -305,6 +312,7 @@ class Teller:
                 else ""
             ),
             text=self._text(update.texts),
+            spoken=self._spoken(words, update, newest=update is incident.updates[0]),
             facts=tuple(facts[True]),
             fallen=tuple(facts[False]),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
@@ -317,6 +325,24 @@ class Teller:
         """Return the operator's words in this language, else in another that says which it is."""
         text, language = spoken(texts, self.language, self.default)
         return Said(text, self._foreign(language)) if text else None
+
+    def _spoken(self, words: Wording, update: BoardUpdate, *, newest: bool) -> str:
+        """Say that the words are in another language so far, or in ordinary Swedish on a page in easy Swedish.
+
+        Only of the newest update the former: earlier ones will not be translated any more, and `lang` marks them.
+        """
+        _ = words.say
+        text, language = spoken(update.texts, self.language, self.default)
+        if not text or language == self.language or update.struck:
+            return ""
+        named = name_of(language, self.language)
+        if not self._foreign(language):
+            return (
+                _("The text is in ordinary {language}.", language=named)
+                if "-" in self.language
+                else ""
+            )
+        return _("So far only in {language}.", language=named) if newest else ""
 
     def _tag(self, words: Wording, update: BoardUpdate, headline: str, *, new_etr: bool) -> str:
         if update.kind is Kind.RESTORED:
@@ -334,13 +360,17 @@ class Teller:
             words=words,
             headline=incident.headline,
             names=self.names,
-            text=said if language == self.language else "",
+            text=said if _primary(language) == _primary(self.language) else "",
             silent=not said,
             update=update,
             before=older[0] if older else None,
             by=put_right(update, others),
             over=told_over(update, others),
         )
+
+
+def _primary(language: str) -> str:
+    return language.partition("-")[0]
 
 
 def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:

@@ -22,7 +22,7 @@ import yaml
 from broadcaster import store
 from broadcaster.channel import Failure
 from broadcaster.domain.text import BadText, TextTooLong
-from broadcaster.locale import catalogue, languages, phrases
+from broadcaster.locale import catalogue, operators_languages, phrases
 from broadcaster.store import StoreError
 
 LOOKED_AT = (
@@ -31,7 +31,7 @@ LOOKED_AT = (
 )
 TRANSLATING = ("service", "api")
 CONFIGURING = ("settings", "registry", "credentials.py", "httpclient/address.py")
-TRANSLATED = [language for language in languages() if language != "en"]
+TRANSLATED = [language for language in operators_languages() if language != "en"]
 BLANK = re.compile(r"\{[^{}]*\}")
 WORDS = re.compile(r"[^\W\d_]{2,}")
 _A_FEW = 3

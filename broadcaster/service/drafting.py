@@ -289,20 +289,20 @@ def _need_within(
 
 
 def areas_named(texts: Mapping[str, str], settings: Settings) -> list[str]:
-    """The keys of the areas whose names stand in some texts, in the order of the configuration."""
+    """The keys of the areas whose names, in any language, stand in some texts, in the order of the configuration."""
     left = " ".join(texts.values()).casefold()
     found = set()
-    names = {
-        name.casefold(): key
+    names = [
+        (name.casefold(), key)
         for key, area in settings.areas.items()
         for name in (area.name, *area.names.values())
-    }
+    ]
     # The longest first: "Norra Ekbyn" does not name Ekbyn.
-    for name, key in sorted(names.items(), key=lambda each: -len(each[0])):
+    for name, key in sorted(names, key=lambda each: -len(each[0])):
         left, count = re.subn(rf"(?<!\w){re.escape(name)}s?(?!\w)", " ", left)
         if count:
             found.add(key)
-    return [key for key in names if key in found]
+    return [key for key in settings.areas if key in found]
 
 
 def area_key(written: str, settings: Settings) -> str:

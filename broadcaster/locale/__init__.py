@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from types import MappingProxyType
 
+from babel.core import Locale, UnknownLocaleError
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
@@ -27,6 +29,7 @@ OWN_NAME = "(what this language is called)"
 """The sentence by which a variant says its own name: "Lätt svenska". What a language is called, Unicode's CLDR knows."""
 
 _ROOT = Path(__file__).parent
+_SIGNS = " .,:;–-"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -173,7 +176,7 @@ def _merged(root: Path, folder: str) -> Mapping[str, str]:
 @cache
 def _own(root: Path, language: str) -> Mapping[str, str]:
     """What residents read that was written in the language itself, a variant's words before its language's."""
-    own: dict[str, str] = {}
+    own = dict(_calendar(primary_of(language)))
     for folder in reversed(list(_chain(language))):
         for path in sorted((root / folder).glob("*.po")):
             if path.stem not in OPERATORS:
@@ -182,10 +185,31 @@ def _own(root: Path, language: str) -> Mapping[str, str]:
 
 
 @cache
+def _calendar(language: str) -> Mapping[str, str]:
+    """The names of days and months by the Unicode CLDR: a catalogue need not have them, and may say them otherwise."""
+    try:
+        told, english = Locale.parse(language), Locale.parse(SOURCE_LANGUAGE)
+    except (UnknownLocaleError, ValueError):
+        return _NOTHING
+    named: dict[str, str] = {}
+    for width in ("abbreviated", "wide"):  # the full name last: "May" is both
+        for of in ("days", "months"):
+            ours = getattr(english, of)["format"][width]
+            theirs = getattr(told, of)["format"][width]
+            named |= {ours[place]: theirs[place] for place in ours}
+    return named
+
+
+def _has_words(sentence: str) -> bool:
+    """Whether there is anything to translate: "{hour}:{minute}" is written so where nobody writes it otherwise."""
+    return any(text.strip(_SIGNS) for text, *_ in Formatter().parse(sentence))
+
+
+@cache
 def _sentences(root: Path) -> tuple[str, ...]:
     """All that residents may read, in English: what somebody has translated."""
     found = {sentence for folder in _folders(root) for sentence in _own(root, folder)}
-    return tuple(sorted(found - {OWN_NAME}))
+    return tuple(sorted(filter(_has_words, found - {OWN_NAME})))
 
 
 @cache

@@ -10,10 +10,11 @@ from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.markup import legible
+from channels.page.marking import shown
 from channels.page.pieces import Piece, each
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
-from channels.page.tongue import tongue
+from channels.page.tongue import direction_beside, tongue
 from channels.page.view import IncidentView, Teller
 
 _FEEDS = {
@@ -52,6 +53,7 @@ class Frame:
             "_": saying(teller.phrases),
             "address": self._address,
             "advice": settings.advice.get(teller.language, ""),
+            "direction": partial(direction_beside, teller.language),
             "here": self._folder,
             "is_drill": board.mode is Mode.DRILL,
             "language": tongue(teller.language, teller.phrases),
@@ -109,7 +111,7 @@ class Frame:
             "title": title,
         }
         html = environment().get_template(template).render(self._same | defaults | values)
-        return legible(html).encode()
+        return legible(shown(html, self._language)).encode()
 
     def root(self, path: str) -> str:
         """Return what leads from the page at `path` up to the very first."""

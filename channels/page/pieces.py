@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -15,6 +16,7 @@ from broadcaster.domain.board import BoardIncident, IncidentLine
 from broadcaster.domain.kept import Kept
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
+from channels.page.tongue import direction_beside
 from channels.page.view import IncidentView, LineView, Teller
 
 
@@ -53,6 +55,7 @@ class Pieces:
         words = {
             "_": saying(teller.phrases),
             "advice": settings.advice.get(teller.language, ""),
+            "direction": partial(direction_beside, teller.language),
             "here": language_folder(context.organisation.languages, teller.language),
             "organisation": context.organisation,
         }

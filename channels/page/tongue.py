@@ -22,10 +22,19 @@ class Tongue:
 
 def tongue(tag: str, phrases: Mapping[str, str]) -> Tongue:
     """Look the language `tag` up; a variant tells its own name in its `phrases`."""
+    return Tongue(tag, phrases.get(_OWN_NAME) or name_of(tag, tag), direction_of(tag))
+
+
+def direction_of(tag: str) -> str:
+    """Return which way a language is written, "ltr" or "rtl"."""
     known = _known(tag)
-    return Tongue(
-        tag, phrases.get(_OWN_NAME) or name_of(tag, tag), known.text_direction if known else "ltr"
-    )
+    return known.text_direction if known else "ltr"
+
+
+def direction_beside(language: str, tag: str) -> str:
+    """Return which way the language `tag` is written where a page in `language` is written the other way, else ""."""
+    direction = direction_of(tag)
+    return "" if direction == direction_of(language) else direction
 
 
 def name_of(tag: str, language: str) -> str:

@@ -18,7 +18,8 @@ from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.listed import sentences
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
-from channels.page.tongue import name_of
+from channels.page.marking import isolated, marked
+from channels.page.tongue import direction_of, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,10 @@ class Teller:
     def __init__(self, context: ChannelContext, language: str) -> None:
         self.language = language
         self.default = context.organisation.languages[0]
-        self.phrases = context.phrases.get(language, {})
+        self.phrases = marked(
+            context.phrases.get(language, {}), context.foreign.get(language, {}), language
+        )
+        self.is_turned = direction_of(language) == "rtl"
         self.zone = ZoneInfo(context.organisation.timezone)
         self._areas = {area.key: area.name for area in context.areas_in(language)}
         self._power_cuts = power_cuts(context.phrases.values())
@@ -199,6 +203,7 @@ class Teller:
         began = _began(incident)
         state, status = self._status(words, incident, at)
         areas = incident.areas or incident.areas_stated or incident.areas_ever
+        named = self.names(areas)
         return IncidentView(
             id=incident.id,
             slug=incident.slug,
@@ -212,7 +217,7 @@ class Teller:
             power=words.is_power_cut(incident.headline),
             began=words.dated(began) if began and state == "restored" else "",
             reported=words.dated(incident.opened_at) if not began and state == "restored" else "",
-            areas=self.names(areas),
+            areas=tuple(map(isolated, named)) if self.is_turned else named,
             affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
             etr_withdrawn=incident.etr is None

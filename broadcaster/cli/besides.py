@@ -191,5 +191,5 @@ def _value(talk: Talk, name: str, value: Any, near: datetime) -> str:
         return voice.clock(str(value), near=near)
     if name == "affected":
         return voice.number(value)
-    text = _severity(voice, str(value)) if name == "severity" else str(value)
+    text = _severity(voice, str(value)) if name == "severity" else voice.known(str(value))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

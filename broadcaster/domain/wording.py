@@ -45,6 +45,11 @@ def spoken(texts: Mapping[str, str], *languages: str) -> tuple[str, str]:
     return "", ""
 
 
+def is_easy(language: str) -> bool:
+    """Return whether a tag names the easy variant of a language ("sv-simple", by the registry of BCP 47)."""
+    return language.endswith("-simple")
+
+
 @dataclass(frozen=True)
 class Wording:
     """One text's language (`phrases`), the zone of its times, and the aware time it is dated (`near`).

@@ -207,8 +207,12 @@ def _has_words(sentence: str) -> bool:
 
 @cache
 def _sentences(root: Path) -> tuple[str, ...]:
-    """All that residents may read, in English: what somebody has translated."""
-    found = {sentence for folder in _folders(root) for sentence in _own(root, folder)}
+    """All that residents may read, in English: what the languages have that are whole, for operators too.
+
+    What a catalogue has beside that is said by nobody any more; it makes no other language less than whole.
+    """
+    whole = _operators(root) or sorted(_folders(root))
+    found = {sentence for folder in whole for sentence in _own(root, folder)}
     return tuple(sorted(filter(_has_words, found - {OWN_NAME})))
 
 

@@ -173,8 +173,7 @@ class Teller:
     def _own(self, words: Wording, fact: str, language: str) -> str:
         """A cause or advice: what is listed in every language, other words in their own alone."""
         first = self._context.organisation.languages[0]
-        same = language.partition("-")[0] == first.partition("-")[0]
-        return words.own(fact) if same or fact in sentences() else ""
+        return words.own(fact) if language == first or fact in sentences() else ""
 
     def _told(self, incident: AnIncident, update: BoardUpdate, language: str) -> Told:
         words, languages = self._wording(update, language), self._context.organisation.languages
@@ -249,7 +248,7 @@ class Teller:
     ) -> tuple[str, ...]:
         """The operator's words where there are any in this language, never in another's place; then each fact in ours."""
         _, headline = words.say, incident.headline
-        text = update.texts.get(language) or update.texts.get(language.partition("-")[0], "")
+        text = update.texts.get(language, "")
         next_word = words.next_word_phrase(update.promise)
         if is_cancelled(update):
             return (text,)

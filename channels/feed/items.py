@@ -20,7 +20,7 @@ from broadcaster.domain.board import Board, BoardUpdate, Entry, IncidentLine
 from broadcaster.domain.kept import Kept
 from broadcaster.domain.listed import sentences
 from broadcaster.domain.markup import legible
-from broadcaster.domain.wording import Wording, power_cuts, spoken
+from broadcaster.domain.wording import Wording, is_easy, power_cuts, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,10 @@ class Teller:
         yield Paragraph(_("{mode}: nothing of this has happened.", mode=mode) if mode else "")
         text, language = spoken(update.texts, self._language, self._organisation.languages[0])
         yield Paragraph(text, self._foreign(language))
+        if text and is_easy(self._language) and language != self._language:
+            yield Paragraph(
+                "" if self._foreign(language) else _("The text is not in easy language.")
+            )
         if update.kind is Kind.RESTORED:
             label, place = words.restored_label(headline), words.listing(self._names(update.ended))
             yield Paragraph(_("{label}: {place}", label=label, place=place) if place else "")

@@ -16,7 +16,7 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.listed import sentences
-from broadcaster.domain.wording import Wording, power_cuts, spoken
+from broadcaster.domain.wording import Wording, is_easy, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
 from channels.page.marking import isolated, marked
 from channels.page.tongue import direction_of, name_of
@@ -340,13 +340,9 @@ class Teller:
         text, language = spoken(update.texts, self.language, self.default)
         if not text or language == self.language or update.struck:
             return ""
-        named = name_of(language, self.language)
         if not self._foreign(language):
-            return (
-                _("The text is in ordinary {language}.", language=named)
-                if "-" in self.language
-                else ""
-            )
+            return _("The text is not in easy language.") if is_easy(self.language) else ""
+        named = name_of(language, self.language)
         return _("So far only in {language}.", language=named) if newest else ""
 
     def _tag(self, words: Wording, update: BoardUpdate, headline: str, *, new_etr: bool) -> str:

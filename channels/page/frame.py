@@ -52,7 +52,7 @@ class Frame:
         self._same: dict[str, Any] = {
             "_": saying(teller.phrases),
             "address": self._address,
-            "advice": settings.advice.get(teller.language, ""),
+            "advice": settings.advised(teller.language),
             "direction": partial(direction_beside, teller.language),
             "here": self._folder,
             "is_drill": board.mode is Mode.DRILL,

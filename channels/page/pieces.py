@@ -54,7 +54,7 @@ class Pieces:
         self._memory = memory
         words = {
             "_": saying(teller.phrases),
-            "advice": settings.advice.get(teller.language, ""),
+            "advice": settings.advised(teller.language),
             "direction": partial(direction_beside, teller.language),
             "here": language_folder(context.organisation.languages, teller.language),
             "organisation": context.organisation,

@@ -1,4 +1,4 @@
-"""What languages are called and which way they are written, by the Unicode CLDR."""
+"""What languages are called and which way they are written, by the Unicode CLDR; and who reads which."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from babel import Locale, UnknownLocaleError
+
+from broadcaster.domain.board import BoardUpdate
+from broadcaster.domain.wording import Wording, is_easy, spoken
 
 _OWN_NAME = "(what this language is called)"
 
@@ -41,6 +44,27 @@ def name_of(tag: str, language: str) -> str:
     """Return what people who speak `language` call the language `tag`, whatever its variant: "svenska"."""
     known, speaking = _known(tag), _known(language)
     return (known.get_display_name(speaking) if known and speaking else None) or tag
+
+
+def reads(language: str, other: str) -> bool:
+    """Return whether who reads a page in `language` reads `other`, too: easy Swedish is Swedish."""
+    return language.partition("-")[0] == other.partition("-")[0]
+
+
+def not_own(
+    words: Wording, update: BoardUpdate, language: str, default: str, *, newest: bool
+) -> str:
+    """Say that an operator's words are in another language so far, or not easy on a page in easy Swedish; else "".
+
+    The former of the newest update only: earlier ones are translated no more, and `lang` marks them.
+    """
+    _ = words.say
+    text, tag = spoken(update.texts, language, default)
+    if not text or tag == language or update.struck:
+        return ""
+    if reads(language, tag):
+        return _("The text is not in easy language.") if is_easy(language) else ""
+    return _("So far only in {language}.", language=name_of(tag, language)) if newest else ""
 
 
 @cache

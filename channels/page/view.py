@@ -16,10 +16,10 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.listed import sentences
-from broadcaster.domain.wording import Wording, is_easy, power_cuts, spoken
+from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
 from channels.page.marking import isolated, marked
-from channels.page.tongue import direction_of, name_of
+from channels.page.tongue import direction_of, not_own, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class Teller:
 
     def _foreign(self, language: str) -> str:
         """A language, "" where who reads this page reads it, too: easy Swedish is Swedish."""
-        return "" if _primary(language) == _primary(self.language) else language
+        return "" if reads(self.language, language) else language
 
     def _status(self, words: Wording, incident: BoardIncident, at: datetime) -> tuple[str, str]:
         _ = words.say
@@ -317,7 +317,9 @@ class Teller:
                 else ""
             ),
             text=self._text(update.texts),
-            spoken=self._spoken(words, update, newest=update is incident.updates[0]),
+            spoken=not_own(
+                words, update, self.language, self.default, newest=update is incident.updates[0]
+            ),
             facts=tuple(facts[True]),
             fallen=tuple(facts[False]),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
@@ -330,20 +332,6 @@ class Teller:
         """Return the operator's words in this language, else in another that says which it is."""
         text, language = spoken(texts, self.language, self.default)
         return Said(text, self._foreign(language)) if text else None
-
-    def _spoken(self, words: Wording, update: BoardUpdate, *, newest: bool) -> str:
-        """Say that the words are in another language so far, or in ordinary Swedish on a page in easy Swedish.
-
-        Only of the newest update the former: earlier ones will not be translated any more, and `lang` marks them.
-        """
-        _ = words.say
-        text, language = spoken(update.texts, self.language, self.default)
-        if not text or language == self.language or update.struck:
-            return ""
-        if not self._foreign(language):
-            return _("The text is not in easy language.") if is_easy(self.language) else ""
-        named = name_of(language, self.language)
-        return _("So far only in {language}.", language=named) if newest else ""
 
     def _tag(self, words: Wording, update: BoardUpdate, headline: str, *, new_etr: bool) -> str:
         if update.kind is Kind.RESTORED:
@@ -361,17 +349,13 @@ class Teller:
             words=words,
             headline=incident.headline,
             names=self.names,
-            text=said if _primary(language) == _primary(self.language) else "",
+            text=said if reads(self.language, language) else "",
             silent=not said,
             update=update,
             before=older[0] if older else None,
             by=put_right(update, others),
             over=told_over(update, others),
         )
-
-
-def _primary(language: str) -> str:
-    return language.partition("-")[0]
 
 
 def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from broadcaster.domain.incident import Mode
+from broadcaster.domain.listed import causes, english, instructions
+from broadcaster.locale import residents
 from broadcaster.registry import check_file
 from broadcaster.store import boards
 from broadcaster.testing.operators import CONFIGURATION, Daemonless
@@ -58,7 +60,7 @@ def letters(preview: Any, channel: str) -> dict[str, str]:
 def files(town: Daemonless, channel: str) -> dict[str, str]:
     """What a board would write now, by path."""
     shown = town.store.read(partial(boards.board, since=None, at=town.clock(), mode=Mode.DEMO))
-    adapter = town.desk.configuration.adapters[channel]
+    adapter: Any = town.desk.configuration.adapters[channel]
     return {file.path: file.body.decode() for file in adapter.files(shown)}
 
 
@@ -123,11 +125,19 @@ def test_a_retraction_without_words_says_so_in_every_language(norway: Daemonless
     assert holding.json["text"]["nn"] == "Ikkje noko nytt å melde. Arbeidet held fram."
 
 
-def test_operators_are_answered_in_english(norway: Daemonless) -> None:
-    headers = {"accept_language": "nb, nn;q=0.9"}
-    for asked in ({}, headers):
-        refused = norway.ask("POST", "/api/v1/incidents", {"text": "x", "area": []}, **asked)
-        assert refused.detail.startswith("Say where: --area KEY.")
+@pytest.mark.parametrize("asked", ["", "nb, nn;q=0.9", "sv;q=0"])
+def test_operators_are_answered_in_english(norway: Daemonless, asked: str) -> None:
+    body = {"text": "x", "area": []}
+    refused = norway.ask("POST", "/api/v1/incidents", body, accept_language=asked)
+    assert refused.detail.startswith("Say where: --area KEY.")
+
+
+def test_every_listed_cause_and_advice_stands_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "languages.md").read_text("utf-8")
+    swedish = residents("sv").phrases
+    for listed in (causes(english), instructions(english)):
+        for name, sentence in listed.items():
+            assert f"| `{name}` | {swedish[sentence]} |" in page
 
 
 @pytest.mark.parametrize(

@@ -84,19 +84,21 @@ _SWEDISH = {
     "@NAME@": "Ekbyns Energi",
     "@COUNTRY@": "SE",
     "@TIMEZONE@": "Europe/Stockholm",
-    "@FIRST@": "norra-ekbyn",
-    "@FIRST AREA@": 'name: Norra Ekbyn, scb: "0127"',
-    "@SECOND@": "sodra-ekbyn",
-    "@SECOND AREA@": "name: Södra Ekbyn",
+    "@AREAS@": """\
+  norra-ekbyn: { name: Norra Ekbyn, scb: "0127" }
+  sodra-ekbyn: { name: Södra Ekbyn }
+""",
+    "@AREA@": "norra-ekbyn",
 }
 _NORWEGIAN = {
     "@NAME@": "Eikby Nett",
     "@COUNTRY@": '"NO"',  # without quotation marks YAML reads it as false
     "@TIMEZONE@": "Europe/Oslo",
-    "@FIRST@": "nordre-eikby",
-    "@FIRST AREA@": 'name: Nordre Eikby, ssb: "0301"',
-    "@SECOND@": "sondre-eikby",
-    "@SECOND AREA@": "name: Søndre Eikby",
+    "@AREAS@": """\
+  nordre-eikby: { name: Nordre Eikby, ssb: "0301" }
+  sondre-eikby: { name: Søndre Eikby }
+""",
+    "@AREA@": "nordre-eikby",
 }
 
 _STARTER = """\
@@ -128,9 +130,7 @@ store: { url: "sqlite:///var/broadcaster.db", key: "file:secrets/store.key" }
 
 # The places residents know. Codes are optional and stand in quotes.
 areas:
-  @FIRST@: { @FIRST AREA@ }
-  @SECOND@: { @SECOND AREA@ }
-
+@AREAS@
 channels:
   page: { kind: page }
   feed: { kind: feed }
@@ -150,7 +150,7 @@ channels:
 routes:
   - { severity: minor, channels: [page, feed] }
   # - { severity: moderate, channels: [mastodon] }
-  # - { severity: severe, areas: [@FIRST@], channels: [sms] }
+  # - { severity: severe, areas: [@AREA@], channels: [sms] }
 
 # Every report promises the next word. Staff are reminded before it is due; with holding: true an
 # honest "no new information" goes out when it is late by the grace.

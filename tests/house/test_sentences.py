@@ -82,6 +82,10 @@ NOT_FOUND_IN_A_CONFIGURATION = {
     "Ekbyns Energi": "a name that init writes",
     "Vårt tidigare meddelande var fel och gäller inte.": "what residents read",
     "Our earlier message was wrong and does not apply.": "what residents read",
+    "Den forrige meldingen vår var feil og gjelder ikke.": "what residents read",
+    "Den førre meldinga vår var feil og gjeld ikkje.": "what residents read",
+    "Det vi skrev förut var fel. Det gäller inte.": "what residents read",
+    "Eikby Nett": "a name that init writes",
 }
 """Strings of settings and registry that say nothing about what is written in a configuration, and why."""
 FOR_THE_LOG = {"reply", "url", "handle", "description", "summary"}

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -129,9 +130,13 @@ class Voice:
         return f"{minutes // 60} h {minutes % 60} min"
 
     def language_name(self, tag: str) -> str:
-        """Say what a language is called: "engelska"; of one that nobody knows, its tag."""
+        """Say what a language is called: "engelska"; a variant as it calls itself; of one that nobody knows, its tag."""
         from babel.core import Locale, UnknownLocaleError
 
+        from broadcaster.locale import OWN_NAME, residents
+
+        with suppress(LookupError):
+            return residents(tag).phrases[OWN_NAME]
         try:
             known = Locale.parse(tag.replace("-", "_"))
             return known.get_display_name(self._locale) or tag

@@ -244,3 +244,12 @@ def test_preview_question_and_answer_name_the_language_that_is_one_update_behind
         assert "No text in Swedish" not in out
     answer = json.loads(run("update", "A7", "x", "--yes", "--json").out)
     assert answer["behind"] == ["sv"]
+
+
+def test_easy_swedish_is_called_what_people_call_it(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(behind=["sv-simple"]))
+    out = run("preview", "x").out
+    assert "Lätt svenska is one update behind" in out
+    assert '--text-sv-simple "…"' in out
+    assert run("preview", "x", "--text-sv-simple", "y").code == 0
+    assert daemon.bodies(PREVIEW)[-1]["texts"]["sv-simple"] == "y"

@@ -176,3 +176,34 @@ def test_an_area_is_found_in_a_text_by_its_name_in_any_language(norway: Daemonle
     body = {**REPORT, "area": ["sodra-ekbyn"], "texts": {"en": "No power in North Eikby."}}
     del body["text"]
     assert norway.ask("POST", "/api/v1/preview", body).json["names_also"] == ["norra-ekbyn"]
+
+
+# ----------------------------------------------------------------------------------------------------- easy Swedish
+@pytest.fixture
+def sweden(tmp_path: Path) -> Iterator[Daemonless]:
+    with Daemonless(tmp_path, CONFIGURATION.replace("[sv, en]", "[sv, sv-simple, en]")) as town:
+        yield town
+
+
+def test_who_reads_easy_swedish_gets_easy_words_or_ordinary_ones_unmarked(
+    sweden: Daemonless,
+) -> None:
+    body: dict[str, Any] = {"area": ["norra-ekbyn"], "texts": {"sv": "En kabel har skadats."}}
+    ordinary = sweden.ask("POST", "/api/v1/preview", body).json
+    assert "En kabel har skadats." in letters(ordinary, "sms")["sv-simple"]
+    assert "[sv]" not in letters(ordinary, "sms")["sv-simple"]
+    assert "[sv] En kabel har skadats." in letters(ordinary, "sms")["en"]
+    assert ordinary["no_text_in"] == ["en"]
+    body["texts"] = {**body["texts"], "sv-simple": "En kabel är trasig."}
+    easy = letters(sweden.ask("POST", "/api/v1/preview", body).json, "sms")
+    assert "En kabel är trasig." in easy["sv-simple"]
+    assert "En kabel har skadats." in easy["sv"]
+    assert "Vi skriver mer senast klockan " in easy["sv-simple"]
+
+
+def test_easy_swedish_that_had_words_is_behind_when_it_has_none(sweden: Daemonless) -> None:
+    texts = {"sv": "En kabel har skadats.", "sv-simple": "En kabel är trasig."}
+    accepted(sweden, "/api/v1/incidents", area=["norra-ekbyn"], texts=texts)
+    body = {"kind": "update", "incident": "A1", "texts": {"sv": "Montör är framme."}}
+    preview = sweden.ask("POST", "/api/v1/preview", body).json
+    assert (preview["behind"], preview["no_text_in"]) == (["sv-simple"], ["en"])

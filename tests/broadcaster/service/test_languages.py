@@ -109,6 +109,8 @@ def test_residents_read_norwegian_on_page_feed_and_warning(norway: Daemonless) -
     assert "<language>nb</language>" in warning
     assert "<language>nn</language>" in warning
     assert warning.count("Strømmen er borte.") == 1  # never in another language's name
+    assert warning.count("<areaDesc>Nordre Eikby</areaDesc>") == 2
+    assert warning.count("<areaDesc>North Eikby</areaDesc>") == 1
 
 
 def test_a_retraction_without_words_says_so_in_every_language(norway: Daemonless) -> None:

@@ -254,3 +254,11 @@ def test_an_area_has_its_name_in_every_language(configured: Configured) -> None:
         "Strömavbrott i Norra Ekbyn",
         "Power cut in The norra-ekbyn",
     ]
+
+
+def test_standing_advice_in_swedish_stands_on_the_easy_page_too(configured: Configured) -> None:
+    advised = PageSettings(kind="page", advice={"sv": "Ring 112 vid fara för liv."})
+    made = pages(board(power_cut()), configured("sv, en, sv-simple"), advised)
+    files = {file.path: file.body.decode() for file in made}
+    assert "Ring 112 vid fara" in files["sv-simple/incidents/a7/index.html"]
+    assert "Ring 112 vid fara" not in files["en/incidents/a7/index.html"]

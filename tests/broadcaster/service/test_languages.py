@@ -104,7 +104,7 @@ def test_residents_read_norwegian_on_page_feed_and_warning(norway: Daemonless) -
     assert "Ein kabel er graven over" in page["nn/incidents/a1/index.html"]
     assert "Power cut in North Eikby" in page["en/incidents/a1/index.html"]
     assert "So far only in Norwegian Bokmål." in page["en/incidents/a1/index.html"]
-    assert "Forstyrrelser og det vi vet om dem" in feed["feed.rss"]
+    assert "Driftsforstyrrelser og det vi vet om dem" in feed["feed.rss"]
     (warning,) = (body for path, body in cap.items() if path.endswith(".xml"))
     assert "<language>nb</language>" in warning
     assert "<language>nn</language>" in warning

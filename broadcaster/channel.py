@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
@@ -223,6 +223,7 @@ class ChannelContext:
     `name` is the channel's configured name, `public_url` has no slash at its end, `inbound_url` is this channel's own
     inbound address or "", `follow_url` is where residents subscribe by themselves (no slash at its end), or "". `places` say
     which area a place lies in, `answers` whether the public server answers what a page asks. `phrases` maps a language tag to its catalogue (English sentence → translation).
+    `foreign` maps a language to the sentences that nobody has translated into it, each with the language it is said in instead.
     `allowed_hosts` is None in live mode; in drill and demo mode no other host may be reached.
     """
 
@@ -238,6 +239,11 @@ class ChannelContext:
     answers: bool = False
     phrases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] | None = None
+    foreign: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def areas_in(self, language: str) -> tuple[BoardArea, ...]:
+        """Return the areas, each with the name it has in a language."""
+        return tuple(replace(area, name=area.called(language)) for area in self.areas)
 
 
 # -------------------------------------------------------------------------------------------------- the three shapes

@@ -17,12 +17,20 @@ from broadcaster.domain.outline import Ring
 
 @dataclass(frozen=True, slots=True)
 class BoardArea:
-    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}; `outline` is where it is."""
+    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}; `outline` is where it is.
+
+    `names` are what it is called in languages in which that is not `name`.
+    """
 
     key: str
     name: str
     codes: Mapping[str, str] = field(default_factory=dict)
     outline: tuple[Ring, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, language: str) -> str:
+        """Return its name in a language, of a variant that of its language."""
+        return self.names.get(language) or self.names.get(language.partition("-")[0]) or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, M
 from broadcaster.credentials import held_secrets, resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.outline import Ring, rings
-from broadcaster.locale import languages, phrases
+from broadcaster.locale import languages, primary_of, residents
 from broadcaster.ownprocess import (
     Broke,
     Lives,
@@ -197,7 +197,7 @@ def unspoken(source: Source, settings: Settings) -> list[ConfigError]:
             f'"{tag}" has no catalogue of phrases: write one of {", ".join(languages())}',
         )
         for n, tag in enumerate(settings.organisation.languages)
-        if tag.partition("-")[0].lower() not in known
+        if primary_of(tag) not in known
     ]
 
 
@@ -297,6 +297,8 @@ def context(name: str, settings: Settings) -> ChannelContext:
     """What the adapter of channel `name` is built with."""
     organisation = settings.organisation
     inbound = f"{settings.inbound.url}/in/{name}" if settings.inbound else ""
+    first = organisation.languages[0]
+    said = {language: residents(language, first) for language in organisation.languages}
     return ChannelContext(
         name=name,
         organisation=Organisation(**organisation.model_dump()),
@@ -308,7 +310,10 @@ def context(name: str, settings: Settings) -> ChannelContext:
         areas=tuple(board_area(key, settings) for key in settings.areas),
         places=table_of(settings).places,  # what is wrong with it, `config check` says
         answers=settings.public.answered,
-        phrases={language: dict(phrases(language)) for language in organisation.languages},
+        phrases={language: dict(found.phrases) for language, found in said.items()},
+        foreign={
+            language: dict(found.foreign) for language, found in said.items() if found.foreign
+        },
         allowed_hosts=None if settings.mode is Mode.LIVE else settings.allowed_hosts,
     )
 
@@ -324,7 +329,7 @@ def board_area(key: str, settings: Settings) -> BoardArea:
         outline = ()  # `config check` says why; the words go out without a map
     if area.polygon is None and area.scb and _is_all_of_it(area, settings):
         outline = outline_of_code(area.scb)
-    return BoardArea(key, area.name, known, outline)
+    return BoardArea(key, area.name, known, outline, area.names)
 
 
 def _is_all_of_it(area: AreaSettings, settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from broadcaster.channel import Audience, CanCollect, CanReceive
+from broadcaster.locale import residents
 from broadcaster.registry.building import assemble, block_errors, build_sound, outline_of
 from broadcaster.registry.kinds import Adapter
 from broadcaster.registry.places import table_of
@@ -61,6 +62,7 @@ def check(loaded: Loaded) -> list[ConfigError]:
     if errors:  # what one error causes is no doubt of its own
         return sorted({*errors, *places})
     doubts = [*_exposure(loaded), *_unrouted(loaded.source, adapters), *_silent(loaded, adapters)]
+    doubts += _half_spoken(loaded)
     return sorted({*places, *doubts, *_thin(loaded, adapters)})
 
 
@@ -153,6 +155,20 @@ def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[Confi
 def _thin(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
     for one in thin(loaded.settings, adapters):
         yield loaded.source.error(("routes",), one.sentence, warning=True)
+
+
+def _half_spoken(loaded: Loaded) -> Iterator[ConfigError]:
+    """The languages that are not whole: what they lack is lent from the first, or English."""
+    tags = loaded.settings.organisation.languages
+    for n, tag in enumerate(tags):
+        said = residents(tag, tags[0])
+        if said.foreign:
+            lent = ", ".join(sorted(set(said.foreign.values())))
+            remedy = (
+                f'{len(said.foreign)} of {len(said.phrases)} sentences for residents are not there in "{tag}": '
+                f"they read them in {lent}"
+            )
+            yield loaded.source.error(("organisation", "languages", n), remedy, warning=True)
 
 
 def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:

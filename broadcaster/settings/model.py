@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -38,6 +38,9 @@ from broadcaster.settings.values import (
 RETRACT_TEXT = {
     "sv": "Vårt tidigare meddelande var fel och gäller inte.",
     "en": "Our earlier message was wrong and does not apply.",
+    "nb": "Den forrige meldingen vår var feil og gjelder ikke.",
+    "nn": "Den førre meldinga vår var feil og gjeld ikkje.",
+    "sv-simple": "Det vi skrev förut var fel. Det gäller inte.",
 }
 
 
@@ -153,6 +156,9 @@ class AreaSettings(_Closed):
     """A place residents know by name."""
 
     name: str = Field(min_length=1, max_length=100, description="The name residents know.")
+    names: dict[Language, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        {}, description="Its name by language, where that is another, such as en: North Ekbyn."
+    )
     scb: ScbCode | None = Field(
         None, description='Code of Statistics Sweden, county or municipality, such as "0127".'
     )
@@ -163,6 +169,10 @@ class AreaSettings(_Closed):
         None,
         description="A GeoJSON file with the area's outline; without one, that of the Swedish municipality or county.",
     )
+
+    def called(self, language: str) -> str:
+        """Its name in a language, of a variant that of its language."""
+        return self.names.get(language) or self.names.get(language.partition("-")[0]) or self.name
 
 
 class Route(_Closed):
@@ -349,9 +359,12 @@ class Settings(_Closed):
     )
 
     def retract_sentence(self, language: str) -> str:
-        """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv"."""
+        """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv", "" where nobody wrote one."""
         primary = language.partition("-")[0]
-        return self.retract_text.get(language) or RETRACT_TEXT[primary]
+        told = (self.retract_text.get(language), RETRACT_TEXT.get(language))
+        return next(
+            filter(None, (*told, self.retract_text.get(primary), RETRACT_TEXT.get(primary))), ""
+        )
 
     @property
     def follow_url(self) -> str:

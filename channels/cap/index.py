@@ -96,7 +96,7 @@ class Index:
 
     def _feed(self, area: BoardArea | None, path: str, alerts: Sequence[Alert]) -> etree._Element:
         context, name = self._context, self._context.organisation.name
-        about = area.name if area else self._say("All areas")
+        about = area.called(self._language) if area else self._say("All areas")
         home = f"{context.public_url}/{self.folder}{path}"
         root = etree.Element(
             f"{{{_ATOM}}}feed",

@@ -18,8 +18,9 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import incident_path, language_folder, update_anchor
 from broadcaster.domain.board import Board, BoardUpdate, Entry, FeedArchive, IncidentLine
 from broadcaster.domain.kept import Kept
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.markup import legible
-from broadcaster.domain.wording import Wording, power_cuts, spoken
+from broadcaster.domain.wording import Wording, is_easy, power_cuts, spoken
 
 _NO_ARCHIVE = FeedArchive()
 
@@ -103,7 +104,7 @@ class Teller:
         self._phrases = context.phrases.get(language, {})
         self._power_cuts = power_cuts(context.phrases.values())
         self._zone = ZoneInfo(context.organisation.timezone)
-        self._areas = {area.key: legible(area.name) for area in context.areas}
+        self._areas = {area.key: legible(area.name) for area in context.areas_in(language)}
 
     def channel(self, key: str, path: str, home: str) -> Channel:
         """Tell the feed of the area `key` ("" for all), that stands at `path` and belongs to the page at `home`."""
@@ -228,6 +229,10 @@ class Teller:
         yield Paragraph(_("{mode}: nothing of this has happened.", mode=mode) if mode else "")
         text, language = spoken(update.texts, self._language, self._organisation.languages[0])
         yield Paragraph(text, self._foreign(language))
+        if text and is_easy(self._language) and language != self._language:
+            yield Paragraph(
+                "" if self._foreign(language) else _("The text is not in easy language.")
+            )
         if update.kind is Kind.RESTORED:
             label, place = words.restored_label(headline), words.listing(self.names(update.ended))
             yield Paragraph(_("{label}: {place}", label=label, place=place) if place else "")
@@ -241,12 +246,14 @@ class Teller:
             yield Paragraph(_("Where: {place}", place=f"{place}, {when}" if when else place))
         yield Paragraph(words.etr_phrase(update.etr, update.etr_before, headline=headline))
         own = self._foreign(self._organisation.languages[0])
-        yield Paragraph(update.cause, own)
-        yield Paragraph(update.instruction, own)
+        for fact in (update.cause, update.instruction):
+            yield Paragraph(words.own(fact), "" if fact in sentences() else own)
         yield Paragraph(words.next_word_phrase(update.promise))
 
     def _foreign(self, language: str) -> str:
-        return "" if language == self._language else language
+        """A language, "" where who reads this feed reads it, too: easy Swedish is Swedish."""
+        same = language.partition("-")[0] == self._language.partition("-")[0]
+        return "" if same else language
 
 
 def _concerned(update: BoardUpdate) -> tuple[str, ...]:

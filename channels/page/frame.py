@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from babel import Locale
 from babel.core import get_global
 from markupsafe import Markup
 
@@ -14,9 +13,11 @@ from broadcaster.channel import Board, ChannelContext, Mode
 from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.markup import legible
+from channels.page.marking import shown
 from channels.page.pieces import Piece, each
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
+from channels.page.tongue import direction_beside, tongue
 from channels.page.view import IncidentView, Teller
 
 _FEEDS = {
@@ -27,22 +28,6 @@ _FEEDS = {
 }
 _TERRITORY = 2  # letters; what is longer is a script or a variant
 _CAP = {"CAP": ("cap.atom", "application/atom+xml")}
-
-
-@dataclass(frozen=True, slots=True)
-class Tongue:
-    """How one language is named by those who speak it, and which way it is written ("ltr", "rtl")."""
-
-    tag: str
-    name: str
-    direction: str
-
-
-@cache
-def tongue(tag: str) -> Tongue:
-    """Look the language `tag` up in the Unicode CLDR."""
-    locale = Locale.parse(tag, sep="-")
-    return Tongue(tag, locale.get_display_name(locale) or tag, locale.text_direction)
 
 
 @cache
@@ -81,12 +66,15 @@ class Frame:
         self._same: dict[str, Any] = {
             "_": saying(teller.phrases),
             "address": self._address,
-            "advice": settings.advice.get(teller.language, ""),
+            "advice": settings.advised(teller.language),
+            "direction": partial(direction_beside, teller.language),
             "follow_url": context.follow_url,
             "here": self.folder,
             "is_drill": board.mode is Mode.DRILL,
-            "language": tongue(teller.language),
-            "languages": [tongue(tag) for tag in context.organisation.languages],
+            "language": tongue(teller.language, teller.phrases),
+            "languages": [
+                tongue(tag, context.phrases.get(tag, {})) for tag in context.organisation.languages
+            ],
             "mode": mode,
             "mode_prefix": f"{mode}: " if mode else "",
             "og_locale": og_locale,
@@ -147,7 +135,7 @@ class Frame:
             "title": title,
         }
         html = environment().get_template(template).render(self._same | defaults | values)
-        return legible(html).encode()
+        return legible(shown(html, self._language)).encode()
 
     @property
     def mode_prefix(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from broadcaster.domain.kept import Kept
 from channels.page.map import drawn
 from channels.page.settings import PageSettings
 from channels.page.templating import environment, saying
+from channels.page.tongue import direction_beside
 from channels.page.view import IncidentView, LineView, Teller
 
 
@@ -53,7 +55,8 @@ class Pieces:
         self._areas = context.areas
         words = {
             "_": saying(teller.phrases),
-            "advice": settings.advice.get(teller.language, ""),
+            "advice": settings.advised(teller.language),
+            "direction": partial(direction_beside, teller.language),
             "here": language_folder(context.organisation.languages, teller.language),
             "organisation": context.organisation,
         }

@@ -53,7 +53,7 @@ class _Site:
         self._board = board
         self._context = context
         self._has_feeds = settings.feeds
-        self._configured = context.areas
+        self._configured = context.areas_in(language)
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
         self._folder = language_folder(context.organisation.languages, language)

@@ -15,9 +15,12 @@ from zoneinfo import ZoneInfo
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.text import as_sentence, shorten
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
+from channels.page.marking import isolated, marked
+from channels.page.tongue import direction_of, not_own, reads
 
 _SUMMARY = 140
 """Letters of an operator's words in what a shared link shows: apps cut it off not far beyond."""
@@ -52,7 +55,8 @@ class EtrView:
 class UpdateView:
     """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or "".
 
-    `facts` still stand, also where the update was struck; `fallen` do not.
+    `facts` still stand, also where the update was struck; `fallen` do not. `spoken` says which language `text` is in so far,
+    "" where it is the page's own.
     """
 
     anchor: str
@@ -61,6 +65,7 @@ class UpdateView:
     tag: str
     about: str
     text: Said | None
+    spoken: str
     facts: tuple[Said, ...]
     fallen: tuple[Said, ...]
     struck: str
@@ -128,9 +133,12 @@ class Teller:
     def __init__(self, context: ChannelContext, language: str) -> None:
         self.language = language
         self.default = context.organisation.languages[0]
-        self.phrases = context.phrases.get(language, {})
+        self.phrases = marked(
+            context.phrases.get(language, {}), context.foreign.get(language, {}), language
+        )
+        self.is_turned = direction_of(language) == "rtl"
         self.zone = ZoneInfo(context.organisation.timezone)
-        self._areas = {area.key: area.name for area in context.areas}
+        self._areas = {area.key: area.name for area in context.areas_in(language)}
         self._power_cuts = power_cuts(context.phrases.values())
 
     def wording(self, near: datetime) -> Wording:
@@ -217,6 +225,7 @@ class Teller:
         began = _began(incident)
         state, status = self._status(words, incident, at)
         areas = incident.areas or incident.areas_stated or incident.areas_ever
+        named = self.names(areas)
         return IncidentView(
             id=incident.id,
             slug=incident.slug,
@@ -230,7 +239,7 @@ class Teller:
             power=words.is_power_cut(incident.headline),
             began=words.dated(began) if began and state == "restored" else "",
             reported=words.dated(incident.opened_at) if not began and state == "restored" else "",
-            areas=self.names(areas),
+            areas=tuple(map(isolated, named)) if self.is_turned else named,
             affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
             etr_withdrawn=incident.etr is None
@@ -240,8 +249,8 @@ class Teller:
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
             summary=_summary(words, incident, status, self._newest_words(incident), at),
-            cause=self._own(incident.cause),
-            instruction=self._own(incident.instruction),
+            cause=self._own(words, incident.cause),
+            instruction=self._own(words, incident.instruction),
             days=tuple(self._days(words, incident)),
         )
 
@@ -252,12 +261,15 @@ class Teller:
         title = words.title(headline, self.names(areas), to_come=to_come)
         return Said(title, "" if words.is_power_cut(headline) else self._foreign(self.default))
 
-    def _own(self, text: str) -> Said | None:
-        """Return words kept in one language only: the organisation's first."""
+    def _own(self, words: Wording, text: str) -> Said | None:
+        """Return what is listed in this language, else words kept in one language only: the organisation's first."""
+        if text in sentences():
+            return Said(words.own(text))
         return Said(text, self._foreign(self.default)) if text else None
 
     def _foreign(self, language: str) -> str:
-        return "" if language == self.language else language
+        """A language, "" where who reads this page reads it, too: easy Swedish is Swedish."""
+        return "" if reads(self.language, language) else language
 
     def _status(self, words: Wording, incident: BoardIncident, at: datetime) -> tuple[str, str]:
         _ = words.say
@@ -327,6 +339,9 @@ class Teller:
                 else ""
             ),
             text=self._text(update.texts),
+            spoken=not_own(
+                words, update, self.language, self.default, newest=update is incident.updates[0]
+            ),
             facts=tuple(facts[True]),
             fallen=tuple(facts[False]),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
@@ -361,7 +376,7 @@ class Teller:
             words=words,
             headline=incident.headline,
             names=self.names,
-            text=said if language == self.language else "",
+            text=said if reads(self.language, language) else "",
             silent=not said,
             update=update,
             before=older[0] if older else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -19,7 +19,7 @@ from broadcaster.channel import Board, Kind, Revision
 from broadcaster.domain.board import ArchiveVolume, BoardIncident, IncidentLine
 from broadcaster.domain.wording import spoken
 from channels.page.frame import Frame
-from channels.page.pieces import Pieces
+from channels.page.pieces import Memory, Pieces
 from channels.page.view import Said, Teller
 
 FOLDER = "archive/find/"
@@ -51,8 +51,11 @@ class Page:
 class Finding:
     """The indexes in one language."""
 
-    def __init__(self, board: Board, frame: Frame, pieces: Pieces, teller: Teller) -> None:
+    def __init__(
+        self, board: Board, frame: Frame, pieces: Pieces, teller: Teller, memory: Memory
+    ) -> None:
         self._board = board
+        self._memory = memory
         self._frame = frame
         self._pieces = pieces
         self._teller = teller
@@ -133,7 +136,7 @@ class Finding:
         """The lines by word and, around that, its first letter."""
         found: dict[str, list[IncidentLine]] = defaultdict(list)
         for line in volume.lines:
-            for word in self._words_of(line):
+            for word in self._known_words_of(line):
                 found[word].append(line)
         telling = sorted(
             (word for word, lines in found.items() if len(lines) <= _COMMON), key=self._order
@@ -141,12 +144,16 @@ class Finding:
         letters = groupby(telling, lambda word: word[0])
         return {letter: {word: found[word] for word in words} for letter, words in letters}
 
-    def _words_of(self, line: IncidentLine) -> Sequence[str]:
+    def _known_words_of(self, line: IncidentLine) -> tuple[str, ...]:
+        name = (self._teller.language, line.id)
+        return self._memory.words.of(name, line, lambda: self._words_of(line))
+
+    def _words_of(self, line: IncidentLine) -> tuple[str, ...]:
         """What an incident can be found by: title, cause, and what was said first."""
         said, _ = spoken(line.texts, self._teller.language, self._teller.default)
         cause = "" if line.retracted else line.cause
         text = f"{self._title(line).text} {cause} {said}"
-        return list(dict.fromkeys(_WORD.findall(text.casefold())))[:_WORDS]
+        return tuple(dict.fromkeys(_WORD.findall(text.casefold())))[:_WORDS]
 
     def _found(self, line: IncidentLine) -> Found:
         return Found(line.slug, self._title(line), self._words.month(line.opened_at))

@@ -42,6 +42,7 @@ class Memory:
 
     pieces: Kept[Piece] = field(default_factory=lambda: Kept(4_096))
     rows: Kept[Markup] = field(default_factory=lambda: Kept(4_096))
+    words: Kept[tuple[str, ...]] = field(default_factory=lambda: Kept(4_096))
 
 
 class Pieces:

@@ -64,7 +64,7 @@ class _Site:
         self._storm = Storm(
             board, self._frame, self._pieces, self._teller, self._open, context.areas
         )
-        self._finding = Finding(board, self._frame, self._pieces, self._teller)
+        self._finding = Finding(board, self._frame, self._pieces, self._teller, memory)
         self._newest = sorted(self._open, key=lambda told: told.updates[0].at, reverse=True)
 
     def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:

@@ -51,10 +51,10 @@ def _told(board: Board, key: str) -> Iterator[Outage]:
         yield Outage(line, tuple(words[name]), (), None)
 
 
-def events(board: Board, key: str, teller: Teller, host: str) -> tuple[Event, ...]:
-    """Tell the planned outages of an area ("" for all), by their start; `host` makes their names ours in the whole world."""
+def events(board: Board, key: str, teller: Teller, world: str) -> tuple[Event, ...]:
+    """Tell the planned outages of an area ("" for all), by their start; `world` makes their names ours in the whole world."""
     standing = sorted(outages(board, key), key=lambda each: _order(each.line.planned, each))
-    told = [_event(outage, outage.line.planned, key, teller, host) for outage in standing[:MOST]]
+    told = [_event(outage, outage.line.planned, key, teller, world) for outage in standing[:MOST]]
     return tuple(sorted(told, key=lambda event: (event.start, event.uid)))
 
 
@@ -64,7 +64,7 @@ def _order(planned: Planned | None, outage: Outage) -> tuple[bool, float, str]:
     return not outage.areas, start if outage.areas else -start, outage.line.id
 
 
-def _event(outage: Outage, planned: Planned | None, key: str, teller: Teller, host: str) -> Event:
+def _event(outage: Outage, planned: Planned | None, key: str, teller: Teller, world: str) -> Event:
     assert planned is not None  # noqa: S101 - for the type checker: `outages` returns no others
     line, newest = outage.line, outage.words[0]
     end = _end(outage, planned, key)
@@ -76,7 +76,7 @@ def _event(outage: Outage, planned: Planned | None, key: str, teller: Teller, ho
     mode = words.mode_label(line.mode)
     item = teller.told(Entry(line, newest))
     return Event(
-        uid=f"{line.slug}@{host}",
+        uid=f"{line.slug}@{world}",
         sequence=max(map(_count, outage.words)),
         changed=max(max(word.at, word.changed_at) for word in outage.words),
         start=planned.start,

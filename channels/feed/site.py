@@ -9,7 +9,6 @@ from broadcaster.bundle import File
 from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths
 from broadcaster.domain.kept import Kept
-from broadcaster.httpclient import host_in
 from channels.feed import calendar
 from channels.feed.calendar import Calendar, Event
 from channels.feed.formats import FORMS, page_name, written
@@ -40,10 +39,11 @@ def feeds(
     told of what is new.
     """
     memory = memory or Memory()
-    host = host_in(context.public_url)
+    # With its path: two organisations may share a host.
+    world = context.public_url.partition("://")[2]
     for language in context.organisation.languages:
         teller = Teller(board, context, language, memory.items, hubs)
-        planned = events(board, "", teller, host)
+        planned = events(board, "", teller, world)
         newest = teller.channel("", "", "")
         yield from _files(teller, newest, planned, memory)
         yield from _pages(teller, "", newest, memory)
@@ -51,7 +51,7 @@ def feeds(
             if board.since is not None and area.key not in board.feeds:
                 continue
             paths = area_paths(area, context.areas)
-            planned = events(board, area.key, teller, host)
+            planned = events(board, area.key, teller, world)
             for path in paths:
                 channel = teller.channel(area.key, path, paths[0])
                 yield from _files(teller, channel, planned, memory)

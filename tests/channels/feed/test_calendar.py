@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ from broadcaster.testing.boards import (
     update,
 )
 from broadcaster.testing.peers import NODE_MODULES
+from broadcaster.testing.rig import Rig
 from channels.feed.calendar import Calendar, written
 from channels.feed.outages import MOST
 from channels.feed.site import feeds
@@ -205,6 +207,32 @@ def test_five_hundred_outages_leave_those_that_come_soonest() -> None:
     found = events(board(*many))
     assert len(found) == MOST
     assert found[-1].start == START + timedelta(hours=MOST - 1)
+
+
+def test_what_an_operator_says_moves_the_event_that_phones_have(tmp_path: Path) -> None:
+    with Rig(tmp_path, {"feed": {"kind": "feed", "confirm": False}}) as rig:
+        path = tmp_path / "public" / "areas" / "norra-ekbyn" / "calendar.ics"
+        period = Planned(rig.clock() + timedelta(hours=2), rig.clock() + timedelta(hours=4))
+        seen = []
+        said: list[tuple[Kind, dict[str, Any]]] = [
+            (Kind.REPORT, {"planned": period}),
+            (Kind.UPDATE, {}),  # what is not said again still stands
+            (Kind.RETRACTION, {"whole": True}),
+        ]
+        for number, (kind, facts) in enumerate(said, 1):
+            rig.say(f"Besked {number}.", kind, **facts)
+            rig.accepted("feed", number=number)
+            calendar = icalendar.Calendar.from_ical(path.read_bytes())
+            event: Any = calendar.walk("VEVENT")[0]
+            assert f"Besked {number}." in event["DESCRIPTION"]
+            assert event.start == period.start.replace(microsecond=0)
+            assert event.end == period.end.replace(microsecond=0)
+            seen.append((str(event["UID"]), event["SEQUENCE"], str(event["STATUS"])))
+    assert seen == [
+        ("a1@127.0.0.1:9", 0, "CONFIRMED"),
+        ("a1@127.0.0.1:9", 1, "CONFIRMED"),
+        ("a1@127.0.0.1:9", 2, "CANCELLED"),
+    ]
 
 
 def without_events(**words: str) -> bytes:

@@ -186,7 +186,7 @@ def test_every_document_leads_to_the_hub(hub: Hub, tmp_path: Path, place: Place)
 def test_a_hub_that_is_away_holds_up_no_feed_and_is_told_when_it_is_back(tmp_path: Path) -> None:
     public = tmp_path / "public"
     with Hub() as hub:
-        channels = {
+        channels: dict[str, dict[str, Any]] = {
             "feed": {"kind": "feed", "hubs": [hub.url], "confirm": False},
             "hub": {"kind": "websub", "url": hub.url},  # named by no route
         }

@@ -1,12 +1,13 @@
-"""The degraded state `personal`: who asked for something by letter has had no answer for minutes."""
+"""The degraded states about residents who asked for something: `personal`, and `signups` where a fuse keeps them out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from broadcaster.daemon.telling import Degraded
+from broadcaster.service import fuses
 
 LATE = timedelta(minutes=2)  # a word such as STOP is answered within one
 WAITS = (
@@ -21,3 +22,11 @@ def find(seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         if now - since >= LATE:
             values = {"channel": name, "minutes": int((now - since).total_seconds() // 60)}
             yield Degraded("personal", name, WAITS, values, since=since)
+
+
+def blown(
+    clock_of: Callable[[datetime], str], seen: Mapping[str, Any], _now: datetime
+) -> Iterator[Degraded]:
+    """One for each fuse that has blown; `seen["signups"]` is until when, by fuse."""
+    for fuse, until in seen["signups"]:
+        yield Degraded("signups", fuse, fuses.BLOWN[fuse], {"time": clock_of(until)})

@@ -20,7 +20,7 @@ from broadcaster.engine.failing import why_it_fails
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
-from broadcaster.service import fuses, redundancy, room, status
+from broadcaster.service import redundancy, room, status
 from broadcaster.service.desk import Desk
 from broadcaster.store import (
     Connection,
@@ -171,7 +171,7 @@ class Watch:
             self._promises,
             self._letters,
             self._fuse,
-            self._signups,
+            lambda seen, now: unanswered.blown(self._clock_of, seen, now),
             self._not_out,
             unanswered.find,
         ):
@@ -379,10 +379,6 @@ class Watch:
         for name, update in seen["fuse"].items():
             values = {"channel": name, "update": update, "most": most}
             yield Degraded("fuse", name, LEFT_OUT, values)
-
-    def _signups(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
-        for fuse, until in seen["signups"]:
-            yield Degraded("signups", fuse, fuses.BLOWN[fuse], {"time": self._clock_of(until)})
 
     def _not_out(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for values in seen["not out"]:

@@ -15,7 +15,8 @@ from broadcaster.domain.board import BoardArea, BoardIncident
 from broadcaster.domain.localtime import Say
 from channels.page.frame import Frame
 from channels.page.pieces import Pieces
-from channels.page.view import IncidentView, Said, shortened
+from channels.page.summary import shortened
+from channels.page.view import IncidentView, Said
 
 SHOWN = 3
 """How many incidents the page for a frame tells of; the rest are counted."""

@@ -16,14 +16,12 @@ from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
 from broadcaster.domain.listed import sentences
-from broadcaster.domain.text import as_sentence, shorten
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
 from channels.page.marking import isolated, marked
+from channels.page.summary import NEWEST, shortened, summary
 from channels.page.tongue import direction_of, not_own, reads
 
-_SUMMARY = 140
-"""Letters of an operator's words in what a shared link shows: apps cut it off not far beyond."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # for words without one
 
 
@@ -248,7 +246,7 @@ class Teller:
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
-            summary=_summary(words, incident, status, self._newest_words(incident), at),
+            summary=summary(words, incident, status, self._newest_words(incident), at),
             cause=self._own(words, incident.cause),
             instruction=self._own(words, incident.instruction),
             days=tuple(self._days(words, incident)),
@@ -353,7 +351,7 @@ class Teller:
     def _newest_words(self, incident: BoardIncident) -> str:
         """Return the newest words of an operator in this language, short; "" when there are none in it."""
         said, language = spoken(incident.updates[0].texts, self.language, self.default)
-        return shortened(said, _SUMMARY) if language == self.language else ""
+        return shortened(said, NEWEST) if language == self.language else ""
 
     def _text(self, texts: Mapping[str, str]) -> Said | None:
         """Return the operator's words in this language, else in another that says which it is."""
@@ -385,11 +383,6 @@ class Teller:
         )
 
 
-def shortened(text: str, limit: int) -> str:
-    """Return a text on one line, cut after a word where it is longer than `limit` letters."""
-    return shorten(" ".join(text[: 4 * limit].split()), limit, len)
-
-
 def _is_to_come(words: Wording, told: BoardIncident | IncidentLine, state: str) -> bool:
     """Whether it is headed as planned work: what was retracted before it began still is."""
     return state == "planned" or (state == "retracted" and words.to_come(told.planned))
@@ -399,19 +392,3 @@ def _began(incident: BoardIncident) -> datetime | None:
     """When it began, None when nobody said: planned work without another beginning, when it was planned to."""
     planned = incident.planned.start if incident.planned else None
     return incident.since or planned
-
-
-def _summary(
-    words: Wording, incident: BoardIncident, status: str, newest: str, at: datetime
-) -> str:
-    """Say the whole in one line, as a search result or a shared link shows it: true as it ages, for it has its time."""
-    _ = words.say
-    moment = _("{moment}:", moment=words.moment(words.near))
-    if not incident.is_open or incident.retracted:
-        return status
-    etr = words.etr_phrase(incident.etr, None, headline=incident.headline)
-    if incident.etr and words.time(incident.etr) in newest:
-        etr = ""
-    promise = incident.promise if incident.promise and incident.promise > at else None
-    facts = (newest, etr, words.next_word_phrase(promise))
-    return " ".join((moment, *(as_sentence(fact) for fact in facts if fact)))

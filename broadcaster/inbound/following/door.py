@@ -111,8 +111,8 @@ class FollowDoor:
         if what == "script":
             return push.script(pages.configuration, mark)
         if what in {"follow", "link", "push"}:
-            shown = {"follow": self._form, "link": self._link, "push": self._push}[what]
-            return await self._room.do(partial(shown, pages))
+            form = {"follow": self._form, "link": self._link, "push": self._push}[what]
+            return await self._room.do(partial(form, pages))
         if what == "leave":
             return await self._way_out.do(partial(self._may_leave, pages, mark))
         pages_of: dict[str, Callable[[Pages, str], Response]] = {

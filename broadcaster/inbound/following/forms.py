@@ -43,7 +43,7 @@ def enrolling(configuration: Configuration) -> tuple[str, str] | None:
     residents = configuration.settings.residents
     for name in residents.channels if residents is not None else ():
         adapter = configuration.adapters.get(name)
-        if isinstance(adapter, CanEnrol):
+        if isinstance(adapter, LetterAdapter) and isinstance(adapter, CanEnrol):
             return name, adapter.enrolment_key()
     return None
 

@@ -56,7 +56,8 @@ def subscribe(desk: Daemonless, subscription: str, **more: object) -> Reply:
 
 
 def rows(desk: Daemonless, table: sa.Table) -> int:
-    return int(desk.store.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table))))
+    count = sa.select(sa.func.count()).select_from(table)
+    return desk.store.read(lambda c: c.scalar(count)) or 0
 
 
 def test_a_browser_that_says_where_it_is_reached_is_a_subscriber_at_once(

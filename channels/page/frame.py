@@ -152,12 +152,15 @@ class Frame:
         return f"{self._public_url}/{language_folder(self._organisation.languages, tag)}{path}"
 
     def _title(self, incidents: list[IncidentView], area: BoardArea | None) -> str:
-        _ = self._words.say
         if len(incidents) == 1:
             return self._title_of(incidents[0])
         planned = sum(incident.state == "planned" for incident in incidents)
-        now = len(incidents) - planned
-        if not incidents:
+        return self.title_of_many(len(incidents) - planned, planned, area)
+
+    def title_of_many(self, now: int, planned: int, area: BoardArea | None) -> str:
+        """Say how many incidents go on and are planned; none, or several."""
+        _ = self._words.say
+        if not now and not planned:
             what = _("No known disruptions")
         elif not planned:
             what = _("{count} disruptions", count=now)

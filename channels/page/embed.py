@@ -12,11 +12,10 @@ from datetime import datetime
 
 from broadcaster.bundle import File, Overdue
 from broadcaster.domain.board import BoardArea, BoardIncident
-from broadcaster.domain.localtime import Say
 from channels.page.frame import Frame
 from channels.page.pieces import Pieces
 from channels.page.summary import shortened
-from channels.page.view import IncidentView, Said
+from channels.page.view import IncidentView, Said, Teller
 
 SHOWN = 3
 """How many incidents the page for a frame tells of; the rest are counted."""
@@ -45,12 +44,15 @@ def newest_words(view: IncidentView) -> Said:
 
 
 class Embeds:
-    """The page for a frame and the badge beside a page, in one language."""
+    """The page for a frame and the badge beside a page, in one language; `folder` is the language's."""
 
-    def __init__(self, frame: Frame, pieces: Pieces, say: Say, folder: str, at: datetime) -> None:
+    def __init__(
+        self, frame: Frame, pieces: Pieces, teller: Teller, folder: str, at: datetime
+    ) -> None:
         self._frame = frame
         self._pieces = pieces
-        self._say = say
+        self._teller = teller
+        self._say = teller.wording(at).say
         self._folder = folder
         self._at = at
 
@@ -62,10 +64,10 @@ class Embeds:
         due = min((promise for promise in promises if promise > self._at), default=None)
 
         def page(at: datetime) -> bytes:
-            return self._page(path, self._views(incidents, at), area, last_written)
+            return self._page(path, incidents, area, last_written, at)
 
         def badge(at: datetime) -> bytes:
-            return self._badge(self._views(incidents, at), area, last_written)
+            return self._badge(incidents, area, last_written, at)
 
         yield self._file(f"{path}embed/index.html", "text/html; charset=utf-8", page, due)
         yield self._file(f"{path}badge.svg", "image/svg+xml", badge, due)
@@ -77,20 +79,32 @@ class Embeds:
         return File(f"{self._folder}{path}", render(self._at), media_type, overdue)
 
     def _views(self, incidents: list[BoardIncident], at: datetime) -> list[IncidentView]:
-        return [piece.view for piece in self._pieces.of(incidents, at=at)]
+        """Tell the first of them: in a storm there are hundreds, and nobody reads them in a frame."""
+        return [piece.view for piece in self._pieces.of(incidents[:SHOWN], at=at)]
+
+    def _title(self, incidents: list[BoardIncident], area: BoardArea | None, at: datetime) -> str:
+        if len(incidents) == 1:
+            return self._frame.title_of(self._views(incidents, at), area)
+        planned = sum(_is_to_come(incident, at) for incident in incidents)
+        return self._frame.title_of_many(len(incidents) - planned, planned, area)
 
     def _page(
-        self, path: str, views: list[IncidentView], area: BoardArea | None, last_written: str
+        self,
+        path: str,
+        incidents: list[BoardIncident],
+        area: BoardArea | None,
+        last_written: str,
+        at: datetime,
     ) -> bytes:
-        told = [self._told(view) for view in views[:SHOWN]]
+        told = [self._told(view) for view in self._views(incidents, at)]
         return self._frame.page(
             "embed.html.j2",
             f"{path}embed/",
-            title=self._frame.title_of(views, area),
+            title=self._title(incidents, area, at),
             canonical=path,
             area=area,
             told=told,
-            more=len(views) - len(told),
+            more=len(incidents) - len(told),
             whole=path,
             last_written=last_written,
         )
@@ -107,23 +121,32 @@ class Embeds:
             )
         return Told(view=view, words=words, etr=etr, mark=_MARKS.get(view.state, ""))
 
-    def _badge(self, views: list[IncidentView], area: BoardArea | None, last_written: str) -> bytes:
+    def _badge(
+        self,
+        incidents: list[BoardIncident],
+        area: BoardArea | None,
+        last_written: str,
+        at: datetime,
+    ) -> bytes:
         _ = self._say
-        title = self._frame.title_of(views, area)
-        late = any(view.late for view in views)
-        newest = max((view.updated.iso for view in views), default="")
-        moment = next((v.updated.text for v in views if v.updated.iso == newest), last_written)
-        under = _("The word we promised has not come") if late else moment
-        state = next(
-            (state for state in ("open", "planned") if any(v.state == state for v in views)), ""
-        )
+        title = self._title(incidents, area, at)
+        late = any(i.is_open and i.promise and i.promise <= at for i in incidents)
+        newest = max((incident.updates[0].at for incident in incidents), default=None)
+        moment = self._teller.wording(newest).moment(newest) if newest else last_written
+        state = "planned" if incidents else ""
+        if any(not _is_to_come(incident, at) for incident in incidents):
+            state = "open"
         return self._frame.page(
             "badge.svg.j2",
             "badge.svg",
             title=title,
             short=shortened(title, _WIDE),
-            under=under,
+            under=_("The word we promised has not come") if late else moment,
             late=late,
             state=state,
-            moment=moment,
         )
+
+
+def _is_to_come(incident: BoardIncident, at: datetime) -> bool:
+    """Whether it is planned work that has not begun."""
+    return incident.planned is not None and incident.planned.start > at

@@ -59,7 +59,7 @@ class _Site:
         self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
         self._pieces = Pieces(context, settings, self._teller, memory)
-        self._embeds = Embeds(self._frame, self._pieces, self._say, self._folder, board.at)
+        self._embeds = Embeds(self._frame, self._pieces, self._teller, self._folder, board.at)
         self._open = sorted(board.open, key=self._urgency, reverse=True)
         self._storm = Storm(
             board, self._frame, self._pieces, self._teller, self._open, context.areas

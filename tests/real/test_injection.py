@@ -83,6 +83,7 @@ FRAMES = ("{}", "Ström {} borta", "\n\n{}\n- x", "\"'`{}")
 PAYLOADS = tuple(frame.replace("{}", core, 1) for core, frame in itertools.product(CORES, FRAMES))
 ACTIVE = {"script", "iframe", "img", "object", "embed", "base", "video", "form", "input", "math"}
 ORIGIN = "https://drift.ekbyn.example"
+NO_HEADERS = dict[str, str]().get
 
 
 def boards_of_payloads() -> Iterator[dict[str, bytes]]:
@@ -188,7 +189,7 @@ def answers(root: Path) -> Iterator[tuple[bytes, tuple[str, ...]]]:
                 questions.channel(
                     "/my/",
                     urlencode({"area": key, "form": text.encode("utf-8", "replace")}),
-                    {}.get,
+                    NO_HEADERS,
                     0.0,
                 )
             )
@@ -196,12 +197,12 @@ def answers(root: Path) -> Iterator[tuple[bytes, tuple[str, ...]]]:
             yield asked.body or b"", ()
         other = usual.areas[1].key
         choice = urlencode([("area", key), ("area", other), ("form", "feed.atom")])
-        told = asyncio.run(questions.channel("/my/", choice, {}.get, 0.0))
+        told = asyncio.run(questions.channel("/my/", choice, NO_HEADERS, 0.0))
         assert told is not None
         yield told.body or b"", ()
         for name in ("feed.atom", "feed.rss", "feed.json"):
             path = f"/my/{'+'.join(sorted((key, other)))}/{name}"
-            feed = asyncio.run(questions.channel(path, "", {}.get, 0.0))
+            feed = asyncio.run(questions.channel(path, "", NO_HEADERS, 0.0))
             assert feed is not None
             assert feed.status == 200
             _ = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -26,6 +27,7 @@ from broadcaster.channel import Place
 from broadcaster.domain.board import BoardArea
 from broadcaster.public.answer import Table
 from broadcaster.public.mine import Channels, Mine
+from broadcaster.public.questions import Questions, TooMany
 from broadcaster.public.site import Site
 from broadcaster.testing.boards import AREAS, board, context, power_cut, states
 from broadcaster.testing.daemons import wait_until
@@ -449,3 +451,29 @@ def test_what_no_table_holds_is_not_asked_about(tmp_path: Path) -> None:
     table: Table = site.table
     assert "/places/" in table
     assert "/places/answers.json" not in table
+
+
+def test_more_questions_than_can_be_answered_soon_are_turned_away_at_once() -> None:
+    """And those that wait are answered, each: nobody is forgotten."""
+    held = threading.Event()
+
+    def table() -> Table:
+        held.wait(60)
+        return {}
+
+    async def storm() -> None:
+        questions = Questions(table, https=False)
+        path, headers = "/my/sjovik/feed.atom", dict[str, str]().get
+        waiting = [
+            asyncio.ensure_future(questions.channel(path, "", headers, 0.0)) for _ in range(64)
+        ]
+        await asyncio.sleep(0)  # each of them is under way
+        try:
+            with pytest.raises(TooMany):
+                await asyncio.wait_for(questions.channel(path, "", headers, 0.0), 20)
+        finally:
+            held.set()
+        assert await asyncio.gather(*waiting) == [None] * 64
+        assert await questions.channel(path, "", headers, 0.0) is None
+
+    asyncio.run(storm())

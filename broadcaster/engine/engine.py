@@ -27,6 +27,7 @@ from broadcaster.engine.ticking import Ticker
 from broadcaster.store import (
     Rank,
     StoreError,
+    asking,
     audit,
     boards,
     channels,
@@ -301,6 +302,7 @@ class Engine:
         def work(connection: Any) -> None:
             once.forget_old(connection, now)
             inbox_store.forget_old(connection, now)
+            asking.forget_old(connection, now)
 
         await self._write(work)
         while await self._write(partial(personal.forget_old, now=now)):

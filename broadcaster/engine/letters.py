@@ -378,11 +378,11 @@ class LetterLane(Lane):
             self.suppliers.begin_anew()
             await self.park(failure.sentence)
 
-    # ------------------------------------------------------------------------------------------------------- reports
     def reported(self, supplier: str, taken_at: datetime, received_at: datetime) -> None:
         """The first delivery report came of a letter that this supplier had taken at that time."""
-        lateness = self._lateness.get(supplier)
-        if lateness is not None:
+        if self._under_way is not None:
+            self._tell(*self._under_way)  # a report can come before what it is about was counted
+        if (lateness := self._lateness.get(supplier)) is not None:
             lateness.reported(taken_at, received_at)
 
     def _look_for_reports(self, now: datetime) -> None:

@@ -37,6 +37,7 @@ from broadcaster.registry.kinds import (
 )
 from broadcaster.registry.looking import breaks
 from broadcaster.registry.references import references
+from broadcaster.registry.residents import for_residents
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
 from broadcaster.settings.model import AreaSettings, Settings
@@ -91,6 +92,7 @@ def assemble(loaded: Loaded) -> Blocks:
     blocks.errors += forbidden_hosts(source, settings, blocks.adapters)
     blocks.errors += _boards_as_fallback(source, blocks.adapters)
     blocks.errors += _nothing_to_copy(source, blocks.adapters)
+    blocks.errors += for_residents(source, settings, blocks.adapters)
     return blocks
 
 

@@ -6,6 +6,9 @@
 * Whatever waited, was under way or uncertain is withdrawn: it may have gone since the backup was made. Boards alone go on,
   because they show what stands and showing it again does no harm.
 * What was to be said at a time is cancelled, also the beginning and end of planned work. Promises that stand are watched on.
+* What residents asked for and had not confirmed is asked for anew, and no letter to one person goes: its token was perhaps
+  used since, and so is good no more. Nor is anything read again that came in: it may be the START of who was erased since,
+  and holds his number as he wrote it.
 * Who was erased since is erased again; what tokens were revoked stays revoked.
 """
 
@@ -90,6 +93,8 @@ def revive(
         _cancel(connection, now),
         planned,
     )
+    for table in (t.opt_in, t.personal_letter, t.inbound):
+        connection.execute(delete(table))
     connection.execute(
         sql_update(t.token)
         .where(t.token.c.digest.in_(used.revoked), t.token.c.revoked_at.is_(None))

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -191,7 +191,7 @@ def test_a_gateway_that_takes_all_and_no_longer_reports_any_is_left(
             if number <= 3:
                 for supplier, _ in adapter.keys[-READERS:]:
                     now = engine.clock()
-                    lane.reported(supplier, now - timedelta(seconds=5), now)
+                    reported(engine, supplier, now - timedelta(seconds=5))
             engine.pass_by(minutes=5)
             engine.until(lambda: not lane.busy)
         assert adapter.keys[0][0] == "g1"
@@ -202,6 +202,15 @@ def test_a_gateway_that_takes_all_and_no_longer_reports_any_is_left(
         words_since = [key.split(".")[1] for _, key in adapter.keys[since:]]
         by_first = Counter(key.split(".")[1] for by, key in adapter.keys[since:] if by == "g1")
         assert all(by_first[word] <= TRIED_WITH for word in words_since), by_first
+
+
+def reported(engine: Rig, supplier: str, taken_at: datetime) -> None:
+    """As the engine says it when a report came: on its own loop."""
+
+    async def say() -> None:
+        lane_of(engine).reported(supplier, taken_at, engine.clock())
+
+    engine.call(say())
 
 
 class Held(Silent):
@@ -220,6 +229,31 @@ class Held(Silent):
             self.go_on.wait(30.0)
 
 
+def test_reports_that_come_while_their_letters_are_still_going_out_are_no_lack(
+    rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letters, "RENEW", 30.0)  # what is under way is counted at its end
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far, far)}, swap={"sms": Held}, follow_up=QUIET)
+        engine.subscribe("sms", numbers(READERS))
+        lane, adapter = lane_of(engine), engine.adapters["sms"]
+        for number in range(1, 5):
+            engine.say(f"Läget {number}.", Kind.REPORT if number == 1 else Kind.UPDATE)
+            if number == 4:
+                assert adapter.took_all.wait(30.0)
+                for _ in range(READERS):
+                    reported(engine, "g1", engine.clock())
+                adapter.go_on.set()
+            engine.accepted("sms", number)
+            if number < 4:
+                for _ in range(READERS):
+                    reported(engine, "g1", engine.clock())
+            engine.pass_by(minutes=5)
+            engine.until(lambda: not lane.busy)
+        engine.call(lane.turn())
+        assert lane.suppliers.health("g1", engine.clock()) == 1.0
+
+
 @pytest.mark.parametrize("by", [timedelta(minutes=10), timedelta(minutes=-10)], ids=str)
 def test_a_gateway_that_is_at_work_while_the_clock_jumps_is_not_called_late(
     rig: MakeRig, monkeypatch: pytest.MonkeyPatch, by: timedelta
@@ -232,9 +266,8 @@ def test_a_gateway_that_is_at_work_while_the_clock_jumps_is_not_called_late(
         for number in range(1, 4):
             engine.say(f"Läget {number}.", Kind.REPORT if number == 1 else Kind.UPDATE)
             engine.accepted("sms", number)
-            now = engine.clock()
             for _ in range(READERS):
-                lane.reported("g1", now - timedelta(seconds=5), now)
+                reported(engine, "g1", engine.clock() - timedelta(seconds=5))
             engine.pass_by(minutes=5)
             engine.until(lambda: not lane.busy)
         engine.say("Läget 4.", Kind.UPDATE)
@@ -245,7 +278,7 @@ def test_a_gateway_that_is_at_work_while_the_clock_jumps_is_not_called_late(
         adapter.go_on.set()
         engine.accepted("sms", 4)
         for _ in range(READERS):
-            lane.reported("g1", taken_at, engine.clock())
+            reported(engine, "g1", taken_at)
         for _ in range(4):
             engine.pass_by(minutes=5)
             engine.call(lane.turn())

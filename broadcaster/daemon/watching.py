@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from broadcaster.daemon import unanswered
 from broadcaster.daemon.telling import Degraded, Telling
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.localtime import say_clock
@@ -29,6 +30,7 @@ from broadcaster.store import (
     incidents,
     nodes,
     often,
+    personal,
     refusals,
 )
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
@@ -169,6 +171,7 @@ class Watch:
             self._letters,
             self._fuse,
             self._not_out,
+            unanswered.find,
         ):
             yield from find(seen, now)
         yield from self._disk()
@@ -208,6 +211,7 @@ class Watch:
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
             "in doubt": list(status.letters_in_doubt(connection, now)),
             "fuse": often.leaving_out(connection, self._engine.lanes, now),
+            "personal": personal.unanswered(connection),
             "not out": list(redundancy.not_out(connection, now)),
         }
 

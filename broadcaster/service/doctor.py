@@ -46,6 +46,7 @@ WATCHED = (
     "failing",
     "fuse",
     "log",
+    "personal",
     "public",
     "refusing",
     "reload",

@@ -19,6 +19,7 @@ from broadcaster.domain.standing import (
 )
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import phrases, translate
+from broadcaster.service import summaries
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
@@ -47,6 +48,7 @@ def acts(desk: Desk) -> Mapping[str, Callable[[Due], str]]:
         "release": lambda due: _release(desk, due),
         "open": lambda due: _planned(desk, due, Kind.UPDATE, WORK_BEGINS),
         "close": lambda due: _planned(desk, due, Kind.RESTORED, WORK_ENDS),
+        **summaries.acts(desk),
     }
 
 

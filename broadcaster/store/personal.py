@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     CompoundSelect,
     Connection,
     Select,
@@ -23,18 +23,19 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     union_all,
     update as sql_update,
 )
 
-from broadcaster.store import gone, tables as t
+from broadcaster.store import tables as t
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.claiming import database_now
+from broadcaster.store.tables.following import PERSONAL_OPEN
 from broadcaster.store.writer import wake
 
 KEPT = timedelta(days=7)
@@ -42,7 +43,7 @@ IN_TURN = ("answer", "confirm", "manage", "summary")
 """What there is, in the order in which it goes: who says STOP waits for nobody's summary."""
 MAY_GO_TWICE = frozenset({"answer", "confirm"})
 _AT_ONCE = 2_000
-_OPEN_STATES = ("waiting", "sending")
+_KEY = re.compile(r"p[0-9]{1,9}-[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +67,13 @@ class Personal:
         return vault.open(self.channel, self.address), text["subject"], text["body"]
 
 
-def _is_open() -> ColumnElement[bool]:
-    """In the words of the partial index: with bound values the database cannot tell that it applies."""
-    states = [literal_column(f"'{state}'") for state in _OPEN_STATES]
-    return t.personal_letter.c.state.in_(states)
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A subscriber a letter is for. `gone`: the far side has said that there is no such address."""
+
+    id: int
+    import_id: int
+    gone: bool
 
 
 # ------------------------------------------------------------------------------------------------------ handing one in
@@ -126,7 +130,7 @@ def _free() -> Select[Any]:
         .where(
             mine.c.channel == bindparam("channel", type_=String),
             mine.c.what == bindparam("what", type_=String),
-            _is_open(),
+            t.personal_is_open(),
             mine.c.due_at <= at,
             or_(
                 mine.c.state == "waiting",
@@ -199,37 +203,36 @@ def next_due_at(connection: Connection, channel: str) -> datetime | None:
 def _next() -> CompoundSelect[Any]:
     """One look into the index for each kind of letter."""
     mine, channel = t.personal_letter, bindparam("channel", type_=String)
-    of_one = select(func.min(mine.c.due_at)).where(mine.c.channel == channel, _is_open())
+    of_one = select(func.min(mine.c.due_at)).where(mine.c.channel == channel, t.personal_is_open())
     return union_all(*(of_one.where(mine.c.what == what) for what in IN_TURN))
 
 
+def unanswered(connection: Connection) -> dict[str, datetime]:
+    """Since when the longest waits whom nobody has answered yet, by channel; who waits for a summary asked for nothing."""
+    mine = t.personal_letter
+    asked = t.personal_is_open(), mine.c.what != "summary"
+    since = func.min(mine.c.asked_at, type_=mine.c.asked_at.type)
+    rows = connection.execute(select(mine.c.channel, since).where(*asked).group_by(mine.c.channel))
+    return {row[0]: row[1] for row in rows}
+
+
 # ------------------------------------------------------------------------------------------------------ what came of it
-def done(connection: Connection, letter: Personal, now: datetime) -> bool:
-    """The far side accepted it. False: its lease was lost, and it is told by whoever has it."""
-    return _ended(connection, letter, "accepted", now, "")
+def end(connection: Connection, letter: Personal, state: str, now: datetime, why: str = "") -> bool:
+    """It is accepted, failed, or uncertain, for good. False: its lease was lost, and whoever has it tells."""
+    return _change(connection, letter, state=state, due_at=now, detail=why, **_FORGOTTEN)
 
 
-def fail(connection: Connection, letter: Personal, now: datetime, why: str) -> bool:
-    """It was refused for good."""
-    return _ended(connection, letter, "failed", now, why)
-
-
-def doubt(connection: Connection, letter: Personal, now: datetime, why: str) -> bool:
-    """It may have gone, and does not go again."""
-    return _ended(connection, letter, "uncertain", now, why)
-
-
-def put_back(connection: Connection, letter: Personal, due_at: datetime, why: str) -> bool:
+def put_back(
+    connection: Connection, letter: Personal, due_at: datetime, why: str, *, tried: bool = True
+) -> bool:
     """It certainly did not go, or may go twice: again at `due_at`. False: its lease was lost."""
-    return _change(connection, letter, state="waiting", due_at=due_at, detail=why, **_NOBODYS)
+    attempts = letter.attempts if tried else letter.attempts - 1
+    changes = {"state": "waiting", "due_at": due_at, "detail": why, "attempts": attempts}
+    return _change(connection, letter, **changes, **_NOBODYS)
 
 
 _NOBODYS = {"lease_token": None, "lease_until": None}
 _FORGOTTEN = {"address": b"", "text": b"", **_NOBODYS}
-
-
-def _ended(connection: Connection, letter: Personal, state: str, now: datetime, why: str) -> bool:
-    return _change(connection, letter, state=state, due_at=now, detail=why, **_FORGOTTEN)
 
 
 def _change(connection: Connection, letter: Personal, **values: object) -> bool:
@@ -248,12 +251,22 @@ def _end(connection: Connection, key: int, state: str, now: datetime, why: str) 
     )
 
 
-def note_gone(
-    connection: Connection, channel: str, digests: Sequence[bytes], now: datetime
-) -> None:
-    """The far side says that there are no such addresses: whoever of them subscribes is written to no more."""
-    theirs = t.subscriber.c.channel == channel, t.subscriber.c.digest.in_(digests)
-    gone.note(connection, connection.scalars(select(t.subscriber.c.id).where(*theirs)).all(), now)
+def readers(connection: Connection, letters: Sequence[Personal]) -> dict[bytes, Reader]:
+    """Who of those these letters are for subscribes now, by the digest of his address; all are of one channel."""
+    mine, digests = t.subscriber, {letter.digest for letter in letters}
+    rows = connection.execute(
+        select(mine.c.id, mine.c.import_id, mine.c.digest, mine.c.gone_at).where(
+            mine.c.channel.in_({letter.channel for letter in letters}),
+            mine.c.digest.in_(digests),
+            exists().where(t.subscription.c.subscriber_id == mine.c.id),
+        )
+    ).all()
+    return {row.digest: Reader(row.id, row.import_id, row.gone_at is not None) for row in rows}
+
+
+def is_named(key: str) -> bool:
+    """Whether a letter's key is one of these: what is reported of it is of no use to anybody."""
+    return _KEY.fullmatch(key) is not None
 
 
 # --------------------------------------------------------------------------------------------------------- letting go
@@ -261,9 +274,16 @@ def take_back(connection: Connection) -> None:
     """At the start of the only daemon of a store: what was under way when the last one died is looked at at once."""
     connection.execute(
         sql_update(t.personal_letter)
-        .where(t.personal_letter.c.state == "sending", _is_open())
+        .where(t.personal_letter.c.state == "sending", t.personal_is_open())
         .values(lease_until=t.personal_letter.c.asked_at, due_at=t.personal_letter.c.asked_at)
     )
+
+
+def withdraw(connection: Connection, now: datetime, why: str) -> int:
+    """End every letter that is open, also one that is on its way. Returns how many."""
+    values = {"state": "expired", "due_at": now, "detail": why, **_FORGOTTEN}
+    mine = sql_update(t.personal_letter).where(t.personal_is_open())
+    return connection.execute(mine.values(**values)).rowcount
 
 
 def erase(connection: Connection, channel: str, digest: bytes) -> int:
@@ -274,13 +294,19 @@ def erase(connection: Connection, channel: str, digest: bytes) -> int:
 
 
 def forget_old(connection: Connection, now: datetime) -> int:
-    """Let go of letters that ended more than seven days ago, some at a time, the oldest first. Returns how many."""
+    """Let go of letters that ended more than seven days ago, some at a time, the oldest first. Returns how many.
+
+    Those that nobody sends any more, for their channel is gone or stopped, end here when their time is over.
+    """
     mine = t.personal_letter
+    over = {"state": "expired", "due_at": now, "detail": "", **_FORGOTTEN}
+    waits = t.personal_is_open(), mine.c.state == "waiting", mine.c.not_after <= now
+    connection.execute(sql_update(mine).where(*waits).values(**over))
     oldest = connection.execute(
         select(mine.c.id, mine.c.state, mine.c.due_at).order_by(mine.c.id).limit(_AT_ONCE)
     ).all()
     # Of one that has ended, `due_at` is when it did.
-    old = [row.id for row in oldest if row.state not in _OPEN_STATES and row.due_at < now - KEPT]
+    old = [row.id for row in oldest if row.state not in PERSONAL_OPEN and row.due_at < now - KEPT]
     if old:
         connection.execute(delete(mine).where(mine.c.id.in_(old)))
     return len(old)

@@ -8,6 +8,7 @@ from broadcaster.store.tables.following import (
     consent,
     left_out,
     opt_in,
+    personal_is_open,
     personal_letter,
     spent,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "moment",
     "node",
     "opt_in",
+    "personal_is_open",
     "personal_letter",
     "spent",
     "step",

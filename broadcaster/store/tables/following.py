@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -87,6 +89,15 @@ personal_letter = Table(
     Index("ix_personal_letter_address", "channel", "digest"),
     sqlite_autoincrement=True,
 )
+
+
+def personal_is_open() -> ColumnElement[bool]:
+    """Whether a letter to one person waits or is being sent: in the words of its index, as `is_open` of deliveries."""
+    states: list[ColumnElement[str]] = [literal_column(f"'{each}'") for each in PERSONAL_OPEN]
+    return personal_letter.c.state.in_(states)
+
+
+PERSONAL_OPEN = ("waiting", "sending")
 
 # Words that a subscriber was not told because it was quiet, or because he wants them all at once: a summary tells them.
 left_out = Table(

@@ -160,7 +160,11 @@ def _keep(
 
 
 def silence(connection: Connection, channel: str, digest: bytes) -> None:
-    """Who has left gets no summary that was to come."""
+    """Who has left gets no summary that was to come, nor one of what he was left out of."""
+    person = select(t.subscriber.c.id).where(
+        t.subscriber.c.channel == channel, t.subscriber.c.digest == digest
+    )
+    connection.execute(delete(t.left_out).where(t.left_out.c.subscriber_id.in_(person)))
     letter = t.personal_letter.c
     mine = and_(letter.channel == channel, letter.digest == digest)
     waits = and_(letter.what == "summary", letter.state == "waiting")

@@ -279,13 +279,6 @@ def take_back(connection: Connection) -> None:
     )
 
 
-def withdraw(connection: Connection, now: datetime, why: str) -> int:
-    """End every letter that is open, also one that is on its way. Returns how many."""
-    values = {"state": "expired", "due_at": now, "detail": why, **_FORGOTTEN}
-    mine = sql_update(t.personal_letter).where(t.personal_is_open())
-    return connection.execute(mine.values(**values)).rowcount
-
-
 def erase(connection: Connection, channel: str, digest: bytes) -> int:
     """Forget every letter to an address, whatever came of it; one under way cannot be called back. Returns how many."""
     mine = t.personal_letter

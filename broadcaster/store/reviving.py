@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
-from broadcaster.store import audit, personal, tables as t
+from broadcaster.store import audit, tables as t
 from broadcaster.store.accepting import incident_name
 from broadcaster.store.erasures import Erasure, replay
 from broadcaster.store.putting import put
@@ -124,8 +124,7 @@ def _withdraw(connection: Connection, now: datetime) -> int:
     connection.execute(
         sql_update(t.job).where(t.job.c.delivery_id.in_(letters)).values(state="done")
     )
-    # What one person was to be written is open no more, either: he may have had it, and it may no longer be so.
-    personal.withdraw(connection, now, _BECAUSE)
+    # What somebody was to be told in a summary he may have been told since.
     connection.execute(delete(t.left_out))
     return connection.execute(
         sql_update(t.delivery)

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 import structlog
-from sqlalchemy import LargeBinary, Table, select
+from sqlalchemy import Connection, LargeBinary, Table, select
 
 from broadcaster.domain.choices import Choices
 from broadcaster.domain.exchange import InboundRequest
@@ -29,6 +30,7 @@ from broadcaster.testing.servers import SmsGateway, SmtpServer
 
 MAIL, NUMBER = "kanariefagel.kim@example.org", "+46701740605"
 OTHER_MAIL, OTHER_NUMBER = "robin@example.org", "+46701740606"
+OPEN = select(t.personal_letter.c.id).where(t.personal_is_open()).limit(1)
 WANTED = Choices(areas=("norra-ekbyn",), language="sv")
 
 
@@ -153,6 +155,8 @@ def came(rig: Rig, query: str, body: bytes = b"", **headers: str) -> None:
 def test_who_is_erased_is_nowhere(tmp_path: Path, store_url: str, logged: io.StringIO) -> None:
     with SmtpServer() as mail, SmsGateway(preset="kannel") as texts:
         with town(tmp_path, store_url, mail, texts) as rig:
+            for channel in ("mail", "sms"):
+                rig.pause(channel)  # so that what is to be sent can be looked at
             _live(rig)
             held = ciphertexts(rig)
             assert len(held) > 6
@@ -170,6 +174,15 @@ def test_who_is_erased_is_nowhere(tmp_path: Path, store_url: str, logged: io.Str
                 assert hits(spellings(NUMBER), on_disk(tmp_path))
                 assert hits(held, on_disk(tmp_path)) == held
 
+            for channel in ("mail", "sms"):
+                rig.resume(channel)
+            rig.say("Strömmen är borta.")
+            rig.accepted("mail")
+            rig.accepted("sms")
+            rig.until(lambda: not rig.store.read(partial(Connection.scalar, statement=OPEN)))
+            rig.pause("sms")
+            _answer(rig)
+            held += ciphertexts(rig)
             for found in marks.values():
                 assert found is not None
                 said = residents.told(rig.desk, found.mark)
@@ -187,8 +200,8 @@ def test_who_is_erased_is_nowhere(tmp_path: Path, store_url: str, logged: io.Str
         assert "canary" in logged.getvalue()
 
         listed = rig.desk.configuration.settings.erasures
-        said = backups.restore(store_url, tmp_path / "backup", KEY, rig.clock(), listed)
-        assert any("now again: 2" in sentence for sentence in said)
+        sentences = backups.restore(store_url, tmp_path / "backup", KEY, rig.clock(), listed)
+        assert any("now again: 2" in sentence for sentence in sentences)
         restored = town(tmp_path, store_url, mail, texts)
         _nowhere(restored, held)
         assert {OTHER_MAIL, OTHER_NUMBER} <= set(opened(restored))
@@ -223,6 +236,13 @@ def _live(rig: Rig) -> None:
         came(rig, "", b"", **{"X-From": f"0{digits[2:]}"})
     came(rig, "", f"Final-Recipient: rfc822; {MAIL.upper()}".encode())
     residents.ask(rig.desk, "sms", NUMBER, WANTED)
+    _answer(rig)
+    structlog.get_logger("test").warning("canary", address=MAIL, number=NUMBER)
+
+
+def _answer(rig: Rig) -> None:
+    """A letter to one person that waits to be sent, with the number in its text."""
+    now = rig.clock()
     rig.store.write(
         lambda c: personal.queue(
             c,
@@ -233,14 +253,10 @@ def _live(rig: Rig) -> None:
             subject="",
             body=f"Du får nu besked till {NUMBER}.",
             language="sv",
-            now=rig.clock(),
-            not_after=rig.clock(),
+            now=now,
+            not_after=now + timedelta(hours=1),
         )
     ).result()
-    rig.say("Strömmen är borta.")
-    rig.accepted("mail")
-    rig.accepted("sms")
-    structlog.get_logger("test").warning("canary", address=MAIL, number=NUMBER)
 
 
 def _nowhere(rig: Rig, held: list[bytes]) -> None:

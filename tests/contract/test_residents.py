@@ -28,12 +28,13 @@ from broadcaster.store import (
     consents,
     erasures,
     gone,
+    personal,
     subscribers,
     tables as t,
 )
 from broadcaster.store.personal import Personal
 from broadcaster.store.subscribers import NewSubscriber
-from broadcaster.testing.builders import KEY
+from broadcaster.testing.builders import KEY, board, tell
 from broadcaster.testing.rig import Rig
 
 KIM, ROBIN = "kim@example.org", "robin@example.org"
@@ -455,6 +456,34 @@ def test_leaving_holds_at_once_and_again_and_ends_the_consent(here: Rig) -> None
     assert proof.ended_by == "left"
     assert proof.ended_at is not None
     assert imported(here, KIM, SODRA).declined  # an old list does not bring him back
+
+
+def test_who_left_gets_no_summary_that_was_to_come(here: Rig) -> None:
+    mark, now = join(here), here.clock()
+    tell(here.store, board("page"), now=now)
+
+    def owe(connection: Connection) -> None:
+        one = connection.execute(select(t.subscriber)).one()
+        said = connection.scalar(select(t.update.c.id))
+        left_out = {"subscriber_id": one.id, "update_id": said, "due_at": now}
+        connection.execute(t.left_out.insert().values(left_out))
+        letter = {"address": KIM, "subject": "", "body": "Läget", "language": "sv"}
+        until = now + timedelta(hours=1)
+        personal.queue(
+            connection,
+            here.store.vault,
+            channel="mail",
+            what="summary",
+            now=now,
+            not_after=until,
+            **letter,
+        )
+
+    here.store.write(owe).result()
+    residents.leave(here.desk, mark, SODRA)  # of which he had nothing
+    assert (len(letters(here, "summary")), rows(here, t.left_out)) == (1, 1)
+    residents.leave(here.desk, mark)
+    assert (len(letters(here, "summary")), rows(here, t.left_out)) == (0, 0)
 
 
 def test_leaving_the_last_area_is_leaving(here: Rig) -> None:

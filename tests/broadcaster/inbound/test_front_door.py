@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -297,6 +299,16 @@ def test_every_answer_is_a_calm_page_under_a_strict_policy(
     assert "DEMO" in text
     assert "<script" not in text
     assert f'lang="{"en" if "/en/" in path else "sv"}"' in text
+
+
+def test_one_policy_holds_and_not_two(door: Daemonless) -> None:
+    """Two would both hold: ours for pages and the listener's own, which lets no style in."""
+    connection = http.client.HTTPConnection("127.0.0.1", door.inbound.port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", "/follow/")
+        answer = connection.getresponse()
+        answer.read()
+    assert len(answer.headers.get_all("Content-Security-Policy") or ()) == 1
 
 
 def test_a_page_is_in_the_language_that_was_chosen(door: Daemonless) -> None:

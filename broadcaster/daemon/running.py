@@ -136,8 +136,7 @@ class Daemon:
     def __init__(
         self, loaded: Loaded, configuration: Configuration, store: Store, redaction: Redaction
     ) -> None:
-        self._loaded, self._redaction = loaded, redaction
-        self._store = store
+        self._loaded, self._redaction, self._store = loaded, redaction, store
         self._metrics = Metrics()
         self._node = starting.node_name(loaded.settings)
         self._server_time = None if store.is_sqlite else ServerTime(store)
@@ -150,6 +149,7 @@ class Daemon:
             self._metrics.observe,
             lambda: self.desk.configuration.settings.readiness.every,
             lambda: self.desk.configuration.settings.most_per_hour,
+            self.desk.follow_url_of,
         )
         settings = loaded.settings
         epoch = store.read(releasing.epoch)

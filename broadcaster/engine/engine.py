@@ -38,6 +38,7 @@ from broadcaster.store import (
     jumps,
     nodes,
     once,
+    personal,
     quorums,
 )
 
@@ -104,6 +105,7 @@ class Engine:
             deliveries.take_back_own(connection, self.around.node, now)
             if self.around.store.is_sqlite:  # nobody else can be at it
                 dues.take_back(connection)
+                personal.take_back(connection)
             return set_back
 
         set_back = await asyncio.wrap_future(self.around.store.write(work))
@@ -303,6 +305,8 @@ class Engine:
             asking.forget_old(connection, now)
 
         await self._write(work)
+        while await self._write(partial(personal.forget_old, now=now)):
+            pass  # some at a time: a hundred thousand summaries end within minutes
 
     async def probe(self) -> None:
         """Ask every channel that can be asked whether it would work now."""

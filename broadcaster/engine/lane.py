@@ -37,7 +37,8 @@ class Surroundings:
 
     `observe(event, channel, **facts)` feeds metrics; it must return at once. `probe_every` says how many seconds lie
     between two probes of a channel that is good, `most_per_hour` how many letters of one channel a person may get; 0: any
-    number.
+    number. `manages` gives the address under which those who get letters by a channel change what they get, "" where they
+    cannot.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Surroundings:
     observe: Callable[..., None]
     probe_every: Callable[[], float] = lambda: PROBE_EVERY
     most_per_hour: Callable[[], int] = lambda: 0
+    manages: Callable[[str], str] = lambda _: ""
 
 
 class Lane(ABC):

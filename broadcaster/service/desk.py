@@ -74,6 +74,10 @@ class Desk:
         values = {name: str(value) for name, value in refused.values.items()}
         return tell(language or self.configuration.languages[0], refused.sentence, **values)
 
+    def follow_url_of(self, channel: str) -> str:
+        """Where those who get letters by a channel change what they get, by the configuration in force; else ""."""
+        return self.configuration.settings.follow_url_of(channel)
+
     def read(self, work: Work[Any]) -> Any:
         """Run a read."""
         return self.store.read(work)

@@ -339,6 +339,11 @@ class Settings(_Closed):
         """Where residents subscribe by themselves, without a slash at its end; "" where they cannot."""
         return f"{self.inbound.url}/follow" if self.inbound and self.residents else ""
 
+    def follow_url_of(self, channel: str) -> str:
+        """The same for those who get letters by `channel`; "" where that is none that residents may choose."""
+        offered = self.residents is not None and channel in self.residents.channels
+        return self.follow_url if offered else ""
+
     @property
     def codes(self) -> Mapping[str, str]:
         """Official code → area key, for `--area 0127`."""

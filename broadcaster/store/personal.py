@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -32,7 +34,7 @@ from sqlalchemy import (
     update as sql_update,
 )
 
-from broadcaster.store import gone, tables as t
+from broadcaster.store import tables as t
 from broadcaster.store.addresses import AddressVault
 from broadcaster.store.claiming import database_now
 from broadcaster.store.writer import wake
@@ -42,6 +44,7 @@ IN_TURN = ("answer", "confirm", "manage", "summary")
 """What there is, in the order in which it goes: who says STOP waits for nobody's summary."""
 MAY_GO_TWICE = frozenset({"answer", "confirm"})
 _AT_ONCE = 2_000
+_KEY = re.compile(r"p[0-9]{1,9}-[0-9]{1,18}")
 _OPEN_STATES = ("waiting", "sending")
 
 
@@ -66,9 +69,18 @@ class Personal:
         return vault.open(self.channel, self.address), text["subject"], text["body"]
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A subscriber a letter is for. `gone`: the far side has said that there is no such address."""
+
+    id: int
+    import_id: int
+    gone: bool
+
+
 def _is_open() -> ColumnElement[bool]:
     """In the words of the partial index: with bound values the database cannot tell that it applies."""
-    states = [literal_column(f"'{state}'") for state in _OPEN_STATES]
+    states: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in _OPEN_STATES]
     return t.personal_letter.c.state.in_(states)
 
 
@@ -204,32 +216,22 @@ def _next() -> CompoundSelect[Any]:
 
 
 # ------------------------------------------------------------------------------------------------------ what came of it
-def done(connection: Connection, letter: Personal, now: datetime) -> bool:
-    """The far side accepted it. False: its lease was lost, and it is told by whoever has it."""
-    return _ended(connection, letter, "accepted", now, "")
+def end(connection: Connection, letter: Personal, state: str, now: datetime, why: str = "") -> bool:
+    """It is accepted, failed, or uncertain, for good. False: its lease was lost, and whoever has it tells."""
+    return _change(connection, letter, state=state, due_at=now, detail=why, **_FORGOTTEN)
 
 
-def fail(connection: Connection, letter: Personal, now: datetime, why: str) -> bool:
-    """It was refused for good."""
-    return _ended(connection, letter, "failed", now, why)
-
-
-def doubt(connection: Connection, letter: Personal, now: datetime, why: str) -> bool:
-    """It may have gone, and does not go again."""
-    return _ended(connection, letter, "uncertain", now, why)
-
-
-def put_back(connection: Connection, letter: Personal, due_at: datetime, why: str) -> bool:
+def put_back(
+    connection: Connection, letter: Personal, due_at: datetime, why: str, *, tried: bool = True
+) -> bool:
     """It certainly did not go, or may go twice: again at `due_at`. False: its lease was lost."""
-    return _change(connection, letter, state="waiting", due_at=due_at, detail=why, **_NOBODYS)
+    attempts = letter.attempts if tried else letter.attempts - 1
+    changes = {"state": "waiting", "due_at": due_at, "detail": why, "attempts": attempts}
+    return _change(connection, letter, **changes, **_NOBODYS)
 
 
 _NOBODYS = {"lease_token": None, "lease_until": None}
 _FORGOTTEN = {"address": b"", "text": b"", **_NOBODYS}
-
-
-def _ended(connection: Connection, letter: Personal, state: str, now: datetime, why: str) -> bool:
-    return _change(connection, letter, state=state, due_at=now, detail=why, **_FORGOTTEN)
 
 
 def _change(connection: Connection, letter: Personal, **values: object) -> bool:
@@ -248,12 +250,22 @@ def _end(connection: Connection, key: int, state: str, now: datetime, why: str) 
     )
 
 
-def note_gone(
-    connection: Connection, channel: str, digests: Sequence[bytes], now: datetime
-) -> None:
-    """The far side says that there are no such addresses: whoever of them subscribes is written to no more."""
-    theirs = t.subscriber.c.channel == channel, t.subscriber.c.digest.in_(digests)
-    gone.note(connection, connection.scalars(select(t.subscriber.c.id).where(*theirs)).all(), now)
+def readers(connection: Connection, letters: Sequence[Personal]) -> dict[bytes, Reader]:
+    """Who of those these letters are for subscribes now, by the digest of his address; all are of one channel."""
+    mine, digests = t.subscriber, {letter.digest for letter in letters}
+    rows = connection.execute(
+        select(mine.c.id, mine.c.import_id, mine.c.digest, mine.c.gone_at).where(
+            mine.c.channel.in_({letter.channel for letter in letters}),
+            mine.c.digest.in_(digests),
+            exists().where(t.subscription.c.subscriber_id == mine.c.id),
+        )
+    ).all()
+    return {row.digest: Reader(row.id, row.import_id, row.gone_at is not None) for row in rows}
+
+
+def is_named(key: str) -> bool:
+    """Whether a letter's key is one of these: what is reported of it is of no use to anybody."""
+    return _KEY.fullmatch(key) is not None
 
 
 # --------------------------------------------------------------------------------------------------------- letting go
@@ -274,8 +286,14 @@ def erase(connection: Connection, channel: str, digest: bytes) -> int:
 
 
 def forget_old(connection: Connection, now: datetime) -> int:
-    """Let go of letters that ended more than seven days ago, some at a time, the oldest first. Returns how many."""
+    """Let go of letters that ended more than seven days ago, some at a time, the oldest first. Returns how many.
+
+    Those that nobody sends any more, for their channel is gone or stopped, end here when their time is over.
+    """
     mine = t.personal_letter
+    over = {"state": "expired", "due_at": now, "detail": "", **_FORGOTTEN}
+    waits = _is_open(), mine.c.state == "waiting", mine.c.not_after <= now
+    connection.execute(sql_update(mine).where(*waits).values(**over))
     oldest = connection.execute(
         select(mine.c.id, mine.c.state, mine.c.due_at).order_by(mine.c.id).limit(_AT_ONCE)
     ).all()

@@ -165,14 +165,14 @@ class Rig:
             node,
             self._observe,
             most_per_hour=lambda: self.desk.configuration.settings.most_per_hour,
+            manages=self.desk.follow_url_of,
         )
         self.seen = Seen()
         acts = {**follow_up.acts(self.desk), dues.DAILY: self._send_note}
         self.engine = Engine(around, settings.mode, 1, acts)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rig", daemon=True)
-        self._running = False
-        self._closed = False
+        self._running = self._closed = False
 
     # -- life -------------------------------------------------------------------------------
     def start(self) -> Self:

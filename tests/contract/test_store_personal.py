@@ -110,9 +110,9 @@ def test_of_what_has_ended_neither_address_nor_words_are_kept(store: Store) -> N
     for what in ("answer", "confirm", "summary"):
         hand_in(store, what)
     first, second, third = claim(store)
-    assert told(store, personal.done, first, NOW)
-    assert told(store, personal.fail, second, NOW, "no such number")
-    assert told(store, personal.doubt, third, NOW, "no answer")
+    assert told(store, personal.end, first, "accepted", NOW)
+    assert told(store, personal.end, second, "failed", NOW, "no such number")
+    assert told(store, personal.end, third, "uncertain", NOW, "no answer")
     assert states(store) == ["accepted", "failed", "uncertain"]
     assert {(row.address, row.text) for row in rows(store)} == {(b"", b"")}
     assert store.read(partial(personal.next_due_at, channel="sms")) is None
@@ -128,8 +128,8 @@ def test_after_a_crash_a_letter_whose_repeat_harms_nobody_goes_again(
     leases_run_out(store)
     [again] = claim(store)
     assert again.attempts == 2
-    assert not told(store, personal.done, first, NOW), "its lease is another's by now"
-    assert told(store, personal.done, again, NOW)
+    assert not told(store, personal.end, first, "accepted", NOW), "its lease is another's by now"
+    assert told(store, personal.end, again, "accepted", NOW)
 
 
 @pytest.mark.parametrize("what", ["summary", "manage"])
@@ -141,7 +141,7 @@ def test_after_a_crash_any_other_letter_is_in_doubt_and_goes_to_nobody_twice(
     leases_run_out(store)
     assert claim(store) == []
     assert states(store) == ["uncertain"]
-    assert not told(store, personal.done, first, NOW)
+    assert not told(store, personal.end, first, "accepted", NOW)
 
 
 def test_the_only_daemon_of_a_store_looks_at_once_at_what_was_under_way(store: Store) -> None:
@@ -172,7 +172,7 @@ def test_the_row_of_a_letter_is_kept_a_week_after_its_end(store: Store) -> None:
     for address in (KIM, ROBIN):
         hand_in(store, address=address)
     [letter, _] = claim(store)
-    assert told(store, personal.done, letter, NOW)
+    assert told(store, personal.end, letter, "accepted", NOW)
     later = NOW + timedelta(days=7)
     forget = partial(personal.forget_old, now=later)
     assert store.write(forget).result() == 0
@@ -184,11 +184,11 @@ def test_erasing_an_address_takes_every_letter_to_it_whatever_came_of_it(store: 
     for address in (KIM, KIM, ROBIN):
         hand_in(store, address=address)
     [first, second, other] = claim(store)
-    assert told(store, personal.done, first, NOW)
+    assert told(store, personal.end, first, "accepted", NOW)
     work = partial(personal.erase, channel="sms", digest=store.vault.digest("sms", KIM))
     assert store.write(work).result() == 2
     assert not told(store, personal.put_back, second, NOW, "")
-    assert told(store, personal.done, other, NOW)
+    assert told(store, personal.end, other, "accepted", NOW)
 
 
 def test_a_claim_costs_the_same_beside_a_hundred_thousand_summaries(store: Store) -> None:
@@ -196,7 +196,7 @@ def test_a_claim_costs_the_same_beside_a_hundred_thousand_summaries(store: Store
     if not store.is_sqlite:
         pytest.skip("the planner of PostgreSQL goes by the rows that are there")
     asked = {"channel": "sms", "what": "answer", "at": NOW, "most": 20}
-    statement = personal._free().compile(  # noqa: SLF001 - the statement itself is looked at
+    statement = personal._free().compile(
         dialect=store.read(lambda c: c.dialect), compile_kwargs={"render_postcompile": True}
     )
     values = statement.construct_params(asked)

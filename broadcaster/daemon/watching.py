@@ -19,7 +19,7 @@ from broadcaster.engine.failing import why_it_fails
 from broadcaster.engine.fallback import PATIENCE
 from broadcaster.engine.letters import LetterLane
 from broadcaster.locale import phrases
-from broadcaster.service import redundancy, room, status
+from broadcaster.service import fuses, redundancy, room, status
 from broadcaster.service.desk import Desk
 from broadcaster.store import (
     Connection,
@@ -30,6 +30,7 @@ from broadcaster.store import (
     nodes,
     often,
     refusals,
+    spending,
 )
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
@@ -168,6 +169,7 @@ class Watch:
             self._promises,
             self._letters,
             self._fuse,
+            self._signups,
             self._not_out,
         ):
             yield from find(seen, now)
@@ -208,6 +210,7 @@ class Watch:
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
             "in doubt": list(status.letters_in_doubt(connection, now)),
             "fuse": often.leaving_out(connection, self._engine.lanes, now),
+            "signups": spending.blown(connection, now),
             "not out": list(redundancy.not_out(connection, now)),
         }
 
@@ -372,6 +375,10 @@ class Watch:
         for name, update in seen["fuse"].items():
             values = {"channel": name, "update": update, "most": most}
             yield Degraded("fuse", name, LEFT_OUT, values)
+
+    def _signups(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
+        for fuse, until in seen["signups"]:
+            yield Degraded("signups", fuse, fuses.BLOWN[fuse], {"time": self._clock_of(until)})
 
     def _not_out(self, seen: Mapping[str, Any], now: datetime) -> Iterator[Degraded]:
         for values in seen["not out"]:

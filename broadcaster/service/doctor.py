@@ -51,6 +51,7 @@ WATCHED = (
     "reload",
     "reports",
     "resting",
+    "signups",
     "stumbling",
     "supplier",
     "unconfirmed",

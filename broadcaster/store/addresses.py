@@ -37,6 +37,7 @@ class AddressVault:
         self._cipher = AESGCM(_derive(key, b"address"))
         self._index_key = _derive(key, b"index")
         self._mark_key = _derive(key, b"mark")
+        self._proof_key = _derive(key, b"proof")
 
     def __repr__(self) -> str:
         return f"AddressVault({self.key_id})"
@@ -69,6 +70,15 @@ class AddressVault:
     def is_marked(self, mark: str, subscriber_id: int, import_id: int) -> bool:
         """Whether `mark` is this subscriber's."""
         return hmac.compare_digest(mark.encode(), self.mark(subscriber_id, import_id).encode())
+
+    def proof(self, purpose: str, text: str) -> str:
+        """32 signs that nobody else can say of `text`; for each purpose others."""
+        return hmac.digest(self._proof_key, f"{purpose}\0{text}".encode(), "sha256").hex()[:32]
+
+    def proves(self, proof: str, purpose: str, text: str) -> bool:
+        """Whether `proof` is what `proof` says of this text."""
+        given = proof.encode("utf-8", "replace")
+        return hmac.compare_digest(given, self.proof(purpose, text).encode())
 
     def _proof(self, subscriber_id: int, import_id: int) -> str:
         named = f"{subscriber_id} {import_id}".encode()

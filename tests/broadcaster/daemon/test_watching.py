@@ -27,7 +27,17 @@ from broadcaster.engine.known import Deaf, Unseen
 from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
-from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, often, tables as t
+from broadcaster.store import (
+    Rank,
+    StoreBroken,
+    StoreBusy,
+    channels,
+    nodes,
+    often,
+    spending,
+    tables as t,
+)
+from broadcaster.store.spending import Limit, Window
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
@@ -229,6 +239,13 @@ def fuse(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: watched.rig.clock_only(minutes=61)
 
 
+def signups(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    until = watched.rig.clock() + timedelta(minutes=30)
+    limit = Limit(what="confirmations", window=Window("x", until), most=0, fuse="confirmations")
+    watched.rig.store.write(lambda c: spending.take(c, [limit])).result()
+    return lambda: watched.rig.clock_only(minutes=31)
+
+
 def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     assert watched.page is not None
     watched.page.stuck = True
@@ -287,6 +304,7 @@ STATES = {
     ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("fuse", "hook"): fuse,
+    ("signups", "confirmations"): signups,
     ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,

@@ -15,6 +15,7 @@ from broadcaster.store import tables as t
 from broadcaster.store.writer import wake
 
 KEPT = timedelta(days=7)
+_IN_TURN = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=6)
 _PAGE = 1_000
@@ -84,6 +85,17 @@ def done(connection: Connection, inbound_id: int) -> None:
 def unreadable(connection: Connection, inbound_id: int, why: str) -> None:
     """It cannot be understood; it is kept a week for a person to look at."""
     _settle(connection, inbound_id, state="unreadable", detail=storable(why))
+
+
+def later(connection: Connection, inbound_id: int, now: datetime) -> None:
+    """It is understood and its turn has not come: there are too many at once. After an hour it is let go."""
+    row = connection.execute(
+        select(t.inbound.c.received_at).where(t.inbound.c.id == inbound_id)
+    ).first()
+    if row is not None and now - row.received_at < _IN_TURN:
+        _settle(connection, inbound_id, due_at=now + _FIRST_PAUSE)
+    else:
+        _settle(connection, inbound_id, state="done", detail="too many came at once")
 
 
 def unmatched(connection: Connection, inbound_id: int, now: datetime) -> bool:

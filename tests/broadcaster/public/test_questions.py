@@ -337,7 +337,6 @@ def test_who_has_it_already_is_told_so(public: Public) -> None:
         ("/my/sjovik/feed.atom/", 404, None),
         ("/fi/my/sjovik/feed.atom", 404, None),
         ("/x/en/my/sjovik/feed.atom", 404, None),
-        ("/my/sjovik/calendar.ics", 404, None),  # where no calendars are published
         (f"/my/{'+'.join(f'a{n}' for n in range(31))}/feed.atom", 400, None),
     ],
 )

@@ -157,6 +157,8 @@ def test_a_badge_is_an_image_with_its_words_as_text_and_a_shape_for_each_state()
 
 def test_only_what_is_made_for_it_may_be_shown_by_other_sites() -> None:
     for path, file in written("one").items():
+        if path.endswith(".geojson"):
+            continue  # for other sites' programs, as feeds are
         content_policy = policy(file.body)
         framed = path.endswith(("embed/index.html", "badge.svg"))
         assert ("frame-ancestors *" in content_policy) == framed, path

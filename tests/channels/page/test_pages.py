@@ -509,6 +509,7 @@ def test_what_others_build_is_pointed_at_only_where_it_is_configured() -> None:
         )
 
     feeds = {f"../../areas/sjovik/feed.{kind}" for kind in ("rss", "atom", "json")}
+    feeds.add("../../areas/sjovik/calendar.ics")
     assert links(SETTINGS) == feeds
     all_of_it = PageSettings(kind="page", builder=True)
     address = "https://in.ekbyn.example/follow"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from broadcaster.channel import LetterAdapter, medium_of
 from broadcaster.domain.choices import Choices
 from broadcaster.domain.wording import Wording
-from broadcaster.locale import phrases, translate
+from broadcaster.locale import translate
 from broadcaster.service.commands import Refused
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.subscribers import letter_channel
@@ -27,7 +27,7 @@ class Written:
 def agreement(configuration: Configuration, language: str) -> str:
     """The one sentence that a resident agrees to, as it has to be shown beside the button; its hash is what is kept."""
     return translate(
-        phrases(language),
+        configuration.spoken(language),
         "I want {organisation} to write to me about what I chose here, until I say no.",
         organisation=configuration.settings.organisation.name,
     )
@@ -99,7 +99,9 @@ def asks_to_confirm(desk: Desk, adapter: LetterAdapter, choices: Choices, token:
             "If it was not you, do nothing: nothing happens, and we forget the address.",
         ),
         organisation=organisation,
-        areas=", ".join(configuration.settings.areas[area].name for area in choices.areas),
+        areas=", ".join(
+            configuration.settings.areas[area].called(choices.language) for area in choices.areas
+        ),
         link=link,
     )
 
@@ -135,7 +137,7 @@ def _written(
 ) -> Written:
     """As a letter with a subject, or short where each part costs; in drill and demo the word for it stands first."""
     configuration = desk.configuration
-    words = Wording(phrases(language), configuration.zone, desk.clock())
+    words = Wording(configuration.spoken(language), configuration.zone, desk.clock())
     mode = words.mode_label(configuration.settings.mode)
     first = f"{mode} " if mode else ""
     if medium_of(adapter) == "sms":

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from broadcaster.domain.plan import Route
 from broadcaster.domain.redundancy import Way
+from broadcaster.locale import residents
 from broadcaster.locale.retelling import retell, tell
 from broadcaster.registry import Adapter, ways
 from broadcaster.service.commands import Operator, Refused, Role, Why
@@ -50,6 +51,10 @@ class Configuration:
     def languages(self) -> tuple[str, ...]:
         """The organisation's languages, the default first."""
         return self.settings.organisation.languages
+
+    def spoken(self, language: str) -> Mapping[str, str]:
+        """The phrases in which residents are spoken to in `language`; what it lacks is in the first of ours."""
+        return residents(language, self.languages[0]).phrases
 
     def retell(self, sentence: str, language: str = "") -> str:
         """What adapter, engine or store wrote in English, in `language` or the organisation's first."""

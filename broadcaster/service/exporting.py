@@ -124,18 +124,18 @@ def _situation(
 ) -> Situation[Wording]:
     settings = configuration.settings
     languages = configuration.languages
-    known = power_cuts(phrases(each) for each in languages)
+    known = power_cuts(map(configuration.spoken, languages))
     path = language_folder(languages, tag) + incident_path(incident.slug)
     return Situation(
         incident=incident,
-        words=Wording(phrases(tag), configuration.zone, incident.updates[0].at, known),
+        words=Wording(configuration.spoken(tag), configuration.zone, incident.updates[0].at, known),
         language=tag,
         at=now,
         speaker=Speaker(
             name=settings.organisation.name,
             phone=settings.organisation.phone,
             language=languages[0],
-            areas={key: area.name for key, area in settings.areas.items()},
+            areas={key: area.called(tag) for key, area in settings.areas.items()},
         ),
         link=f"{settings.public.url}/{path}",
     )

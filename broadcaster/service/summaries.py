@@ -17,7 +17,6 @@ from broadcaster.domain.incident import Audience
 from broadcaster.domain.standing import what_stands
 from broadcaster.domain.text import measure_sms
 from broadcaster.domain.wording import Wording, power_cuts
-from broadcaster.locale import phrases
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.notices import Saying
 from broadcaster.store import Connection, Rank, StoreKeyWrong, dues, incidents, personal, summing
@@ -218,7 +217,7 @@ class Composing:
         _ = words.say
         last = record.updates[-1].said
         areas = self._configuration.settings.areas
-        names = [areas[key].name for key in (last.areas or last.ended) if key in areas]
+        names = [areas[key].called(language) for key in (last.areas or last.ended) if key in areas]
         saying = Saying(update=last, configuration=self._configuration)
         title = _("Retracted: {title}", title=words.title(last.headline, names))
         return _Line(title, "", saying.link(language), over=True)
@@ -229,8 +228,10 @@ class Composing:
         return f"{base}/" if first else f"{base}/{language}/"
 
     def _wording(self, language: str) -> Wording:
-        known = power_cuts(phrases(tag) for tag in self._configuration.languages)
-        return Wording(phrases(language), self._configuration.zone, self._now, known)
+        known = power_cuts(map(self._configuration.spoken, self._configuration.languages))
+        return Wording(
+            self._configuration.spoken(language), self._configuration.zone, self._now, known
+        )
 
 
 def _sentence(phrase: str) -> str:

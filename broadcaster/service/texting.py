@@ -23,7 +23,7 @@ from broadcaster.domain.keywords import (
 )
 from broadcaster.domain.text import measure_sms, plain
 from broadcaster.domain.wording import Wording
-from broadcaster.locale import phrases, translate
+from broadcaster.locale import translate
 from broadcaster.service import fuses, residents
 from broadcaster.service.commands import Refused
 from broadcaster.service.consenting import agreement
@@ -140,7 +140,7 @@ def _stop(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None
         return  # nobody who gets nothing is told that he gets nothing: that would be the first letter
     if some and set(before.choices.areas) - set(areas):
         _answer(desk, channel, adapter, one, before.choices.language, [
-            ("{organisation}: No more about {areas}. To end all: STOP", {"areas": _listed(desk, areas)}),
+            ("{organisation}: No more about {areas}. To end all: STOP", {"areas": _listed(desk, areas, before.choices.language)}),
             ("{organisation}: No more about that. To end all: STOP", {}),
         ])  # fmt: skip
         return
@@ -165,7 +165,7 @@ def _start(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> Non
         _which(desk, channel, adapter, one, language)
         return
     link = f"{desk.configuration.settings.follow_url}/mine/{mark}"
-    here = {"areas": _listed(desk, areas), "link": link}
+    here = {"areas": _listed(desk, areas, language), "link": link}
     _answer(desk, channel, adapter, one, language, [
         ("{organisation}: You now get SMS about {areas}. Change: {link} End: STOP", here),
         ("{organisation}: You now get SMS about {areas}. End: STOP", here),
@@ -175,7 +175,7 @@ def _start(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> Non
 
 def _which(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard, language: str) -> None:
     """START without a place that we know: which there are, as many as one part holds."""
-    names = [area.name for area in desk.configuration.settings.areas.values()]
+    names = [area.called(language) for area in desk.configuration.settings.areas.values()]
     follow = desk.configuration.settings.follow_url
     some = [
         (
@@ -271,10 +271,11 @@ def _own(desk: Desk, adapter: LetterAdapter) -> str:
 def _fitting(desk: Desk, language: str, sentences: Sequence[_Sentence]) -> str:
     """What fits into one part, in letters every phone has; the last is cut where even that does not fit."""
     organisation = desk.configuration.settings.organisation.name
+    spoken = desk.configuration.spoken(language)
     mode = _mode(desk, language)
     body = ""
     for sentence, values in sentences:
-        said = translate(phrases(language), sentence, organisation=organisation, **values)
+        said = translate(spoken, sentence, organisation=organisation, **values)
         body = plain(f"{mode}{said}").text
         if measure_sms(body).parts == 1:
             return body
@@ -285,19 +286,19 @@ def _fitting(desk: Desk, language: str, sentences: Sequence[_Sentence]) -> str:
 
 def _mode(desk: Desk, language: str) -> str:
     configuration = desk.configuration
-    word = Wording(phrases(language), configuration.zone, desk.clock()).mode_label(
+    word = Wording(configuration.spoken(language), configuration.zone, desk.clock()).mode_label(
         configuration.settings.mode
     )
     return f"{word}: " if word else ""
 
 
-def _listed(desk: Desk, areas: Sequence[str]) -> str:
+def _listed(desk: Desk, areas: Sequence[str], language: str) -> str:
     known = desk.configuration.settings.areas
-    return ", ".join(known[area].name for area in areas if area in known)
+    return ", ".join(known[area].called(language) for area in areas if area in known)
 
 
 def _names(desk: Desk) -> dict[str, tuple[str, ...]]:
     return {
-        key: tuple(filter(None, (key, area.name, area.scb, area.ssb)))
+        key: tuple(filter(None, (key, area.name, *area.names.values(), area.scb, area.ssb)))
         for key, area in desk.configuration.settings.areas.items()
     }

@@ -69,6 +69,7 @@ class Frame:
             "advice": settings.advised(teller.language),
             "direction": partial(direction_beside, teller.language),
             "follow_url": context.follow_url,
+            "places": bool(context.places),
             "here": self.folder,
             "is_drill": board.mode is Mode.DRILL,
             "language": tongue(teller.language, teller.phrases),

@@ -29,10 +29,6 @@ class PageSettings(ChannelSettings):
         False,
         description="Whether the page points at the warnings for machines of a channel of kind cap.",
     )
-    builder: bool = Field(
-        False,
-        description="Whether the page points at follow/, where residents choose the areas and language of their feed.",
-    )
     advice: Mapping[str, str] = Field(
         default_factory=dict,
         description="Standing advice beside every open incident, by language, such as when to ring 112.",

@@ -84,7 +84,7 @@ def offered(pages: Pages) -> dict[str, Any]:
     """What every form lets one choose from."""
     _, settings = pages.say, pages.configuration.settings
     return {
-        "areas": [(key, area.name) for key, area in settings.areas.items()],
+        "areas": [(key, area.called(pages.language)) for key, area in settings.areas.items()],
         "severities": list(_severities(pages)),
         "languages": [
             (tag, Locale.parse(tag, sep="-").get_display_name() or tag)
@@ -185,7 +185,9 @@ def waiting(pages: Pages, token: str, chosen: Choices) -> Response:
 
 def _facts(pages: Pages, chosen: Choices) -> Iterator[tuple[Markup, object]]:
     _, settings, words = pages.say, pages.configuration.settings, pages.words()
-    names = [settings.areas[key].name for key in chosen.areas if key in settings.areas]
+    names = [
+        settings.areas[key].called(pages.language) for key in chosen.areas if key in settings.areas
+    ]
     yield _("Which places?"), words.listing(names) if names else "–"
     yield _("How much?"), dict(_severities(pages))[chosen.least]
     yield (

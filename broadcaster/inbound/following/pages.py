@@ -21,7 +21,6 @@ from broadcaster.domain.addresses import language_folder
 from broadcaster.domain.incident import Mode
 from broadcaster.domain.markup import legible
 from broadcaster.domain.wording import Wording
-from broadcaster.locale import phrases
 from broadcaster.service.desk import Configuration
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -77,11 +76,11 @@ class Pages:
     @property
     def say(self) -> Callable[..., Markup]:
         """Says an English sentence in the page's language."""
-        return partial(_say, phrases(self.language))
+        return partial(_say, self.configuration.spoken(self.language))
 
     def words(self) -> Wording:
         """Times as the page's language says them."""
-        return Wording(phrases(self.language), self.configuration.zone, self.now)
+        return Wording(self.configuration.spoken(self.language), self.configuration.zone, self.now)
 
     def page(
         self, template: str, status: int = 200, *, title: str, path: str = "", **values: Any

@@ -510,10 +510,11 @@ def test_what_others_build_is_pointed_at_only_where_it_is_configured() -> None:
 
     feeds = {f"../../areas/sjovik/feed.{kind}" for kind in ("rss", "atom", "json")}
     feeds.add("../../areas/sjovik/calendar.ics")
-    assert links(SETTINGS) == feeds
-    all_of_it = PageSettings(kind="page", builder=True)
+    own = {"../../follow/"}
+    assert links(SETTINGS) == feeds | own
+    assert links(PageSettings(kind="page", feeds=False)) == set()
     address = "https://in.ekbyn.example/follow"
-    assert links(all_of_it, follow_url=address) == feeds | {"../../follow/", f"{address}/"}
+    assert links(SETTINGS, follow_url=address) == feeds | own | {f"{address}/"}
 
 
 def test_the_style_is_the_same_on_every_page_so_one_hash_permits_it() -> None:

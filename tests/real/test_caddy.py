@@ -15,11 +15,12 @@ import pytest
 
 from broadcaster.bundle import Bundle, File
 from broadcaster.channel import InboundReply, Place
+from broadcaster.inbound.following import door
 from broadcaster.store import inbox
 from broadcaster.testing.boards import context, states
 from broadcaster.testing.caddy import CaddyServer
 from broadcaster.testing.daemons import wait_until
-from broadcaster.testing.operators import Daemonless
+from broadcaster.testing.operators import CONFIGURATION, Daemonless
 from broadcaster.testing.ports import free_port
 from channels.feed.site import feeds
 from channels.page.settings import PageSettings
@@ -39,6 +40,7 @@ SECURITY = {
 HSTS = "strict-transport-security"
 PLACES = (Place("Åsen", "12345", "norra-ekbyn"),)
 BIG = bytes(8 * 2**20)
+RESIDENTS = "residents: {channels: [sms]}\n"
 
 
 class Reply:
@@ -129,7 +131,7 @@ class Front:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemonless]:
-    with Daemonless(tmp_path_factory.mktemp("desk")) as running:
+    with Daemonless(tmp_path_factory.mktemp("desk"), CONFIGURATION + RESIDENTS) as running:
         yield running
 
 
@@ -290,6 +292,22 @@ def test_reports_reach_the_inbound_listener_as_they_were_called(
     assert (row.request.query, row.request.body) == ("k=%C3%A5&t=2", b"status=8")
     headers = row.request.headers
     assert (headers["host"], headers["x-forwarded-proto"]) == (INBOUND, "https")
+
+
+def test_residents_subscribe_through_it_and_no_answer_is_kept(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_from: list[str] = []
+    monkeypatch.setattr(
+        door, "network_of", lambda request, _: asked_from.append(request.headers["x-forwarded-for"])
+    )
+    got = front.ask("/follow/", name=INBOUND)
+    secured(got)
+    assert (got.status, got["cache-control"]) == (200, "no-store")
+    form = b"channel=sms&address=x"
+    front.ask("/follow/", "POST", name=INBOUND, body=form, X_Forwarded_For="203.0.113.9")
+    assert asked_from == ["127.0.0.1"]
+    assert front.ask("/follow/", "POST", name=INBOUND, body=b"x" * 10_000).status == 413
 
 
 def test_the_operators_api_is_not_reached(front: Front, desk: Daemonless) -> None:

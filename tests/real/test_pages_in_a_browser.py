@@ -75,7 +75,7 @@ def site(state: str) -> Site:
     """Every page of a state by its path below the root; overdue variants beside their pages."""
     shown = boards_shown()[state]
     advice = {"sv": "Ring 112 vid fara för liv.", "en": "Call 112 when life is in danger."}
-    settings = PageSettings(kind="page", advice=advice, builder=True)
+    settings = PageSettings(kind="page", advice=advice)
     found: Site = {}
     for file in pages(shown, context(shown.mode, areas=MAPPED), settings):
         if not file.path.endswith(".html"):

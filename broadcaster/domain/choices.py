@@ -29,7 +29,10 @@ class Quiet:
         return now >= self.start or now < self.end
 
     def over(self, at: datetime, zone: ZoneInfo) -> datetime:
-        """The first moment (in UTC) after `at` that is not quiet; `at` is. Where the clock is set past `end`, it is that one."""
+        """The first moment (in UTC) after `at` that is not quiet; `at` is. Where the clock is set past `end`, it is that one.
+
+        Where it is set back to before `start`, quiet goes on: nobody is woken for the minutes that come again.
+        """
         over = next_time(self.end, at, zone)
         while (before := over - _MINUTE) > at.astimezone(UTC) and not self.holds(before, zone):
             over = before

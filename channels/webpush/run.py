@@ -34,6 +34,9 @@ class _Service:
 
     def failed(self, failure: Failure) -> None:
         self.last = failure
+        if _is_lasting(failure):
+            self.in_a_row = _IN_A_ROW  # it does not prove who it is: no other letter will reach it
+            return
         if failure.scope is Scope.ADDRESS:
             self.refused += 0 if failure.gone else 1
             return
@@ -107,9 +110,9 @@ class Run:
     def _end(self) -> Failure:
         service = min(self.services.values(), key=lambda each: each.wish or 0.0)
         last = service.last or Transient("No push service takes anything.")
-        return Transient(
-            last.sentence, scope=Scope.CHANNEL, retry_after=service.wish, reply=last.reply
-        )
+        lasting = all(_is_lasting(each.last) for each in self.services.values())
+        kind = Permanent if lasting else Transient
+        return kind(last.sentence, scope=Scope.CHANNEL, retry_after=service.wish, reply=last.reply)
 
     def _take_left(self) -> Iterator[tuple[Letter, LetterOutcome]]:
         left, self.left = self.left, []
@@ -121,9 +124,12 @@ def _waits(service: _Service) -> Transient:
     return Transient(sentence, retry_after=service.wish)
 
 
+def _is_lasting(failure: Failure | None) -> bool:
+    return isinstance(failure, Permanent) and failure.scope is Scope.CHANNEL
+
+
 def _of_letter(failure: Failure) -> Failure:
     """A letter whose service was not reached was not sent, and waits."""
     if failure.scope is not Scope.CHANNEL:
         return failure
-    kind = Permanent if isinstance(failure, Permanent) else Transient
-    return kind(failure.sentence, retry_after=failure.retry_after, reply=failure.reply)
+    return Transient(failure.sentence, retry_after=failure.retry_after, reply=failure.reply)

@@ -150,8 +150,8 @@ def apprise(far: TlsEnd) -> Adapter:
 
 
 def webpush(far: TlsEnd) -> Adapter:
-    block = {"kind": "webpush", "key": VAPID, "contact": "mailto:drift@ekbyn.example"}
-    block |= {"services": [f"{HERE}:{far.port}"]}
+    services = [f"{HERE}:{far.port}"]
+    block = {"kind": "webpush", "key": VAPID, "contact": "mailto:x@y.example", "services": services}
     return WebPushAdapter(WebPushAdapter.Settings.model_validate(block), context())
 
 

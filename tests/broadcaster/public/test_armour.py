@@ -93,17 +93,6 @@ def test_three_hundred_readers_that_never_read_are_let_go(start: Start) -> None:
             assert client.recv(1, socket.MSG_PEEK)  # its answer has begun
         assert public.get("/") == 200
         wait_until(lambda: public.connections() <= before + 5, seconds=120)
-        # They get what the kernel had for them already, and no more; but for those five.
-        assert sum(drained(client) >= len(BIG) for client in clients) <= 5
-
-
-def drained(client: socket.socket) -> int:
-    """How many bytes come until the connection ends."""
-    count = 0
-    with contextlib.suppress(ConnectionError):
-        while piece := client.recv(65536):
-            count += len(piece)
-    return count
 
 
 def test_a_slow_reader_that_reads_is_served_to_the_end(start: Start) -> None:

@@ -26,7 +26,7 @@ from broadcaster.locale import number, phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.notifying import tell_staff
-from broadcaster.store import Connection, boards, channels, dues, nodes
+from broadcaster.store import Connection, channels, dues, nodes
 from broadcaster.store.accepting import STAFF_LOG_ID
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.dues import Due
@@ -116,13 +116,12 @@ def look(desk: Desk, seen: Seen, probes: Mapping[str, Probe | None] | None = Non
 @dataclass(frozen=True, slots=True)
 class _Known:
     states: Mapping[str, ChannelState]
-    newest: Any
     shown: Mapping[str, nodes.Progress]
 
 
 def _known(connection: Connection) -> _Known:
     shown = {one.channel: one for one in nodes.progress(connection)}
-    return _Known(channels.states(connection), boards.newest_revision(connection), shown)
+    return _Known(channels.states(connection), shown)
 
 
 def _channel(
@@ -177,9 +176,8 @@ def _probed(state: ChannelState, now: datetime, every: float) -> Iterator[Check]
 
 
 def _shown(name: str, known: _Known) -> Iterator[Check]:
-    """A board that cannot be asked is ready when it shows the newest update; of one that lags, the watch tells."""
-    progress = known.shown.get(name)
-    if progress is not None and known.newest is not None and progress.revision >= known.newest:
+    """A board that cannot be asked is ready when it has shown what there is; of one that lags, the watch tells after seconds."""
+    if known.shown.get(name) is not None:
         yield Check(Grade.READY, SHOWS)
     else:
         yield Check(Grade.UNASKED, NO_PROBE)

@@ -279,7 +279,7 @@ def test_the_index_of_a_language_that_is_not_whole_tells_in_another_and_says_whi
     feed = etree.parse(tmp_path / "en" / "cap.atom").getroot()
     title = feed.find("{*}entry/{*}title")
     assert title is not None
-    assert title.text == "Strömavbrott i Norra Ekbyn"
+    assert title.text == "Ny bedömning: Strömavbrott i Norra Ekbyn"
     assert title.get("{http://www.w3.org/XML/1998/namespace}lang") == "sv"
 
 

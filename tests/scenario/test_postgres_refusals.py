@@ -101,7 +101,7 @@ class Trial:
         told = [each.read_text("utf-8") for each in self.public.glob("incidents/*/index.html")]
         missing = [label for label in self.answered if f"Läge {label}." not in "".join(told)]
         assert missing == []
-        assert not any(f"Läge {label}." in page for label in self.refused)
+        assert not any(f"Läge {label}." in "".join(told) for label in self.refused)
 
 
 def administer(url: str, *statements: str) -> None:

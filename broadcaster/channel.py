@@ -12,11 +12,21 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
+from broadcaster.domain.abilities import (
+    CanAmend,
+    CanCollect,
+    CanConfirm,
+    CanEnrol,
+    CanFind,
+    CanProbe,
+    CanReceive,
+    CanWithdraw,
+)
 from broadcaster.domain.board import Board, BoardArea
 from broadcaster.domain.delivery import Outcome, Scope, Shape, Variant
 from broadcaster.domain.exchange import (
@@ -24,6 +34,7 @@ from broadcaster.domain.exchange import (
     Failure,
     InboundReply,
     InboundRequest,
+    Incoming,
     Letter,
     LetterOutcome,
     Message,
@@ -40,6 +51,7 @@ from broadcaster.domain.exchange import (
     Uncertain,
 )
 from broadcaster.domain.incident import Audience, Kind, Mode, Revision, Severity
+from broadcaster.domain.places import Place
 
 __all__ = [
     "Attempt",
@@ -49,6 +61,7 @@ __all__ = [
     "CanAmend",
     "CanCollect",
     "CanConfirm",
+    "CanEnrol",
     "CanFind",
     "CanProbe",
     "CanReceive",
@@ -59,6 +72,7 @@ __all__ = [
     "Failure",
     "InboundReply",
     "InboundRequest",
+    "Incoming",
     "Kind",
     "Letter",
     "LetterAdapter",
@@ -69,6 +83,7 @@ __all__ = [
     "Organisation",
     "Outcome",
     "Permanent",
+    "Place",
     "PostAdapter",
     "Probe",
     "Receipt",
@@ -137,6 +152,9 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    is_way: ClassVar[bool] = True
+    """Whether it reaches somebody by itself. What only helps another channel's readers is in no route, and counts for none."""
+
     kind: str = Field(description="Which adapter carries this channel.")
     urls: Several = Field(
         None,
@@ -203,7 +221,9 @@ class ChannelContext:
     """What an adapter is built with, besides its settings.
 
     `name` is the channel's configured name, `public_url` has no slash at its end, `inbound_url` is this channel's own
-    inbound address or "". `phrases` maps a language tag to its catalogue (English sentence → translation).
+    inbound address or "", `follow_url` is where residents subscribe by themselves (no slash at its end), or "". `places` say
+    which area a place lies in, `answers` whether the public server answers what a page asks. `phrases` maps a language tag to its catalogue (English sentence → translation).
+    `foreign` maps a language to the sentences that nobody has translated into it, each with the language it is said in instead.
     `allowed_hosts` is None in live mode; in drill and demo mode no other host may be reached.
     """
 
@@ -213,9 +233,17 @@ class ChannelContext:
     public_url: str
     public_directory: str
     inbound_url: str = ""
+    follow_url: str = ""
     areas: tuple[BoardArea, ...] = ()
+    places: tuple[Place, ...] = ()
+    answers: bool = False
     phrases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] | None = None
+    foreign: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def areas_in(self, language: str) -> tuple[BoardArea, ...]:
+        """Return the areas, each with the name it has in a language."""
+        return tuple(replace(area, name=area.called(language)) for area in self.areas)
 
 
 # -------------------------------------------------------------------------------------------------- the three shapes
@@ -325,76 +353,3 @@ class LetterAdapter(_Adapter):
 def medium_of(adapter: Any) -> str:
     """What the addresses of a channel are; of what is no letter, its kind."""
     return getattr(adapter, "medium", "") or str(adapter.settings.kind)
-
-
-# ------------------------------------------------------------------------------------------------- optional abilities
-@runtime_checkable
-class CanProbe(Protocol):
-    """Can be asked whether it would work now, without publishing anything."""
-
-    def probe(self, attempt: Attempt) -> Probe:
-        """Ask; raise `Failure` as a post would."""
-
-
-@runtime_checkable
-class CanFind(Protocol):
-    """Can look for a message whose fate is uncertain."""
-
-    def find(self, message: Message, attempt: Attempt) -> Receipt | None:
-        """The receipt when it is there, None when it certainly is not; raise `Uncertain` when that cannot be said."""
-
-
-@runtime_checkable
-class CanConfirm(Protocol):
-    """Can see from outside that what was accepted is there."""
-
-    def confirm(self, receipt: Receipt, attempt: Attempt, message: Message | None) -> bool:
-        """Fetch it back the way a reader would. True: it is there and says what was sent; False: it is not seen (yet).
-
-        `message` is what the post `receipt.handle` was sent with: compare its words as the platform may arrange them.
-        For a board it is None, and `receipt.handle` is the revision shown.
-
-        Raises:
-            Permanent: something else than what was sent stands there (scope `message`); or nobody outside can look, as
-                this channel is set up (scope `channel`): it stays "accepted", and nothing is wrong.
-            Failure: it could not be looked at now.
-        """
-
-
-@runtime_checkable
-class CanAmend(Protocol):
-    """Can change the text of a post in place."""
-
-    def amend(self, message: Message, attempt: Attempt) -> Receipt:
-        """Make the post `message.target` read `message.body`."""
-
-
-@runtime_checkable
-class CanWithdraw(Protocol):
-    """Can take a post away."""
-
-    def withdraw(self, message: Message, attempt: Attempt) -> Receipt:
-        """Remove the post `message.target`; one that is already gone counts as accepted."""
-
-
-@runtime_checkable
-class CanReceive(Protocol):
-    """Takes delivery reports and, later, replies."""
-
-    def verify(self, request: InboundRequest) -> InboundReply:
-        """Check authenticity only, quickly; raise `RefusedRequest` when it is not authentic."""
-
-    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
-        """Understand a stored request; raise ValueError when it cannot be (it is then kept, flagged)."""
-
-
-@runtime_checkable
-class CanCollect(Protocol):
-    """Is told of reports by a way of its own, such as a connection it keeps; `CanReceive.receive` understands them."""
-
-    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
-        """Wait a second at most for reports; return those there are, oldest first, each with a `path` of its own.
-
-        `kept` are the paths of those that are stored by now: answer for them at the far side, and for no other; a path
-        that is not known (any more) means nothing. What is not kept is returned again.
-        """

@@ -74,9 +74,9 @@ def resolve_all(
 
 
 def held_secrets(value: Any) -> Iterator[str]:
-    """Every secret value that settings hold."""
+    """Every secret value that settings hold; what was left out is none."""
     if isinstance(value, SecretStr):
-        yield value.get_secret_value()
+        yield from filter(None, (value.get_secret_value(),))
     elif isinstance(value, BaseModel):
         yield from held_secrets(dict(value))
     elif isinstance(value, Mapping):

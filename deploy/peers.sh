@@ -30,6 +30,7 @@ have() {
     openssl) command -v openssl >/dev/null ;;
     python3-dkim) command -v dkimverify >/dev/null ;;
     nginx) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] ;;
+    caddy) command -v caddy >/dev/null ;;
     strace) command -v strace >/dev/null ;;
     e2fsprogs) command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] ;;
     libeatmydata1) ls /usr/lib/*/libeatmydata.so >/dev/null 2>&1 ;;
@@ -61,7 +62,7 @@ bring() {
             apt-get install -y -qq --no-install-recommends "$1" >/dev/null || true
         # They were asked for as programs: they shall neither serve ports of this machine nor look for a phone.
         case $1 in
-        nginx | mosquitto | gammu-smsd | openssh-server)
+        nginx | caddy | mosquitto | gammu-smsd | openssh-server)
             unit=$1
             [ "$1" != openssh-server ] || unit=ssh
             # shellcheck disable=SC2086
@@ -74,22 +75,22 @@ bring() {
     missing="$missing $1"
 }
 
-packages="postgresql kannel kannel-extras gammu-smsd mosquitto openssh-server openssl postfix python3-dkim nginx strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
+packages="postgresql kannel kannel-extras gammu-smsd mosquitto openssh-server openssl postfix python3-dkim nginx caddy strace e2fsprogs libeatmydata1 libfaketime iproute2 nftables libatomic1 chromium nodejs npm"
 for package in $packages; do bring "$package"; done
 
 if have nodejs && have npm; then
     digest=$(sha256sum <tests/peers/package-lock.json)
     stamp=tests/peers/node_modules/.stamp
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
-        say "installing axe-core, html-validate, s3rver and smpp"
+        say "installing axe-core, html-validate, ical.js, s3rver, smpp and web-push-testing"
         if (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
             printf '%s\n' "$digest" >"$stamp"
         else
-            missing="$missing axe-core html-validate s3rver smpp"
+            missing="$missing axe-core html-validate ical.js s3rver smpp web-push-testing"
         fi
     fi
 else
-    missing="$missing axe-core html-validate s3rver smpp"
+    missing="$missing axe-core html-validate ical.js s3rver smpp web-push-testing"
 fi
 
 large() { [ "${PEERS:-}" = all ] || [ "${CI:-}" = true ]; }
@@ -136,6 +137,24 @@ if [ ! -x "$synapse/bin/python" ] && large; then
     rm -rf "$made" # what failed, or came second
 fi
 [ -x "$synapse/bin/python" ] || large || say "left out, being large: synapse (PEERS=all brings it)"
+
+# A hub that tells subscribers of feeds, small: it comes always. It has no wheel and is built from its source, by its hash.
+kept=${XDG_CACHE_HOME:-$HOME/.cache}/crisis-broadcaster
+websub=$kept/websub-$(sha256sum <tests/peers/websub/requirements.txt | cut -c1-12)
+if [ ! -x "$websub/bin/python" ]; then
+    say "installing flask-websub"
+    mkdir -p "$kept"
+    made=$(mktemp -d "$websub.XXXXXX")
+    if "${PYTHON:-python3}" -m venv "$made" && "$made/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --no-input --require-hashes --only-binary :all: -r tests/peers/websub/requirements.txt &&
+        "$made/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \
+            --no-build-isolation -r tests/peers/websub/source.txt; then
+        mv -T -n "$made" "$websub"
+    else
+        missing="$missing websub"
+    fi
+    rm -rf "$made" # what failed, or came second
+fi
 
 [ -n "$missing" ] || exit 0
 say "MISSING:$missing. Tests against them do not run."

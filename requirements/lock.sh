@@ -41,6 +41,10 @@ uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --onl
 # shellcheck disable=SC2086 # empty or one word
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
     --no-emit-index-url --no-header $upgrade --output-file tests/peers/synapse/requirements.txt tests/peers/synapse/requirements.in
+# And a WebSub hub; what of it has no wheel stands in source.txt, by hand.
+# shellcheck disable=SC2086 # empty or one word
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+    --no-emit-index-url --no-header $upgrade --output-file tests/peers/websub/requirements.txt tests/peers/websub/requirements.in
 
 for python in 3.11 3.12 3.13; do
     for machine in x86_64 aarch64; do

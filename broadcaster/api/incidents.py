@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import StringConstraints
 
 from broadcaster.api.asking import Ask, AskedOnce, Expected
 from broadcaster.api.bodies import PreviewBody, ReportBody, UpdateBody
 from broadcaster.api.door import Door, needs
 from broadcaster.domain.incident import Kind
 from broadcaster.domain.role import Role
-from broadcaster.service import looking, organisation, previewing, status
+from broadcaster.service import exporting, looking, organisation, previewing, status
 from broadcaster.service.holding_up import tell_tries
 from broadcaster.service.once_only import say_once
 
@@ -97,6 +98,21 @@ def read_deliveries(ask: Ask, incident: Name) -> Json:
     answer = status.all_deliveries(ask.desk, ask.operator, incident, ask.language)
     _tell_tries(ask, answer["items"])
     return answer
+
+
+@routes.get(
+    "/incidents/{incident}/export",
+    summary="Hand on what stands: as a sheet for the door, or a script for radio, desk or phone",
+    openapi_extra=needs(Role.VIEWER),
+)
+def export(
+    ask: Ask,
+    incident: Name,
+    form: Annotated[str, Query(alias="as", max_length=20)],
+    lang: Annotated[tuple[Annotated[str, StringConstraints(max_length=40)], ...], Query()] = (),
+) -> Json:
+    """`content` is what is printed or read, `scripts` how long each text of it takes."""
+    return exporting.export(ask.desk, ask.operator, incident, form, lang, ask.language)
 
 
 @routes.post(

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from broadcaster.api.identity import Unauthorized
-from broadcaster.locale import languages, phrases, translate
+from broadcaster.locale import operators_languages, phrases, translate
 from broadcaster.locale.retelling import retell
 from broadcaster.service.commands import Refused, Why
 from broadcaster.service.desk import Desk
@@ -89,7 +89,7 @@ def asked_for(request: Request) -> str:
         except ValueError:
             continue
     for weighed, tag in sorted(wanted, key=lambda one: -one[0]):
-        if weighed > 0 and tag.partition("-")[0].lower() in languages():
+        if weighed > 0 and tag.partition("-")[0].lower() in operators_languages():
             return tag
     return ""
 

@@ -12,7 +12,7 @@ import socket
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from broadcaster.api.bounds import Bounds
 
@@ -27,7 +27,7 @@ HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
-"""On every answer, also on those that uvicorn makes itself."""
+"""On every answer, also on those that uvicorn makes itself; an answer that names one of them itself has its own."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -100,6 +100,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._requests += 1
         self._end_deadline()
         super().on_headers_complete()
+        if self.cycle is not None:
+            _own_headers_first(self.cycle)
 
     def on_message_complete(self) -> None:
         """The request is there: what comes now is the next one."""
@@ -126,6 +128,21 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._unread.cancel()
             self._unread = None
         super().resume_writing()
+
+
+def _own_headers_first(cycle: RequestResponseCycle) -> None:
+    """Leave out of ours what an answer says itself: two policies would both hold (CSP 3 §8.1)."""
+    send = cycle.send
+
+    async def own(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            said = {name.lower() for name, _ in message.get("headers", ())}
+            cycle.default_headers = [
+                each for each in cycle.default_headers if each[0].lower() not in said
+            ]
+        await send(message)
+
+    cycle.send = own  # type: ignore[method-assign]  # uvicorn offers no hook between an answer and its headers
 
 
 class Listener:

@@ -169,7 +169,10 @@ def _fingerprint(folder: Path, settings: Any, context: ChannelContext) -> str:
     for path in sorted(folder.rglob("*")):
         if path.suffix in {".py", ".j2", ".css"}:
             made_with.update(path.read_bytes())
-    shown = (context.organisation, context.mode, context.public_url, context.areas)
+    shown = (
+        *(context.organisation, context.mode, context.public_url, context.areas),
+        *(context.places, context.answers),
+    )
     phrases = {language: sorted(known.items()) for language, known in context.phrases.items()}
     made_with.update(repr((shown, sorted(phrases.items()))).encode("utf-8", "replace"))
     return made_with.hexdigest()

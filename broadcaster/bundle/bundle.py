@@ -212,6 +212,8 @@ class Bundle:
         entry = cast("Entry", {**copies, "media_type": file.media_type})
         if file.immutable:
             entry["immutable"] = True
+        if file.links:
+            entry["links"] = [list(link) for link in file.links]
         if file.overdue:
             path = overdue_path(file.path)
             old = standing.get("overdue") if standing else None

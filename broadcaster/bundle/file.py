@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+# As it stands between < and > in a header (RFC 8288): nothing that would end it, or the header.
+_ADDRESS = re.compile(r"https?://[!#-;=?-~]+")
+_RELATION = re.compile(r"[a-z][a-z-]*")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(?:; ?[a-z]+=[A-Za-z0-9._-]+)*")
 
 
@@ -28,6 +31,7 @@ class File:
 
     `path`: relative, lower-case, e.g. `incidents/a7/index.html`. `media_type`: sent as it is, e.g.
     `text/html; charset=utf-8`. `immutable`: readers may keep it for long (a full archive page).
+    `links`: what its readers are told beside it (RFC 8288), such as `(("hub", "https://hub.example/"),)`.
     """
 
     path: str
@@ -35,7 +39,11 @@ class File:
     media_type: str
     overdue: Overdue | None = None
     immutable: bool = False
+    links: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not _MEDIA_TYPE.fullmatch(self.media_type):
             raise ValueError(f"not a media type: {self.media_type!r}")
+        for relation, address in self.links:
+            if not _RELATION.fullmatch(relation) or not _ADDRESS.fullmatch(address):
+                raise ValueError(f"not a link: {relation!r} {address!r}")

@@ -33,10 +33,11 @@ class OverdueEntry(Copies):
 
 
 class Entry(Copies):
-    """What the manifest says of one path."""
+    """What the manifest says of one path; `links` are pairs of relation and address."""
 
     media_type: str
     immutable: NotRequired[bool]
+    links: NotRequired[list[list[str]]]
     overdue: NotRequired[OverdueEntry]
 
 

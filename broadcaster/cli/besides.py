@@ -83,8 +83,22 @@ def not_by(talk: Talk, told: Told) -> Iterator[str]:
 
 def wordless(talk: Talk, told: Told) -> Iterator[str]:
     """The languages that lack the operator's words, and how he gives them."""
-    for tag in told.get("no_text_in") or ():
-        yield f"{_wordless(talk.voice, tag)} {_remedy(talk.voice, told, tag)}".rstrip()
+    behind = list(told.get("behind") or ())
+    for tag in dict.fromkeys((*behind, *(told.get("no_text_in") or ()))):
+        lacking = _behind(talk.voice, tag) if tag in behind else _wordless(talk.voice, tag)
+        yield f"{lacking} {_remedy(talk.voice, told, tag)}".rstrip()
+
+
+def _behind(voice: Voice, tag: str) -> str:
+    _ = voice.say
+    return _(
+        "{language} is one update behind: it had your words, and has none now.",
+        language=_capital(voice.language_name(tag)),
+    )
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _wordless(voice: Voice, tag: str) -> str:
@@ -177,5 +191,5 @@ def _value(talk: Talk, name: str, value: Any, near: datetime) -> str:
         return voice.clock(str(value), near=near)
     if name == "affected":
         return voice.number(value)
-    text = _severity(voice, str(value)) if name == "severity" else str(value)
+    text = _severity(voice, str(value)) if name == "severity" else voice.known(str(value))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

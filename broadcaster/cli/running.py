@@ -31,7 +31,7 @@ def init(
         Option(
             "--lang",
             metavar="LANG",
-            help="The first language of the organisation, sv or en; commands speak it too.",
+            help="The first language of the organisation: sv, nb, nn or en. Commands speak Swedish or English.",
         ),
     ] = "sv",
     as_json: Json = False,
@@ -54,7 +54,7 @@ def init(
 
 
 def _languages_from(first: str) -> tuple[str, ...]:
-    """The languages of a new organisation: all that we speak, beginning with `first`.
+    """The languages of a new organisation: `first`, and those that its residents read beside it.
 
     Raises:
         End: we do not speak that one (code 2).
@@ -65,7 +65,8 @@ def _languages_from(first: str) -> tuple[str, ...]:
     if first not in languages():
         sentence = f'"{first}" has no catalogue of phrases: write one of {", ".join(languages())}'
         raise End(Code.USAGE, f"--lang: {told(own_voice().language, sentence)}")
-    return (first, *(tag for tag in languages() if tag != first))
+    beside = {"nb": ("nn", "en"), "nn": ("nb", "en"), "en": ("sv",)}.get(first, ("en",))
+    return (first, *beside)
 
 
 def serve(config: Config = None) -> None:

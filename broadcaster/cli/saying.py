@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -36,7 +37,7 @@ class Voice:
 
     @cached_property
     def phrases(self) -> Mapping[str, str]:
-        """The catalogue; a language that nobody translated is spoken in English."""
+        """The catalogue; English is spoken where operators have none in a language."""
         if self.language.partition("-")[0].lower() == "en":
             return {}
         from broadcaster.locale import phrases
@@ -110,7 +111,7 @@ class Voice:
         from babel.numbers import format_currency
 
         whole = amount >= 10
-        locale = self.language.partition("-")[0]
+        locale = self._locale
         if whole:
             said = format_currency(
                 round(amount), currency, "#,##0 ¤", locale, currency_digits=False
@@ -129,14 +130,23 @@ class Voice:
         return f"{minutes // 60} h {minutes % 60} min"
 
     def language_name(self, tag: str) -> str:
-        """Say what a language is called: "engelska"; of one that nobody knows, its tag."""
+        """Say what a language is called: "engelska"; a variant as it calls itself; of one that nobody knows, its tag."""
         from babel.core import Locale, UnknownLocaleError
 
+        from broadcaster.locale import OWN_NAME, residents
+
+        with suppress(LookupError):
+            return residents(tag).phrases[OWN_NAME]
         try:
             known = Locale.parse(tag.replace("-", "_"))
-            return known.get_display_name(self.language.replace("-", "_")) or tag
+            return known.get_display_name(self._locale) or tag
         except (UnknownLocaleError, ValueError):
             return tag
+
+    @property
+    def _locale(self) -> str:
+        """The locale of this voice: English where operators are spoken to in English."""
+        return self.language.partition("-")[0].lower() if self.phrases else "en"
 
     def known_zone(self) -> ZoneInfo:
         """The zone of the organisation; UTC before it is known."""

@@ -212,7 +212,7 @@ def _completed(talk: Talk, said: Said, text: str) -> tuple[dict[str, Any], Previ
         if end.code is Code.UNKNOWN:
             return body, None
         raise
-    return body, {**preview, "names_also": (), "no_text_in": ()}
+    return body, {**preview, "names_also": (), "no_text_in": (), "behind": ()}
 
 
 def _asked(talk: Talk, said: Said, manner: Manner) -> str:

@@ -112,6 +112,9 @@ def count(
                 count=count,
             )
         )
+    for name, number in sorted((answer.get("by_themselves") or {}).items()):
+        count = talk.voice.number(number)
+        out(_("{channel}: {count} chose by themselves", channel=name, count=count))
 
 
 @grouped

@@ -36,6 +36,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "redundancy",
         "Say what still reaches people if something fails: single points of failure first.",
     ),
+    "export": (
+        "exporting",
+        "Hand on what stands: a sheet for the shop door, a script for radio, desk or phone.",
+    ),
     "login": ("tokens", "Keep server and token for the commands that follow."),
     "doctor": ("keeping", "Look at all that a blast needs, and say what to mend."),
     "config": ("running", "Check the configuration."),

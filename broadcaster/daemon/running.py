@@ -39,7 +39,7 @@ from broadcaster.registry import (
     refuse_foreign_owners,
     thin,
 )
-from broadcaster.service import follow_up
+from broadcaster.service import follow_up, texting
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.readiness import Seen
 from broadcaster.settings import ConfigErrors, Listen, Loaded, Settings
@@ -74,7 +74,7 @@ def serve(config_path: Path, language: str, signals: Signals) -> int:
     redaction = Redaction()
     redaction.know(starting.secrets_of(loaded.settings, dict(configuration.adapters)))
     begin_logging(loaded.settings.log.level, log_format(loaded.settings.log), redaction)
-    _raise_file_limit()
+    starting.raise_file_limit()
     try:
         store = starting.open_whole_store(loaded.settings)
     except StoreError as error:
@@ -123,21 +123,13 @@ def log_format(log: LogSettings) -> str:
     return log.format if written or not sys.stderr.isatty() else "console"
 
 
-def _raise_file_limit() -> None:
-    """Take as many open files as the system gives: a storm of connections must not end in EMFILE."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 class Daemon:
     """Puts the parts together, keeps them running, and takes them apart in order."""
 
     def __init__(
         self, loaded: Loaded, configuration: Configuration, store: Store, redaction: Redaction
     ) -> None:
-        self._loaded, self._redaction = loaded, redaction
-        self._store = store
+        self._loaded, self._redaction, self._store = loaded, redaction, store
         self._metrics = Metrics()
         self._node = starting.node_name(loaded.settings)
         self._server_time = None if store.is_sqlite else ServerTime(store)
@@ -150,12 +142,15 @@ class Daemon:
             self._metrics.observe,
             lambda: self.desk.configuration.settings.readiness.every,
             lambda: self.desk.configuration.settings.most_per_hour,
+            self.desk,
         )
         settings = loaded.settings
         epoch = store.read(releasing.epoch)
         self._readying = Readying(self.desk, self._metrics, lambda: self.health()["degraded"])
         acts = {**follow_up.acts(self.desk), dues.DAILY: self._readying.send_note}
-        self.engine = Engine(around, settings.mode, epoch, acts, audit_head=settings.audit_head)
+        self.engine = Engine(
+            around, settings.mode, epoch, acts, settings.audit_head, texting.hearing(self.desk)
+        )
         self._watch = Watch(
             self.desk,
             self.engine,

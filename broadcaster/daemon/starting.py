@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
+import resource
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -93,3 +95,10 @@ def make_readable(directory: Path) -> None:
     if not directory.exists():
         directory.mkdir(parents=True)
         directory.chmod(0o755)
+
+
+def raise_file_limit() -> None:
+    """Take as many open files as the system gives: a storm of connections must not end in EMFILE."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

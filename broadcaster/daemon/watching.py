@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from broadcaster.daemon import unanswered
 from broadcaster.daemon.telling import Degraded, Telling
 from broadcaster.domain.incident import Audience
 from broadcaster.domain.localtime import say_clock
@@ -29,7 +30,9 @@ from broadcaster.store import (
     incidents,
     nodes,
     often,
+    personal,
     refusals,
+    spending,
 )
 from broadcaster.telemetry import Metrics, log_fails, tell_what_is_over
 
@@ -168,7 +171,9 @@ class Watch:
             self._promises,
             self._letters,
             self._fuse,
+            lambda seen, now: unanswered.blown(self._clock_of, seen, now),
             self._not_out,
+            unanswered.find,
         ):
             yield from find(seen, now)
         yield from self._disk()
@@ -208,6 +213,8 @@ class Watch:
             "open": incidents.page(connection, before=None, limit=PAGE, only_open=True),
             "in doubt": list(status.letters_in_doubt(connection, now)),
             "fuse": often.leaving_out(connection, self._engine.lanes, now),
+            "personal": personal.unanswered(connection),
+            "signups": spending.blown(connection, now),
             "not out": list(redundancy.not_out(connection, now)),
         }
 

@@ -17,12 +17,20 @@ from broadcaster.domain.outline import Ring
 
 @dataclass(frozen=True, slots=True)
 class BoardArea:
-    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}; `outline` is where it is."""
+    """An area as configured: `codes` are its official codes by register, such as {"scb": "0127"}; `outline` is where it is.
+
+    `names` are what it is called in languages in which that is not `name`.
+    """
 
     key: str
     name: str
     codes: Mapping[str, str] = field(default_factory=dict)
     outline: tuple[Ring, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, language: str) -> str:
+        """Return its name in a language, of a variant that of its language."""
+        return self.names.get(language) or self.names.get(language.partition("-")[0]) or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,31 @@ class BoardIncident:
         return self.closed_at is None
 
     @property
+    def line(self) -> IncidentLine:
+        """It in one line: of its areas those that are named by a word that stands."""
+        return IncidentLine(
+            id=self.id,
+            headline=self.headline,
+            severity=self.severity,
+            mode=self.mode,
+            areas_ever=self.areas_stated or self.areas_ever,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            retracted=self.retracted,
+            planned=self.planned,
+            cause=self.cause,
+            texts=next((each.texts for each in reversed(self.updates) if each.struck is None), {}),
+        )
+
+    @property
+    def may_have_been_over(self) -> bool:
+        """Whether it is over, or may have been and opened again."""
+        ending = (Kind.RESTORED, Kind.CORRECTION, Kind.RETRACTION)
+        return not self.is_open or any(
+            update.kind in ending or not update.areas for update in self.updates
+        )
+
+    @property
     def updates_since_opened(self) -> tuple[BoardUpdate, ...]:
         """What was said since it was last over, newest first: all of it where it never was."""
         return tuple(takewhile(lambda update: update.areas or update.struck, self.updates))
@@ -116,7 +149,10 @@ class BoardIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentLine:
-    """One line about an incident for lists and archive pages."""
+    """One line about an incident for lists and archive pages.
+
+    `cause` and `texts` (by language, of the first update that stands) are for who looks a word up.
+    """
 
     id: str
     headline: str
@@ -127,6 +163,8 @@ class IncidentLine:
     closed_at: datetime | None
     retracted: bool
     planned: Planned | None = None
+    cause: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -151,6 +189,39 @@ class ArchivePage:
     lines: tuple[IncidentLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """One full page of a feed's archive, newest first. Numbered from 1, oldest first: it never changes its members."""
+
+    number: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedArchive:
+    """What of a feed is older than its newest entries.
+
+    `pages` is how many full pages there are, `changed` those that became full after `since`, or of which an entry was
+    struck then. `again` are older entries that one of the newest has struck: who reads no archive learns of it by them.
+    """
+
+    pages: int = 0
+    changed: tuple[FeedPage, ...] = ()
+    again: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveVolume:
+    """Some pages of the archive, which share an index. Numbered from 1, oldest first, as its members are for ever.
+
+    `lines` are those that are over, oldest first; `full` says that it is complete and all of them are.
+    """
+
+    number: int
+    full: bool
+    lines: tuple[IncidentLine, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """The public record at `revision`.
@@ -158,7 +229,9 @@ class Board:
     `changed` holds whole every incident that changed after `since` (all that are open or recent when `since` is None:
     then everything must be written). `feeds` maps an area's key, or "" for all areas, to its newest entries, newest
     first; only areas touched after `since` are in it, "" always is. `archive` holds the archive pages touched after
-    `since`; `archive_pages` is how many there are.
+    `since`; `archive_pages` is how many there are. `feed_archives` has the archive of each feed in `feeds` that has one.
+    `volumes` holds those that began after `since`, or of which something is over, or no longer is; `volumes_begin` says when
+    the first incident of each was opened, and is empty when `volumes` is.
     """
 
     revision: Revision
@@ -171,3 +244,6 @@ class Board:
     feeds: Mapping[str, tuple[Entry, ...]]
     archive: tuple[ArchivePage, ...]
     archive_pages: int
+    feed_archives: Mapping[str, FeedArchive] = field(default_factory=dict)
+    volumes: tuple[ArchiveVolume, ...] = ()
+    volumes_begin: tuple[datetime, ...] = ()

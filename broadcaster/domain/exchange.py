@@ -118,13 +118,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One text for one address. `key` is stable over retries and is what a receipt is matched by."""
+    """One text for one address. `key` is stable over retries and is what a receipt is matched by.
+
+    `manage` is the https address at which its reader, and nobody else, changes what he gets or leaves; "" where there is none.
+    A POST to `manage` with "/leave" behind it ends all at once, without a question (RFC 8058).
+    """
 
     key: str
     address: str = field(repr=False)
     body: str
     subject: str = ""
     language: str
+    manage: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +266,18 @@ class Report:
     outcome: str  # "confirmed" | "failed" | "pending"
     detail: str = ""
     gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """What a reader wrote back: `address` as the far side gives it, `text` as he wrote it.
+
+    `handle` is the far side's own name of it, "" for none: the same one again is the same word.
+    """
+
+    address: str = field(repr=False)
+    text: str = field(repr=False)
+    handle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,10 +37,10 @@ def say_clock(when: datetime, *, zone: ZoneInfo, phrases: Phrases) -> str:
 
 def say_time(when: datetime, *, near: datetime, zone: ZoneInfo, phrases: Phrases) -> str:
     """Say the aware `when` in a text dated `near`: "15.50", on another date "mån 23 nov 03.00"."""
+    _ = partial(say, phrases)
     clock = say_clock(when, zone=zone, phrases=phrases)
     if when.astimezone(zone).date() == near.astimezone(zone).date():
-        return clock
-    _ = partial(say, phrases)
+        return _("{clock}", clock=clock)
     date = _date(_, when, near, zone, weekdays=_short_weekdays(_), months=_short_months(_))
     return _("{date} {clock}", date=date, clock=clock)
 
@@ -63,6 +63,13 @@ def say_moment(when: datetime, *, near: datetime | None, zone: ZoneInfo, phrases
     date = say_date(when, near=near, zone=zone, phrases=phrases)
     clock = say_clock(when, zone=zone, phrases=phrases)
     return say(phrases, "{date} {clock}", date=date, clock=clock)
+
+
+def day_names(when: datetime, *, zone: ZoneInfo, phrases: Phrases) -> tuple[str, int, str]:
+    """Return the parts of the date of the aware `when`: ("söndag", 22, "november")."""
+    _ = partial(say, phrases)
+    local = when.astimezone(zone)
+    return _weekdays(_)[local.weekday()], local.day, _months(_)[local.month - 1]
 
 
 def _date(

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Kind, Mode, Planned
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.localtime import (
     Phrases,
     say,
@@ -33,11 +34,20 @@ def power_cuts(languages: Iterable[Phrases]) -> frozenset[str]:
 
 
 def spoken(texts: Mapping[str, str], *languages: str) -> tuple[str, str]:
-    """Return the text in the first of `languages` that there is one in, else in any, and its language; ("", "") if none."""
-    for language in (*languages, *texts):
+    """Return the text in the first of `languages` that there is one in, else in any, and its language; ("", "") if none.
+
+    Where there is none in a variant ("sv-simple"), the one in its language is taken.
+    """
+    nearest = (tag for language in languages for tag in (language, language.partition("-")[0]))
+    for language in (*nearest, *texts):
         if texts.get(language):
             return texts[language], language
     return "", ""
+
+
+def is_easy(language: str) -> bool:
+    """Return whether a tag names the easy variant of a language ("sv-simple", by the registry of BCP 47)."""
+    return language.endswith("-simple")
 
 
 @dataclass(frozen=True)
@@ -217,6 +227,10 @@ class Wording:
         return _("Corrected {time}", time=self.time(at))
 
     # ------------------------------------------------------------------------------------------------------- facts
+    def own(self, text: str) -> str:
+        """Say a cause or advice that is listed in this language; an operator's own words stay as they are."""
+        return self.say(text) if text in sentences() else text
+
     def since_phrase(self, since: datetime | None) -> str:
         """Say "sedan 14.05"; "" when not known."""
         _ = self.say

@@ -28,7 +28,7 @@ from broadcaster.channel import (
 from broadcaster.domain.delivery import Outcome, Scope
 from broadcaster.engine.fuse import Fuse
 from broadcaster.engine.repeats import Repeats
-from broadcaster.engine.under_way import AGAIN, Block, Found, UnderWay, Written
+from broadcaster.engine.under_way import AGAIN, Block, Found, UnderWay, Written, manage_address
 from broadcaster.httpclient.calling_off import ask_before_sending
 from broadcaster.store import Store, StoreError, gone, inbox, letters, tallying
 from broadcaster.store.letters import Hold, Job
@@ -82,6 +82,7 @@ class Blast:
         repeats: which letters in doubt may go again.
         fuse: who had enough letters.
         most: how many letters it is for; 0: all. What is left of the job is for the next run.
+        follow_url: where readers change what they get; "" where they cannot.
     """
 
     def __init__(
@@ -98,11 +99,12 @@ class Blast:
         repeats: Repeats,
         fuse: Fuse,
         most: int = 0,
+        follow_url: str = "",
     ) -> None:
         self._store, self._adapter, self._attempt, self._more = store, adapter, attempt, more
         self._channel, self._prefix = channel, key_prefix
         self._clock, self._halted, self._most = clock, halted, most
-        self._repeats, self._fuse = repeats, fuse
+        self._repeats, self._fuse, self._follow_url = repeats, fuse, follow_url
         self._not_after, self._began_at = job.not_after, clock()
         self._in_doubt = "doubtful" if job.life_safety else "uncertain"
         self._under_way = [UnderWay(job)]
@@ -208,11 +210,8 @@ class Blast:
         return make
 
     def _may_take_more(self) -> bool:
-        return (
-            len(self._under_way) < MOST_UNDER_WAY
-            and not self.run.transient
-            and not self.run.failures
-        )
+        few = len(self._under_way) < MOST_UNDER_WAY
+        return few and not (self.run.transient or self.run.failures)
 
     def _settled(self, work: Any, pending: Future[Any] | None = None) -> Any:
         """Wait until `work` is durable. A store that is busy is asked again: an outcome must not be lost."""
@@ -271,7 +270,11 @@ class Blast:
             return None
         subject, body = texts[language]
         key = f"{self._prefix}.{under_way.job.id}.{position}"
-        return Letter(key=key, address=address, subject=subject, body=body, language=language)
+        who = sealed.subscriber_id, sealed.import_id
+        manage = manage_address(self._follow_url, self._store.vault, *who)
+        return Letter(
+            key=key, address=address, subject=subject, body=body, language=language, manage=manage
+        )
 
     def _address(self, sealed: letters.Sealed) -> str:
         kept = self._store.vault.open(sealed.channel, sealed.address)

@@ -27,6 +27,7 @@ from broadcaster.engine.ticking import Ticker
 from broadcaster.store import (
     Rank,
     StoreError,
+    asking,
     audit,
     boards,
     channels,
@@ -37,7 +38,9 @@ from broadcaster.store import (
     jumps,
     nodes,
     once,
+    personal,
     quorums,
+    spending,
 )
 
 log = structlog.get_logger()
@@ -63,6 +66,7 @@ class Engine:
         epoch: the store's epoch, for the keys of letters.
         acts: what to do when a due row comes up; see `DueClaimer`.
         audit_head: the side file the head of the audit chain is exported to, or None.
+        hear: what to do with what people write back, see `inbox.Hear`.
     """
 
     def __init__(
@@ -72,8 +76,9 @@ class Engine:
         epoch: int,
         acts: Mapping[str, Act],
         audit_head: Path | None = None,
+        hear: inbox.Hear | None = None,
     ) -> None:
-        self.around = around
+        self.around, self._hear = around, hear
         self._mode, self._epoch, self._audit_head = mode, epoch, audit_head
         # Every board shows the same incidents: what one has read of the store, the next need not.
         self._shown: Kept[BoardIncident] = Kept(boards.ROOM)
@@ -103,6 +108,7 @@ class Engine:
             deliveries.take_back_own(connection, self.around.node, now)
             if self.around.store.is_sqlite:  # nobody else can be at it
                 dues.take_back(connection)
+                personal.take_back(connection)
             return set_back
 
         set_back = await asyncio.wrap_future(self.around.store.write(work))
@@ -256,7 +262,11 @@ class Engine:
     async def _understand(self) -> None:
         """Every second, beside the rest: it calls adapters."""
         try:
-            await inbox.turn(self.around, self.lanes)
+            # A flood is drained as fast as it can be read: who texts STOP behind it waits for no clock.
+            ear = inbox.Ear(self._hear) if self._hear else None
+            while await inbox.turn(self.around, self.lanes, ear) >= inbox.BATCH:
+                if self._stopped:
+                    break
         except StoreError as error:
             log.error("inbound reports wait", reason=str(error))
 
@@ -299,8 +309,12 @@ class Engine:
         def work(connection: Any) -> None:
             once.forget_old(connection, now)
             inbox_store.forget_old(connection, now)
+            spending.forget_old(connection, now)
+            asking.forget_old(connection, now)
 
         await self._write(work)
+        while await self._write(partial(personal.forget_old, now=now)):
+            pass  # some at a time: a hundred thousand summaries end within minutes
 
     async def probe(self) -> None:
         """Ask every channel that can be asked whether it would work now."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
 
 import structlog
 
-from broadcaster.channel import CanReceive, Failure, Report, Transient
+from broadcaster.channel import CanReceive, Failure, Incoming, Report, Transient
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.letters import LetterLane
 from broadcaster.store import inbox, reports
@@ -24,6 +24,23 @@ _CANNOT_BE_KEPT = "what it says cannot be written to the database"
 _HANGS = "the channel's adapter hangs over it"
 
 
+Hear = Callable[[str, Sequence[Incoming], int], Sequence[bool]]
+"""What is done with what people wrote back on one channel, and how many of it at the most besides STOP. In a thread.
+
+Returns of each whether it is done; raises StoreError to hear all of it again.
+"""
+WORDS = 50
+"""So many words besides STOP are heard in a second: those behind them wait, and STOP waits for none."""
+
+
+@dataclass(slots=True)
+class Ear:
+    """Who listens; `left` is how many words more are heard in this second."""
+
+    hear: Hear
+    left: int = WORDS
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """One stored request and what it says; `found` is None when it cannot be read, and `why` says why."""
@@ -31,9 +48,11 @@ class _Read:
     row: inbox.InboundRow
     found: tuple[Report, ...] | None
     why: str
+    heard: tuple[Incoming, ...] = ()
+    later: bool = False
 
 
-async def turn(around: Surroundings, lanes: Mapping[str, Lane]) -> int:
+async def turn(around: Surroundings, lanes: Mapping[str, Lane], ear: Ear | None = None) -> int:
     """Understand up to `BATCH` stored requests. Returns how many were taken."""
     now = around.clock()
     waiting = await asyncio.to_thread(
@@ -49,12 +68,30 @@ async def turn(around: Surroundings, lanes: Mapping[str, Lane]) -> int:
         *(_of_channel(lanes.get(name), rows) for name, rows in by_channel.items())
     )
     batch = [each for some in read for each in some]
+    batch = await _listened(batch, ear)
     if batch and not await _settled(around, lanes, batch):
         for one in batch:  # one of them cannot be written: it must hold up no other
             if not await _settled(around, lanes, [one]):
                 why = partial(inbox.unreadable, inbound_id=one.row.id, why=_CANNOT_BE_KEPT)
                 await asyncio.wrap_future(around.store.write(why))
     return len(batch)
+
+
+async def _listened(batch: Sequence[_Read], ear: Ear | None) -> list[_Read]:
+    """Hand on what people wrote, before the requests are done: after a crash it is heard again rather than lost."""
+    later: set[int] = set()
+    for channel in dict.fromkeys(read.row.channel for read in batch if read.heard):
+        mine = [
+            (read, text) for read in batch if read.row.channel == channel for text in read.heard
+        ]
+        if ear is None:
+            log.info("texts came that nobody listens for", channel=channel, count=len(mine))
+            continue
+        texts = [text for _, text in mine]
+        done = await asyncio.to_thread(ear.hear, channel, texts, ear.left)
+        ear.left -= sum(done)
+        later |= {read.row.id for (read, _), is_done in zip(mine, done, strict=True) if not is_done}
+    return [replace(read, later=read.row.id in later) for read in batch]
 
 
 async def _settled(around: Surroundings, lanes: Mapping[str, Lane], batch: Sequence[_Read]) -> bool:
@@ -69,6 +106,8 @@ async def _settled(around: Surroundings, lanes: Mapping[str, Lane], batch: Seque
         for read in batch:
             if read.found is None:
                 inbox.unreadable(connection, read.row.id, read.why)
+            elif read.later:
+                inbox.later(connection, read.row.id, now)
             elif all(list(islice(matched, len(read.found)))):
                 inbox.done(connection, read.row.id)
             else:
@@ -128,6 +167,8 @@ def _understand(adapter: CanReceive, row: inbox.InboundRow) -> _Read:
         reason = type(error).__name__  # its words may hold what the stranger sent
         log.warning("an inbound request cannot be read", channel=row.channel, reason=reason)
         return _Read(row, None, str(error) or type(error).__name__)
-    if not all(isinstance(report, Report) for report in found):
+    reports = tuple(each for each in found if isinstance(each, Report))
+    heard = tuple(each for each in found if isinstance(each, Incoming))
+    if len(reports) + len(heard) < len(found):
         return _Read(row, None, "the channel's adapter makes no reports of it")
-    return _Read(row, found, "")
+    return _Read(row, reports, "", heard)

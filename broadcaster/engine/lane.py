@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -31,13 +32,34 @@ HUNG_LIMIT = 3
 CLOSE_SECONDS = 2.0
 
 
+class Following(Protocol):
+    """What the configuration in force says about those who get letters."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of their hours."""
+
+    def follow_url_of(self, channel: str) -> str:
+        """The address under which those of a channel change what they get, "" where they cannot."""
+
+
+class _Unconfigured:
+    zone = ZoneInfo("UTC")
+
+    def follow_url_of(self, _: str) -> str:
+        return ""
+
+
+_NOBODY = _Unconfigured()
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every lane is given: the store, the clock, this node's name, and what to call when something happened.
 
     `observe(event, channel, **facts)` feeds metrics; it must return at once. `probe_every` says how many seconds lie
     between two probes of a channel that is good, `most_per_hour` how many letters of one channel a person may get; 0: any
-    number.
+    number. `following` is asked about those who chose what they get.
     """
 
     store: Store
@@ -46,6 +68,7 @@ class Surroundings:
     observe: Callable[..., None]
     probe_every: Callable[[], float] = lambda: PROBE_EVERY
     most_per_hour: Callable[[], int] = lambda: 0
+    following: Following = _NOBODY
 
 
 class Lane(ABC):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -20,9 +20,10 @@ from broadcaster.engine.fuse import Fuse
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.engine.lateness import Lateness
 from broadcaster.engine.pacing import pause
+from broadcaster.engine.personal import PersonalLetters
 from broadcaster.engine.repeats import Repeats
 from broadcaster.engine.suppliers import HIGH, Change, Choice, Seen, Suppliers
-from broadcaster.engine.under_way import UnderWay
+from broadcaster.engine.under_way import UnderWay, abandon, hold
 from broadcaster.store import (
     channels,
     claiming,
@@ -34,7 +35,7 @@ from broadcaster.store import (
     next_job,
 )
 from broadcaster.store.claiming import Claim
-from broadcaster.store.letters import Hold, Job
+from broadcaster.store.letters import Job
 
 log = structlog.get_logger()
 SWEEP = timedelta(seconds=1)
@@ -65,6 +66,7 @@ class LetterLane(Lane):
         self._halted = False
         self._under_way: tuple[str, Run] | None = None  # what runs, and by which supplier
         self._resumed_at: datetime | None = None
+        self._personal = PersonalLetters(self, self.suppliers, f"p{epoch}", self.judge)
 
     def shift(self, by: timedelta) -> None:
         """As of every lane, and its suppliers rest as long as they would have."""
@@ -88,6 +90,7 @@ class LetterLane(Lane):
             self.aside(correcting.measure(self, ended))
         if not await self.is_open():
             return self.later(1.0)
+        personal_due = await self._personal.turn()
         claims = await self.write(
             partial(
                 claiming.claim, channel=self.name, node=self.around.node, now=now, limit=CLAIMED
@@ -97,9 +100,11 @@ class LetterLane(Lane):
             self.spawn(self._expand(claim))
         if not self._sending:
             await self._start_job()
-        return await self._next(now, bool(ended))
+        return await self._next(now, bool(ended), personal_due)
 
-    async def _next(self, now: datetime, ended: bool) -> datetime | None:
+    async def _next(
+        self, now: datetime, ended: bool, personal_due: datetime | None
+    ) -> datetime | None:
         if ended:
             return now
         sending = self._sending  # then no other job can begin, and its end wakes us
@@ -109,7 +114,7 @@ class LetterLane(Lane):
             return deliveries.next_due_at(connection, self.name), job_due
 
         due = await self.read(look)
-        known = [at for at in due if at is not None]
+        known = [at for at in (*due, personal_due) if at is not None]
         return (
             max(now + timedelta(milliseconds=50), min(known))
             if known
@@ -132,14 +137,16 @@ class LetterLane(Lane):
             )
         chunks = 1  # the first letters need not wait until ten thousand readers are found
         while not done:
-            now = self.around.clock()
-            done = await self.write(partial(self._expand_some, claim, now, chunks))
+            now, zone = self.around.clock(), self.around.following.zone
+            done = await self.write(partial(self._expand_some, claim, now, chunks, zone))
             chunks = min(2 * chunks, MOST_CHUNKS)
             self.wake()
 
     @staticmethod
-    def _expand_some(claim: Claim, now: datetime, chunks: int, connection: Any) -> bool:
-        done = expanding.expand(connection, claim.id, claim.lease_token, now, chunks)
+    def _expand_some(
+        claim: Claim, now: datetime, chunks: int, zone: ZoneInfo, connection: Any
+    ) -> bool:
+        done = expanding.expand(connection, claim.id, claim.lease_token, now, chunks, zone)
         deliveries.renew(connection, claim, now)
         return done
 
@@ -205,6 +212,7 @@ class LetterLane(Lane):
                 self._repeats,
                 Fuse(self.name, self.around.most_per_hour()),
                 choice.most,
+                self.around.following.follow_url_of(self.name),
             )
             run = await self._watched(job.not_after, supplier, blast)
             if run is None:
@@ -240,7 +248,7 @@ class LetterLane(Lane):
                 return cast("Run", task.result())
             now, under_way = self.around.clock(), blast.under_way
             if now < not_after:
-                asked_at, held = await self.write(partial(self._hold, under_way, now))
+                asked_at, held = await self.write(partial(hold, under_way, now))
                 if held:
                     blast.extend(asked_at)
                     continue
@@ -253,7 +261,7 @@ class LetterLane(Lane):
                 done, _ = await asyncio.wait({task}, timeout=GIVE_UP_PATIENCE)
             if done:
                 return cast("Run", task.result())
-            await self.write(partial(self._abandon, blast.under_way))
+            await self.write(partial(abandon, blast.under_way))
             return None
 
     def _tell(self, supplier: str, run: Run) -> None:
@@ -265,25 +273,13 @@ class LetterLane(Lane):
             self._accepted_at = self.around.clock()
             self._lateness[supplier].taken(new, self._accepted_at)
 
-    @staticmethod
-    def _hold(under_way: Sequence[UnderWay], now: datetime, connection: Any) -> tuple[float, bool]:
-        """Whether the jobs are ours and to be sent, and when that was asked by our own clock."""
-        asked_at = time.monotonic()
-        holds = letters.hold_all(connection, [each.job for each in under_way], now)
-        return asked_at, all(hold is Hold.HELD for hold in holds.values())
-
-    @staticmethod
-    def _abandon(under_way: Sequence[UnderWay], connection: Any) -> None:
-        for each in under_way:
-            letters.abandon_job(connection, each.job)
-
     async def _sent(
         self, left: Sequence[UnderWay], supplier: str, run: Run, began_at: datetime
     ) -> None:
         self._tell(supplier, run)
         self._see_gone(supplier, run)
         failure = run.failure or next(iter(run.failures), None)
-        await self._judge(supplier, run, failure, began_at)
+        await self.judge(supplier, run, failure, began_at)
         for each in left:
             await self._let_go(each, supplier, run, failure)
 
@@ -336,9 +332,10 @@ class LetterLane(Lane):
         brown_out = recent and self.suppliers.health(supplier, now) < HIGH
         return not brown_out and self.used_up(job.attempts, failure)
 
-    async def _judge(
+    async def judge(
         self, supplier: str, run: Run, failure: Failure | None, began_at: datetime
     ) -> None:
+        """What a run of letters says about its supplier, and of the channel as a whole."""
         if run.hung:
             failure = failure or Transient(f"{supplier} does not answer.")
         elif run.stopped:
@@ -398,3 +395,4 @@ class LetterLane(Lane):
         """Pull no more letters; what is under way ends."""
         self._halted = True
         await super().stop(seconds)
+        self._personal.close()

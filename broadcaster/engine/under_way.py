@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from broadcaster.store import gone, often
-from broadcaster.store.letters import Job, Sealed
+from broadcaster.store import gone, letters, often
+from broadcaster.store.addresses import AddressVault
+from broadcaster.store.letters import Hold, Job, Sealed
 from broadcaster.store.tallying import LetterRow
 
 AGAIN = ("transient", "doubtful")  # the outcomes of a letter that is tried again
+
+
+def manage_address(follow_url: str, vault: AddressVault, subscriber_id: int, import_id: int) -> str:
+    """Where a subscriber, and nobody else, changes what he gets; "" where nobody can (`follow_url` is "")."""
+    return follow_url and f"{follow_url}/mine/{vault.mark(subscriber_id, import_id)}"
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +72,19 @@ class UnderWay:
         self.again += outcome in AGAIN
         who = job.subscribers[position]
         return LetterRow(job.id, position, job.delivery_id, who, outcome, handle, detail)
+
+
+def hold(under_way: Sequence[UnderWay], now: datetime, connection: Any) -> tuple[float, bool]:
+    """Whether the jobs are ours and to be sent, and when that was asked by our own clock."""
+    asked_at = time.monotonic()
+    holds = letters.hold_all(connection, [each.job for each in under_way], now)
+    return asked_at, all(how is Hold.HELD for how in holds.values())
+
+
+def abandon(under_way: Sequence[UnderWay], connection: Any) -> None:
+    """Give up jobs whose calls hang."""
+    for each in under_way:
+        letters.abandon_job(connection, each.job)
 
 
 @dataclass(frozen=True, slots=True)

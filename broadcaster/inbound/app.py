@@ -16,6 +16,7 @@ from broadcaster.channel import (
     Transient,
 )
 from broadcaster.engine.calls import Slots
+from broadcaster.inbound.following import FollowDoor
 from broadcaster.service.desk import Desk
 from broadcaster.store import Rank, StoreError, inbox
 
@@ -23,6 +24,7 @@ LONGEST_BODY = 64 * 1024
 LONGEST_HEADERS = 32 * 1024
 VERIFY = 5.0
 THREADS = 4
+EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 log = structlog.get_logger()
 
 
@@ -53,9 +55,14 @@ class _TooLarge(Exception):
 
 
 def create_inbound_app(desk: Desk) -> FastAPI:
-    """The listener over one desk; it knows no other path than /in/{channel} and below."""
+    """The listener over one desk; it knows no other path than /in/{channel} and below, and /follow for residents."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    desks = _Desks()
+    desks, door = _Desks(), FollowDoor(desk)
+
+    @app.api_route("/follow", methods=EVERY)
+    @app.api_route("/follow/{below:path}", methods=EVERY)
+    async def follow(request: Request) -> Response:
+        return await door.answer(request)
 
     @app.api_route("/in/{channel}", methods=["GET", "POST"])
     @app.api_route("/in/{channel}/{below:path}", methods=["GET", "POST"])

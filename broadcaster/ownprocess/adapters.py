@@ -244,7 +244,8 @@ def memory_of(resolved: Mapping[str, Any]) -> int:
 def plain(context: ChannelContext) -> ChannelContext:
     """The same with mappings that can be written down."""
     phrases = {language: dict(known) for language, known in context.phrases.items()}
-    return replace(context, phrases=phrases)
+    foreign = {language: dict(known) for language, known in context.foreign.items()}
+    return replace(context, phrases=phrases, foreign=foreign)
 
 
 def apart(found: Found, opening: Opening, lives: Lives) -> Any:

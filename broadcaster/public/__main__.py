@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from broadcaster.public.server import HEADER_TIMEOUT, serve
+from broadcaster.public.server import HEADER_TIMEOUT, SEND_TIMEOUT, serve
 
 
 def main() -> None:
@@ -27,6 +27,13 @@ def main() -> None:
         help="close a connection whose request headers take longer (default %(default)s, most 60)",
     )
     parser.add_argument(
+        "--send-timeout",
+        type=float,
+        default=SEND_TIMEOUT,
+        metavar="SECONDS",
+        help="end the connection of a reader that takes nothing for so long (default %(default)s)",
+    )
+    parser.add_argument(
         "--log-format",
         choices=["console", "json"],
         default="console",
@@ -39,6 +46,7 @@ def main() -> None:
             given.listen,
             https=given.https,
             header_timeout=given.header_timeout,
+            send_timeout=given.send_timeout,
             log_format=given.log_format,
         )
     except (ValueError, OSError) as error:

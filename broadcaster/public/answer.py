@@ -37,6 +37,11 @@ def answer(
     resource = table.get(path)
     if resource is None:
         return _without(table, path, https)
+    return shown(resource, header, now, https=https)
+
+
+def shown(resource: Resource, header: Header, now: float, *, https: bool = False) -> Answer:
+    """Answer with a resource as the reader likes it, or say that the reader has it. `now`: Unix seconds."""
     face = resource.at(now)
     coding = choose(header("accept-encoding"), face.compressed)
     copy = face.compressed[coding] if coding else face.identity
@@ -47,6 +52,7 @@ def answer(
         coding,
         face.modified,
         _cache_control(resource, now),
+        resource.links,
     )
     if unchanged(header, copy.etag, face.modified):
         return Answer(_NOT_MODIFIED, known, None)
@@ -55,7 +61,13 @@ def answer(
 
 @lru_cache(maxsize=2048)  # put together once for each copy, not for each of its readers
 def _headers(
-    fixed: Headers, media_type: str, etag: str, coding: str | None, modified: int, fresh: str
+    fixed: Headers,
+    media_type: str,
+    etag: str,
+    coding: str | None,
+    modified: int,
+    fresh: str,
+    links: str,
 ) -> tuple[Headers, Headers]:
     """Return the headers of a 304 and of a 200."""
     known = (
@@ -63,15 +75,30 @@ def _headers(
         ("etag", etag),
         ("last-modified", formatdate(modified, usegmt=True)),
         ("cache-control", fresh),
+        *((("link", links),) if links else ()),
     )
     full = (*known, ("content-type", media_type))
     return known, (*full, ("content-encoding", coding)) if coding else full
 
 
+def page(body: bytes, *, https: bool = False) -> Answer:
+    """Answer with a page made for this one reader, which nobody keeps."""
+    headers = (
+        *fixed_headers("text/html", policy(body), https),
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+    )
+    return Answer(_OK, headers, body)
+
+
 def failure(status: HTTPStatus, *extra: tuple[str, str], https: bool = False) -> Answer:
     """Return a calm page for an answer that is not a published file."""
     body = error_page(status)
-    brief = status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.NOT_FOUND}
+    brief = status in {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.PERMANENT_REDIRECT,
+        HTTPStatus.NOT_FOUND,
+    }
     headers = (
         *fixed_headers("text/html", policy(body), https),
         ("content-type", "text/html; charset=utf-8"),

@@ -9,6 +9,22 @@ _SENTENCES = {
         ("Sidan har en annan adress", "Du skickas vidare dit."),
         ("This page has another address", "You are being sent there."),
     ),
+    HTTPStatus.PERMANENT_REDIRECT: (
+        ("Sidan har en annan adress", "Du skickas vidare dit."),
+        ("This page has another address", "You are being sent there."),
+    ),
+    HTTPStatus.SEE_OTHER: (
+        ("Svaret står på en annan sida", "Du skickas vidare dit."),
+        ("The answer is on another page", "You are being sent there."),
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: (
+        ("Frågan kom inte fram i tid", "Försök igen."),
+        ("The question did not arrive in time", "Please try again."),
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        ("Frågan är för lång", "Skriv bara platsens namn eller postnumret."),
+        ("The question is too long", "Write only the name of the place, or the postcode."),
+    ),
     HTTPStatus.BAD_REQUEST: (
         ("Adressen går inte att läsa", "Kontrollera adressen eller gå till startsidan."),
         ("The address cannot be read", "Check the address or go to the start page."),

@@ -126,7 +126,8 @@ def _resource(folders: Folders, path: str, entry: Entry, old: Resource | None) -
         after = datetime.fromisoformat(late["after"]).timestamp()
         overdue = _face(folders, late["path"], late, None, changed=int(after))
     immutable = bool(entry.get("immutable"))
-    return Resource(entry, entry["media_type"], immutable, face, overdue, after)
+    links = ", ".join(f'<{address}>; rel="{name}"' for name, address in entry.get("links", ()))
+    return Resource(entry, entry["media_type"], immutable, face, overdue, after, links)
 
 
 def _face(

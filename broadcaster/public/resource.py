@@ -38,7 +38,10 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One address: its face, and the one it shows once `after` (Unix seconds) has passed."""
+    """One address: its face, and the one it shows once `after` (Unix seconds) has passed.
+
+    `links` is what stands in the header `Link`, "" for none.
+    """
 
     entry: object
     media_type: str
@@ -46,22 +49,33 @@ class Resource:
     face: Face
     overdue: Face | None = None
     after: float = 0.0
+    links: str = ""
 
     def at(self, now: float) -> Face:
         """Return what to show at `now` (Unix seconds)."""
         return self.overdue if self.overdue and now >= self.after else self.face
 
 
+# In the first tag of what other sites may show. An operator's words stand further down, and their quotes are escaped.
+_FRAMED = b' data-framed="anywhere"'
+_FIRST_TAG = 400
+_ANYWHERE = "frame-ancestors *"
+
+
 def policy(body: bytes) -> str:
-    """Return the Content-Security-Policy of a page: only its own `<style>` may style it."""
+    """Return the Content-Security-Policy of a page: only its own `<style>` may style it, and no other site show it.
+
+    Any site may show what says so in its first tag: the small pages and badges made for that.
+    """
     hashes = [
         f"'sha256-{b64encode(hashlib.sha256(style).digest()).decode()}'"
         for style in dict.fromkeys(_styles(body))
     ]
     styles = " ".join(hashes) or "'none'"
+    ancestors = _ANYWHERE if _FRAMED in body[:_FIRST_TAG] else "frame-ancestors 'none'"
     return (
         f"default-src 'none'; style-src {styles}; img-src 'self' data:; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        f"form-action 'self'; {ancestors}; base-uri 'none'"
     )
 
 
@@ -75,10 +89,14 @@ def _styles(body: bytes) -> list[bytes]:
 def fixed_headers(media_type: str, content_policy: str, https: bool) -> Headers:
     """Return the headers that every answer of this kind carries, errors included."""
     # Feeds and open records are for everyone's programs; pages are not for other sites' scripts.
-    shared = media_type.partition(";")[0].endswith(("json", "xml")) and "svg" not in media_type
+    shared = (
+        media_type.partition(";")[0].endswith(("json", "xml", "calendar"))
+        and "svg" not in media_type
+    )
+    elsewhere = shared or _ANYWHERE in content_policy
     headers: Headers = (
         ("content-security-policy", content_policy),
-        ("cross-origin-resource-policy", "cross-origin" if shared else "same-origin"),
+        ("cross-origin-resource-policy", "cross-origin" if elsewhere else "same-origin"),
         *_FIXED,
     )
     if shared:

@@ -14,7 +14,7 @@ from broadcaster.channel import BoardAdapter, ChannelContext, ChannelSettings, M
 from broadcaster.credentials import held_secrets, resolve_all
 from broadcaster.domain.board import BoardArea
 from broadcaster.domain.outline import Ring, rings
-from broadcaster.locale import languages, phrases
+from broadcaster.locale import languages, primary_of, residents
 from broadcaster.ownprocess import (
     Broke,
     Lives,
@@ -26,6 +26,7 @@ from broadcaster.ownprocess import (
     memory_of,
     plain,
 )
+from broadcaster.registry.boundaries import outline_of_code
 from broadcaster.registry.exposure import exposed
 from broadcaster.registry.hosts import forbidden_hosts
 from broadcaster.registry.kinds import (
@@ -36,7 +37,9 @@ from broadcaster.registry.kinds import (
     entries,
 )
 from broadcaster.registry.looking import breaks
+from broadcaster.registry.places import table_of
 from broadcaster.registry.references import references
+from broadcaster.registry.residents import for_residents
 from broadcaster.settings.errors import ConfigError, ConfigErrors
 from broadcaster.settings.loading import Loaded
 from broadcaster.settings.model import AreaSettings, Settings
@@ -91,6 +94,7 @@ def assemble(loaded: Loaded) -> Blocks:
     blocks.errors += forbidden_hosts(source, settings, blocks.adapters)
     blocks.errors += _boards_as_fallback(source, blocks.adapters)
     blocks.errors += _nothing_to_copy(source, blocks.adapters)
+    blocks.errors += for_residents(source, settings, blocks.adapters)
     return blocks
 
 
@@ -193,7 +197,7 @@ def unspoken(source: Source, settings: Settings) -> list[ConfigError]:
             f'"{tag}" has no catalogue of phrases: write one of {", ".join(languages())}',
         )
         for n, tag in enumerate(settings.organisation.languages)
-        if tag.partition("-")[0].lower() not in known
+        if primary_of(tag) not in known
     ]
 
 
@@ -293,6 +297,8 @@ def context(name: str, settings: Settings) -> ChannelContext:
     """What the adapter of channel `name` is built with."""
     organisation = settings.organisation
     inbound = f"{settings.inbound.url}/in/{name}" if settings.inbound else ""
+    first = organisation.languages[0]
+    said = {language: residents(language, first) for language in organisation.languages}
     return ChannelContext(
         name=name,
         organisation=Organisation(**organisation.model_dump()),
@@ -300,8 +306,14 @@ def context(name: str, settings: Settings) -> ChannelContext:
         public_url=settings.public.url,
         public_directory=str(settings.public.directory),
         inbound_url=inbound,
+        follow_url=settings.follow_url,
         areas=tuple(board_area(key, settings) for key in settings.areas),
-        phrases={language: dict(phrases(language)) for language in organisation.languages},
+        places=table_of(settings).places,  # what is wrong with it, `config check` says
+        answers=settings.public.answered,
+        phrases={language: dict(found.phrases) for language, found in said.items()},
+        foreign={
+            language: dict(found.foreign) for language, found in said.items() if found.foreign
+        },
         allowed_hosts=None if settings.mode is Mode.LIVE else settings.allowed_hosts,
     )
 
@@ -315,7 +327,14 @@ def board_area(key: str, settings: Settings) -> BoardArea:
         outline = outline_of(area)
     except ValueError:
         outline = ()  # `config check` says why; the words go out without a map
-    return BoardArea(key, area.name, known, outline)
+    if area.polygon is None and area.scb and _is_all_of_it(area, settings):
+        outline = outline_of_code(area.scb)
+    return BoardArea(key, area.name, known, outline, area.names)
+
+
+def _is_all_of_it(area: AreaSettings, settings: Settings) -> bool:
+    """Whether no other area names its code: of two that do, each is only a part."""
+    return [other.scb for other in settings.areas.values()].count(area.scb) == 1
 
 
 def outline_of(area: AreaSettings) -> tuple[Ring, ...]:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from broadcaster.channel import Audience, CanCollect, CanReceive
+from broadcaster.locale import residents
 from broadcaster.registry.building import assemble, block_errors, build_sound, outline_of
 from broadcaster.registry.kinds import Adapter
+from broadcaster.registry.places import table_of
 from broadcaster.registry.redundancy import thin
 from broadcaster.registry.references import references
 from broadcaster.settings.errors import ConfigError, ConfigErrors
@@ -60,6 +62,7 @@ def check(loaded: Loaded) -> list[ConfigError]:
     if errors:  # what one error causes is no doubt of its own
         return sorted({*errors, *places})
     doubts = [*_exposure(loaded), *_unrouted(loaded.source, adapters), *_silent(loaded, adapters)]
+    doubts += _half_spoken(loaded)
     return sorted({*places, *doubts, *_thin(loaded, adapters)})
 
 
@@ -87,6 +90,12 @@ def _places(loaded: Loaded) -> Iterator[ConfigError]:
             outline_of(area)
         except ValueError as error:
             yield source.error(("areas", key, "polygon"), str(error))
+    if settings.places and not settings.places.is_file():
+        remedy = f"there is no file {settings.places}: put it there or take the line out"
+        yield source.error(("places",), remedy)
+    elif settings.places:
+        for line, sentence in table_of(settings).wrong:
+            yield ConfigError(settings.places, line, "places", sentence)
 
 
 def _writable(directory: Path) -> bool:
@@ -137,7 +146,8 @@ def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[Confi
     used = {name for route in routes for name in route["channels"]}
     used |= {name for adapter in adapters.values() for name in adapter.settings.fallback}
     for name, adapter in adapters.items():
-        if adapter.settings.audience is Audience.PUBLIC and name not in used:
+        public = adapter.settings.audience is Audience.PUBLIC and adapter.settings.is_way
+        if public and name not in used:
             remedy = "no route and no fallback names this channel: it carries nothing"
             yield source.error(("channels", name), remedy, warning=True)
 
@@ -145,6 +155,20 @@ def _unrouted(source: Source, adapters: Mapping[str, Adapter]) -> Iterator[Confi
 def _thin(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:
     for one in thin(loaded.settings, adapters):
         yield loaded.source.error(("routes",), one.sentence, warning=True)
+
+
+def _half_spoken(loaded: Loaded) -> Iterator[ConfigError]:
+    """The languages that are not whole: what they lack is lent from the first, or English."""
+    tags = loaded.settings.organisation.languages
+    for n, tag in enumerate(tags):
+        said = residents(tag, tags[0])
+        if said.foreign:
+            lent = ", ".join(sorted(set(said.foreign.values())))
+            remedy = (
+                f'{len(said.foreign)} of {len(said.phrases)} sentences for residents are not there in "{tag}": '
+                f"they read them in {lent}"
+            )
+            yield loaded.source.error(("organisation", "languages", n), remedy, warning=True)
 
 
 def _silent(loaded: Loaded, adapters: Mapping[str, Adapter]) -> Iterator[ConfigError]:

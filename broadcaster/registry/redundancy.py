@@ -24,7 +24,7 @@ def ways(settings: Settings, adapters: Mapping[str, Adapter]) -> dict[str, Way]:
     return {
         name: _way(name, adapter, settings)
         for name, adapter in adapters.items()
-        if adapter.settings.audience is Audience.PUBLIC
+        if adapter.settings.audience is Audience.PUBLIC and adapter.settings.is_way
     }
 
 

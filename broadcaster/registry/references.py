@@ -19,7 +19,7 @@ _NO_AREA = 'there is no area "{name}": {hint}'
 
 
 def references(source: Source) -> list[ConfigError]:
-    """Every name in routes, fallbacks, `boards` and `readiness.ends` that leads nowhere; fallbacks to oneself or in a circle."""
+    """Every name in routes, fallbacks, `boards`, `residents` and `readiness.ends` that leads nowhere; fallbacks to oneself or in a circle."""
     document = source.document
     channels, areas = _mapping(document.get("channels")), _mapping(document.get("areas"))
     errors: list[ConfigError] = []
@@ -32,6 +32,8 @@ def references(source: Source) -> list[ConfigError]:
         for key in NAMING:
             names = _mapping(block).get(key)
             errors += _unknown(source, ("channels", name, key), names, channels)
+    subscribed = _mapping(document.get("residents")).get("channels")
+    errors += _unknown(source, ("residents", "channels"), subscribed, channels)
     known = {*channels, *source.blocks.values()}
     for name in _mapping(_mapping(document.get("readiness")).get("ends")):
         if name not in known:

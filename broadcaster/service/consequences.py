@@ -32,7 +32,8 @@ def consequences(
 
     `changes` holds by fact what stood `before` and what stands `after`, `nothing_stands` whether everything is taken
     back by it, `reopens` whether what was over goes on, `closes` whether it takes that back, `no_text_in` the languages
-    in which something goes out without the operator's words, `left_out` the channels whose adapters break over it,
+    in which something goes out without the operator's words, `behind` those of the organisation's that had words of an
+    earlier update and have none of this one, which has words in another, `left_out` the channels whose adapters break over it,
     `names_also` the areas that its text names and that it is not about, `not_by` the channels that carry it only from a
     higher `severity` on, each with that. What a report repeats is told by `already_open`.
     """
@@ -45,6 +46,7 @@ def consequences(
         "reopens": _reopens(record, before, update),
         "closes": _is_over_again(before, drafted),
         "no_text_in": _without_words(update.texts, plan, languages),
+        "behind": _behind(drafted, languages),
         "left_out": plan.left_out,
         "names_also": _names_also(update, configuration),
         "severity": str(update.severity),
@@ -160,6 +162,15 @@ def _without_words(texts: Mapping[str, str], plan: Plan, languages: tuple[str, .
     if not texts:
         return []
     spoken = {text.language for text in plan.texts}
+    # Who reads easy Swedish is shown the Swedish words, and told that they are ordinary ones.
+    texts = {**texts, **{tag: "" for tag in languages if tag.partition("-")[0] in texts}}
     if any(delivery.shape is Shape.BOARD for delivery in plan.deliveries):
         spoken |= set(languages)  # a board shows every language
     return [language for language in languages if language in spoken and language not in texts]
+
+
+def _behind(drafted: Draft, languages: tuple[str, ...]) -> list[str]:
+    """The languages that are one update behind: whoever reads them had an operator's words, and has words of ours now."""
+    texts = drafted.update.texts
+    lacking = (tag for tag in languages if tag in drafted.spoken and tag not in texts)
+    return list(lacking) if texts else []

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from broadcaster.domain.plan import Route
 from broadcaster.domain.redundancy import Way
+from broadcaster.locale import residents
 from broadcaster.locale.retelling import retell, tell
 from broadcaster.registry import Adapter, ways
 from broadcaster.service.commands import Operator, Refused, Role, Why
@@ -51,6 +52,10 @@ class Configuration:
         """The organisation's languages, the default first."""
         return self.settings.organisation.languages
 
+    def spoken(self, language: str) -> Mapping[str, str]:
+        """The phrases in which residents are spoken to in `language`; what it lacks is in the first of ours."""
+        return residents(language, self.languages[0]).phrases
+
     def retell(self, sentence: str, language: str = "") -> str:
         """What adapter, engine or store wrote in English, in `language` or the organisation's first."""
         return retell(language or self.languages[0], sentence)
@@ -73,6 +78,15 @@ class Desk:
         """A refusal in the organisation's first language, or in `language`."""
         values = {name: str(value) for name, value in refused.values.items()}
         return tell(language or self.configuration.languages[0], refused.sentence, **values)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which times are said."""
+        return self.configuration.zone
+
+    def follow_url_of(self, channel: str) -> str:
+        """Where those who get letters by a channel change what they get, by the configuration in force; else ""."""
+        return self.configuration.settings.follow_url_of(channel)
 
     def read(self, work: Work[Any]) -> Any:
         """Run a read."""

@@ -13,8 +13,8 @@ from broadcaster.domain.incident import Audience, Kind, Severity, Update
 from broadcaster.domain.plan import lifetime
 from broadcaster.domain.standing import newest_standing, tells_of_an_end, what_stands
 from broadcaster.domain.text import BadText, clean
-from broadcaster.locale import phrases, translate
 from broadcaster.service.commands import Command, Refused, Why
+from broadcaster.service.own_words import HOLDING_SENTENCE, listed, our_own, retraction
 from broadcaster.service.targeting import need_standing, nothing_stands, target_of
 from broadcaster.service.timing import check_times, promise_of
 from broadcaster.settings.model import Settings
@@ -22,7 +22,6 @@ from broadcaster.store.incidents import IncidentRecord, UpdateRecord
 
 LONGEST_TEXT = 20_000
 NEEDS_TEXT = frozenset({Kind.REPORT, Kind.CORRECTION, Kind.NOTICE})
-HOLDING_SENTENCE = "No new information. The work goes on."
 
 
 # These have our own sentence in every language, so their texts do not tell what the operator writes in.
@@ -80,8 +79,8 @@ def draft(
         affected=command.affected
         if command.affected is not None
         else (base.affected if base else None),
-        cause=_line(command.cause, base.cause if base else "", "cause"),
-        instruction=_line(command.instruction, base.instruction if base else "", "instruction"),
+        cause=_fact(command.cause, base.cause if base else "", "cause"),
+        instruction=_fact(command.instruction, base.instruction if base else "", "instruction"),
         corrects=None if command.whole or target is None else target.said.number,
         author=author,
         accepted_at=now,
@@ -290,16 +289,20 @@ def _need_within(
 
 
 def areas_named(texts: Mapping[str, str], settings: Settings) -> list[str]:
-    """The keys of the areas whose names stand in some texts, in the order of the configuration."""
+    """The keys of the areas whose names, in any language, stand in some texts, in the order of the configuration."""
     left = " ".join(texts.values()).casefold()
     found = set()
-    names = {key: area.name.casefold() for key, area in settings.areas.items()}
+    names = [
+        (name.casefold(), key)
+        for key, area in settings.areas.items()
+        for name in (area.name, *area.names.values())
+    ]
     # The longest first: "Norra Ekbyn" does not name Ekbyn.
-    for key, name in sorted(names.items(), key=lambda each: -len(each[1])):
+    for name, key in sorted(names, key=lambda each: -len(each[0])):
         left, count = re.subn(rf"(?<!\w){re.escape(name)}s?(?!\w)", " ", left)
         if count:
             found.add(key)
-    return [key for key in names if key in found]
+    return [key for key in settings.areas if key in found]
 
 
 def area_key(written: str, settings: Settings) -> str:
@@ -329,16 +332,16 @@ def area_key(written: str, settings: Settings) -> str:
 
 # ------------------------------------------------------------------------------------------------------ what it says
 def _texts(command: Command, settings: Settings) -> Mapping[str, str]:
-    languages = settings.organisation.languages
+    known = settings.organisation.languages
     texts: dict[str, str] = {}
     for tag, text in command.texts.items():
-        language = tag or languages[0]
-        if language not in languages:
+        language = tag or known[0]
+        if language not in known:
             raise Refused(
                 'There is no language "{language}" here; there are {languages}.',
                 at="text",
                 language=language[:20],
-                languages=", ".join(languages),
+                languages=", ".join(known),
             )
         cleaned = _clean(text, "text")
         if cleaned:
@@ -346,9 +349,9 @@ def _texts(command: Command, settings: Settings) -> Mapping[str, str]:
     if texts:
         return texts
     if command.kind is Kind.RETRACTION:
-        return {language: settings.retract_sentence(language) for language in languages}
+        return retraction(settings)
     if command.kind is Kind.HOLDING:
-        return {language: translate(phrases(language), HOLDING_SENTENCE) for language in languages}
+        return our_own(HOLDING_SENTENCE, known)
     if command.kind in NEEDS_TEXT or (command.kind is Kind.UPDATE and not _changes_facts(command)):
         raise Refused(
             "The text is empty. Say in one sentence what has happened. Nothing was sent.", at="text"
@@ -372,6 +375,10 @@ def _changes_facts(command: Command) -> bool:
 
 def _line(given: str | None, before: str, at: str) -> str:
     return before if given is None else _clean(given, at)
+
+
+def _fact(given: str | None, before: str, at: str) -> str:
+    return before if given is None else listed(at, _clean(given, at))
 
 
 def _clean(text: str, at: str) -> str:

@@ -18,10 +18,12 @@ from broadcaster.domain.standing import (
     what_stands,
 )
 from broadcaster.domain.wording import Wording
-from broadcaster.locale import phrases, translate
+from broadcaster.locale import phrases
+from broadcaster.service import summaries
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Desk
 from broadcaster.service.notifying import tell_staff
+from broadcaster.service.own_words import our_own
 from broadcaster.service.saying import say
 from broadcaster.store import Connection, audit, incidents, releasing
 from broadcaster.store.dues import Due
@@ -47,6 +49,7 @@ def acts(desk: Desk) -> Mapping[str, Callable[[Due], str]]:
         "release": lambda due: _release(desk, due),
         "open": lambda due: _planned(desk, due, Kind.UPDATE, WORK_BEGINS),
         "close": lambda due: _planned(desk, due, Kind.RESTORED, WORK_ENDS),
+        **summaries.acts(desk),
     }
 
 
@@ -194,7 +197,7 @@ def _planned(desk: Desk, due: Due, kind: Kind, sentence: str) -> str:
     if kind is Kind.UPDATE and _has_begun(record, planned):
         return "said already"  # the daemon died, or was slow, before it had noted so
     languages = desk.configuration.languages
-    texts = {language: translate(phrases(language), sentence) for language in languages}
+    texts = {tag: said for tag, said in our_own(sentence, languages).items() if tag in languages}
     is_to_end = kind is Kind.UPDATE and planned.end > desk.clock()
     command = Command(
         kind=kind,

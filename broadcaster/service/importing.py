@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from broadcaster.locale import phrases, translate
+from broadcaster.service import choosing
 from broadcaster.service.commands import Operator, Refused, Role
 from broadcaster.service.desk import Desk, permit
 from broadcaster.service.drafting import area_key
@@ -145,7 +146,7 @@ class Import:
             name.strip().lower()
             for name in next(csv.reader([header], delimiter=self._delimiter), [])
         ]
-        known = (*COLUMNS, "channel", "gone")
+        known = (*COLUMNS, "channel", "gone", *choosing.COLUMNS, "by_himself")
         if set(COLUMNS) - set(names) or set(names) - set(known) or len(set(names)) < len(names):
             raise self._no_header(header)
         listed = erasures.read(self._configuration.settings.erasures)
@@ -196,7 +197,13 @@ class Import:
         known = self._batch.get(digest)
         if known is not None:
             areas |= known[1].areas
-        new = NewSubscriber(digest=digest, address=sealed, language=language, areas=areas)
+        try:
+            choices = choosing.read(row, (), language)
+        except ValueError as error:
+            raise self._wrong('"{choice}" cannot be read', choice=str(error)[:20]) from None
+        new = NewSubscriber(
+            digest=digest, address=sealed, language=language, areas=areas, choices=choices
+        )
         self._batch[digest] = (number, new)
 
     def _area(self, written: str) -> str:

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.channel import Notice
+from broadcaster.domain.addresses import incident_path, language_folder
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Kind, Planned, Update
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.wording import Wording, power_cuts, spoken
-from broadcaster.locale import phrases
+from broadcaster.locale import primary_of, residents
 from broadcaster.service.desk import Configuration
 
 
@@ -41,7 +43,7 @@ class Saying:
         restored = self._tells_of_an_end(variant)
         spared = variant is Variant.ALL_CLEAR
         over = restored or spared
-        names = self._names(update.ended if over or not update.areas else update.areas)
+        names = self._names(language, update.ended if over or not update.areas else update.areas)
         return Notice(
             incident=update.incident,
             number=update.number,
@@ -64,12 +66,12 @@ class Saying:
             else "",
             since="" if over else self._when(words),
             etr="" if over or not update.areas else self._etr(words, variant),
-            still_affected=self._still_affected(words) if restored and not spared else "",
-            no_longer="" if over or not update.areas else self._no_longer(words, variant),
+            still_affected=self._still_affected(words, language) if restored and not spared else "",
+            no_longer="" if over or not update.areas else self._no_longer(words, language, variant),
             planned="" if over else words.planned_work(update.planned, headline=update.headline),
             next_word="" if spared else words.next_word_phrase(update.promise),
-            cause="" if over else update.cause,
-            instruction="" if over else update.instruction,
+            cause="" if over else self._own(words, language, update.cause),
+            instruction="" if over else self._own(words, language, update.instruction),
             link=self.link(language),
             over=restored and not update.areas,
             facts=self.facts(variant),
@@ -91,12 +93,20 @@ class Saying:
 
     def _wording(self, language: str) -> Wording:
         near = self.update.released_at or self.update.accepted_at
-        known = power_cuts(phrases(tag) for tag in self.configuration.languages)
-        return Wording(phrases(language), self.configuration.zone, near, known)
+        languages = self.configuration.languages
+        said = {tag: residents(tag, languages[0]).phrases for tag in {*languages, language}}
+        return Wording(said[language], self.configuration.zone, near, power_cuts(said.values()))
 
-    def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+    def _names(self, language: str, keys: tuple[str, ...]) -> tuple[str, ...]:
         areas = self.configuration.settings.areas
-        return tuple(areas[key].name for key in keys if key in areas)
+        return tuple(areas[key].called(language) for key in keys if key in areas)
+
+    def _own(self, words: Wording, language: str, text: str) -> str:
+        """A cause or advice: what is listed is said in this language, other words are marked where they are in another."""
+        said, first = words.own(text), self.configuration.languages[0]
+        if said != text or not text or primary_of(first) == primary_of(language):
+            return said
+        return said if text in sentences() else f"[{first}] {said}"
 
     def _headline(self, words: Wording, variant: Variant, names: tuple[str, ...]) -> str:
         update = self.update
@@ -115,15 +125,15 @@ class Saying:
         update = self.update
         return words.when_phrase(update.since, update.planned, headline=update.headline)
 
-    def _still_affected(self, words: Wording) -> str:
+    def _still_affected(self, words: Wording, language: str) -> str:
         """Where it is not over yet: for whom the next word is."""
-        return words.still_affected(self._names(self.update.areas))
+        return words.still_affected(self._names(language, self.update.areas))
 
-    def _no_longer(self, words: Wording, variant: Variant) -> str:
+    def _no_longer(self, words: Wording, language: str, variant: Variant) -> str:
         """Where it was said to be and is not: readers there look for the name of their area."""
         if self._is_news_of_a_retraction(variant):
             return ""
-        return words.no_longer(self.update.kind, self._names(self.update.ended))
+        return words.no_longer(self.update.kind, self._names(language, self.update.ended))
 
     def _label(self, words: Wording, variant: Variant) -> str:
         update = self.update
@@ -154,15 +164,16 @@ class Saying:
     def _text(self, language: str) -> tuple[str, str]:
         """The operator's words, and the language they are in when that is another."""
         text, spoken_in = spoken(self.update.texts, language, *self.configuration.languages)
-        return text, spoken_in or language
+        same = not spoken_in or primary_of(spoken_in) == primary_of(language)
+        return text, language if same else spoken_in
 
     def link(self, language: str) -> str:
         """The incident's page in this language; "" for what only staff know, which has none."""
         if self.update.kind is Kind.NOTICE or not self.on_page:
             return ""
         base = self.configuration.settings.public.url
-        part = "" if language == self.configuration.languages[0] else f"/{language}"
-        return f"{base}{part}/incidents/{self.update.incident.lower()}/"
+        folder = language_folder(self.configuration.languages, language)
+        return f"{base}/{folder}{incident_path(self.update.incident.lower())}"
 
     def facts(self, variant: Variant) -> dict[str, Any]:
         """The update as the public JSON has it: what a machine is told."""

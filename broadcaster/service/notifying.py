@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from broadcaster.domain.incident import Audience, Kind, Severity, Update
+from broadcaster.locale import operators_language
 from broadcaster.locale.retelling import tell
 from broadcaster.service.commands import Command
 from broadcaster.service.desk import Desk
@@ -89,7 +90,7 @@ def _send(
         severity=Severity.MODERATE,
         mode=configuration.settings.mode,
         areas=(),
-        texts={configuration.languages[0]: text},
+        texts={operators_language(configuration.languages[0]): text},
         author="daemon",
         accepted_at=now,
         not_after=now + LIFE,

@@ -6,34 +6,43 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from broadcaster.channel import LetterAdapter
+from broadcaster.service import erasing
+from broadcaster.service.choosing import spelt
 from broadcaster.service.commands import Operator, Refused, Role, Why
 from broadcaster.service.desk import Configuration, Desk, permit, permit_areas
 from broadcaster.service.drafting import area_key
 from broadcaster.service.everywhere import permit_everywhere
-from broadcaster.store import StoreError, audit, erasures, gone, subscribers
+from broadcaster.store import audit, consents, gone, subscribers
 
 _NUMBER = re.compile(r"\+[0-9]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def count(desk: Desk, operator: Operator, areas: tuple[str, ...]) -> dict[str, Any]:
-    """How many subscribers each channel has in each area (in these areas, when some are named), and whose address is no more."""
+    """How many subscribers each channel has in each area (in these areas, when some are named).
+
+    Also, of each channel, whose address is no more, and how many chose for themselves.
+    """
     permit(operator, Role.VIEWER)
     settings = desk.configuration.settings
     keys = tuple(area_key(area, settings) for area in areas) or None
-    found, no_more = desk.read(
-        lambda connection: (subscribers.count(connection, keys), gone.count(connection))
+    found, no_more, chose = desk.read(
+        lambda connection: (
+            subscribers.count(connection, keys),
+            gone.count(connection),
+            consents.count(connection),
+        )
     )
     return {
         "items": [
             {"channel": channel, "area": area, "count": number} for channel, area, number in found
         ],
         "gone": no_more,
+        "by_themselves": chose,
     }
 
 
@@ -45,11 +54,11 @@ def remove(
     configuration = desk.configuration
     areas = (area_key(area, configuration.settings),) if area else operator.areas or None
     permit_areas(operator, areas or ())
-    digest = _digest(desk, configuration, channel, address)
+    digest = desk.store.vault.digest(channel, _read(configuration, channel, address))
     now = desk.clock()
     if areas is None:
         # So that a backup from before does not write to him again.
-        _list(configuration, digest, now)
+        erasing.list_erased(configuration, digest, now)
     ended = desk.write(
         lambda connection: subscribers.remove(
             connection, channel, digest, areas, now, operator.name
@@ -71,30 +80,14 @@ def erase(desk: Desk, operator: Operator, channel: str, address: str) -> dict[st
     permit(operator, Role.ADMIN)
     permit_everywhere(operator)
     configuration = desk.configuration
-    digest = _digest(desk, configuration, channel, address)
-    now = desk.clock()
-    # First the list: an erasure that is on it and not done is done at the next restore.
-    _list(configuration, digest, now)
-    gone = desk.write(
-        lambda connection: subscribers.erase(connection, channel, digest, now, operator.name)
-    )
-    return {"channel": channel, "erased": int(gone)}
-
-
-def _list(configuration: Configuration, digest: bytes, now: datetime) -> None:
-    """Put an address on the list that is kept outside the backups and replayed when one is restored."""
-    try:
-        erasures.append(configuration.settings.erasures, [digest], now)
-    except OSError as error:
-        raise StoreError(
-            "The list of erasures cannot be written. Nothing was erased. Free some space on its disk."
-        ) from error
+    found = _read(configuration, channel, address)
+    return {"channel": channel, "erased": int(erasing.erase(desk, channel, found, operator.name))}
 
 
 def export(desk: Desk, operator: Operator) -> Iterator[str]:
-    """Every subscriber as lines of CSV: address, area, language, channel, since when the address is no more, or nothing.
+    """Every subscriber as lines of CSV, what he chose and whether he came by himself ("yes") among it.
 
-    Times are local, in ISO 8601 with offset. It is read in pages, so that any number fits.
+    `gone` is since when the address is no more, or nothing. Times are local, in ISO 8601 with offset. It is read in pages, so that any number fits.
 
     Signs that a spreadsheet would take for a formula are put behind an apostrophe; an import takes it away again.
     """
@@ -108,7 +101,7 @@ def export(desk: Desk, operator: Operator) -> Iterator[str]:
 
 def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
     zone = desk.configuration.zone
-    yield "address,area,language,channel,gone\r\n"
+    yield "address,area,language,channel,gone,least,quiet,summary,by_himself\r\n"
     after = 0
     while found := desk.read(partial(subscribers.page, after=after, areas=areas)):
         written = io.StringIO()
@@ -118,7 +111,15 @@ def _lines(desk: Desk, areas: tuple[str, ...] | None) -> Iterator[str]:
                 address = desk.store.vault.open(one.channel, one.address)
                 gone_at = one.gone_at and one.gone_at.astimezone(zone).isoformat(timespec="seconds")
                 rows.writerow(
-                    (_inert(address), "|".join(one.areas), one.language, one.channel, gone_at or "")
+                    (
+                        _inert(address),
+                        "|".join(one.areas),
+                        one.language,
+                        one.channel,
+                        gone_at or "",
+                        *spelt(one.choices).values(),
+                        "yes" if one.by_himself else "",
+                    )
                 )
         after = found[-1].id
         yield written.getvalue()
@@ -145,10 +146,10 @@ def letter_channel(configuration: Configuration, name: str) -> LetterAdapter:
     return adapter
 
 
-def _digest(desk: Desk, configuration: Configuration, channel: str, written: str) -> bytes:
+def _read(configuration: Configuration, channel: str, written: str) -> str:
+    """An address as its channel keeps it."""
     adapter = letter_channel(configuration, channel)
     try:
-        address = adapter.address(written)
+        return adapter.address(written)
     except ValueError as error:
         raise Refused("The address {reason}.", at="address", reason=str(error)) from None
-    return desk.store.vault.digest(channel, address)

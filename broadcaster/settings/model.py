@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from broadcaster.domain.incident import Mode, Severity
+from broadcaster.settings.residents import ResidentsSettings
 from broadcaster.settings.values import (
     AreaKey,
     Day,
@@ -37,6 +38,9 @@ from broadcaster.settings.values import (
 RETRACT_TEXT = {
     "sv": "Vårt tidigare meddelande var fel och gäller inte.",
     "en": "Our earlier message was wrong and does not apply.",
+    "nb": "Den forrige meldingen vår var feil og gjelder ikke.",
+    "nn": "Den førre meldinga vår var feil og gjeld ikkje.",
+    "sv-simple": "Det vi skrev förut var fel. Det gäller inte.",
 }
 
 
@@ -84,6 +88,18 @@ class PublicSettings(_Closed):
         None,
         description="Where the public server listens; none: only files, another server shows them.",
     )
+    answers: bool | None = Field(
+        None,
+        description=(
+            "Whether the page asks questions that the public server answers (is my place affected, my channel). Left out: "
+            "where `listen` is not none. Write true where broadcaster-public.service serves it."
+        ),
+    )
+
+    @property
+    def answered(self) -> bool:
+        """Whether a public server answers what the page asks."""
+        return self.listen is not None if self.answers is None else self.answers
 
 
 class ApiSettings(_Closed):
@@ -140,13 +156,23 @@ class AreaSettings(_Closed):
     """A place residents know by name."""
 
     name: str = Field(min_length=1, max_length=100, description="The name residents know.")
+    names: dict[Language, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        {}, description="Its name by language, where that is another, such as en: North Ekbyn."
+    )
     scb: ScbCode | None = Field(
         None, description='Code of Statistics Sweden, county or municipality, such as "0127".'
     )
     ssb: SsbCode | None = Field(
         None, description='Code of Statistics Norway, county or municipality, such as "0301".'
     )
-    polygon: LocalPath | None = Field(None, description="A GeoJSON file with the area's outline.")
+    polygon: LocalPath | None = Field(
+        None,
+        description="A GeoJSON file with the area's outline; without one, that of the Swedish municipality or county.",
+    )
+
+    def called(self, language: str) -> str:
+        """Its name in a language, of a variant that of its language."""
+        return self.names.get(language) or self.names.get(language.partition("-")[0]) or self.name
 
 
 class Route(_Closed):
@@ -269,6 +295,10 @@ class Settings(_Closed):
     areas: dict[AreaKey, AreaSettings] = Field(
         min_length=1, description="The areas that updates are about, by key."
     )
+    places: LocalPath | None = Field(
+        None,
+        description="A CSV file of places and postcodes with the area of each: place,postcode,area.",
+    )
     channels: dict[Name, dict[str, Any]] = Field(
         min_length=1, description="The channels, by the name you give them."
     )
@@ -285,6 +315,9 @@ class Settings(_Closed):
     readiness: ReadinessSettings = Field(
         default_factory=ReadinessSettings,
         description="Whether everything would work if the storm came now.",
+    )
+    residents: ResidentsSettings | None = Field(
+        None, description="Who may subscribe by himself; left out: nobody."
     )
     retract_text: dict[Language, str] = Field(
         default_factory=lambda: dict(RETRACT_TEXT),
@@ -326,9 +359,22 @@ class Settings(_Closed):
     )
 
     def retract_sentence(self, language: str) -> str:
-        """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv"."""
+        """What a retraction says when the operator gives no text; "sv-FI" falls back to "sv", "" where nobody wrote one."""
         primary = language.partition("-")[0]
-        return self.retract_text.get(language) or RETRACT_TEXT[primary]
+        told = (self.retract_text.get(language), RETRACT_TEXT.get(language))
+        return next(
+            filter(None, (*told, self.retract_text.get(primary), RETRACT_TEXT.get(primary))), ""
+        )
+
+    @property
+    def follow_url(self) -> str:
+        """Where residents subscribe by themselves, without a slash at its end; "" where they cannot."""
+        return f"{self.inbound.url}/follow" if self.inbound and self.residents else ""
+
+    def follow_url_of(self, channel: str) -> str:
+        """The same for those who get letters by `channel`; "" where that is none that residents may choose."""
+        offered = self.residents is not None and channel in self.residents.channels
+        return self.follow_url if offered else ""
 
     @property
     def codes(self) -> Mapping[str, str]:

@@ -201,7 +201,7 @@ _SHAPES = {
     "^[A-Z]{2}$": "two capital letters, such as SE",
     "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as norra-ekbyn",
     "^[a-z0-9]+([-_][a-z0-9]+)*$": "small letters a-z, digits and single hyphens, such as sms",
-    "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$": "a language tag, such as sv, en or nb",
+    "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?(-[a-z0-9]{5,8})?$": "a language tag, such as sv, en or nb",
 }
 
 

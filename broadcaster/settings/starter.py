@@ -20,14 +20,15 @@ class AlreadyThereError(Exception):
 def init(
     directory: Path,
     *,
-    name: str = "Ekbyns Energi",
-    country: str = "SE",
+    name: str = "",
+    country: str = "",
+    timezone: str = "",
     languages: tuple[str, ...] = ("sv", "en"),
-    timezone: str = "Europe/Stockholm",
     first_token: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write `broadcaster.yaml` and `secrets/store.key` (0600) into `directory`; the path of the YAML is returned.
 
+    What is left out is that of an organisation which does not exist, in the country of the first language.
     `first_token` is called with the configuration's path once both stand; the composition root gives
     the function that opens the store and writes `admin.token` beside the configuration.
 
@@ -62,13 +63,11 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 
 def starter(name: str, country: str, languages: tuple[str, ...], timezone: str) -> str:
-    """The commented configuration `init` writes."""
-    words = {
-        "@NAME@": _quoted(name),
-        "@COUNTRY@": _quoted(country),
-        "@LANGUAGES@": ", ".join(_quoted(tag) for tag in languages),
-        "@TIMEZONE@": _quoted(timezone),
-    }
+    """The commented configuration `init` writes: of a Norwegian organisation where the first language is Norwegian."""
+    invented = _NORWEGIAN if languages[0] in ("nb", "nn") else _SWEDISH
+    given = {"@NAME@": name, "@COUNTRY@": country, "@TIMEZONE@": timezone}
+    words = invented | {mark: _quoted(word) for mark, word in given.items() if word}
+    words["@LANGUAGES@"] = ", ".join(_quoted(tag) for tag in languages)
     text = _STARTER
     for mark, word in words.items():
         text = text.replace(mark, word)
@@ -79,6 +78,28 @@ def _quoted(text: str) -> str:
     """A YAML text in double quotes, which JSON's also is."""
     return json.dumps(text, ensure_ascii=False)
 
+
+# Who speaks and about which areas, until somebody writes it: organisations that do not exist.
+_SWEDISH = {
+    "@NAME@": "Ekbyns Energi",
+    "@COUNTRY@": "SE",
+    "@TIMEZONE@": "Europe/Stockholm",
+    "@AREAS@": """\
+  norra-ekbyn: { name: Norra Ekbyn, scb: "0127" }
+  sodra-ekbyn: { name: Södra Ekbyn }
+""",
+    "@AREA@": "norra-ekbyn",
+}
+_NORWEGIAN = {
+    "@NAME@": "Eikby Nett",
+    "@COUNTRY@": '"NO"',  # without quotation marks YAML reads it as false
+    "@TIMEZONE@": "Europe/Oslo",
+    "@AREAS@": """\
+  nordre-eikby: { name: Nordre Eikby, ssb: "0301" }
+  sondre-eikby: { name: Søndre Eikby }
+""",
+    "@AREA@": "nordre-eikby",
+}
 
 _STARTER = """\
 # The broadcaster's configuration. After a change:
@@ -109,9 +130,7 @@ store: { url: "sqlite:///var/broadcaster.db", key: "file:secrets/store.key" }
 
 # The places residents know. Codes are optional and stand in quotes.
 areas:
-  norra-ekbyn: { name: Norra Ekbyn, scb: "0127" }
-  sodra-ekbyn: { name: Södra Ekbyn }
-
+@AREAS@
 channels:
   page: { kind: page }
   feed: { kind: feed }
@@ -131,7 +150,7 @@ channels:
 routes:
   - { severity: minor, channels: [page, feed] }
   # - { severity: moderate, channels: [mastodon] }
-  # - { severity: severe, areas: [norra-ekbyn], channels: [sms] }
+  # - { severity: severe, areas: [@AREA@], channels: [sms] }
 
 # Every report promises the next word. Staff are reminded before it is due; with holding: true an
 # honest "no new information" goes out when it is late by the grace.

@@ -120,8 +120,10 @@ def _zone(value: str) -> str:
 ZoneName = Annotated[str, AfterValidator(_zone)]
 """An IANA time zone."""
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
-"""A language tag by BCP 47: sv, en, nb, sr-Latn, pt-BR."""
+Language = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?(-[a-z0-9]{5,8})?$")
+]
+"""A language tag by BCP 47: sv, en, nb, sr-Latn, pt-BR, sv-simple."""
 
 AreaKey = Annotated[str, StringConstraints(pattern=KEY, max_length=64)]
 

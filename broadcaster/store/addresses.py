@@ -36,6 +36,8 @@ class AddressVault:
         self.key_id = hashlib.sha256(b"broadcaster key id" + key).hexdigest()[:16]
         self._cipher = AESGCM(_derive(key, b"address"))
         self._index_key = _derive(key, b"index")
+        self._mark_key = _derive(key, b"mark")
+        self._proof_key = _derive(key, b"proof")
 
     def __repr__(self) -> str:
         return f"AddressVault({self.key_id})"
@@ -57,3 +59,36 @@ class AddressVault:
     def digest(self, channel: str, address: str) -> bytes:
         """The blind index of one address: equal addresses of one channel have equal digests."""
         return hmac.digest(self._index_key, channel.encode() + b"\0" + address.encode(), "sha256")
+
+    def mark(self, subscriber_id: int, import_id: int) -> str:
+        """What stands for a subscriber in an address that only his own letters carry: "1f-<32 signs>".
+
+        Nobody guesses it, and whoever is erased and comes back has another.
+        """
+        return f"{subscriber_id:x}-{self._proof(subscriber_id, import_id)}"
+
+    def is_marked(self, mark: str, subscriber_id: int, import_id: int) -> bool:
+        """Whether `mark` is this subscriber's."""
+        return hmac.compare_digest(mark.encode(), self.mark(subscriber_id, import_id).encode())
+
+    def proof(self, purpose: str, text: str) -> str:
+        """32 signs that nobody else can say of `text`; for each purpose others."""
+        return hmac.digest(self._proof_key, f"{purpose}\0{text}".encode(), "sha256").hex()[:32]
+
+    def proves(self, proof: str, purpose: str, text: str) -> bool:
+        """Whether `proof` is what `proof` says of this text."""
+        given = proof.encode("utf-8", "replace")
+        return hmac.compare_digest(given, self.proof(purpose, text).encode())
+
+    def _proof(self, subscriber_id: int, import_id: int) -> str:
+        named = f"{subscriber_id} {import_id}".encode()
+        return hmac.digest(self._mark_key, named, "sha256").hex()[:32]
+
+
+def marked(mark: str) -> int | None:
+    """The id of the subscriber whom a mark names, if it is whole; whether it is his says `AddressVault.is_marked`."""
+    number, _, proof = mark.partition("-")
+    whole = len(proof) == 32 and len(number) <= 15
+    if not whole or not set(number + proof) <= set("0123456789abcdef") or not number:
+        return None
+    return int(number, 16)

@@ -11,14 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, desc, func, select
 
-from broadcaster.domain.board import ArchivePage, Board, BoardIncident, Entry
+from broadcaster.domain.board import ArchivePage, ArchiveVolume, Board, BoardIncident
 from broadcaster.domain.incident import Mode, Revision
 from broadcaster.domain.kept import Kept
-from broadcaster.store import boardwords, tables as t
+from broadcaster.store import boardwords, feedpages, tables as t
 from broadcaster.store.incidents import load_many
 
 FEED_LENGTH = 50
 ARCHIVE_PAGE_LENGTH = 50
+VOLUME_LENGTH = 5
+"""Pages of the archive that share an index."""
 RECENT_LENGTH = 10
 ROOM = 2_000
 """Incidents worth keeping between two boards: all that are open on the worst of days, and those in the newest feeds."""
@@ -49,6 +51,18 @@ _LAST_ORDER = select(func.max(_columns.public_order))
 _ON_PAGE = (
     select(_columns.id)
     .where(_columns.public_order.between(bindparam("first"), bindparam("last")))
+    .order_by(_columns.public_order)
+)
+_ORDERS_OF = select(_columns.public_order).where(
+    _columns.id.in_(bindparam("ids", expanding=True)), _columns.public_order.is_not(None)
+)
+# The first public word: staff may have been told before.
+_OPENED_AT = (
+    select(func.min(t.update.c.released_at))
+    .join(t.incident, t.update.c.incident_id == _columns.id)
+    .where(_columns.public_order.in_(bindparam("orders", expanding=True)))
+    .where(t.update.c.rev_epoch.is_not(None))
+    .group_by(_columns.public_order)
     .order_by(_columns.public_order)
 )
 _AREAS = select(t.update_area.c.area).distinct()
@@ -100,19 +114,33 @@ def board(
     if since is not None and since.epoch != newest.epoch:
         since = None
     record = _Record(connection, kept if kept is not None else Kept(0))
-    changed = _newest_first(record.incidents(_changed(connection, since)))
+    changed_ids = _changed(connection, since)
+    changed = _newest_first(record.incidents(changed_ids))
     pages = _archive_pages(connection, since)
+    places = _places(connection, record, _touched_areas(connection, since, changed))
+    last_order = connection.scalar(_LAST_ORDER) or 0
+    volumes = tuple(
+        _volume(connection, record, number)
+        for number in _touched_volumes(connection, record, since, changed_ids, last_order)
+    )
     return Board(
         revision=newest,
         since=since,
         at=at,
         mode=mode,
         open=_newest_first(record.incidents(connection.scalars(_OPEN).all())),
-        recent=tuple(map(boardwords.line, record.incidents(_recent_ids(connection)))),
+        recent=tuple(told.line for told in record.incidents(_recent_ids(connection))),
         changed=changed,
-        feeds=_feeds(connection, record, _touched_areas(connection, since, changed)),
+        feeds={
+            area: tuple(feedpages.entries(record.incidents, rows)) for area, rows in places.items()
+        },
         archive=tuple(_archive_page(connection, record, number) for number in pages),
-        archive_pages=_page_number(connection.scalar(_LAST_ORDER) or 0),
+        archive_pages=_page_number(last_order),
+        feed_archives=feedpages.archives(
+            connection, record.incidents, places, changed, since, FEED_LENGTH
+        ),
+        volumes=volumes,
+        volumes_begin=_volumes_begin(connection, last_order) if volumes else (),
     )
 
 
@@ -175,28 +203,19 @@ def _touched_areas(
     return dict.fromkeys(area for incident in changed for area in incident.areas_ever)
 
 
-def _feeds(
+def _places(
     connection: Connection, record: _Record, areas: Iterable[str]
-) -> Mapping[str, tuple[Entry, ...]]:
+) -> Mapping[str, Sequence[Any]]:
+    """The rows of the newest entries of each feed, whose incidents are read."""
     places = {"": _newest(connection, None)} | {area: _newest(connection, area) for area in areas}
     record.incidents([row.incident_id for rows in places.values() for row in rows])
-    return {
-        area: tuple(_entry(record, row) for row in rows)
-        for area, rows in places.items()
-        if rows or not area
-    }
+    return {area: rows for area, rows in places.items() if rows or not area}
 
 
 def _newest(connection: Connection, area: str | None) -> Sequence[Any]:
     if area is None:
         return connection.execute(_ENTRIES, {"most": FEED_LENGTH}).all()
     return connection.execute(_ENTRIES_OF_AREA, {"most": FEED_LENGTH, "area": area}).all()
-
-
-def _entry(record: _Record, row: Any) -> Entry:
-    (incident,) = record.incidents([row.incident_id])
-    update = next(update for update in incident.updates if update.number == row.number)
-    return Entry(boardwords.line(incident), update)
 
 
 def _archive_pages(connection: Connection, since: Revision | None) -> Sequence[int]:
@@ -216,5 +235,52 @@ def _archive_page(connection: Connection, record: _Record, number: int) -> Archi
     last = number * ARCHIVE_PAGE_LENGTH
     between = {"first": last - ARCHIVE_PAGE_LENGTH + 1, "last": last}
     ids = connection.scalars(_ON_PAGE, between).all()
-    lines = tuple(map(boardwords.line, record.incidents(ids)))
+    lines = tuple(told.line for told in record.incidents(ids))
     return ArchivePage(number, len(lines) == ARCHIVE_PAGE_LENGTH, lines)
+
+
+# ------------------------------------------------------------------------------------------------- what can be looked up
+def _touched_volumes(
+    connection: Connection,
+    record: _Record,
+    since: Revision | None,
+    changed: Sequence[int],
+    last_order: int,
+) -> Sequence[int]:
+    """The volumes whose index reads otherwise: what goes on is in none."""
+    if since is None:
+        return range(1, _volume_number(last_order) + 1)
+    told = zip(changed, record.incidents(changed), strict=True)
+    over = [key for key, incident in told if incident.may_have_been_over]
+    orders = [
+        order
+        for start in range(0, len(over), _CHUNK)
+        for order in connection.scalars(_ORDERS_OF, {"ids": over[start : start + _CHUNK]})
+    ]
+    length = ARCHIVE_PAGE_LENGTH * VOLUME_LENGTH
+    new = connection.scalars(_CHANGED_ORDERS, _since(since))
+    orders += [order for order in new if order is not None and order % length == 1]
+    return sorted({_volume_number(order) for order in orders})
+
+
+def _volume_number(public_order: int) -> int:
+    return -(-public_order // (ARCHIVE_PAGE_LENGTH * VOLUME_LENGTH))
+
+
+def _volume(connection: Connection, record: _Record, number: int) -> ArchiveVolume:
+    length = ARCHIVE_PAGE_LENGTH * VOLUME_LENGTH
+    between = {"first": (number - 1) * length + 1, "last": number * length}
+    incidents = record.incidents(connection.scalars(_ON_PAGE, between).all())
+    over = tuple(each.line for each in incidents if not each.is_open)
+    return ArchiveVolume(number, len(over) == length, over)
+
+
+def _volumes_begin(connection: Connection, last_order: int) -> tuple[datetime, ...]:
+    firsts = range(1, last_order + 1, ARCHIVE_PAGE_LENGTH * VOLUME_LENGTH)
+    return tuple(
+        begun
+        for start in range(0, len(firsts), _CHUNK)
+        for begun in connection.scalars(
+            _OPENED_AT, {"orders": list(firsts[start : start + _CHUNK])}
+        )
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from broadcaster.domain.board import BoardIncident, BoardUpdate, EtrChange, IncidentLine, Struck
+from broadcaster.domain.board import BoardIncident, BoardUpdate, EtrChange, Struck
 from broadcaster.domain.incident import Audience, Kind, Revision, Update
 from broadcaster.domain.standing import areas_concerned, estimate_of, standing_words, what_stands
 from broadcaster.store.incidents import IncidentRecord, UpdateRecord
@@ -157,19 +157,4 @@ def _update(
         corrects=said.corrects,
         corrects_at=released.get(said.corrects) if said.corrects is not None else None,
         struck=struck,
-    )
-
-
-def line(of: BoardIncident) -> IncidentLine:
-    """Tell it in one line."""
-    return IncidentLine(
-        id=of.id,
-        headline=of.headline,
-        severity=of.severity,
-        mode=of.mode,
-        areas_ever=of.areas_stated,
-        opened_at=of.opened_at,
-        closed_at=of.closed_at,
-        retracted=of.retracted,
-        planned=of.planned,
     )

@@ -14,6 +14,7 @@ from broadcaster.store.together import later
 
 FOLLOW_UP = ("remind", "due", "grace")
 DAILY = "readiness"
+SUMMARY = "summary"
 STAGES = (
     FOLLOW_UP,
     ("open", "close"),
@@ -43,7 +44,7 @@ _EARLIER = later(
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One claimed duty: `what` is remind, due, grace, release, open, close or readiness; `ids` all rows it settles."""
+    """One claimed duty: `what` is remind, due, grace, release, open, close, readiness or summary; `ids` all rows it settles."""
 
     what: str
     incident_id: int
@@ -103,6 +104,16 @@ def plan_daily(
         )
     if times and not good:
         plan(connection, incident_id, None, {DAILY: times[0]}, held=False)
+
+
+def plan_summary(connection: Connection, at: datetime) -> None:
+    """Have a row that is due at `at` or before: whoever sends summaries then sends all that are due."""
+    mine = t.due.c.what == SUMMARY, _OPEN, t.due.c.lease_until.is_(None)
+    row = connection.execute(select(t.due.c.id, t.due.c.due_at).where(*mine).limit(1)).first()
+    if row is None:
+        plan(connection, 0, None, {SUMMARY: at}, held=False)
+    elif row.due_at > at:
+        connection.execute(sql_update(t.due).where(t.due.c.id == row.id).values(due_at=at))
 
 
 def take_effect(connection: Connection, row: Any, now: datetime) -> None:

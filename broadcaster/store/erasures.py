@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, exists, select, update as sql_update
 
-from broadcaster.store import tables as t
+from broadcaster.store import consents, tables as t
 from broadcaster.store.tables.base import microseconds, moment
 
 
@@ -62,17 +62,33 @@ def read(path: Path) -> tuple[Erasure, ...]:
 def replay(connection: Connection, erasures: Iterable[Erasure]) -> int:
     """Erase again who is back by a restored backup. Returns how many.
 
-    Who was imported anew after the erasure stays: that was wanted.
+    Who was imported anew after the erasure, or agreed anew himself, stays: that was wanted.
     """
     gone = 0
     for erasure in erasures:
+        at = moment(erasure.at)
         imported = (
             select(t.import_run.c.at)
             .where(t.import_run.c.id == t.subscriber.c.import_id)
             .scalar_subquery()
         )
-        again = imported.is_not(None) & (imported > moment(erasure.at))
+        agreed = exists().where(
+            t.consent.c.channel == t.subscriber.c.channel,
+            t.consent.c.digest == t.subscriber.c.digest,
+            t.consent.c.given_at > at,
+            t.consent.c.ended_at.is_(None),
+        )
+        again = (imported.is_not(None) & (imported > at)) | agreed
         gone += connection.execute(
             delete(t.subscriber).where(t.subscriber.c.digest == erasure.digest, ~again)
         ).rowcount
+        connection.execute(
+            sql_update(t.consent)
+            .where(
+                t.consent.c.digest == erasure.digest,
+                t.consent.c.given_at <= at,
+                t.consent.c.ended_at.is_(None),
+            )
+            .values(ended_at=at, ended_by=consents.ERASED)
+        )
     return gone

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BindParameter,
@@ -21,16 +22,24 @@ from sqlalchemy import (
 
 from broadcaster.domain.delivery import Shape
 from broadcaster.store import tables as t
+from broadcaster.store.sieve import HAD, Sieve
 
 CHUNK = 500
-# A letter that may have arrived counts as had: who may have read the wrong text gets the correction.
-_HAD = ("accepted", "uncertain", "doubtful")
+_UTC = ZoneInfo("UTC")
 
 
 def expand(
-    connection: Connection, delivery_id: int, lease_token: str, now: datetime, chunks: int = 20
+    connection: Connection,
+    delivery_id: int,
+    lease_token: str,
+    now: datetime,
+    chunks: int = 20,
+    zone: ZoneInfo = _UTC,
 ) -> bool:
-    """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand."""
+    """Turn up to `chunks` chunks of a delivery's audiences into jobs. True when nothing is left to expand.
+
+    `zone` is that of its readers' hours: who is not to be told now gets no letter of it; see `sieve`.
+    """
     # Held: a node whose lease another takes at this moment must not write the same jobs as the other.
     delivery = connection.execute(
         select(t.delivery).where(t.delivery.c.id == delivery_id).with_for_update()
@@ -42,7 +51,7 @@ def expand(
         .where(t.audience.c.delivery_id == delivery_id, ~t.audience.c.done)
         .order_by(t.audience.c.id)
     ).all():
-        chunks = _expand_one(connection, delivery, audience, now, chunks)
+        chunks = _expand_one(connection, delivery, audience, now, chunks, zone)
         if chunks == 0:
             return False
     connection.execute(
@@ -62,16 +71,22 @@ def release_lease(connection: Connection, delivery_id: int, lease_token: str) ->
 
 
 def _expand_one(
-    connection: Connection, delivery: Any, audience: Any, now: datetime, chunks: int
+    connection: Connection,
+    delivery: Any,
+    audience: Any,
+    now: datetime,
+    chunks: int,
+    zone: ZoneInfo,
 ) -> int:
     cursor, done, jobs = audience.cursor, False, []
+    sieve = Sieve(connection, delivery, audience, zone)
     # Made once for all chunks: to put it together costs more than to run it.
     query = members(delivery, audience, bindparam("cursor", type_=t.Id)).limit(CHUNK)
     while chunks and not done:
         ids = list(connection.scalars(query, {"cursor": cursor}))
-        if ids:
-            cursor = ids[-1]
-            jobs.append(_job(delivery, audience, ids, now))
+        if told := sieve.keep(ids, cursor, now):
+            jobs.append(_job(delivery, audience, told, now))
+        cursor = ids[-1] if ids else cursor
         done = len(ids) < CHUNK
         chunks -= 1
     if jobs:
@@ -118,10 +133,10 @@ def members(delivery: Any, audience: Any, cursor: int | BindParameter[int]) -> A
     if audience.areas is not None:
         query = query.where(member.c.area.in_(audience.areas))
     if audience.had:
-        query = query.where(_got(delivery.incident_id, audience.had, _HAD))
+        query = query.where(_got(delivery.incident_id, audience.had, HAD))
     if audience.had_not:
         # Where life depends on it, another channel also writes to those who only may have it.
-        sure = _HAD[:1] if delivery.fallback_for and delivery.life_safety else _HAD
+        sure = HAD[:1] if delivery.fallback_for and delivery.life_safety else HAD
         query = query.where(~_got(delivery.incident_id, audience.had_not, sure))
     return query
 

@@ -44,6 +44,13 @@ def is_old_news(
         .where(t.subscriber.c.id == subscriber_id)
         .where(t.import_run.c.id == t.subscriber.c.import_id, t.import_run.c.at > taken_at)
     )
+    agreed = exists().where(
+        t.subscriber.c.id == subscriber_id,
+        t.consent.c.channel == t.subscriber.c.channel,
+        t.consent.c.digest == t.subscriber.c.digest,
+        t.consent.c.given_at > taken_at,
+        t.consent.c.ended_at.is_(None),
+    )
     # By the deliveries, which are few: letters are found by theirs.
     arrived = exists().where(
         t.delivery.c.id >= delivery_id,
@@ -52,7 +59,7 @@ def is_old_news(
         theirs.c.reported == "confirmed",
         theirs.c.at > taken_at,
     )
-    return bool(connection.scalar(select(or_(imported, arrived))))
+    return bool(connection.scalar(select(or_(imported, agreed, arrived))))
 
 
 def who_came_back(connection: Connection, delivery_id: int) -> Sequence[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +15,10 @@ from broadcaster.store import tables as t
 from broadcaster.store.writer import wake
 
 KEPT = timedelta(days=7)
+_IN_TURN = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=6)
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,17 @@ def unreadable(connection: Connection, inbound_id: int, why: str) -> None:
     _settle(connection, inbound_id, state="unreadable", detail=storable(why))
 
 
+def later(connection: Connection, inbound_id: int, now: datetime) -> None:
+    """It is understood and its turn has not come: there are too many at once. After an hour it is let go."""
+    row = connection.execute(
+        select(t.inbound.c.received_at).where(t.inbound.c.id == inbound_id)
+    ).first()
+    if row is not None and now - row.received_at < _IN_TURN:
+        _settle(connection, inbound_id, due_at=now + _FIRST_PAUSE)
+    else:
+        _settle(connection, inbound_id, state="done", detail="too many came at once")
+
+
 def unmatched(connection: Connection, inbound_id: int, now: datetime) -> bool:
     """It speaks of a letter nobody knows yet: look again later. False when its week is over, or it was settled."""
     row = connection.execute(
@@ -106,6 +121,40 @@ def forget_old(connection: Connection, now: datetime) -> int:
     return connection.execute(
         delete(t.inbound).where(t.inbound.c.received_at < now - KEPT)
     ).rowcount
+
+
+def naming(
+    connection: Connection, needles: Sequence[bytes], after: int
+) -> tuple[list[int], int | None]:
+    """Which of the next thousand requests with ids above `after` hold one of these lower-case needles, in any case.
+
+    Also the last id that was looked at, None at the end.
+    """
+    rows = connection.execute(
+        select(
+            t.inbound.c.id,
+            t.inbound.c.path,
+            t.inbound.c.query,
+            t.inbound.c.headers,
+            t.inbound.c.body,
+        )
+        .where(t.inbound.c.id > after)
+        .order_by(t.inbound.c.id)
+        .limit(_PAGE)
+    ).all()
+    found = []
+    for row in rows:
+        said = json.dumps([row.path, row.query, row.headers], ensure_ascii=False).encode()
+        said += bytes(row.body)
+        if any(needle in said.lower() for needle in needles):
+            found.append(row.id)
+    return found, rows[-1].id if rows else None
+
+
+def erase(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete requests for good: their sender is erased."""
+    connection.execute(delete(t.inbound).where(t.inbound.c.id.in_(ids)))
+    connection.info["checkpoint"] = True
 
 
 def storable(text: str) -> str:

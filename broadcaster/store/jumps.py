@@ -24,7 +24,7 @@ def follow(connection: Connection, before: datetime, by: timedelta) -> int:
         return 0
     # What was due before the jump may lie ahead after it; what waits for its end (`not_after`) waits for a time of day.
     waiting_from = min(before, before + by)
-    delivery, job = t.delivery.c, t.job.c
+    delivery, job, personal = t.delivery.c, t.job.c, t.personal_letter.c
     paused = and_(
         delivery.released,
         delivery.state.in_([State.WAITING, State.UNCERTAIN]),
@@ -39,6 +39,8 @@ def follow(connection: Connection, before: datetime, by: timedelta) -> int:
             (delivery.lease_until, delivery.lease_until.is_not(None)),
             (job.lease_until, job.lease_until.is_not(None)),
             (t.due.c.lease_until, t.due.c.lease_until.is_not(None)),
+            (personal.due_at, and_(t.personal_is_open(), personal.due_at > waiting_from)),
+            (personal.lease_until, personal.lease_until.is_not(None)),
             # A clock that is months ahead for a while must not have requests forgotten that come again in a minute.
             (t.idempotency.c.at, t.idempotency.c.at <= before),
         )

@@ -66,6 +66,7 @@ class Sealed:
     channel: str
     address: bytes
     language: str
+    import_id: int
     gone_at: datetime | None = None
     """Since when the far side says that there is no such address."""
 
@@ -219,7 +220,7 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
     ids = list(subscriber_ids)
     # The driver's own statement: one value for all ids, where SQLAlchemy writes each into the statement anew.
     rows = connection.exec_driver_sql(
-        "SELECT id, channel, address, language, gone_at FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
+        "SELECT id, channel, address, language, import_id, gone_at FROM subscriber"  # noqa: S608 - only the driver's way to take a list is put in
         f" WHERE id IN ({asked}) AND EXISTS"
         " (SELECT 1 FROM subscription WHERE subscription.subscriber_id = subscriber.id)",
         (json.dumps(ids) if sqlite else ids,),
@@ -227,8 +228,12 @@ def addresses(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int
     return {row[0]: _sealed(*row) for row in rows.fetchall()}
 
 
-def _sealed(key: int, channel: str, address: bytes, language: str, gone_at: int | None) -> Sealed:
-    return Sealed(key, channel, address, language, t.moment(gone_at) if gone_at else None)
+def _sealed(
+    key: int, channel: str, address: bytes, language: str, import_id: int, gone_at: int | None
+) -> Sealed:
+    return Sealed(
+        key, channel, address, language, import_id, t.moment(gone_at) if gone_at else None
+    )
 
 
 def advance(

@@ -6,6 +6,9 @@
 * Whatever waited, was under way or uncertain is withdrawn: it may have gone since the backup was made. Boards alone go on,
   because they show what stands and showing it again does no harm.
 * What was to be said at a time is cancelled, also the beginning and end of planned work. Promises that stand are watched on.
+* What residents asked for and had not confirmed is asked for anew, and no letter to one person goes: its token was perhaps
+  used since, and so is good no more. Nor is anything read again that came in: it may be the START of who was erased since,
+  and holds his number as he wrote it.
 * Who was erased since is erased again; what tokens were revoked stays revoked.
 """
 
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, update as sql_update
+from sqlalchemy import Connection, delete, exists, func, select, update as sql_update
 
 from broadcaster.domain.delivery import Shape, State
 from broadcaster.store import audit, tables as t
@@ -90,6 +93,8 @@ def revive(
         _cancel(connection, now),
         planned,
     )
+    for table in (t.opt_in, t.personal_letter, t.inbound):
+        connection.execute(delete(table))
     connection.execute(
         sql_update(t.token)
         .where(t.token.c.digest.in_(used.revoked), t.token.c.revoked_at.is_(None))
@@ -119,6 +124,8 @@ def _withdraw(connection: Connection, now: datetime) -> int:
     connection.execute(
         sql_update(t.job).where(t.job.c.delivery_id.in_(letters)).values(state="done")
     )
+    # What somebody was to be told in a summary he may have been told since.
+    connection.execute(delete(t.left_out))
     return connection.execute(
         sql_update(t.delivery)
         .where(*still_open)

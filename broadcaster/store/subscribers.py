@@ -24,22 +24,28 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.store import audit, gone, tables as t
+from broadcaster.domain.choices import Choices
+from broadcaster.store import audit, choosing, consents, gone, tables as t
 from broadcaster.store.expanding import members
 from broadcaster.store.intents import NewAudience
 
 _NEWEST = 2**62
 _PAGE = 1_000
+_NOTHING_CHOSEN = choosing.columns(Choices(areas=(), language=""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubscriber:
-    """One address to be written to about some areas; `address` is sealed, `digest` finds it."""
+    """One address to be written to about some areas; `address` is sealed, `digest` finds it.
+
+    `choices` is what its owner chose elsewhere; it holds for one that is new here.
+    """
 
     digest: bytes
     address: bytes
     language: str
     areas: frozenset[str]
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One subscriber as kept; `gone_at`: since when his address is no more."""
+    """One subscriber as kept; `gone_at`: since when his address is no more, `by_himself`: whether he chose for himself."""
 
     id: int
     channel: str
@@ -61,6 +67,8 @@ class Kept:
     language: str
     areas: tuple[str, ...]
     gone_at: datetime | None
+    choices: Choices
+    by_himself: bool
 
 
 # ----------------------------------------------------------------------------------------------------------- taking an import
@@ -109,6 +117,8 @@ def take(
         again: also take who had said no, and write again to whose address is no more.
     """
     known = _known(connection, channel, rows)
+    # Whoever chose for himself keeps what he chose: no register knows it better.
+    chosen = consents.standing(connection, channel, [row.digest for row in rows])
     areas = _areas_of(connection, [found.id for found in known.values()])
     silent = {digest for digest, found in known.items() if not areas.get(found.id)}
     declined = frozenset() if again else frozenset(silent)
@@ -119,7 +129,9 @@ def take(
     added = [found for found in came.values() if found.import_id == import_id]
     ids = {digest: found.id for digest, found in (known | came).items()}
     respoken = [
-        row for row in wanted if row.digest in known and known[row.digest].language != row.language
+        row
+        for row in wanted
+        if row.digest in known.keys() - chosen and known[row.digest].language != row.language
     ]
     _respeak(connection, [(ids[row.digest], row.language) for row in respoken])
     # A register that is imported each night names dead addresses too.
@@ -130,6 +142,7 @@ def take(
     missing = [
         (ids[row.digest], area)
         for row in wanted
+        if row.digest not in chosen
         for area in sorted(row.areas - areas.get(ids[row.digest], set()))
     ]
     _insert(
@@ -173,7 +186,9 @@ def _add(
     """Add those who were not there. What comes back may have been added by another import meanwhile."""
     common = {"channel": channel, "key_id": key_id, "import_id": import_id}
     new = [
-        common | {"address": row.address, "digest": row.digest, "language": row.language}
+        common
+        | {"address": row.address, "digest": row.digest, "language": row.language}
+        | (choosing.columns(row.choices) if row.choices else _NOTHING_CHOSEN)
         for row in rows
     ]
     _insert(connection, t.subscriber, _numbered(connection, new))
@@ -240,8 +255,12 @@ def remove(
     areas: Sequence[str] | None,
     now: datetime,
     actor: str,
+    by: str = consents.OPERATOR,
 ) -> int | None:
-    """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address."""
+    """End the subscriptions of an address to these areas (None: all). How many, or None: there is no such address.
+
+    With the last of them ends his consent, `by` himself or an operator.
+    """
     key = _held(connection, channel, digest)
     if key is None:
         return None
@@ -249,19 +268,26 @@ def remove(
     if areas is not None:
         query = query.where(t.subscription.c.area.in_(areas))
     ended = connection.execute(query).rowcount
+    if not _areas_of(connection, [key]):
+        consents.end(connection, channel, digest, now, by)
+        choosing.silence(connection, channel, digest)
     audit.note(connection, now, actor, "remove subscriber", str(key), subscriptions=ended)
     return ended
 
 
 def erase(connection: Connection, channel: str, digest: bytes, now: datetime, actor: str) -> bool:
-    """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log."""
+    """Delete an address for good. False when it was not there. SQLite overwrites it (secure_delete), also in its log.
+
+    With it goes what its owner asked for and what was written to him alone; that he once agreed stays, by the digest.
+    """
     key = _held(connection, channel, digest)
+    asked = choosing.forget(connection, channel, digest, now)
     if key is not None:
         connection.execute(delete(t.subscription).where(t.subscription.c.subscriber_id == key))
         connection.execute(delete(t.subscriber).where(t.subscriber.c.id == key))
     audit.note(connection, now, actor, "erase subscriber", str(key or ""))
     connection.info["checkpoint"] = True
-    return key is not None
+    return key is not None or asked > 0
 
 
 def _held(connection: Connection, channel: str, digest: bytes) -> int | None:
@@ -333,8 +359,22 @@ def page(connection: Connection, after: int, areas: Iterable[str] | None) -> lis
         .limit(_PAGE)
     ).all()
     found = _areas_of(connection, [row.id for row in rows])
+    chose = {
+        (channel, digest)
+        for channel in {row.channel for row in rows}
+        for digest in consents.standing(connection, channel, [row.digest for row in rows])
+    }
     return [
-        Kept(row.id, row.channel, row.address, row.language, mine, row.gone_at)
+        Kept(
+            row.id,
+            row.channel,
+            row.address,
+            row.language,
+            mine,
+            row.gone_at,
+            choosing.choices_of(mine, row._asdict()),
+            (row.channel, row.digest) in chose,
+        )
         for row in rows
         for mine in [_among(found.get(row.id, set()), allowed)]
     ]

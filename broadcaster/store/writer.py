@@ -90,7 +90,7 @@ class SqliteWriter(Writer):
         self._on_wake = on_wake
         self._ballast = ballast if ballast is not None and ballast.usable else None
         self._given_up = self._ballast is not None and not self._ballast.whole
-        self._asked_at = 0.0
+        self._asked_at = self._empty_at = 0.0
         self._order = itertools.count()
         self._queue: queue.PriorityQueue[tuple[Rank, int, Handed[Any]]] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -180,7 +180,7 @@ class SqliteWriter(Writer):
         # A commit of nothing says nothing of the disk, and one on the ballast not that there is room.
         if driver.total_changes > changes and self._regained():
             self.refusing = None
-        if connection.info.pop("checkpoint", False):
+        if connection.info.get("checkpoint") and time.monotonic() >= self._empty_at:
             self._empty_log(connection)
         for future, answer in answers:
             future.set_result(answer)
@@ -246,14 +246,21 @@ class SqliteWriter(Writer):
             answers.append((handed.future, answer))
         connection.exec_driver_sql("RELEASE handed")
 
-    @staticmethod
-    def _empty_log(connection: Connection) -> None:
-        """What was erased must not live on in the write-ahead log: bring it home and cut the log."""
+    def _empty_log(self, connection: Connection) -> None:
+        """What was erased must not live on in the write-ahead log: bring it home and cut the log.
+
+        Not while the disk is full, nor while somebody reads what was there before (an export, a backup), for whom nobody
+        here may wait: then after a later write.
+        """
+        driver = _driver(connection)
         try:
-            _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            driver.execute("PRAGMA busy_timeout=100")
+            busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            connection.info["checkpoint"] = busy
+            self._empty_at = time.monotonic() + busy
         except sqlite3.Error:
-            # A full disk: what was written stands, and the log is cut after the next write.
-            connection.info["checkpoint"] = True
+            pass
+        driver.execute(f"PRAGMA busy_timeout={self._patience * 1000:.0f}")
 
     def _fail(self, error: Exception, batch: Batch) -> Batch:
         """Tell all of a batch; returns what is tried again, since room was made for it."""

@@ -32,6 +32,12 @@ class Metrics:
             ["channel"],
             registry=self.registry,
         )
+        self._personal = Counter(
+            "broadcaster_personal_letters",
+            "Tries of letters to one person, which are no update, by outcome.",
+            ["channel", "what", "outcome"],
+            registry=self.registry,
+        )
         self._fallbacks = Counter(
             "broadcaster_fallbacks",
             "Deliveries another channel took over.",
@@ -82,6 +88,9 @@ class Metrics:
             ).inc(),
             "accepted": lambda channel, _: self._accepted.labels(channel).inc(),
             "letters": lambda channel, facts: self._letters.labels(channel).inc(facts["accepted"]),
+            "personal": lambda channel, facts: self._personal.labels(
+                channel, facts["what"], facts["outcome"]
+            ).inc(),
             "fallback": lambda channel, _: self._fallbacks.labels(channel).inc(),
             "stumbled": lambda channel, _: self._stumbles.labels(channel).inc(),
             "corrected": lambda channel, facts: self._to_correct.labels(channel).observe(

@@ -13,6 +13,7 @@ from typing import Any
 from broadcaster.channel import ChannelContext, Organisation
 from broadcaster.domain.board import (
     ArchivePage,
+    ArchiveVolume,
     Board,
     BoardArea,
     BoardIncident,
@@ -23,6 +24,7 @@ from broadcaster.domain.board import (
     Struck,
 )
 from broadcaster.domain.incident import Kind, Mode, Planned, Revision, Severity
+from broadcaster.domain.outline import Ring
 from broadcaster.locale import phrases
 
 NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
@@ -37,6 +39,26 @@ AREAS = (
     BoardArea("sjovik", "Sjövik", {"scb": "0128"}),
     BoardArea("centrum", "Centrum"),
 )
+
+
+def _quarter(*corners: tuple[int, int]) -> tuple[Ring, ...]:
+    """A part of Ekbyn, by its corners in hundreds of metres from its south-western end, or nearly so."""
+    points = [(59.2 + north / 1_000, 17.8 + east / 500) for east, north in corners]
+    return ((*points, points[0]),)
+
+
+MAPPED = (
+    replace(
+        AREAS[0],
+        outline=_quarter((0, 60), (40, 50), (50, 62), (70, 55), (90, 75), (60, 110), (12, 95)),
+    ),
+    replace(
+        AREAS[1], outline=_quarter((70, 55), (80, 20), (130, 30), (140, 90), (120, 105), (90, 75))
+    ),
+    replace(AREAS[2], outline=_quarter((0, 60), (40, 50), (35, 15), (0, 0), (-40, 30))),
+    replace(AREAS[3], outline=_quarter((40, 50), (50, 62), (70, 55), (80, 20), (60, 5), (35, 15))),
+)
+"""The same areas, with their outlines."""
 
 
 def context(mode: Mode = Mode.LIVE, **changes: Any) -> ChannelContext:
@@ -101,6 +123,8 @@ def line(of: BoardIncident) -> IncidentLine:
         closed_at=of.closed_at,
         retracted=of.retracted,
         planned=of.planned,
+        cause=of.cause,
+        texts=next((each.texts for each in reversed(of.updates) if each.struck is None), {}),
     )
 
 
@@ -116,6 +140,7 @@ def board(*incidents: BoardIncident, **facts: Any) -> Board:
         area.key: tuple(e for e in entries if area.key in (*e.update.areas, *e.update.ended))
         for area in AREAS
     }
+    over = tuple(each for each in reversed(lines) if each.closed_at)
     given: dict[str, Any] = {
         "revision": Revision(1, sum(len(each.updates) for each in incidents)),
         "since": None,
@@ -127,6 +152,8 @@ def board(*incidents: BoardIncident, **facts: Any) -> Board:
         "feeds": {"": tuple(entries[:50]), **{key: held for key, held in feeds.items() if held}},
         "archive": (ArchivePage(1, False, lines),) if lines else (),
         "archive_pages": 1 if lines else 0,
+        "volumes": (ArchiveVolume(1, False, over),) if over else (),
+        "volumes_begin": (min(each.opened_at for each in lines),) if over else (),
     }
     return Board(**(given | facts))
 

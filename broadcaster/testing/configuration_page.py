@@ -53,7 +53,8 @@ def _sections(schema: Schema) -> Iterator[str]:
     yield "## At the top\n\n" + _table(schema, schema)
     for name, part in schema["properties"].items():
         for inner in _blocks(schema, part):
-            yield f"## `{name}`\n\n{_said(part, inner)}\n\n" + _table(schema, inner)
+            heading = f"## `{name}`\n\n{_said(part, inner)}\n\n"
+            yield heading + _table(schema, inner, deep=True)
     yield _every_channel(schema)
     for kind in _kinds(schema):
         yield _one_kind(schema, kind)

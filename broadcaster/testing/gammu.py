@@ -20,6 +20,7 @@ service = files
 logfile = {folder}/log
 debuglevel = 255
 inboxpath = {folder}/in/
+inboxformat = unicode
 outboxpath = {folder}/out/
 sentsmspath = {folder}/sent/
 errorsmspath = {folder}/error/
@@ -75,9 +76,21 @@ class GammuSmsd:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def texted(self, number: str, text: str) -> None:
+        """Let somebody text the phone."""
+        folder = self.folder / "phone" / "sms" / "1"
+        folder.mkdir(parents=True, exist_ok=True)
+        content = text.encode("utf-16-be").hex().upper()
+        (folder / str(len(list(folder.iterdir())) + 1)).write_text(
+            f"[SMSBackup000]\nPDU = Deliver\nDateTime = 20261124T120000\nState = UnRead\n"
+            f'Number = "{number}"\nNumberUnicode = {number.encode("utf-16-be").hex().upper()}\n'
+            f"Text00 = {content}\nCoding = Unicode_No_Compression\nFolder = 1\n"
+            f"Length = {len(text)}\nClass = -1\n"
+        )
+
     def block(self) -> dict[str, Any]:
         """It as a supplier of the channel."""
-        folders = {"outbox": "out", "sent": "sent", "error": "error"}
+        folders = {"inbox": "in", "outbox": "out", "sent": "sent", "error": "error"}
         return {"name": "drawer"} | {key: str(self.folder / at) for key, at in folders.items()}
 
     @property

@@ -42,7 +42,7 @@ concatenation = true
 group = sms-service
 keyword = default
 max-messages = 0
-text = ""
+{service}
 """
 _MESSAGE = re.compile(
     rb"Got message [0-9]+: <(?P<sender>\S+) (?P<to>\S+) (?:udh (?P<udh>\S+) )?(?P<coding>text|data|ucs-2) (?P<content>.*)>"
@@ -84,6 +84,12 @@ class KannelServer(FarProgram):
 
     network: Program
 
+    def __init__(self, *, heard_at: str = "", texted: str = "1 2 text x") -> None:
+        """`heard_at` is where it hands on what phones send; `texted` is what one sends: number, our number, kind, text."""
+        super().__init__()
+        self._service = f'get-url = "{heard_at}"' if heard_at else 'text = ""'
+        self._texted, self._most = texted, "1" if heard_at else "0"
+
     @property
     def url(self) -> str:
         """Where the smsbox takes texts."""
@@ -93,7 +99,9 @@ class KannelServer(FarProgram):
         """Write its configuration."""
         names = ("admin", "boxes", "network", "sendsms")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
-        written = _CONFIGURATION.format(user=USER, password=PASSWORD, **self._ports)
+        written = _CONFIGURATION.format(
+            user=USER, password=PASSWORD, service=self._service, **self._ports
+        )
         (self.folder / "kannel.conf").write_text(written)
 
     def begin(self) -> None:
@@ -103,7 +111,8 @@ class KannelServer(FarProgram):
         bearerbox.wait_for(b"Start-up done")
         self.run(peer.path("smsbox"), *written).wait_for(b"Connected to bearerbox")
         # -m 0: it sends nothing itself; the message it would send must be given all the same.
-        network = ("-H", "127.0.0.1", "-r", str(self._ports["network"]), "-m", "0", "1 2 text x")
+        at = ("-H", "127.0.0.1", "-r", str(self._ports["network"]))
+        network = (*at, "-m", self._most, self._texted)
         self.network = self.run(peer.path("fakesmsc"), "-v", "0", *network)
         bearerbox.wait_for(b"client connected")
 

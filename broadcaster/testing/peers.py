@@ -56,13 +56,13 @@ def _node_module(inside: str, modules: Path = NODE_MODULES) -> Path | None:
     return path if path.exists() and shutil.which("node") else None
 
 
-def _synapse() -> Path | None:
-    """The Python of an environment with Synapse, where deploy/peers.sh puts it: outside the tree, by its lock."""
-    lock = NODE_MODULES.parent / "synapse" / "requirements.txt"
+def _environment(of: str) -> Path | None:
+    """The Python of an environment with a peer, where deploy/peers.sh puts it: outside the tree, by its lock."""
+    lock = NODE_MODULES.parent / of / "requirements.txt"
     if not lock.exists():  # with an author of adapters, who has no tests of ours
         return None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"synapse-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    name = f"{of}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = cache / "crisis-broadcaster" / name / "bin" / "python"
     return python if python.exists() else None
 
@@ -178,8 +178,10 @@ PEERS = {
         _peer("postfix", postfix=_postfix),
         # An independent judge of signatures; Debian's, since no wheel of it exists.
         _peer("dkimverify", dkimverify=functools.partial(_program, "dkimverify")),
-        _peer("synapse", python=_synapse),
+        _peer("synapse", python=functools.partial(_environment, "synapse")),
+        _peer("websub", python=functools.partial(_environment, "websub")),
         _peer("nginx", nginx=functools.partial(_program, "nginx", "/usr/sbin")),
+        _peer("caddy", caddy=functools.partial(_program, "caddy", "/usr/bin")),
         _peer("strace", strace=functools.partial(_program, "strace")),
         _peer("tmpfs", mount=_mount),
         _peer(
@@ -202,6 +204,11 @@ PEERS = {
         ),
         _peer("chromium", chromium=_browser),
         _peer("s3rver", s3rver=functools.partial(_node_module, ".bin/s3rver")),
+        _peer(
+            "web-push-testing",
+            server=functools.partial(_node_module, "web-push-testing/src/bin/server.js"),
+        ),
+        _peer("ical.js", ical_js=functools.partial(_node_module, "ical.js/package.json")),
         _peer("smpp", smpp=functools.partial(_node_module, "smpp/package.json")),
         _peer(
             "pds",

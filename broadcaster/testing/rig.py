@@ -24,7 +24,7 @@ from broadcaster.domain.incident import Kind, Severity
 from broadcaster.engine.engine import Engine
 from broadcaster.engine.lane import Lane, Surroundings
 from broadcaster.registry import Adapter
-from broadcaster.service import follow_up, readiness, status
+from broadcaster.service import follow_up, readiness, status, texting
 from broadcaster.service.commands import Command, Operator, Refused, Role
 from broadcaster.service.desk import Configuration, Desk
 from broadcaster.service.readiness import Seen
@@ -165,14 +165,14 @@ class Rig:
             node,
             self._observe,
             most_per_hour=lambda: self.desk.configuration.settings.most_per_hour,
+            following=self.desk,
         )
         self.seen = Seen()
         acts = {**follow_up.acts(self.desk), dues.DAILY: self._send_note}
-        self.engine = Engine(around, settings.mode, 1, acts)
+        self.engine = Engine(around, settings.mode, 1, acts, None, texting.hearing(self.desk))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rig", daemon=True)
-        self._running = False
-        self._closed = False
+        self._running = self._closed = False
 
     # -- life -------------------------------------------------------------------------------
     def start(self) -> Self:

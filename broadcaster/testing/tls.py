@@ -52,8 +52,8 @@ class Authority:
         signs = (subject, key) if own else None
         builder = self._builder(subject, key.public_key(), expired=expired, signs=signs)
         if host is not None:
-            address = x509.IPAddress(ipaddress.ip_address(host))
-            builder = builder.add_extension(x509.SubjectAlternativeName([address]), False)
+            alternative = x509.SubjectAlternativeName([_named(host)])
+            builder = builder.add_extension(alternative, False)
         private = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -93,6 +93,13 @@ class Authority:
     ) -> bytes:
         signed = builder.sign(key or self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def _named(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 class TlsEnd:

@@ -69,11 +69,11 @@ def _told(
     if contact:
         _add(node, "contact", contact)
     for area in alert.areas:
-        _area(_add(node, "area"), area)
+        _area(_add(node, "area"), area, told.language)
 
 
-def _area(node: etree._Element, area: BoardArea) -> None:
-    _add(node, "areaDesc", area.name)
+def _area(node: etree._Element, area: BoardArea, language: str) -> None:
+    _add(node, "areaDesc", area.called(language))
     for ring in area.outline:
         pairs = (f"{latitude:.6f},{longitude:.6f}" for latitude, longitude in ring)
         _add(node, "polygon", " ".join(pairs))

@@ -96,7 +96,7 @@ class Index:
 
     def _feed(self, area: BoardArea | None, path: str, alerts: Sequence[Alert]) -> etree._Element:
         context, name = self._context, self._context.organisation.name
-        about = area.name if area else self._say("All areas")
+        about = area.called(self._language) if area else self._say("All areas")
         home = f"{context.public_url}/{self.folder}{path}"
         root = etree.Element(
             f"{{{_ATOM}}}feed",
@@ -121,17 +121,22 @@ class Index:
         told = self._in_its_language(alert)
         sent = alert.sent.isoformat(timespec="seconds")
         _add(node, "id", address)
-        _add(node, "title", told.headline)
+        title = _add(node, "title", told.headline)
         _add(node, "published", sent)
         _add(node, "updated", sent)
         _add(node, "link", rel="alternate", type="application/cap+xml", href=address)
         _add(node, "link", rel="related", type="text/html", href=told.web)
         for label in _sorted_by(alert):
             _add(node, "category", term=label)
-        _add(node, "summary", told.description)
+        summary = _add(node, "summary", told.description)
+        if told.language != self._language:
+            for each in (title, summary):
+                each.set(f"{{{_XML}}}lang", told.language)
 
     def _in_its_language(self, alert: Alert) -> Told:
-        return next(told for told in alert.told if told.language == self._language)
+        """Of a language that is not whole there are no words in the warning: then the first it has, marked as what they are."""
+        own = (told for told in alert.told if told.language == self._language)
+        return next(own, alert.told[0])
 
     def _say(self, sentence: str) -> str:
         return say(self._context.phrases.get(self._language, {}), sentence)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from broadcaster.channel import ChannelContext, Kind, Mode, Severity
 from broadcaster.domain.addresses import incident_path, language_folder
 from broadcaster.domain.board import BoardArea, BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.markup import legible
 from broadcaster.domain.wording import Wording, power_cuts
 
@@ -103,6 +104,11 @@ class Teller:
         self._sender = sender
         self._zone = ZoneInfo(organisation.timezone)
         self._areas = {area.key: area for area in context.areas}
+        # What nobody has translated is left out, never said in another language's name.
+        self._told_in = (
+            tuple(tag for tag in organisation.languages if not context.foreign.get(tag))
+            or organisation.languages[:1]
+        )
         self._power_cuts = power_cuts(context.phrases.values())
 
     def alerts(self, incident: BoardIncident) -> Iterator[Alert]:
@@ -138,7 +144,7 @@ class Teller:
             is_power_cut=self._wording(update, languages[0]).is_power_cut(incident.headline),
             onset=self._local(began) if began else None,
             expires=self._local(expiry(update)),
-            told=tuple(self._told(incident, update, language) for language in languages),
+            told=tuple(self._told(incident, update, language) for language in self._told_in),
             areas=tuple(self._area(key) for key in _concerned(incident, update)),
         )
 
@@ -161,18 +167,22 @@ class Teller:
         phrases = self._context.phrases.get(language, {})
         return Wording(phrases, self._zone, update.at, self._power_cuts)
 
-    def _names(self, keys: Sequence[str]) -> tuple[str, ...]:
-        return tuple(self._area(key).name for key in keys)
+    def _names(self, language: str, keys: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self._area(key).called(language) for key in keys)
+
+    def _own(self, words: Wording, fact: str, language: str) -> str:
+        """A cause or advice: what is listed in every language, other words in their own alone."""
+        first = self._context.organisation.languages[0]
+        return words.own(fact) if language == first or fact in sentences() else ""
 
     def _told(self, incident: AnIncident, update: BoardUpdate, language: str) -> Told:
         words, languages = self._wording(update, language), self._context.organisation.languages
-        title = legible(self._title(words, incident, update))
+        title = legible(self._title(words, incident, update, language))
         mode = words.mode_label(incident.mode)
         warned = words.say("{mode}: nothing of this has happened.", mode=mode) if mode else ""
-        is_own = language == languages[0]
         said = self._struck(words, incident, update) if update.struck else ()
         said = said or self._said(words, incident, update, language)
-        own_words = is_own and not update.struck and bool(update.areas)
+        own_words = not update.struck and bool(update.areas)
         folder = language_folder(languages, language)
         return Told(
             language=language,
@@ -185,12 +195,16 @@ class Teller:
                 if text.strip()
             )
             or title,
-            instruction=legible(update.instruction) if own_words else "",
+            instruction=legible(self._own(words, update.instruction, language))
+            if own_words
+            else "",
             web=f"{self._context.public_url}/{folder}{incident_path(incident.slug)}",
         )
 
-    def _title(self, words: Wording, incident: AnIncident, update: BoardUpdate) -> str:
-        what = self._what(words, incident, update)
+    def _title(
+        self, words: Wording, incident: AnIncident, update: BoardUpdate, language: str
+    ) -> str:
+        what = self._what(words, incident, update, language)
         if update.struck:
             return f"{words.struck_label(update.struck.kind, update.struck.at)}: {what}"
         if update.kind in (Kind.REPORT, Kind.RESTORED):
@@ -204,12 +218,14 @@ class Teller:
         )
         return f"{tag}: {what}"
 
-    def _what(self, words: Wording, incident: AnIncident, update: BoardUpdate) -> str:
+    def _what(
+        self, words: Wording, incident: AnIncident, update: BoardUpdate, language: str
+    ) -> str:
         """Say what is where. The message holds where it goes on, so that stands before where it is over."""
-        headline, names = incident.headline, self._names(_concerned(incident, update))
+        headline, names = incident.headline, self._names(language, _concerned(incident, update))
         over = ""
         if update.kind is Kind.RESTORED:
-            over = words.restored_title(headline, self._names(update.ended))
+            over = words.restored_title(headline, self._names(language, update.ended))
             if not update.areas:
                 return over
         to_come = words.to_come(update.planned)
@@ -237,18 +253,26 @@ class Teller:
         if is_cancelled(update):
             return (text,)
         if update.kind is Kind.RESTORED:
-            label, place = words.restored_label(headline), words.listing(self._names(update.ended))
+            label, place = (
+                words.restored_label(headline),
+                words.listing(self._names(language, update.ended)),
+            )
             over = _("{label}: {place}", label=label, place=place) if place else ""
-            return (text, over, words.still_affected(self._names(update.areas)), next_word)
+            return (
+                text,
+                over,
+                words.still_affected(self._names(language, update.areas)),
+                next_word,
+            )
         where = ""
         if update.areas:
-            place = words.listing(self._names(update.areas))
+            place = words.listing(self._names(language, update.areas))
             when = words.when_phrase(update.since, update.planned, headline="")
             where = _("Where: {place}", place=f"{place}, {when}" if when else place)
-        cause = update.cause if language == self._context.organisation.languages[0] else ""
+        cause = self._own(words, update.cause, language)
         return (
             text,
-            words.no_longer(update.kind, self._names(update.ended)),
+            words.no_longer(update.kind, self._names(language, update.ended)),
             where,
             words.etr_phrase(update.etr, update.etr_before, headline=headline),
             cause,

@@ -7,6 +7,7 @@ import hmac
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -36,12 +37,12 @@ from channels.email.addresses import is_address, normalised
 from channels.email.answers import Reading
 from channels.email.bounces import Bounces
 from channels.email.dkim import Signer, signing_key
-from channels.email.mail import Stationery, content, display
+from channels.email.mail import Content, Stationery, content, display, written
 from channels.email.marks import Marks
 from channels.email.run import Run
 from channels.email.session import Envelope, Server, Session
 from channels.email.settings import EmailSettings, Supplier
-from channels.email.wording import compose
+from channels.email.wording import compose, with_footer
 
 _GOOD_FOR = (
     3600.0  # so long a server that took letters from us is trusted to mean the address it refuses
@@ -158,7 +159,7 @@ class EmailAdapter(LetterAdapter):
         identity = self._marks.content_id(letter.key, letter.address, subject, letter.body)
         message_id = f"<{identity}@{self.settings.domain}>"
         try:
-            made = content(subject, letter.body, letter.language, labelled=self._labelled)
+            made = self._content(letter, subject)
             whole = self._stationery.letter(
                 made, to=letter.address, message_id=message_id, at=at, leave=self._way_out(letter)
             )
@@ -172,8 +173,21 @@ class EmailAdapter(LetterAdapter):
             message_id=message_id,
         )
 
+    def _content(self, letter: Letter, subject: str) -> Content:
+        """What all who get the same words share; who has a page of his own finds its address at the end."""
+        if not letter.manage:
+            return content(subject, letter.body, letter.language, labelled=self._labelled)
+        phrases = self.context.phrases.get(letter.language, {})
+        _ = partial(say, phrases)
+        footer = _("Change what you get, or leave: {link}", link=letter.manage)
+        # Made anew for each and kept for none: the address is one person's key.
+        body = with_footer(letter.body, footer)
+        return written(subject, body, letter.language, labelled=self._labelled)
+
     def _way_out(self, letter: Letter) -> tuple[str, bool]:
         """The List-Unsubscribe address of one letter, and whether one click does it."""
+        if letter.manage and not self.settings.unsubscribe:
+            return f"{letter.manage}/leave", letter.manage.startswith("https://")
         template = self.settings.unsubscribe
         key = quote(self._marks.mark(letter.key), safe="")
         address = template.replace("{key}", key).replace("{token}", self._marks.token(letter.key))

@@ -35,6 +35,11 @@ class Content:
 
 @lru_cache(maxsize=32)
 def content(subject: str, body: str, language: str, *, labelled: bool) -> Content:
+    """As `written`; what went out lately is kept."""
+    return written(subject, body, language, labelled=labelled)
+
+
+def written(subject: str, body: str, language: str, *, labelled: bool) -> Content:
     """The body of both parts, plain text first, in lines that no mail server has a reason to change.
 
     Raises:

@@ -87,6 +87,15 @@ def compose(notice: Notice, phrases: Phrases, leave_at: str = "") -> Text:
     )
 
 
+def with_footer(body: str, footer: str) -> str:
+    """The text with one more line in its signature, before the line that names the update; with one of its own if it has none."""
+    footer = _wrapped(footer)
+    if _SIGNATURE not in body:
+        return body + _SIGNATURE + footer
+    above, _, last = body.rpartition("\n")
+    return f"{above}\n{footer}\n{last}"
+
+
 def incident_of(body: str) -> str:
     """The incident that a text is about, "A7"; "" for one that does not name it."""
     found = _INCIDENT.fullmatch(body.rpartition("\n")[2])

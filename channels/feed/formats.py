@@ -19,6 +19,7 @@ from broadcaster.domain.markup import legible
 from channels.feed.items import Channel, Item
 
 _ATOM = "http://www.w3.org/2005/Atom"
+_HISTORY = "http://purl.org/syndication/history/1.0"
 _DC = "http://purl.org/dc/elements/1.1/"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _ATOM_FIRST: Any = {None: _ATOM}  # the stubs know no default namespace
@@ -59,6 +60,8 @@ def _rss_frame(channel: Channel) -> bytes:
     _add(top, "lastBuildDate", format_datetime(channel.updated))
     _add(top, "ttl", str(_TTL))
     _add(top, f"{{{_ATOM}}}link", **_self_link(channel, "feed.rss", "application/rss+xml"))
+    for hub in channel.hubs:
+        _add(top, f"{{{_ATOM}}}link", rel="hub", href=hub)
     return _xml(root)
 
 
@@ -87,14 +90,29 @@ def _feed(attributes: dict[str, str] | None = None) -> etree._Element:
     return etree.Element(f"{{{_ATOM}}}feed", attributes, nsmap=_ATOM_FIRST)
 
 
+def page_name(number: int) -> str:
+    """Return where a page of an archive stands below its feed's folder."""
+    return f"feed/{number}.atom"
+
+
 def _atom_frame(channel: Channel) -> bytes:
+    """A feed document, or a page of its archive (RFC 5005 §4)."""
     root = _feed({f"{{{_XML}}}lang": channel.language})
     _add(root, "id", channel.address("feed.atom"))
     _add(root, "title", channel.title)
     _add(root, "subtitle", channel.description)
     _add(root, "updated", _time(channel.updated))
     _add(_add(root, "author"), "name", channel.author)
-    _add(root, "link", **_self_link(channel, "feed.atom", "application/atom+xml"))
+    own = page_name(channel.number) if channel.number else "feed.atom"
+    _add(root, "link", **_self_link(channel, own, "application/atom+xml"))
+    if channel.number:
+        etree.SubElement(root, f"{{{_HISTORY}}}archive", nsmap={"fh": _HISTORY})
+        _add(root, "link", rel="current", href=channel.address("feed.atom"))
+    if channel.older:
+        # Beside the page that the feed belongs to: an area's archive stands once, also for its official codes.
+        _add(root, "link", rel="prev-archive", href=channel.home + page_name(channel.older))
+    for hub in channel.hubs:
+        _add(root, "link", rel="hub", href=hub)
     _add(root, "link", rel="alternate", type="text/html", href=channel.home)
     return _xml(root)
 
@@ -121,6 +139,7 @@ def _atom_together(frame: bytes, items: Sequence[bytes]) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- JSON Feed
 def _json_frame(channel: Channel) -> bytes:
     """JSON Feed 1.1; machines find the facts under `_broadcaster`."""
+    hubs = [{"type": "WebSub", "url": hub} for hub in channel.hubs]
     content = {
         "version": "https://jsonfeed.org/version/1.1",
         "_broadcaster": {"revision": channel.revision},
@@ -130,6 +149,7 @@ def _json_frame(channel: Channel) -> bytes:
         "feed_url": channel.address("feed.json"),
         "language": channel.language,
         "authors": [{"name": channel.author}],
+        **({"hubs": hubs} if hubs else {}),
         "items": [],
     }
     return _json(content)

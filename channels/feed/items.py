@@ -16,10 +16,13 @@ from markupsafe import Markup, escape
 
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import incident_path, language_folder, update_anchor
-from broadcaster.domain.board import Board, BoardUpdate, Entry, IncidentLine
+from broadcaster.domain.board import Board, BoardUpdate, Entry, FeedArchive, IncidentLine
 from broadcaster.domain.kept import Kept
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.markup import legible
-from broadcaster.domain.wording import Wording, power_cuts, spoken
+from broadcaster.domain.wording import Wording, is_easy, power_cuts, spoken
+
+_NO_ARCHIVE = FeedArchive()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One feed in words. `folder` is where its three files stand below the root; `home` the page it belongs to."""
+    """One feed in words. `folder` is where its three files stand below the root; `home` the page it belongs to.
+
+    `hubs` tell its readers of what is new (WebSub). `number` is that of a page of its archive, 0 of the newest items;
+    `older` that of the newest page before it, 0 where there is none (RFC 5005).
+    """
 
     title: str
     description: str
@@ -67,6 +74,9 @@ class Channel:
     revision: str
     updated: datetime
     items: tuple[Item, ...]
+    hubs: tuple[str, ...] = ()
+    number: int = 0
+    older: int = 0
 
     def address(self, name: str) -> str:
         """Return the address of one of its files, such as "feed.atom"."""
@@ -82,8 +92,10 @@ class Teller:
         context: ChannelContext,
         language: str,
         kept: Kept[Item] | None = None,
+        hubs: tuple[str, ...] = (),
     ) -> None:
         self._kept: Kept[Item] = kept if kept is not None else Kept(0)
+        self._hubs = hubs
         self._board = board
         self._language = language
         self._organisation = context.organisation
@@ -92,21 +104,16 @@ class Teller:
         self._phrases = context.phrases.get(language, {})
         self._power_cuts = power_cuts(context.phrases.values())
         self._zone = ZoneInfo(context.organisation.timezone)
-        self._areas = {area.key: legible(area.name) for area in context.areas}
+        self._areas = {area.key: legible(area.name) for area in context.areas_in(language)}
 
     def channel(self, key: str, path: str, home: str) -> Channel:
         """Tell the feed of the area `key` ("" for all), that stands at `path` and belongs to the page at `home`."""
-        words = self._wording(self._board.at)
+        words = self.wording(self._board.at)
         _ = words.say
-        entries = self._board.feeds.get(key, ())
-        items = tuple(
-            self._kept.of(self._name(entry), entry, partial(self.item, entry)) for entry in entries
-        )
-        mode = words.mode_label(self._board.mode)
-        about = self._areas[key] if key else _("All areas")
-        title = f"{self._organisation.name}: {about}"
+        archive = self._board.feed_archives.get(key, _NO_ARCHIVE)
+        items = tuple(map(self.told, (*self._board.feeds.get(key, ()), *archive.again)))
         return Channel(
-            title=legible(f"{mode}: {title}" if mode else title),
+            title=self.title(key),
             description=_("Disruptions and what we know of them, every word as it is said."),
             author=legible(self._organisation.name),
             language=self._language,
@@ -116,12 +123,38 @@ class Teller:
             revision=str(self._board.revision),
             updated=max((item.updated for item in items), default=self._board.at),
             items=items,
+            hubs=self._hubs,
+            older=archive.pages,
         )
+
+    def pages(self, key: str, newest: Channel) -> Iterator[Channel]:
+        """Tell the pages of an area's archive ("" for all) that changed; `newest` is the feed that they belong to."""
+        for page in self._board.feed_archives.get(key, _NO_ARCHIVE).changed:
+            items = tuple(map(self.told, page.entries))
+            yield replace(
+                newest,
+                updated=max(item.updated for item in items),
+                items=items,
+                hubs=(),
+                number=page.number,
+                older=page.number - 1,
+            )
+
+    def title(self, key: str) -> str:
+        """Say who tells of which area ("" for all): "Ekbyns Energi: Norra Ekbyn"."""
+        words = self.wording(self._board.at)
+        mode = words.mode_label(self._board.mode)
+        title = f"{self._organisation.name}: {self._areas[key] if key else words.say('All areas')}"
+        return legible(f"{mode}: {title}" if mode else title)
+
+    def told(self, entry: Entry) -> Item:
+        """Tell one entry, or return what was told of the very same one before."""
+        return self._kept.of(self._name(entry), entry, partial(self.item, entry))
 
     def item(self, entry: Entry) -> Item:
         """Tell one entry."""
         incident, update = entry.incident, entry.update
-        words = self._wording(update.at)
+        words = self.wording(update.at)
         said = self._struck(words, entry) if update.struck else self._said(words, entry)
         paragraphs = tuple(replace(p, text=legible(p.text)) for p in said if p.text)
         keys = _concerned(update) or incident.areas_ever
@@ -129,7 +162,7 @@ class Teller:
             id=self._address(incident, update.number),
             incident=incident.id,
             number=update.number,
-            title=legible(self._title(words, incident, update, self._names(keys))),
+            title=legible(self._title(words, incident, update, self.names(keys))),
             paragraphs=paragraphs,
             html=Markup("\n").join(map(_html, paragraphs)),
             text="\n\n".join(paragraph.text for paragraph in paragraphs),
@@ -145,14 +178,20 @@ class Teller:
         return self._language, entry.incident.id, entry.update.number
 
     # ------------------------------------------------------------------------------------------------------ in words
-    def _wording(self, near: datetime) -> Wording:
+    def say(self, sentence: str, **values: object) -> str:
+        """Say the English `sentence` in this language."""
+        return self.wording(self._board.at).say(sentence, **values)
+
+    def wording(self, near: datetime) -> Wording:
+        """Return what says facts in this language, in a text that is dated `near`."""
         return Wording(self._phrases, self._zone, near, self._power_cuts)
 
     def _address(self, incident: IncidentLine, number: int) -> str:
         page = f"{self._public_url}/{self._folder}{incident_path(incident.slug)}"
         return f"{page}#{update_anchor(incident.slug, number)}"
 
-    def _names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+    def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what the areas are called."""
         return tuple(self._areas.get(key, key) for key in keys)
 
     def _title(
@@ -190,25 +229,31 @@ class Teller:
         yield Paragraph(_("{mode}: nothing of this has happened.", mode=mode) if mode else "")
         text, language = spoken(update.texts, self._language, self._organisation.languages[0])
         yield Paragraph(text, self._foreign(language))
+        if text and is_easy(self._language) and language != self._language:
+            yield Paragraph(
+                "" if self._foreign(language) else _("The text is not in easy language.")
+            )
         if update.kind is Kind.RESTORED:
-            label, place = words.restored_label(headline), words.listing(self._names(update.ended))
+            label, place = words.restored_label(headline), words.listing(self.names(update.ended))
             yield Paragraph(_("{label}: {place}", label=label, place=place) if place else "")
-            yield Paragraph(words.still_affected(self._names(update.areas)))
+            yield Paragraph(words.still_affected(self.names(update.areas)))
             yield Paragraph(words.next_word_phrase(update.promise))
             return
-        yield Paragraph(words.no_longer(update.kind, self._names(update.ended)))
+        yield Paragraph(words.no_longer(update.kind, self.names(update.ended)))
         if update.areas:
-            place = words.listing(self._names(update.areas))
+            place = words.listing(self.names(update.areas))
             when = words.when_phrase(update.since, update.planned, headline="")
             yield Paragraph(_("Where: {place}", place=f"{place}, {when}" if when else place))
         yield Paragraph(words.etr_phrase(update.etr, update.etr_before, headline=headline))
         own = self._foreign(self._organisation.languages[0])
-        yield Paragraph(update.cause, own)
-        yield Paragraph(update.instruction, own)
+        for fact in (update.cause, update.instruction):
+            yield Paragraph(words.own(fact), "" if fact in sentences() else own)
         yield Paragraph(words.next_word_phrase(update.promise))
 
     def _foreign(self, language: str) -> str:
-        return "" if language == self._language else language
+        """A language, "" where who reads this feed reads it, too: easy Swedish is Swedish."""
+        same = language.partition("-")[0] == self._language.partition("-")[0]
+        return "" if same else language
 
 
 def _concerned(update: BoardUpdate) -> tuple[str, ...]:

@@ -5,27 +5,34 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from broadcaster.channel import (
     Attempt,
     ChannelContext,
     Failure,
+    InboundReply,
+    InboundRequest,
+    Incoming,
     Letter,
     LetterOutcome,
     Permanent,
     Probe,
     Receipt,
+    RefusedRequest,
     Scope,
     Transient,
     Uncertain,
 )
 from broadcaster.httpclient import given_up
 from broadcaster.sms import SmsAdapter, is_international
+from channels.modem.inbox import Inbox, heard
 from channels.modem.settings import ModemSettings, Phone
 from channels.modem.spool import Spool
 
 _LOOK: Final = 0.2  # nobody tells when a file is moved
+_LISTEN: Final = 1.0
 _VANISHED: Final = 3.0  # seconds in which a moved file must turn up
 _IN_A_ROW: Final = 3
 
@@ -81,6 +88,40 @@ class ModemAdapter(SmsAdapter):
                 sentences.append(f"{name}: {failure.sentence}")
         sentence = " ".join(sentences) or f"{', '.join(self._phones)} would take a text now."
         return Probe(good=not sentences, sentence=sentence)
+
+    # ---------------------------------------------------------------------------------------------- what people text us
+    def collect(self, kept: tuple[str, ...], attempt: Attempt) -> tuple[InboundRequest, ...]:
+        """What lies in the telephones' inboxes; see `CanCollect`. A file is taken out once it is stored."""
+        inboxes = {
+            name: Inbox(Path(each.inbox)) for name, each in self._phones.items() if each.inbox
+        }
+        for path in kept:
+            name, _, file = path.partition("/")
+            if name in inboxes:
+                inboxes[name].take_out(file)
+        found = [
+            InboundRequest(
+                method="inbox",
+                path=f"{name}/{file}",
+                query="",
+                headers={},
+                body=body,
+                received_at=attempt.at,
+            )
+            for name, inbox in inboxes.items()
+            for file, body in inbox.look()
+        ]
+        if not found:
+            self._closing.wait(_LISTEN)
+        return tuple(found)
+
+    def verify(self, request: InboundRequest) -> InboundReply:
+        """No telephone reports over HTTP."""
+        raise RefusedRequest("Texts on this channel come by its telephone.", 404)
+
+    def receive(self, request: InboundRequest) -> tuple[Incoming, ...]:
+        """Who texted what: the number stands in the file's name, the text is all that it holds."""
+        return heard(request.path, request.body)
 
     def _look(self, phone: Phone) -> None:
         """Raises Failure where nothing can be handed over."""

@@ -23,6 +23,11 @@ class Phone(BaseModel):
     outbox: str = Field(pattern=_FOLDER, description="Its outboxpath: the folder it sends from.")
     sent: str = Field(pattern=_FOLDER, description="Its sentsmspath.")
     error: str = Field(pattern=_FOLDER, description="Its errorsmspath.")
+    inbox: str = Field(
+        "",
+        pattern=r"^(/[^\x00-\x1f]*)?$",
+        description="Its inboxpath, with inboxformat = unicode: what people text us is taken out of it. Left out: nothing is heard.",
+    )
     pid_file: str = Field(
         "",
         pattern=r"^(/[^\x00-\x1f]*)?$",

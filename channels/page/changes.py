@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from broadcaster.channel import Kind
 from broadcaster.domain.board import BoardIncident, BoardUpdate
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.wording import Wording
 
 
@@ -132,7 +133,7 @@ class Changes:
             said, known = getattr(self.update, name), getattr(self.before, name, "")
             if said and said != known:
                 stands = self.by is None or getattr(self.by, name) == said
-                yield Fact(said, stands, own=True)
+                yield Fact(self.words.own(said), stands, own=said not in sentences())
 
     def _listing(self, areas: tuple[str, ...]) -> str:
         return self.words.listing(self.names(areas))

@@ -36,3 +36,7 @@ class PageSettings(ChannelSettings):
     follow: tuple[Way, ...] = Field(
         (), description="More ways to follow, in the organisation's words."
     )
+
+    def advised(self, language: str) -> str:
+        """The standing advice in a language, of a variant that of its language; "" for none."""
+        return self.advice.get(language) or self.advice.get(language.partition("-")[0], "")

@@ -13,9 +13,14 @@ from broadcaster.bundle import File, Overdue
 from broadcaster.channel import Board, ChannelContext
 from broadcaster.domain.addresses import area_paths, incident_path, language_folder
 from broadcaster.domain.board import ArchivePage, BoardArea, BoardIncident, IncidentLine
+from channels.page import geojson
+from channels.page.embed import Embeds
+from channels.page.finding import Finding
 from channels.page.frame import Frame
 from channels.page.pieces import Memory, Pieces, joined
+from channels.page.questions import questions
 from channels.page.settings import PageSettings
+from channels.page.storm import Storm, is_much
 from channels.page.view import Teller
 
 
@@ -28,6 +33,8 @@ def pages(
     templates beside it. `memory` is what calls with the same `context` and `settings` share: it makes them quicker.
     """
     memory = memory or Memory()
+    if board.since is None:  # what is configured is written with everything else
+        yield geojson.areas_file(context.areas)
     for language in context.organisation.languages:
         yield from _Site(board, context, settings, language, memory).files()
 
@@ -44,13 +51,20 @@ class _Site:
         memory: Memory,
     ) -> None:
         self._board = board
-        self._configured = context.areas
+        self._context = context
+        self._has_feeds = settings.feeds
+        self._configured = context.areas_in(language)
         self._teller = Teller(context, language)
         self._say = self._teller.wording(board.at).say
         self._folder = language_folder(context.organisation.languages, language)
         self._frame = Frame(board, context, settings, self._teller)
         self._pieces = Pieces(context, settings, self._teller, memory)
+        self._embeds = Embeds(self._frame, self._pieces, self._teller, self._folder, board.at)
         self._open = sorted(board.open, key=self._urgency, reverse=True)
+        self._storm = Storm(
+            board, self._frame, self._pieces, self._teller, self._open, context.areas
+        )
+        self._finding = Finding(board, self._frame, self._pieces, self._teller, memory)
         self._newest = sorted(self._open, key=lambda told: told.updates[0].at, reverse=True)
 
     def _urgency(self, incident: BoardIncident) -> tuple[bool, int, datetime]:
@@ -61,13 +75,24 @@ class _Site:
     def files(self) -> Iterator[File]:
         """Yield the index first, then what changed."""
         yield self._index()
+        yield from self._embeds.files("", self._open, None, self._last_written(""))
         yield self._areas()
         for area in self._changed_areas():
             yield from self._area(area)
         for incident in self._board.changed:
-            yield self._current("incident.html.j2", incident_path(incident.slug), [incident])
+            began = self._teller.stamp(incident.opened_at, "").iso
+            path = incident_path(incident.slug)
+            yield self._current("incident.html.j2", path, [incident], published=began)
+        # Of what is over, a page of what goes on need only be written where it stood on one.
+        touched = self._open if self._board.since is None else self._board.changed
+        for path, title, lines in self._storm.block_pages(touched):
+            yield self._page("list.html.j2", path, title=title, lines=lines)
         for page in self._board.archive:
             yield from self._archive(page)
+        for found in self._finding.pages():
+            yield self._page(found.template, found.path, immutable=found.final, **found.values)
+        if self._board.since is None:  # they change with the configuration only
+            yield from questions(self._frame, self._context, self._teller, feeds=self._has_feeds)
         if not self._board.archive_pages and self._board.since is None:
             yield self._page("archive.html.j2", "archive/", title=self._archive_title(), months={})
 
@@ -80,14 +105,18 @@ class _Site:
         )
 
     def _areas(self) -> File:
-        _ = self._say
-        pieces = zip(self._open, self._pieces.of(self._open, at=self._board.at), strict=True)
-        here_now: dict[str, list[Markup]] = {area.key: [] for area in self._configured}
-        for incident, piece in pieces:
-            for key in incident.areas:
-                here_now.get(key, []).append(piece.in_area)
-        rows = [(area, joined(here_now[area.key])) for area in self._configured]
-        return self._page("areas.html.j2", "areas/", title=_("All areas"), rows=rows)
+        rows = joined(
+            self._pieces.area_row(area, self._frame.root("areas/"), self._storm.state(area))
+            for area in self._configured
+        )
+        return self._page(
+            "areas.html.j2",
+            "areas/",
+            title=self._say("All areas"),
+            rows=rows,
+            map=self._storm.map(self._open),
+            feeds=self._frame.feeds(None),
+        )
 
     def _changed_areas(self) -> Iterable[BoardArea]:
         if self._board.since is None:
@@ -98,16 +127,18 @@ class _Site:
 
     def _area(self, area: BoardArea) -> Iterator[File]:
         """Render an area's page, and the same at the address of each of its official codes."""
-        here = [i for i in self._open if area.key in i.areas]
+        here = self._storm.in_area[area.key]
         paths = area_paths(area, self._configured)
         values: dict[str, Any] = {
             "canonical": paths[0],
             "recent": self._left(area.key, paths[0]) + self._lines_beside(paths[0], here, area.key),
             "area": area,
             "last_written": self._last_written(area.key),
+            "verdict": self._storm.verdict(here),
         }
         for path in paths:
             yield self._current("index.html.j2", path, here, **values)
+        yield from self._embeds.files(paths[0], here, area, values["last_written"])
 
     def _archive(self, page: ArchivePage) -> Iterator[File]:
         """Render a numbered page; the newest also as the archive's front page.
@@ -184,11 +215,30 @@ class _Site:
         due = [i.promise for i in incidents if i.is_open and i.promise and i.promise > at]
         overdue = None
         if due:
-            late = self._pieces.of(incidents, at=min(due))
-            overdue = Overdue(min(due), self._frame.current(template, path, late, **values))
-        shown = self._pieces.of(incidents, at=at)
-        body = self._frame.current(template, path, shown, **values)
+            late = self._situation(template, path, incidents, min(due), values)
+            overdue = Overdue(min(due), late)
+        body = self._situation(template, path, incidents, at, values)
         return self._file(path, body, overdue=overdue)
+
+    def _situation(
+        self,
+        template: str,
+        path: str,
+        incidents: list[BoardIncident],
+        at: datetime,
+        values: dict[str, Any],
+    ) -> bytes:
+        """Render a page about incidents as it reads at a time."""
+        if not is_much(incidents):
+            shown = self._pieces.of(incidents, at=at)
+            several = self._storm.map(incidents) if len(incidents) > 1 else ""
+            return self._frame.current(template, path, shown, **{"map": several} | values)
+        area = values.get("area")
+        told = self._storm.values(path, incidents, area) | {
+            "late": self._storm.late(incidents, at),
+            "feeds": self._frame.feeds(area),
+        }
+        return self._frame.page("storm.html.j2", path, **values | told)
 
     def _page(self, template: str, path: str, *, immutable: bool = False, **values: Any) -> File:
         return self._file(path, self._frame.page(template, path, **values), immutable=immutable)

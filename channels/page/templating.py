@@ -1,4 +1,4 @@
-"""The template engine of the page, and the two words that every template has: `_` and the filter `tel`."""
+"""The template engine of the page, and what every template has: `_` and the filters `tel` and `quoted`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from broadcaster.domain.markup import legible
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,6 +30,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.filters["quoted"] = _quoted
     made.filters["tel"] = _tel
     return made
 
@@ -38,6 +42,11 @@ def saying(phrases: Mapping[str, str]) -> Callable[..., Markup]:
 
 def _say(phrases: Mapping[str, str], sentence: str, **values: object) -> Markup:
     return escape(phrases.get(sentence, sentence)).format(**values)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a part of a mailto address (RFC 6068)."""
+    return quote(legible(text), safe="")
 
 
 def _tel(phone: str) -> str:

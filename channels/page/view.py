@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
 from broadcaster.channel import ChannelContext, Kind
 from broadcaster.domain.addresses import update_anchor
 from broadcaster.domain.board import BoardIncident, BoardUpdate, IncidentLine
+from broadcaster.domain.listed import sentences
 from broadcaster.domain.wording import Wording, power_cuts, spoken
 from channels.page.changes import Changes, households, leaves, put_right, told_over
+from channels.page.marking import isolated, marked
+from channels.page.summary import NEWEST, shortened, summary
+from channels.page.tongue import direction_of, not_own, reads
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # for words without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,8 @@ class EtrView:
 class UpdateView:
     """One line of an incident's timeline. `about` and `struck_by` are anchors on the same page, or "".
 
-    `facts` still stand, also where the update was struck; `fallen` do not.
+    `facts` still stand, also where the update was struck; `fallen` do not. `spoken` says which language `text` is in so far,
+    "" where it is the page's own.
     """
 
     anchor: str
@@ -56,6 +63,7 @@ class UpdateView:
     tag: str
     about: str
     text: Said | None
+    spoken: str
     facts: tuple[Said, ...]
     fallen: tuple[Said, ...]
     struck: str
@@ -123,9 +131,12 @@ class Teller:
     def __init__(self, context: ChannelContext, language: str) -> None:
         self.language = language
         self.default = context.organisation.languages[0]
-        self.phrases = context.phrases.get(language, {})
+        self.phrases = marked(
+            context.phrases.get(language, {}), context.foreign.get(language, {}), language
+        )
+        self.is_turned = direction_of(language) == "rtl"
         self.zone = ZoneInfo(context.organisation.timezone)
-        self._areas = {area.key: area.name for area in context.areas}
+        self._areas = {area.key: area.name for area in context.areas_in(language)}
         self._power_cuts = power_cuts(context.phrases.values())
 
     def wording(self, near: datetime) -> Wording:
@@ -135,6 +146,10 @@ class Teller:
     def names(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Return the areas' names; an area that has left the configuration keeps its key."""
         return tuple(self._areas.get(key, key) for key in keys)
+
+    def place(self, keys: tuple[str, ...]) -> str:
+        """Say the areas' names, as a headline does."""
+        return self.wording(_ANY_TIME).place(self.names(keys))
 
     def stamp(self, when: datetime, text: str) -> Stamp:
         """Join a time in words with the same for machines."""
@@ -168,6 +183,19 @@ class Teller:
             mode_label=words.mode_label(line.mode),
         )
 
+    def going_on(self, incident: BoardIncident, *, at: datetime) -> LineView:
+        """Tell an open incident in one line."""
+        words = self.wording(incident.updates[0].at)
+        state, status = self._status(words, incident, at)
+        to_come = _is_to_come(words, incident, state)
+        return LineView(
+            slug=incident.slug,
+            state=state,
+            status=status,
+            title=self._title(words, incident.headline, incident.areas, to_come=to_come),
+            mode_label=words.mode_label(incident.mode),
+        )
+
     def line_of_left(self, incident: BoardIncident, area: str) -> LineView | None:
         """Tell of an incident that goes on elsewhere how it ended in an `area`; None where it never was there."""
         others = {update.number: update for update in incident.updates}
@@ -195,6 +223,7 @@ class Teller:
         began = _began(incident)
         state, status = self._status(words, incident, at)
         areas = incident.areas or incident.areas_stated or incident.areas_ever
+        named = self.names(areas)
         return IncidentView(
             id=incident.id,
             slug=incident.slug,
@@ -208,7 +237,7 @@ class Teller:
             power=words.is_power_cut(incident.headline),
             began=words.dated(began) if began and state == "restored" else "",
             reported=words.dated(incident.opened_at) if not began and state == "restored" else "",
-            areas=self.names(areas),
+            areas=tuple(map(isolated, named)) if self.is_turned else named,
             affected=households(words, incident.affected),
             etr=words.time(incident.etr) if incident.etr else "",
             etr_withdrawn=incident.etr is None
@@ -217,9 +246,9 @@ class Teller:
             promise=words.time(promise) if promise else "",
             promise_moment=words.moment(promise) if promise else "",
             late=promise is not None and promise <= at,
-            summary=_summary(words, incident, status),
-            cause=self._own(incident.cause),
-            instruction=self._own(incident.instruction),
+            summary=summary(words, incident, status, self._newest_words(incident), at),
+            cause=self._own(words, incident.cause),
+            instruction=self._own(words, incident.instruction),
             days=tuple(self._days(words, incident)),
         )
 
@@ -230,12 +259,15 @@ class Teller:
         title = words.title(headline, self.names(areas), to_come=to_come)
         return Said(title, "" if words.is_power_cut(headline) else self._foreign(self.default))
 
-    def _own(self, text: str) -> Said | None:
-        """Return words kept in one language only: the organisation's first."""
+    def _own(self, words: Wording, text: str) -> Said | None:
+        """Return what is listed in this language, else words kept in one language only: the organisation's first."""
+        if text in sentences():
+            return Said(words.own(text))
         return Said(text, self._foreign(self.default)) if text else None
 
     def _foreign(self, language: str) -> str:
-        return "" if language == self.language else language
+        """A language, "" where who reads this page reads it, too: easy Swedish is Swedish."""
+        return "" if reads(self.language, language) else language
 
     def _status(self, words: Wording, incident: BoardIncident, at: datetime) -> tuple[str, str]:
         _ = words.say
@@ -305,6 +337,9 @@ class Teller:
                 else ""
             ),
             text=self._text(update.texts),
+            spoken=not_own(
+                words, update, self.language, self.default, newest=update is incident.updates[0]
+            ),
             facts=tuple(facts[True]),
             fallen=tuple(facts[False]),
             struck=words.struck_label(struck.kind, struck.at) if struck else "",
@@ -312,6 +347,11 @@ class Teller:
             if struck and struck.by in numbers
             else "",
         )
+
+    def _newest_words(self, incident: BoardIncident) -> str:
+        """Return the newest words of an operator in this language, short; "" when there are none in it."""
+        said, language = spoken(incident.updates[0].texts, self.language, self.default)
+        return shortened(said, NEWEST) if language == self.language else ""
 
     def _text(self, texts: Mapping[str, str]) -> Said | None:
         """Return the operator's words in this language, else in another that says which it is."""
@@ -334,7 +374,7 @@ class Teller:
             words=words,
             headline=incident.headline,
             names=self.names,
-            text=said if language == self.language else "",
+            text=said if reads(self.language, language) else "",
             silent=not said,
             update=update,
             before=older[0] if older else None,
@@ -352,16 +392,3 @@ def _began(incident: BoardIncident) -> datetime | None:
     """When it began, None when nobody said: planned work without another beginning, when it was planned to."""
     planned = incident.planned.start if incident.planned else None
     return incident.since or planned
-
-
-def _summary(words: Wording, incident: BoardIncident, status: str) -> str:
-    """Say the whole in one line, as a search result or a shared link shows it."""
-    _ = words.say
-    if not incident.is_open or incident.retracted:
-        return status
-    facts = (
-        words.etr_phrase(incident.etr, None, headline=incident.headline),
-        words.next_word_phrase(incident.promise),
-    )
-    said = "".join(f" {fact}." for fact in facts if fact)
-    return _("{moment}:", moment=words.moment(words.near)) + said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator
 
@@ -12,6 +13,7 @@ from broadcaster.channel import (
     Failure,
     InboundReply,
     InboundRequest,
+    Incoming,
     Letter,
     LetterOutcome,
     Permanent,
@@ -96,9 +98,13 @@ class SmppAdapter(SmsAdapter):
         """No message centre reports over HTTP."""
         raise RefusedRequest("Reports on this channel come by its own connection.", 404)
 
-    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+    def receive(self, request: InboundRequest) -> tuple[Report | Incoming, ...]:
         """Understand what `collect` handed in. It says what it says however late, often or early it comes."""
         told = json.loads(request.body)
+        if "from" in told:
+            number = str(told["from"])
+            bare = re.fullmatch(r"[1-9][0-9]{9,14}", number)  # of all the world, without its plus
+            return (Incoming(address=f"+{number}" if bare else number, text=str(told["text"])),)
         names = ("key", "handle", "outcome", "detail")
         key, handle, outcome, detail = (str(told[name]) for name in names)
         return (Report(key=key, handle=handle, outcome=outcome, detail=detail),)

@@ -13,6 +13,7 @@ from broadcaster.domain.text import measure_sms, split_sms
 
 GSM, UCS2 = 0, 8
 """SMPP's data_coding: the message centre's own alphabet, which is GSM 03.38, and UCS-2."""
+_LATIN: Final = (1, 3)  # IA5, which is ASCII, and Latin-1 (§5.2.19)
 _BASIC: Final = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -53,3 +54,15 @@ def parts_of(text: str) -> Parts:
 
 def _gsm(text: str) -> bytes:
     return b"".join(_CODES[letter] for letter in unicodedata.normalize("NFC", text))
+
+
+def read(text: bytes, coding: int, *, headed: bool) -> str:
+    """What somebody texted, as one part holds it; signs that cannot be read as U+FFFD."""
+    if headed and text:
+        text = text[text[0] + 1 :]  # the header's own first octet is its length
+    if coding == UCS2:
+        return text.decode("utf-16-be", "replace")
+    if coding in _LATIN:
+        return text.decode("latin-1")
+    letters = (_BASIC[octet] if octet < len(_BASIC) else chr(octet) for octet in text)
+    return "".join(letters).replace(chr(_ESCAPE), "")

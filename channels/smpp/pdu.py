@@ -122,12 +122,17 @@ def validity(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a message centre hands us: a delivery report (`is_report`), or a text that somebody sent."""
+    """What a message centre hands us: a delivery report (`is_report`), or a text that somebody sent.
+
+    `coding` is its data_coding, `headed` says that a user data header stands before the text.
+    """
 
     source: str
     is_report: bool
     text: bytes
     parameters: Mapping[int, bytes]
+    coding: int = 0
+    headed: bool = False
 
 
 def delivered(body: bytes) -> Delivered:
@@ -141,12 +146,13 @@ def delivered(body: bytes) -> Delivered:
     kind = fields.octets(3)[0]
     fields.text()
     fields.text()
-    length = fields.octets(5)[4]
+    *_, coding, _default, length = fields.octets(5)
     text = fields.octets(length)
     parameters = dict(fields.parameters())
     # Bits 2 to 5 say what it is (§5.2.12): 1 is the message centre's own report, 8 one on the way.
     is_report = kind & 0b0011_1100 in (0b0100, 0b10_0000)
-    return Delivered(source, is_report, text or parameters.get(PAYLOAD, b""), parameters)
+    whole = text or parameters.get(PAYLOAD, b"")
+    return Delivered(source, is_report, whole, parameters, coding, bool(kind & 0b0100_0000))
 
 
 def message_id(body: bytes) -> str:

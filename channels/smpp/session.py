@@ -15,9 +15,9 @@ from uuid import uuid4
 
 from broadcaster.channel import Failure, InboundRequest, Permanent, Scope, Transient
 from broadcaster.httpclient import Deadline
-from channels.smpp import pdu
+from channels.smpp import parts, pdu
 from channels.smpp.link import Broken, Link, bound
-from channels.smpp.pdu import Pdu
+from channels.smpp.pdu import Delivered, Pdu
 from channels.smpp.receipts import Receipt, Sent, read
 from channels.smpp.settings import Supplier
 
@@ -34,9 +34,10 @@ _REFUSED: Final = 300.0  # a wrong password that is tried over and over locks an
 
 @dataclass(slots=True)
 class _Held:
-    """A report that is not stored yet; `link` and `sequence` are what it is answered by."""
+    """A report, or a text from somebody (`told`), that is not stored yet; `link` and `sequence` are what it is answered by."""
 
-    receipt: Receipt
+    receipt: Receipt | None
+    told: Delivered
     link: Link
     sequence: int
     since: float
@@ -148,16 +149,14 @@ class Session:
         except ValueError:
             told = None
         receipt = read(told) if told is not None and told.is_report else None
-        if (
-            receipt is None
-        ):  # a text from somebody, or nothing that can be read: it would be told for ever
-            self._to_answer.append((link, came.sequence))
+        if told is None or (receipt is None and (told.is_report or not told.source)):
+            self._to_answer.append((link, came.sequence))  # it would be told for ever
             return True
         with self._changed:
             if len(self._held) < MOST_HELD:
                 self._count += 1
                 path = f"{self.name}/{self._life}/{self._count}"
-                self._held[path] = _Held(receipt, link, came.sequence, time.monotonic())
+                self._held[path] = _Held(receipt, told, link, came.sequence, time.monotonic())
             self._changed.notify_all()
         return True
 
@@ -207,19 +206,18 @@ class Session:
         with self._changed:
             held = [(path, each) for path, each in self._held.items() if self._is_clear(each)]
             for path, each in held[:AT_ONCE]:
-                each.request = each.request or self._request(path, each.receipt, at)
+                each.request = each.request or self._request(path, each, at)
         return tuple(each.request for _, each in held[:AT_ONCE] if each.request is not None)
 
     def _is_clear(self, held: _Held) -> bool:
         """Whether it is known which letter it is about, or nothing that comes could tell."""
+        if held.receipt is None:
+            return True
         known = held.request is not None or self.sent.knows(held.receipt)
         return known or not self.sending or time.monotonic() - held.since > self._seconds
 
-    def _request(self, path: str, receipt: Receipt, at: datetime) -> InboundRequest:
-        judged = self.sent.judged(receipt)
-        key, outcome = judged or ("", receipt.outcome)
-        handle = f"{self.name}:{self.sent.written(receipt.id)}"
-        told = {"key": key, "handle": handle, "outcome": outcome, "detail": receipt.detail}
+    def _request(self, path: str, held: _Held, at: datetime) -> InboundRequest:
+        told = self._words(held.told) if held.receipt is None else self._report(held.receipt)
         return InboundRequest(
             method="deliver_sm",
             path=path,
@@ -228,3 +226,14 @@ class Session:
             body=json.dumps(told).encode(),
             received_at=at,
         )
+
+    @staticmethod
+    def _words(told: Delivered) -> dict[str, str]:
+        text = parts.read(told.text, told.coding, headed=told.headed)
+        return {"from": told.source[:40], "text": text[:1600]}
+
+    def _report(self, receipt: Receipt) -> dict[str, str]:
+        judged = self.sent.judged(receipt)
+        key, outcome = judged or ("", receipt.outcome)
+        handle = f"{self.name}:{self.sent.written(receipt.id)}"
+        return {"key": key, "handle": handle, "outcome": outcome, "detail": receipt.detail}

@@ -15,6 +15,7 @@ from broadcaster.channel import (
     Failure,
     InboundReply,
     InboundRequest,
+    Incoming,
     Letter,
     LetterOutcome,
     Probe,
@@ -25,6 +26,7 @@ from broadcaster.channel import (
 )
 from broadcaster.httpclient import host_in
 from broadcaster.sms import SmsAdapter
+from channels.sms_http import heard
 from channels.sms_http.answers import failure, understood
 from channels.sms_http.callbacks import Callbacks, fields
 from channels.sms_http.presets import PRESETS
@@ -85,7 +87,9 @@ class SmsHttpAdapter(SmsAdapter):
 
     def secrets(self) -> tuple[str, ...]:
         """Every password and token."""
-        return tuple(secret for each in self.settings.suppliers for secret in each.secrets())
+        words = (each.words_secret.get_secret_value() for each in self.settings.suppliers)
+        kept = (secret for each in self.settings.suppliers for secret in each.secrets())
+        return (*kept, *filter(None, words))
 
     def close(self) -> None:
         """Close the connections to every gateway."""
@@ -111,16 +115,21 @@ class SmsHttpAdapter(SmsAdapter):
     def verify(self, request: InboundRequest) -> InboundReply:
         """See that a report came to an address we gave away and, where the gateway signs, is signed."""
         gateway = self._reporter(request)
+        if heard.is_words(request):
+            heard.verify(gateway.supplier, self.context.inbound_url, gateway.preset, request)
+            return InboundReply()
         gateway.callbacks.key(request)
         signed = gateway.preset.signed
         if signed and not signed(gateway.supplier, gateway.callbacks.given(request), request):
             raise RefusedRequest(f"The delivery report is not signed by {gateway.name}.")
         return InboundReply()
 
-    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+    def receive(self, request: InboundRequest) -> tuple[Report | Incoming, ...]:
         """Understand one report. It says what it says however late, often or early it comes: the store keeps order."""
         try:
             gateway = self._reporter(request)
+            if heard.is_words(request):
+                return (heard.read(gateway.supplier, gateway.preset, request),)
             key = gateway.callbacks.key(request)
         except (
             RefusedRequest

@@ -35,3 +35,4 @@ class Preset:
     credit: Callable[[Any], Request[None]] | None = None
     left: Callable[[Mapping[str, Any]], tuple[float, str]] | None = None
     asked: tuple[int, ...] = (200,)
+    words: tuple[str, str, str] = ("from", "text", "id")

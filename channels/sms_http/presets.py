@@ -298,6 +298,7 @@ PRESETS: Mapping[str, Preset] = {
         read=_elks_read,
         report=_elks_report,
         credit=_elks_credit,
+        words=("from", "message", "id"),
         left=lambda said: (said["balance"] / 10_000, str(said["currency"])),
     ),
     "twilio": Preset(
@@ -306,6 +307,7 @@ PRESETS: Mapping[str, Preset] = {
         report=_twilio_report,
         signed=_twilio_signed,
         credit=_twilio_credit,
+        words=("From", "Body", "MessageSid"),
         left=lambda said: (float(said["balance"]), str(said["currency"])),
     ),
     "gatewayapi": Preset(
@@ -314,6 +316,7 @@ PRESETS: Mapping[str, Preset] = {
         report=_gatewayapi_report,
         signed=_gatewayapi_signed,
         credit=_gatewayapi_credit,
+        words=("msisdn", "message", "id"),
         left=lambda said: (float(said["credit"]), str(said["currency"])),
     ),
     "generic": Preset(build=generic.build, read=generic.read, report=generic.report),

@@ -10,6 +10,7 @@ from broadcaster.httpclient import HeaderSecret, WebAddress, WebHeaders
 from broadcaster.sms import SmsSettings
 
 _SENDER = r"^(\+[1-9][0-9]{4,14}|[0-9]{3,8}|[A-Za-z][A-Za-z0-9 ]{0,10})$"
+_SHORTEST_SECRET = 16
 _SENDER_SAYS = "Who the text comes from: up to 11 letters a-z and digits beginning with a letter, a short number, or a number as +46…"
 
 
@@ -36,10 +37,23 @@ class Supplier(BaseModel):
     )
     window: int = Field(32, ge=1, le=512, description="How many calls may be open at once.")
     rate: float = Field(0.0, ge=0, description="Calls a second at most; 0: no limit.")
+    words_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What the address holds at which the gateway hands on what people text us, 16 letters or more: START, STOP. Left out: nothing is heard.",
+    )
     previous: tuple[SecretStr, ...] = Field(
         (),
         description="Secrets it had before: reports on texts sent with them are still taken. Take one out after a week.",
     )
+
+    @field_validator("words_secret")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < _SHORTEST_SECRET:
+            raise ValueError(
+                "must have 16 letters or more: whoever guesses it can end what others get"
+            )
+        return value
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value it holds, those of today first."""
@@ -48,7 +62,9 @@ class Supplier(BaseModel):
     def present(self) -> tuple[str, ...]:
         """The secrets of today."""
         return tuple(
-            value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value
+            value.get_secret_value()
+            for name, value in self
+            if isinstance(value, SecretStr) and value and name != "words_secret"
         )
 
     def earlier(self) -> tuple[str, ...]:
@@ -111,6 +127,18 @@ class ReportWords(BaseModel):
     failed: tuple[str, ...] = Field(("failed",), description="Its words for failed.")
 
 
+class Words(BaseModel):
+    """How what people text us reads, as a generic gateway hands it on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    sender: str = Field(
+        "from", description="The field (query, form or JSON) that holds the number."
+    )
+    text: str = Field("text", description="The field that holds the text.")
+    id: str = Field("", description="The field that holds the gateway's id of it; left out: none.")
+
+
 class Generic(Supplier):
     """Any other gateway: the request is written out in the configuration.
 
@@ -143,6 +171,7 @@ class Generic(Supplier):
     report: ReportWords = Field(
         default_factory=ReportWords, description="How its delivery reports read."
     )
+    words: Words = Field(default_factory=Words, description="How it hands on what people text us.")
 
     def present(self) -> tuple[str, ...]:
         """The password and the values of the headers."""

@@ -6,6 +6,7 @@ is in order is among them: it hears the channel, so that the others can be seen 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -47,6 +48,8 @@ from channels.page import PageAdapter
 from channels.smpp import SmppAdapter
 from channels.sms_http import SmsHttpAdapter
 from channels.webhook import WebhookAdapter
+from channels.webpush import WebPushAdapter
+from channels.websub import WebSubAdapter
 from channels.x import XAdapter
 
 SECRET = "hemligt-0815"
@@ -64,6 +67,7 @@ class Wrong:
     old: bool = False
 
 
+VAPID = "UOkk9ZyN2-BWgqzLhBBmNvS2-pm2GnyuwGD2Y_1gjyQ"
 MISMATCH = ("mismatch", "does not match", "no alternative certificate subject name")
 OLD_PLACE = "named in the old place"
 WRONG = {
@@ -145,6 +149,12 @@ def apprise(far: TlsEnd) -> Adapter:
     return AppriseAdapter(AppriseAdapter.Settings.model_validate(block), context())
 
 
+def webpush(far: TlsEnd) -> Adapter:
+    services = [f"{HERE}:{far.port}"]
+    block = {"kind": "webpush", "key": VAPID, "contact": "mailto:x@y.example", "services": services}
+    return WebPushAdapter(WebPushAdapter.Settings.model_validate(block), context())
+
+
 def mirror(far: TlsEnd) -> Adapter:
     """Writes to a bucket there."""
     to = {"place": "s3", "bucket": f"{far.url}/copy", "access_key": "AK", "secret_key": SECRET}
@@ -177,6 +187,22 @@ def speak(adapter: Any) -> Failure | None:
             return run(adapter, letters([address], 1), PATIENT).ended
         else:
             adapter.standing()
+    except Failure as failure:
+        return failure
+    return None
+
+
+def push(adapter: Any) -> Failure | None:
+    """What one notification comes to."""
+    keys = {"p256dh": adapter.vapid.public, "auth": "A" * 22}  # any point is somebody's
+    browser = {"endpoint": f"https://{adapter.settings.services[0]}/x", "keys": keys}
+    return run(adapter, letters([json.dumps(browser)], 1), PATIENT).ended
+
+
+def tell(adapter: Any) -> Failure | None:
+    """What it comes to when the hub is told."""
+    try:
+        adapter._tell(["https://ekbyn.example/feed.atom"], Deadline(5))
     except Failure as failure:
         return failure
     return None
@@ -229,6 +255,8 @@ WAYS = {
     "smpp": Way(smpp, end=FirstWords),
     "email, implicit": Way(email("implicit"), end=MailEnd),
     "email, starttls": Way(email("starttls"), end=StartTlsEnd),
+    "webpush": Way(webpush, push),
+    "websub": Way(posts("websub", WebSubAdapter), tell),
     "mirror": Way(mirror),
     "mirror, read": Way(mirror_read, see, scope=Scope.MESSAGE),
     "page, read": Way(board("page", PageAdapter), see, scope=Scope.MESSAGE),
@@ -239,9 +267,9 @@ CALLS_NOBODY = {"modem"}
 """Hands texts to a program on this machine. SFTP has host keys instead of certificates: tests/channels/mirror/test_sftp.py."""
 
 
-BY_LIBCURL = ("sms_http", OLD_PLACE)
+BY_LIBCURL = {("sms_http", OLD_PLACE), ("webpush", OLD_PLACE)}
 """libcurl reads the name from the subject where no other is given (RFC 6125 §6.4.4), and cannot be told not to."""
-CELLS = [cell for cell in product(WAYS, WRONG) if cell != BY_LIBCURL]
+CELLS = [cell for cell in product(WAYS, WRONG) if cell not in BY_LIBCURL]
 
 
 def each(*cells: tuple[str, str]) -> pytest.MarkDecorator:

@@ -13,11 +13,14 @@ from sqlalchemy import Connection, delete, event
 
 from broadcaster.domain.board import (
     ArchivePage,
+    ArchiveVolume,
     Board,
     BoardIncident,
     BoardUpdate,
     Entry,
     EtrChange,
+    FeedArchive,
+    FeedPage,
     IncidentLine,
     Struck,
 )
@@ -28,7 +31,7 @@ from broadcaster.testing.builders import an_acceptance, an_update, tell
 from broadcaster.testing.clock import NOON
 
 AREAS = ("norra-ekbyn", "ostra-ekbyn", "sjovik")
-FEED, PAGE, RECENT = 4, 3, 2
+FEED, PAGE, RECENT, VOLUME = 4, 3, 2, 2
 
 
 def minutes(count: int) -> datetime:
@@ -135,9 +138,16 @@ class Memory:
             area: tuple(e for e in entries if area in places[e.incident.id, e.update.number])[:FEED]
             for area in AREAS
         }
+        every = {"": entries}
+        for area in AREAS:
+            every[area] = [e for e in entries if area in places[e.incident.id, e.update.number]]
         closed = [incident for incident in incidents if incident.closed_at]
         closed.sort(key=lambda incident: (incident.closed_at, int(incident.id[1:])), reverse=True)
         pages = [incidents[start : start + PAGE] for start in range(0, len(incidents), PAGE)]
+        volumes = [
+            incidents[start : start + PAGE * VOLUME]
+            for start in range(0, len(incidents), PAGE * VOLUME)
+        ]
         return Board(
             revision=revision,
             since=None,
@@ -152,7 +162,36 @@ class Memory:
                 for number, page in enumerate(pages, 1)
             ),
             archive_pages=len(pages),
+            feed_archives={key: _archive(held) for key, held in every.items() if len(held) >= FEED},
+            volumes=tuple(
+                ArchiveVolume(
+                    number,
+                    len(volume) == PAGE * VOLUME and all(each.closed_at for each in volume),
+                    tuple(_line(each) for each in volume if each.closed_at),
+                )
+                for number, volume in enumerate(volumes, 1)
+            ),
+            volumes_begin=tuple(volume[0].opened_at for volume in volumes),
         )
+
+
+def _archive(newest: Sequence[Entry]) -> FeedArchive:
+    """Every full page of a feed, and what of it the newest have struck."""
+    oldest, full = newest[::-1], len(newest) // FEED
+    striking = [(e.incident.id, e.update.number) for e in newest[:FEED]]
+    return FeedArchive(
+        full,
+        tuple(
+            FeedPage(number, tuple(oldest[(number - 1) * FEED : number * FEED][::-1]))
+            for number in range(1, full + 1)
+        ),
+        tuple(
+            older
+            for by in striking
+            for older in newest[FEED:]
+            if older.update.struck and (older.incident.id, older.update.struck.by) == by
+        )[:FEED],
+    )
 
 
 def _in_order(said: Sequence[Said]) -> list[Said]:
@@ -296,9 +335,12 @@ def _line(incident: BoardIncident) -> IncidentLine:
         "closed_at",
         "retracted",
         "planned",
+        "cause",
     )
+    unstruck = [update for update in incident.updates if not update.struck]
+    texts = unstruck[-1].texts if unstruck else {}
     named = {name: getattr(incident, name) for name in kept}
-    return IncidentLine(areas_ever=incident.areas_stated, **named)
+    return IncidentLine(areas_ever=incident.areas_stated, texts=texts, **named)
 
 
 # --------------------------------------------------------------------------------------------------- scripts of it all
@@ -468,6 +510,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "FEED_LENGTH", FEED)
     monkeypatch.setattr(boards, "ARCHIVE_PAGE_LENGTH", PAGE)
     monkeypatch.setattr(boards, "RECENT_LENGTH", RECENT)
+    monkeypatch.setattr(boards, "VOLUME_LENGTH", VOLUME)
 
 
 @dataclass
@@ -477,6 +520,10 @@ class Shown:
     incidents: dict[str, BoardIncident] = field(default_factory=dict)
     feeds: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     archive: dict[int, ArchivePage] = field(default_factory=dict)
+    feed_pages: dict[str, dict[int, list[tuple[str, BoardUpdate]]]] = field(default_factory=dict)
+    again: dict[str, tuple[int, tuple[Entry, ...]]] = field(default_factory=dict)
+    volumes: dict[int, ArchiveVolume] = field(default_factory=dict)
+    begin: tuple[datetime, ...] = ()
     beside: tuple[Any, ...] = ()
 
     def show(self, board: Board) -> Shown:
@@ -485,6 +532,20 @@ class Shown:
             kept.incidents | {incident.id: incident for incident in board.changed},
             kept.feeds | dict(board.feeds),
             kept.archive | {page.number: page for page in board.archive},
+            # A page tells of its incidents what was so when it was written: it is not written again for that.
+            kept.feed_pages
+            | {
+                key: kept.feed_pages.get(key, {})
+                | {
+                    page.number: [(entry.incident.id, entry.update) for entry in page.entries]
+                    for page in archive.changed
+                }
+                for key, archive in board.feed_archives.items()
+            },
+            kept.again
+            | {key: (each.pages, each.again) for key, each in board.feed_archives.items()},
+            kept.volumes | {volume.number: volume for volume in board.volumes},
+            board.volumes_begin or kept.begin,
             (board.revision, board.open, board.recent, board.archive_pages),
         )
 
@@ -559,6 +620,26 @@ def test_a_retracted_incident_keeps_its_name_and_nothing_it_said(store: Store) -
     assert incident.headline == "Vattenläcka"
     assert (incident.etr, incident.cause, incident.etr_history) == (None, "", ())
     assert incident.areas_ever == ("norra-ekbyn",)
+
+
+def test_a_page_of_an_archive_is_told_anew_when_a_word_on_it_reads_otherwise(
+    store: Store, short: None
+) -> None:
+    after = None
+    for count in range(9):
+        cause = "Fel." if count else "Åska."
+        after = tell(store, after=after, now=minutes(count), cause=cause)
+    since = board_of(store).revision
+    tell(store, after=after, now=minutes(9), kind=Kind.RETRACTION, corrects=2, cause="Åska.")
+    # The second is struck; all after it had their cause from it.
+    for archive in board_of(store, since).feed_archives.values():
+        first, second = archive.changed
+        assert [entry.update.number for entry in first.entries] == [4, 3, 2, 1]
+        assert first.entries[2].update.struck == Struck(Kind.RETRACTION, minutes(9), 10)
+        assert [entry.update.number for entry in second.entries] == [8, 7, 6, 5]
+        assert {entry.update.cause for entry in second.entries} == {"Åska."}
+        assert [entry.update.number for entry in archive.again] == [2]
+    assert board_of(store, board_of(store).revision).feed_archives[""].changed == ()
 
 
 def test_what_is_for_staff_or_not_released_yet_is_on_no_board(store: Store) -> None:

@@ -18,10 +18,10 @@ from typer import TyperException
 from broadcaster.cli import build, usage, verbs
 from broadcaster.cli.usage import UsageVoice, texts
 from broadcaster.cli.verbs import VERBS
-from broadcaster.locale import catalogue, languages
+from broadcaster.locale import catalogue, operators_languages
 
 HEAVY = ["fastapi", "psycopg", "pydantic", "requests", "rich.console", "sqlalchemy"]
-TRANSLATED = [language for language in languages() if language != "en"]
+TRANSLATED = [language for language in operators_languages() if language != "en"]
 # Where typer makes the sentences of its usage errors; those about values are provoked below.
 MAKING = ("core.py", "_click/core.py", "_click/exceptions.py", "_click/parser.py")
 RAISED = {"fail", "UsageError", "BadParameter", "MissingParameter", "NoSuchOption"}

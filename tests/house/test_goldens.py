@@ -7,7 +7,7 @@ from pathlib import Path
 
 from broadcaster.testing.outage import OUTAGE
 
-COPIES = {"mirror"}
+COPIES = {"mirror", "websub"}
 """Kinds that say nothing of their own."""
 
 

@@ -22,7 +22,7 @@ import yaml
 from broadcaster import store
 from broadcaster.channel import Failure
 from broadcaster.domain.text import BadText, TextTooLong
-from broadcaster.locale import catalogue, languages, phrases
+from broadcaster.locale import catalogue, operators_languages, phrases
 from broadcaster.store import StoreError
 
 LOOKED_AT = (
@@ -31,7 +31,7 @@ LOOKED_AT = (
 )
 TRANSLATING = ("service", "api")
 CONFIGURING = ("settings", "registry", "credentials.py", "httpclient/address.py")
-TRANSLATED = [language for language in languages() if language != "en"]
+TRANSLATED = [language for language in operators_languages() if language != "en"]
 BLANK = re.compile(r"\{[^{}]*\}")
 WORDS = re.compile(r"[^\W\d_]{2,}")
 _A_FEW = 3
@@ -82,6 +82,10 @@ NOT_FOUND_IN_A_CONFIGURATION = {
     "Ekbyns Energi": "a name that init writes",
     "Vårt tidigare meddelande var fel och gäller inte.": "what residents read",
     "Our earlier message was wrong and does not apply.": "what residents read",
+    "Den forrige meldingen vår var feil og gjelder ikke.": "what residents read",
+    "Den førre meldinga vår var feil og gjeld ikkje.": "what residents read",
+    "Det vi skrev förut var fel. Det gäller inte.": "what residents read",
+    "Eikby Nett": "a name that init writes",
 }
 """Strings of settings and registry that say nothing about what is written in a configuration, and why."""
 FOR_THE_LOG = {"reply", "url", "handle", "description", "summary"}

@@ -17,7 +17,11 @@ EXTRAS = sorted(
     f"extras/{path.stem}"
     for path in (Path(__file__).parents[2] / "requirements/extras").glob("*.txt")
 )
-PEERS = ["../tests/peers/synapse/requirements"]
+PEERS = [
+    "../tests/peers/synapse/requirements",
+    "../tests/peers/websub/requirements",
+    "../tests/peers/websub/source",
+]
 # In pieces, so that this file does not name them itself.
 REGISTRIES = [f"p{'ypi'}.org", f"files.p{'ythonhosted'}.org", f"registry.n{'pmjs'}.org"]
 HOMES = "|".join(["home", "ro" + "ot", "Users", "wo" + "rk"])

@@ -92,6 +92,14 @@ const orders = {
     for (const session of sessions) if (session.bound) return report(session, id, { destination_addr: to }, stat);
     return tell("nobody", {});
   },
+  texted: (given) => {
+    for (const session of sessions)
+      if (session.bound)
+        session.deliver_sm(
+          { source_addr: given.from, destination_addr: "71120", esm_class: given.esm || 0, data_coding: given.coding, short_message: Buffer.from(given.octets, "hex") },
+          (answer) => tell("answered", { status: answer.command_status }),
+        );
+  },
   enquire: () => sessions.forEach((session) => session.enquire_link()),
   garbage: () => sessions.forEach((session) => session.socket.write(Buffer.from("ffffffff00000004", "hex"))),
   odd: () => sessions.forEach((session) => session.socket.write(Buffer.from("000000100000777700000000000000aa", "hex"))),

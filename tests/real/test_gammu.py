@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,17 @@ def test_while_it_does_not_run_nothing_goes_and_nothing_stays(tmp_path: Path) ->
     with far:
         run(adapter_for(far), letters(NUMBERS, 1, "Efteråt."), an_attempt(deadline=60))
         assert len(far.sent) == 1
+
+
+def test_what_somebody_texts_is_taken_out_of_the_inbox_once_it_is_kept(far: GammuSmsd) -> None:
+    adapter = adapter_for(far)
+    far.texted(NUMBERS[0], "Start Södra Ekbyn")
+    until = time.monotonic() + 30
+    while not (came := adapter.collect((), an_attempt())):
+        assert time.monotonic() < until, far.log[-2000:]
+    [request] = came
+    assert adapter.collect((), an_attempt()) == came  # it is not kept yet
+    [heard] = adapter.receive(request)
+    assert (heard.address, heard.text) == (NUMBERS[0], "Start Södra Ekbyn")
+    assert adapter.collect((request.path,), an_attempt()) == ()
+    assert list((far.folder / "in").iterdir()) == []

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from lxml import etree, html
 from playwright.sync_api import Browser, Dialog, Page, Route, sync_playwright
 
-from broadcaster.channel import ChannelContext
+from broadcaster.bundle import Bundle
+from broadcaster.channel import ChannelContext, Place
 from broadcaster.domain.incident import Kind
+from broadcaster.domain.markup import legible
+from broadcaster.public.questions import Questions
+from broadcaster.public.resource import policy
+from broadcaster.public.site import Site
 from broadcaster.testing.boards import board, context, incident, minutes, update
 from channels.feed.site import feeds
 from channels.page.settings import PageSettings
@@ -77,6 +84,7 @@ FRAMES = ("{}", "Ström {} borta", "\n\n{}\n- x", "\"'`{}")
 PAYLOADS = tuple(frame.replace("{}", core, 1) for core, frame in itertools.product(CORES, FRAMES))
 ACTIVE = {"script", "iframe", "img", "object", "embed", "base", "video", "form", "input", "math"}
 ORIGIN = "https://drift.ekbyn.example"
+NO_HEADERS = dict[str, str]().get
 
 
 def boards_of_payloads() -> Iterator[dict[str, bytes]]:
@@ -144,6 +152,20 @@ def test_no_hostile_text_becomes_markup_on_a_page() -> None:
                 assert active_in(body) == [], path
 
 
+def test_no_hostile_text_gets_into_a_badge_or_opens_a_page_to_frames() -> None:
+    drawn = {"svg", "title", "style", "rect", "circle", "path", "text"}
+    for files in boards_of_payloads():
+        for path, body in files.items():
+            if path.endswith(".svg"):
+                elements = list(etree.fromstring(body).iter(etree.Element))
+                assert {etree.QName(each).localname for each in elements} <= drawn, path
+                assert not any(
+                    name.startswith("on") for each in elements for name in map(str, each.attrib)
+                )
+            elif path.endswith(".html") and not path.endswith("embed/index.html"):
+                assert "frame-ancestors 'none'" in policy(body), path
+
+
 def test_no_hostile_text_breaks_a_feed_or_becomes_markup_in_one() -> None:
     for files in boards_of_payloads():
         for path, body in files.items():
@@ -156,6 +178,62 @@ def test_no_hostile_text_breaks_a_feed_or_becomes_markup_in_one() -> None:
             elif path.endswith(".json"):
                 for item in json.loads(body)["items"]:
                     assert active_in(f"<div>{item.get('content_html', '')}</div>") == [], path
+
+
+def answers(root: Path) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """What the public server answers when hostile texts are asked, of places and areas that are called so."""
+    for number, group in enumerate(batches()):
+        usual = configured(group)
+        key = usual.areas[0].key
+        named = [Place(legible(text)[:80], "", key) for text in group if text.strip()]
+        guessed = [Place(f"By {n} {place.name}", "", key) for n, place in enumerate(named)]
+        surroundings = replace(usual, places=(*named, *guessed), answers=True)
+        shown = board(incident("A7", [update(1, Kind.UPDATE, minutes(1), group[0])]))
+        folder = root / str(number)
+        Bundle(folder, "page").publish(
+            "1.1", list(pages(shown, surroundings, PageSettings(kind="page")))
+        )
+        Bundle(folder, "feed").publish("1.1", list(feeds(shown, surroundings)))
+        site = Site(folder)
+        site.look()
+        questions = Questions(lambda table=site.table: table, https=False)  # type: ignore[misc]  # the loop's own
+        for text in (*group, "by"):
+            body = urlencode({"place": text.encode("utf-8", "replace")}).encode()
+            yield asyncio.run(questions.place("/places/", body)).body or b"", ("form", "input")
+            asked = asyncio.run(
+                questions.channel(
+                    "/my/",
+                    urlencode({"area": key, "form": text.encode("utf-8", "replace")}),
+                    NO_HEADERS,
+                    0.0,
+                )
+            )
+            assert asked is not None
+            yield asked.body or b"", ()
+        other = usual.areas[1].key
+        choice = urlencode([("area", key), ("area", other), ("form", "feed.atom")])
+        told = asyncio.run(questions.channel("/my/", choice, NO_HEADERS, 0.0))
+        assert told is not None
+        yield told.body or b"", ()
+        for name in ("feed.atom", "feed.rss", "feed.json"):
+            path = f"/my/{'+'.join(sorted((key, other)))}/{name}"
+            feed = asyncio.run(questions.channel(path, "", NO_HEADERS, 0.0))
+            assert feed is not None
+            assert feed.status == 200
+            _ = (
+                json.loads(feed.body or b"")
+                if name == "feed.json"
+                else etree.fromstring(feed.body or b"")
+            )
+
+
+def test_no_hostile_question_becomes_markup_in_its_answer(tmp_path: Path) -> None:
+    """Asked for a place, and as the names of places, areas and organisation that the answer repeats."""
+    seen = 0
+    for body, ours in answers(tmp_path):
+        seen += 1
+        assert active_in(body) in ([], list(ours)), body[-3000:]
+    assert seen > 2 * len(PAYLOADS)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from broadcaster.channel import (
     Attempt,
     ChannelContext,
     InboundRequest,
+    Incoming,
     LetterOutcome,
     Mode,
     Organisation,
@@ -168,7 +169,7 @@ def understood(adapter: SmsHttpAdapter, request: Request) -> tuple[Report, ...]:
         received_at=datetime.now(UTC),
     )
     assert adapter.verify(inbound).status == 200
-    return adapter.receive(inbound)
+    return tuple(each for each in adapter.receive(inbound) if isinstance(each, Report))
 
 
 def test_a_wrong_password_parks_the_channel_and_leaves_the_letters(kannel: KannelServer) -> None:
@@ -220,3 +221,40 @@ def test_what_a_gateway_in_brown_out_does_not_take_kannel_brings_and_nobody_gets
         brought = [part.to for part in kannel.wait_for(before + len(readers) - len(taken))[before:]]
         assert brought
         assert sorted([*taken, *brought]) == readers
+
+
+WORDS = "ord-som-ingen-annan-vet"
+
+
+@pytest.mark.parametrize(
+    ("texted", "heard"),
+    [
+        ("START+NORRA+EKBYN", "START NORRA EKBYN"),
+        ("start+s%C3%B6dra+ekbyn", "start södra ekbyn"),
+        ("%D6stra+%26+50%25", None),  # what is no UTF-8 is heard as something, and breaks nothing
+    ],
+)
+def test_what_somebody_texts_is_heard_through_kannel(texted: str, heard: str | None) -> None:
+    with ReportTaker() as taker:
+        url = f"{taker.url}/in/sms/words?s=kannel&t={WORDS}&from=%p&text=%b&id=%I"
+        kind = "data" if "%" in texted else "text"
+        said = texted if kind == "data" else texted.replace("+", " ")
+        with KannelServer(heard_at=url, texted=f"{NUMBER} 71120 {kind} {said}") as kannel:
+            taker.wait_for(1)
+            [request] = taker.requests
+            adapter = adapter_for(kannel, inbound=f"{taker.url}/in/sms", words_secret=WORDS)
+            came = InboundRequest(
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                headers=request.headers,
+                body=request.body,
+                received_at=datetime.now(UTC),
+            )
+            assert adapter.verify(came).status == 200
+            [found] = adapter.receive(came)
+            assert isinstance(found, Incoming)
+            assert found.address == NUMBER
+            assert found.handle
+            if heard:
+                assert found.text == heard

@@ -44,7 +44,10 @@ FILES = {
     "/feed.atom": ("feed.atom", "application/atom+xml; charset=utf-8"),
     "/brief/": ("brief/index.html", "text/html; charset=utf-8"),
     "/feed.json": ("feed.json", "application/feed+json"),
+    "/embed/": ("embed/index.html", "text/html; charset=utf-8"),
 }
+
+LINKS = (("self", "https://drift.ekbyn.example/feed.atom"), ("hub", "https://hub.example/"))
 
 
 class Reply:
@@ -76,7 +79,13 @@ class Front:
         """Publish the next revision."""
         self.number += 1
         files = [
-            File(path, self.text(path), media_type, overdue if path == "index.html" else None)
+            File(
+                path,
+                self.text(path),
+                media_type,
+                overdue if path == "index.html" else None,
+                links=LINKS if path == "feed.atom" else (),
+            )
             for path, media_type in FILES.values()
         ]
         Bundle(self.root, "page").publish(f"1.{self.number}", files)
@@ -86,7 +95,8 @@ class Front:
         line = f"<p>revision {self.number} of {path}, åäö</p>\n"
         # What is brief is not compressed by us: nginx must not do it either.
         lines = line if path.startswith("brief") else line * 40
-        return f"<!DOCTYPE html><style>p{{margin:0}}</style>{lines}".encode()
+        framed = ' data-framed="anywhere"' if path.startswith("embed") else ""
+        return f"<!DOCTYPE html><html{framed}><style>p{{margin:0}}</style>{lines}".encode()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "broadcaster.public", "--directory", str(self.root)]
@@ -199,7 +209,16 @@ def test_bytes_and_headers_are_those_of_the_public_server(
             pair for pair in plain.headers if pair[0] not in told
         )
         secured(got)
+    assert (got["link"] is not None) == (path == "/feed.atom")  # where a hub and its askers look
     assert got["content-encoding"] == (None if path == "/brief/" else coding or None)
+
+
+def test_other_sites_may_frame_what_is_made_for_it_and_nothing_else(shared: Front) -> None:
+    for path in FILES:
+        got = shared.ask(path)
+        ancestors = "*" if path == "/embed/" else "'none'"
+        assert f"frame-ancestors {ancestors};" in (got["content-security-policy"] or "")
+    assert shared.ask("/embed/")["cross-origin-resource-policy"] == "cross-origin"
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,23 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
-from broadcaster.testing.boards import context, states
+from broadcaster.channel import Board
+from broadcaster.testing.boards import (
+    MAPPED,
+    board,
+    context,
+    planned_cut,
+    power_cut,
+    states,
+    water_leak,
+)
 from channels.page.settings import PageSettings
 from channels.page.site import pages
 
@@ -32,14 +42,28 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STATES = sorted(states())
+
+
+def boards_shown() -> dict[str, Board]:
+    """Every state, and one with more going on than can be told whole."""
+    storm = (replace(power_cut(), id=f"A{number}") for number in range(1, 13))
+    return {**states(), "storm": board(*storm, water_leak(), planned_cut())}
+
+
+STATES = sorted(boards_shown())
 # The stylesheet keeps phone numbers whole; hyphens that cannot be dialled would break copying them.
-RULES = {"tel-non-breaking": ["error", {"ignoreClasses": ["nobr"]}]}
+RULES = {
+    "tel-non-breaking": ["error", {"ignoreClasses": ["nobr"]}],
+    # Several boxes to tick that mean the same are HTML's own way.
+    "form-dup-name": ["error", {"shared": ["checkbox", "radio"]}],
+}
 
 FRONT = {"index.html", "index.overdue.html"}
 VIEWS: list[tuple[int, Literal["light", "dark"]]] = [
+    (320, "light"),
     (360, "light"),
     (360, "dark"),
+    (768, "light"),
     (1280, "light"),
     (1280, "dark"),
 ]
@@ -49,11 +73,13 @@ Site = dict[str, bytes]
 
 def site(state: str) -> Site:
     """Every page of a state by its path below the root; overdue variants beside their pages."""
-    board = states()[state]
+    shown = boards_shown()[state]
     advice = {"sv": "Ring 112 vid fara för liv.", "en": "Call 112 when life is in danger."}
     settings = PageSettings(kind="page", advice=advice)
     found: Site = {}
-    for file in pages(board, context(board.mode), settings):
+    for file in pages(shown, context(shown.mode, areas=MAPPED), settings):
+        if not file.path.endswith(".html"):
+            continue
         found[file.path] = file.body
         if file.overdue:
             found[file.path.replace(".html", ".overdue.html")] = file.overdue.body
@@ -108,8 +134,12 @@ def opened(page: Page, files: Site, path: str) -> list[str]:
 def worth_opening(state: str, files: Site) -> list[str]:
     """The pages of a state that differ in kind: lists and areas look alike in all."""
     always = r"(?:en/)?index\.html|index\.overdue\.html|incidents/a7/index\.html"
-    once = r"|areas/(?:norra-ekbyn/)?index\.html|archive/index\.html"
-    sorts = always + once if state == "three" else always
+    once = {
+        "three": r"|areas/(?:norra-ekbyn/)?index\.html|archive/index\.html",
+        "storm": r"|areas/(?:norra-ekbyn/)?index\.html|now/1/index\.html",
+        "restored": r"|archive/find/(?:1/(?:areas/norra-ekbyn/|words/k/)?)?index\.html",
+    }
+    sorts = always + once.get(state, "")
     return [path for path in files if re.fullmatch(sorts, path)]
 
 
@@ -148,6 +178,9 @@ def test_axe_finds_nothing_and_no_request_leaves_the_page(
             }:  # the colours and the widths, once each
                 wrong += judged(page, axe)
             page.screenshot(path=ARTEFACTS / f"{state}.{name}.{width}.{scheme}.png", full_page=True)
+        page.emulate_media(media="print", color_scheme="light")
+        page.screenshot(path=ARTEFACTS / f"{state}.{name}.print.png", full_page=True)
+        page.emulate_media(media="screen")
         page.set_viewport_size({"width": 360, "height": 900})
     page.close()
     assert wrong == []
@@ -200,3 +233,54 @@ def test_struck_text_is_announced_as_no_longer_holding(browser: Browser) -> None
     assert "Detta gäller inte längre:" in str(struck.text_content())
     assert page.locator("#a7-2 .tag a").get_attribute("href") == "#a7-3"
     page.close()
+
+
+# --------------------------------------------------------------------------------------------------- the first screen
+ANSWERS = {
+    "is it me": "h1",
+    "since when": ".kind",
+    "until when, and when the next word comes": ".facts .big",
+    "whom to ring": ".asof a[href^='tel:']",
+    "what to do": ".do .say",
+}
+_BOXES = """names => names.map(name => {
+  const found = [...document.querySelectorAll(`main ${name}`)].filter(each => each.offsetParent);
+  const boxes = found.map(each => each.getBoundingClientRect());
+  return [found.length, Math.max(...boxes.map(box => box.bottom)), Math.max(...boxes.map(box => box.right))];
+})"""
+
+
+@pytest.mark.real("chromium")
+@pytest.mark.parametrize("path", ["index.html", "incidents/a7/index.html", "en/index.html"])
+def test_every_answer_stands_in_the_first_screen_of_a_phone(browser: Browser, path: str) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    assert opened(page, site("one"), path) == []
+    boxes = page.evaluate(_BOXES, list(ANSWERS.values()))
+    page.close()
+    for answer, (count, bottom, right) in zip(ANSWERS, boxes, strict=True):
+        assert count, f"{answer}: not there"
+        assert bottom <= 740, f"{answer}: ends at {bottom}"
+        assert right <= 360, f"{answer}: reaches to {right}"
+
+
+# Half of 360 is what zooming to 200 % leaves; a reader's own large type is another matter than zoom.
+NARROW = [(320, "100%"), (180, "100%"), (320, "200%")]
+
+
+@pytest.mark.real("chromium")
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_scrolls_sideways_on_a_narrow_screen_or_in_large_type(
+    browser: Browser, state: str
+) -> None:
+    files = site(state)
+    page = browser.new_page()
+    wrong = []
+    for path in worth_opening(state, files):
+        opened(page, files, path)
+        for width, size in NARROW:
+            page.set_viewport_size({"width": width, "height": 700})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{path} at {width} px, {size}")
+    page.close()
+    assert wrong == []

@@ -7,11 +7,13 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -30,8 +32,11 @@ from broadcaster.channel import (
     Scope,
     Transient,
 )
+from broadcaster.domain.choices import Choices
 from broadcaster.locale import phrases
+from broadcaster.service import residents
 from broadcaster.testing.contract_letters import Ran, a_notice, an_attempt, run
+from broadcaster.testing.operators import CONFIGURATION, Daemonless
 from broadcaster.testing.peers import PEERS
 from broadcaster.testing.postfix import PostfixServer
 from broadcaster.testing.servers import FarEnd, Reply, Request
@@ -283,6 +288,50 @@ def test_an_independent_verifier_believes_both_signatures_of_what_was_delivered(
         assert verdict(spoiled, records) == "[False, False]", changed
     assert verdict(whole.replace(b"punkt", b"strof"), records) == "[False, False]"
     assert verdict(b"From: other@evil.example\n" + whole, records) == "[False, False]"
+
+
+def test_what_the_delivered_letter_names_ends_it_by_one_click(
+    postfix: PostfixServer, make: Make, tmp_path: Path
+) -> None:
+    """As a mail program does it: POST to List-Unsubscribe what List-Unsubscribe-Post says (RFC 8058 §3.2)."""
+    mail = "  mail: {kind: email, sender: kris@ekbyn.example, suppliers: [{host: 127.0.0.1, port: 1, tls: none}]}\n  sms:\n"
+    written = CONFIGURATION.replace("  sms:\n", mail).replace(
+        'url: "http://127.0.0.1:8090"}', 'url: "https://in.ekbyn.example"}'
+    )
+    with Daemonless(tmp_path, f"{written}residents: {{channels: [mail]}}\n") as door:
+        choices = Choices(areas=("norra-ekbyn",), language="sv")
+        mark = residents.subscribe(
+            door.desk, "mail", "tyra@ekbyn.example", choices, "browser", "yes"
+        )
+        page = f"{door.desk.configuration.settings.follow_url}/mine/{mark}"
+        key = KEYS["rsa"]()
+        adapter = make(dkim=[{"selector": "rsa", "key": pem_of(key)}])
+        letter = replace(a_letter("tyra", "1.10.0", adapter), manage=page)
+        [whole] = delivered(postfix, adapter, letter)
+        came = read(whole)
+        assert came["List-Unsubscribe"] == f"<{page}/leave>"
+        assert page in part(came, "plain")
+        assert f'href="{page}"' in part(came, "html")
+        assert came["In-Reply-To"]  # it is still one thread
+        assert verdict(whole, {"rsa": record_of("rsa", key)}) == "[True]"
+        for changed in (b"List-Unsubscribe-Post: ", b"List-Unsubscribe: "):
+            spoiled = whole.replace(b"\n" + changed, b"\n" + changed + b"x", 1)
+            assert verdict(spoiled, {"rsa": record_of("rsa", key)}) == "[False]", changed
+        held = residents.mine(door.desk, mark)
+        assert held is not None
+        assert held.choices.areas
+        answer = door.ask(
+            "POST",
+            urlsplit(came["List-Unsubscribe"].strip("<>")).path,
+            came["List-Unsubscribe-Post"].encode(),
+            token="",
+            port=door.inbound.port,
+            Content_Type="application/x-www-form-urlencoded",
+        )
+        assert answer.status == 200
+        held = residents.mine(door.desk, mark)
+        assert held is not None
+        assert held.choices.areas == ()
 
 
 # ------------------------------------------------------------------------------------------------------- what goes wrong

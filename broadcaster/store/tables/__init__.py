@@ -4,6 +4,14 @@ Times are whole microseconds since 1970 UTC (`UtcTime`), so that both databases 
 """
 
 from broadcaster.store.tables.base import Id, UtcTime, metadata, microseconds, moment
+from broadcaster.store.tables.following import (
+    consent,
+    left_out,
+    opt_in,
+    personal_is_open,
+    personal_letter,
+    spent,
+)
 from broadcaster.store.tables.outbox import (
     attempt,
     audience,
@@ -43,6 +51,7 @@ __all__ = [
     "audit",
     "board_progress",
     "channel_state",
+    "consent",
     "delivery",
     "due",
     "has_handle",
@@ -53,6 +62,7 @@ __all__ = [
     "is_open",
     "job",
     "job_is_open",
+    "left_out",
     "letter",
     "may_be_taken_over",
     "message",
@@ -61,6 +71,10 @@ __all__ = [
     "microseconds",
     "moment",
     "node",
+    "opt_in",
+    "personal_is_open",
+    "personal_letter",
+    "spent",
     "step",
     "subscriber",
     "subscription",

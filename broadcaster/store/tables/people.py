@@ -33,12 +33,27 @@ subscriber = Table(
     Column("import_id", Id, nullable=False),
     # Since when the far side says that there is no such address: it is written to no more until its owner asks anew.
     Column("gone_at", UtcTime),
+    # What its owner chose; as it comes, of any severity, unless he said otherwise. Minutes are of the local day.
+    Column(
+        "least", Integer, nullable=False, server_default=text("0")
+    ),  # rank of the mildest severity
+    Column("quiet_from", Integer),
+    Column("quiet_to", Integer),
+    Column("summary_at", Integer),
     UniqueConstraint("channel", "digest"),
     Index(
         "ix_subscriber_gone",
         "channel",
         sqlite_where=text("gone_at IS NOT NULL"),
         postgresql_where=text("gone_at IS NOT NULL"),
+    ),
+    # Who does not simply get everything at once: few, and found without looking at the others.
+    Index(
+        "ix_subscriber_chooses",
+        "channel",
+        "id",
+        sqlite_where=text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
+        postgresql_where=text("least > 0 OR quiet_from IS NOT NULL OR summary_at IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )

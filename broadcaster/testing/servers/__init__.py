@@ -34,6 +34,7 @@ from broadcaster.testing.servers.faults import (
 from broadcaster.testing.servers.mastodon import MastodonServer
 from broadcaster.testing.servers.matrix import MatrixServer
 from broadcaster.testing.servers.ntfy import NtfyServer
+from broadcaster.testing.servers.push import PushService
 from broadcaster.testing.servers.sms import Reports, SmsGateway, When
 from broadcaster.testing.servers.smtp import SmtpServer
 from broadcaster.testing.servers.webhook import WEBHOOK_SECRET, WebhookReceiver
@@ -48,6 +49,7 @@ __all__ = [
     "MastodonServer",
     "MatrixServer",
     "NtfyServer",
+    "PushService",
     "Reply",
     "Reports",
     "Request",

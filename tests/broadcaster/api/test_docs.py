@@ -45,6 +45,7 @@ ASKED: list[str | tuple[str, str, str, Any]] = [
     ("GET", "/incidents", "", None),
     ("GET", "/incidents/A1", "", None),
     ("GET", "/incidents/A1/deliveries", "", None),
+    ("GET", "/incidents/A1/export", "?as=radio&lang=en", None),
     FAILED,
     ("POST", "/deliveries/9/resend", "", None),
     OUT,

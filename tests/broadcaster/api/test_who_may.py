@@ -28,6 +28,7 @@ POLICY: dict[tuple[str, str], tuple[Role, bool, str, Any]] = {
     ("GET", "/incidents"): (V, True, "", None),
     ("GET", "/incidents/{incident}"): (V, True, "/incidents/A1", None),
     ("GET", "/incidents/{incident}/deliveries"): (V, True, "/incidents/A1/deliveries", None),
+    ("GET", "/incidents/{incident}/export"): (V, True, "/incidents/A1/export?as=radio", None),
     ("POST", "/incidents/{incident}/updates"): (A, False, "/incidents/A1/updates", {"text": "Nu."}),
     ("POST", "/preview"): (V, False, "", REPORT),
     ("POST", "/deliveries/{delivery}/resend"): (A, False, "/deliveries/2/resend", None),

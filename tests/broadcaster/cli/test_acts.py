@@ -466,6 +466,7 @@ def test_every_verb_of_the_contract_has_its_help(run: Run) -> None:
         "tokens:list",
         "tokens:revoke",
         "coverage",
+        "export",
         "login",
         "backup:create",
         "backup:restore",

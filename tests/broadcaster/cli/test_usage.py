@@ -113,7 +113,7 @@ def test_a_configuration_that_is_not_there_is_no_reason_to_fail(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["reprot"], "Fel: Kommandot 'reprot' finns inte. Menade du 'report'?\n"),
+        (["reprot"], "Fel: Kommandot 'reprot' finns inte. Menade du 'report', 'export'?\n"),
         (["channels", "lst"], "Fel: Kommandot 'lst' finns inte. Menade du 'list'?\n"),
         (
             ["report", "--severty", "x"],

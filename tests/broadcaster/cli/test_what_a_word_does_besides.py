@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -225,3 +226,30 @@ def test_who_reports_what_goes_on_already_is_told_of_it_before_and_after(
     report = ("x", "--area", "sodra-ekbyn")
     for out in (run("preview", *report).out, run("report", *report, "--yes").out):
         assert "\nA12 pågår redan i Södra Ekbyn: broadcaster update A12\n" in out
+
+
+def test_preview_question_and_answer_name_the_language_that_is_one_update_behind(
+    daemon: Daemon, run: Run, at_terminal: Run
+) -> None:
+    late = "Swedish is one update behind: it had your words, and has none now."
+    lacks: dict[str, Any] = {"no_text_in": ["sv"], "behind": ["sv"]}
+    daemon.answers[PREVIEW] = (200, daemon.preview(asks=True, kind="update", **lacks))
+    daemon.answers[UPDATES] = (201, daemon.accepted(kind="update", **lacks))
+    for out in (
+        run("preview", "--incident", "A7", "x").out,
+        at_terminal("update", "A7", "x", typed="norra ekbyn\n").out,
+        run("update", "A7", "x", "--yes").out,
+    ):
+        assert late in " ".join(out.split())
+        assert "No text in Swedish" not in out
+    answer = json.loads(run("update", "A7", "x", "--yes", "--json").out)
+    assert answer["behind"] == ["sv"]
+
+
+def test_easy_swedish_is_called_what_people_call_it(daemon: Daemon, run: Run) -> None:
+    daemon.answers[PREVIEW] = (200, daemon.preview(behind=["sv-simple"]))
+    out = run("preview", "x").out
+    assert "Lätt svenska is one update behind" in out
+    assert '--text-sv-simple "…"' in out
+    assert run("preview", "x", "--text-sv-simple", "y").code == 0
+    assert daemon.bodies(PREVIEW)[-1]["texts"]["sv-simple"] == "y"

@@ -144,7 +144,11 @@ def test_a_command_that_cannot_read_the_configuration_says_why_in_swedish(
 # ------------------------------------------------------------------------------------------------ the one that is begun
 @pytest.mark.parametrize(
     ("options", "languages", "said"),
-    [((), '["sv", "en"]', "Skrivet: town/"), (("--lang", "en"), '["en", "sv"]', "Written: town/")],
+    [
+        ((), '["sv", "en"]', "Skrivet: town/"),
+        (("--lang", "en"), '["en", "sv"]', "Written: town/"),
+        (("--lang", "nb"), '["nb", "nn", "en"]', "Written: town/"),
+    ],
 )
 def test_init_speaks_the_first_language_of_the_organisation_it_writes(
     nowhere: dict[str, str],
@@ -166,6 +170,6 @@ def test_init_writes_nothing_in_a_language_that_nobody_translated(
 ) -> None:
     ended = run("init", "town", "--lang", "fi")
     assert (ended.code, ended.err) == (
-        *(2, '--lang: "fi" has no catalogue of phrases: write one of en, sv\n'),
+        *(2, '--lang: "fi" has no catalogue of phrases: write one of en, nb, nn, sv, sv-simple\n'),
     )
     assert not (tmp_path / "town").exists()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,18 @@ from broadcaster.engine.known import Deaf, Unseen
 from broadcaster.engine.lane import Lane
 from broadcaster.service import doctor
 from broadcaster.settings.model import Redundancy
-from broadcaster.store import Rank, StoreBroken, StoreBusy, channels, nodes, often, tables as t
+from broadcaster.store import (
+    Rank,
+    StoreBroken,
+    StoreBusy,
+    channels,
+    nodes,
+    often,
+    personal,
+    spending,
+    tables as t,
+)
+from broadcaster.store.spending import Limit, Window
 from broadcaster.telemetry import Metrics
 from broadcaster.testing.rig import OPERATOR, Rig, webhook
 from broadcaster.testing.servers import WebhookReceiver, answers, unavailable
@@ -229,6 +241,29 @@ def fuse(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: watched.rig.clock_only(minutes=61)
 
 
+def unanswered_person(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Somebody said STOP where nobody sends letters."""
+    store, now = watched.rig.store, watched.rig.clock()
+    letter = {"subject": "", "body": "Du får inga fler besked.", "language": "sv"}
+    asked = partial(personal.queue, vault=store.vault, channel="hook", what="answer", now=now)
+    to = {"address": "+46701740605", "not_after": now + timedelta(hours=1)}
+    store.write(partial(asked, **letter, **to)).result()
+    watched.rig.clock_only(minutes=3)
+    digest = store.vault.digest("hook", "+46701740605")
+
+    def mend() -> None:
+        store.write(partial(personal.erase, channel="hook", digest=digest)).result()
+
+    return mend
+
+
+def signups(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
+    until = watched.rig.clock() + timedelta(minutes=30)
+    limit = Limit(what="confirmations", window=Window("x", until), most=0, fuse="confirmations")
+    watched.rig.store.write(lambda c: spending.take(c, [limit])).result()
+    return lambda: watched.rig.clock_only(minutes=31)
+
+
 def not_out(watched: Watched, _: pytest.MonkeyPatch) -> Callable[[], None]:
     assert watched.page is not None
     watched.page.stuck = True
@@ -287,6 +322,8 @@ STATES = {
     ("not_out", "A1-1"): not_out,
     ("letters", "A1-1 hook"): letters_in_doubt,
     ("fuse", "hook"): fuse,
+    ("personal", "hook"): unanswered_person,
+    ("signups", "confirmations"): signups,
     ("reload", ""): refused_file,
     ("clock", "database"): wrong_clock,
     ("clock", ""): jumped_clock,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select
 
-from broadcaster.channel import InboundRequest, Report
+from broadcaster.channel import InboundRequest, Incoming, Report
 from broadcaster.store import inbox, tables as t
 from broadcaster.testing.rig import Rig, numbers, sms
 from broadcaster.testing.servers import SmsGateway
@@ -67,7 +67,7 @@ def test_a_report_with_half_a_letter_in_it_holds_up_no_other(rig: MakeRig) -> No
 class Odd(SmsHttpAdapter):
     """An adapter with faults of its own."""
 
-    def receive(self, request: InboundRequest) -> tuple[Report, ...]:
+    def receive(self, request: InboundRequest) -> tuple[Report | Incoming, ...]:
         """Break over the one, and give what is no report of the other."""
         if request.body == b"nested too deeply":
             raise RecursionError

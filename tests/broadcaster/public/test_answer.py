@@ -19,6 +19,8 @@ PAGE = f"<!DOCTYPE html><html lang=sv><head><style>{STYLE}</style></head><p>{TEX
 PROMISE = datetime(2026, 11, 22, 15, 50, tzinfo=UTC).timestamp()
 NOW = PROMISE - 3600
 
+LINKS = (("self", "https://a.example/told.atom"), ("hub", "https://hub.example/?a=1,b"))
+
 Ask = Callable[..., Answer]
 
 
@@ -34,6 +36,7 @@ def site(tmp_path: Path) -> Site:
             File("archive/1/index.html", PAGE, html, immutable=True),
             File("feed.json", b'{"a":1}', "application/feed+json"),
             File("feed.atom", b"<feed/>" * 99, "application/atom+xml; charset=utf-8"),
+            File("told.atom", b"<feed/>", "application/atom+xml", links=LINKS),
             File("map.svg", b"<svg/>", "image/svg+xml"),
         ],
     )
@@ -277,6 +280,14 @@ def test_feeds_are_for_everyones_programs_and_pages_are_not(ask: Ask) -> None:
     for path in ("/", "/map.svg", "/no"):
         assert header(ask(path), "access-control-allow-origin") is None
         assert header(ask(path), "cross-origin-resource-policy") == "same-origin"
+
+
+def test_a_documents_links_stand_in_one_header(ask: Ask) -> None:
+    told = '<https://a.example/told.atom>; rel="self", <https://hub.example/?a=1,b>; rel="hub"'
+    first = ask("/told.atom")
+    assert header(first, "link") == told
+    assert header(ask("/told.atom", if_none_match=header(first, "etag") or ""), "link") == told
+    assert header(ask("/feed.atom"), "link") is None
 
 
 def test_error_pages_speak_both_languages(ask: Ask) -> None:

@@ -22,6 +22,12 @@ class CopySettings(ChannelSettings):
 class Copy(Board):
     Settings = CopySettings
 
+class AsideSettings(ChannelSettings):
+    is_way = False
+
+class Aside(Board):
+    Settings = AsideSettings
+
 class WireSettings(ChannelSettings):
     host: str = "127.0.0.1"
     token: SecretStr = SecretStr("")
@@ -59,6 +65,7 @@ ENTRIES = """\
 sample_board = sample_kinds:Board
 sample_copy = sample_kinds:Copy
 sample_wire = sample_kinds:Wire
+sample_aside = sample_kinds:Aside
 sample_phone = sample_kinds:Phone
 sample_gone = sample_kinds_missing:Gone [mqtt]
 sample_odd = sample_kinds:NotAnAdapter

@@ -34,6 +34,10 @@ ERRORS = [
     ({"more": 'readiness: {ends: {wier: "2027-03-01"}}'}, 13, "readiness.ends.wier", 'did you mean "wire"?'),
     ({"more": 'readiness: {ends: {wire: "1 mars"}}'}, 13, "readiness.ends.wire", 'write such as "2027-03-01"'),
     ({"more": "readiness: {ends: {wire: 2027-03-01}}"}, 13, "readiness.ends.wire", "in quotes"),
+    ({"more": "residents: {channels: [phnoe]}"}, 13, "residents.channels[0]", 'did you mean "phone"?'),
+    ({"more": "residents: {channels: [phone, page]}"}, 13, "residents.channels[1]", "has no subscribers"),
+    ({"phone": "{kind: sample_phone, audience: staff}", "more": "residents: {channels: [phone]}"}, 13, "residents.channels[0]", "is for staff"),
+    ({"inbound": "null", "more": "residents: {channels: [phone]}"}, 13, "residents", "add inbound"),
     ({"languages": "[sv, fi]"}, 2, "organisation.languages[1]", '"fi" has no catalogue of phrases'),
     ({"more": 'api: {listen: "127.0.0.1:8090"}'}, 4, "inbound.listen", "taken by api.listen"),
     ({"more": "erasures: broadcaster.yaml/erasures"}, 13, "erasures", "cannot be written"),
@@ -68,6 +72,24 @@ def test_an_outline_that_cannot_be_drawn_is_told_and_keeps_no_channel_from_speak
     assert sentence in error.sentence
     _, adapters, _ = started(areas=areas)
     assert adapters["page"].context.areas[0].outline == ()
+
+
+def test_a_wrong_line_in_the_table_of_places_is_named_and_keeps_no_channel_from_speaking(
+    found: Found, started: Callable[..., Any], tmp_path: Path
+) -> None:
+    table = tmp_path / "places.csv"
+    table.write_bytes(
+        "place;postcode;area\nÅsen;12345;norra-ekbyn\nByn;;nora\n".encode("utf-8-sig")
+    )
+    (error,) = found(more="places: places.csv")
+    assert (error.file, error.line, error.path, error.warning) == (table, 3, "places", False)
+    assert 'the area "nora", which is not configured' in error.sentence
+    _, adapters, _ = started(more="places: places.csv")
+    assert [place.name for place in adapters["page"].context.places] == ["Åsen"]
+    table.write_bytes(b"place,postcode,area\n\xc5sen,12345,norra-ekbyn\n")
+    assert "save the file as UTF-8" in found(more="places: places.csv")[0].sentence
+    table.unlink()
+    assert "there is no file" in found(more="places: places.csv")[0].sentence
 
 
 def test_a_circle_of_fallbacks_is_shown(found: Found) -> None:

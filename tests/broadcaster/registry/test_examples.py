@@ -39,6 +39,7 @@ def test_an_example_passes_the_check_when_its_secrets_are_there(
 ) -> None:
     (tmp_path / "config").mkdir()
     path = Path(shutil.copy(example, tmp_path / "config"))
+    shutil.copy(example.parent / "places.csv", tmp_path / "config")
     text = path.read_text(encoding="utf-8").replace("/srv/", f"{tmp_path}/srv/")
     path.write_text(text, encoding="utf-8")
     for name in re.findall(r'"file:([^"]+)"', text):

@@ -48,6 +48,20 @@ def test_what_staff_alone_read_is_no_way_to_residents(built: Built) -> None:
     assert set(ways(loaded.settings, adapters)) == {"page", "phone"}
 
 
+def test_what_only_helps_another_channels_readers_is_no_way_and_misses_no_route(
+    built: Built, found: Found
+) -> None:
+    parts = {"page": "{kind: sample_board}", "wire": "{kind: sample_aside, audience: public}"}
+    loaded, adapters = built(phone="{kind: sample_phone}", **parts)
+    assert set(ways(loaded.settings, adapters)) == {"page", "phone"}
+    doubts = found(phone="{kind: sample_phone}", **parts)
+    assert [doubt for doubt in doubts if doubt.path == "channels.wire"] == []
+    doubts = found(phone="{kind: sample_phone}", wire="{kind: sample_wire}")
+    assert [doubt.path for doubt in doubts if doubt.path.startswith("channels.")] == [
+        "channels.wire"
+    ]
+
+
 def test_loopback_is_this_machine(built: Built) -> None:
     loaded, adapters = built(wire="{kind: sample_wire}")
     assert ways(loaded.settings, adapters)["wire"].needs == {THIS_MACHINE}

@@ -7,16 +7,19 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from broadcaster.domain.choices import Choices, Quiet
+from broadcaster.domain.incident import Severity
 from broadcaster.domain.role import Role
-from broadcaster.store import audit, erasures, gone
-from broadcaster.testing.operators import Daemonless, Reply
+from broadcaster.service import residents
+from broadcaster.store import audit, choosing, erasures, gone
+from broadcaster.testing.operators import CONFIGURATION, Daemonless, Reply
 
 NAMED = {"channel": "sms", "source": "Kundregister 2026", "legal_basis": "Ellagen"}
 
@@ -259,12 +262,55 @@ def test_an_export_can_be_imported_again(desk: Daemonless) -> None:
     written = desk.ask("GET", "/api/v1/subscribers/export")
     assert written.headers["content-type"].startswith("text/csv")
     lines = written.content.decode().splitlines()
-    assert lines[0] == "address,area,language,channel,gone"
+    assert lines[0] == "address,area,language,channel,gone,least,quiet,summary,by_himself"
     assert sorted(lines[1:]) == [
-        "+46701740635,norra-ekbyn,sv,sms,",
-        "+46701740636,norra-ekbyn|sodra-ekbyn,en,sms,",
+        "+46701740635,norra-ekbyn,sv,sms,,,,,",
+        "+46701740636,norra-ekbyn|sodra-ekbyn,en,sms,,,,,",
     ]
     assert last(take(desk, written.content))["changed"] == 0
+
+
+def test_what_somebody_chose_is_counted_exported_and_taken_with_him_elsewhere(
+    tmp_path: Path, desk: Daemonless
+) -> None:
+    configuration = CONFIGURATION + "residents: {channels: [sms]}\n"
+    chosen = Choices(
+        areas=("norra-ekbyn",),
+        language="en",
+        least=Severity.SEVERE,
+        quiet=Quiet(time(22), time(6, 30)),
+        summary=time(18),
+    )
+    (tmp_path / "own").mkdir()
+    with Daemonless(tmp_path / "own", configuration) as own:
+        residents.subscribe(own.desk, "sms", "0701740637", chosen, "keyword", "START")
+        take(own, TWO)
+        assert own.ask("GET", "/api/v1/subscribers").json["by_themselves"] == {"sms": 1}
+        written = own.ask("GET", "/api/v1/subscribers/export").content
+    row = "+46701740637,norra-ekbyn,en,sms,,severe,22:00-06:30,18:00,yes\r\n"
+    assert row in written.decode()
+    assert last(take(desk, written))["added"] == 3
+    digest = desk.store.vault.digest("sms", "+46701740637")
+    found = desk.store.read(lambda c: choosing.by_digest(c, "sms", digest))
+    assert found is not None
+    assert (found.choices, found.by_himself) == (chosen, False)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "grave,,",
+        ",22:00,",
+        ",22:00-24:00,",
+        ",-,",
+        ",,6 pm",
+        ",,1:00",
+        ",,²²:00",
+    ],
+)
+def test_choices_that_cannot_be_read_refuse_their_row(desk: Daemonless, cells: str) -> None:
+    content = f"address,area,language,least,quiet,summary\n0701740637,norra-ekbyn,sv,{cells}\n"
+    assert last(take(desk, content))["refused"] == 1
 
 
 def test_an_export_says_since_when_an_address_is_no_more_and_brings_it_back_only_when_told_so(
@@ -274,7 +320,7 @@ def test_an_export_says_since_when_an_address_is_no_more_and_brings_it_back_only
     at = datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
     desk.desk.write(lambda connection: gone.note(connection, [1], at))
     written = desk.ask("GET", "/api/v1/subscribers/export").content
-    assert "+46701740635,norra-ekbyn,sv,sms,2026-11-23T14:05:00+01:00\r\n" in written.decode()
+    assert "+46701740635,norra-ekbyn,sv,sms,2026-11-23T14:05:00+01:00,,,,\r\n" in written.decode()
     assert last(take(desk, written))["changed"] == 0
     assert desk.ask("GET", "/api/v1/subscribers").json["gone"] == {"sms": 1}
     assert last(take(desk, written, again="true"))["changed"] == 1
@@ -299,7 +345,7 @@ def test_an_export_for_one_area_shows_that_area_only(desk: Daemonless) -> None:
     take(desk, TWO)
     token = desk.token(Role.ADMIN, ("sodra-ekbyn",))
     written = desk.ask("GET", "/api/v1/subscribers/export", token=token).content.decode()
-    assert written.splitlines()[1:] == ["+46701740636,sodra-ekbyn,en,sms,"]
+    assert written.splitlines()[1:] == ["+46701740636,sodra-ekbyn,en,sms,,,,,"]
 
 
 def test_an_export_pages_through_any_number(desk: Daemonless) -> None:

@@ -336,3 +336,19 @@ def test_a_report_and_an_update_are_looked_at_too(desk: Daemonless) -> None:
 def test_what_takes_back_or_ends_may_name_any_area(desk: Daemonless, kind: str) -> None:
     said(desk, **REPORT)
     assert told(desk, "names_also", kind=kind, text="Södra Ekbyn var aldrig utan.") == []
+
+
+def test_the_language_that_is_one_update_behind_is_named(desk: Daemonless) -> None:
+    assert (
+        said(desk, area=["norra-ekbyn"], texts={"sv": "Ström borta.", "en": "No power."})["behind"]
+        == []
+    )
+    assert told(desk, "behind", kind="update", texts={"sv": "Montör är framme."}) == ["en"]
+    assert told(desk, "behind", kind="update", cause="Åska") == []  # no words in any language
+    assert told(desk, "behind", kind="holding") == []  # words of ours, in every language
+    assert told(desk, "behind", kind="update", texts={"sv": "Klart.", "en": "Done."}) == []
+
+
+def test_a_language_that_never_had_words_is_not_behind(desk: Daemonless) -> None:
+    assert said(desk, **REPORT)["behind"] == []
+    assert told(desk, "behind", kind="update", texts={"sv": "Montör är framme."}) == []

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import Connection, delete, func, select
@@ -25,11 +25,16 @@ from broadcaster.store import (
     StoreFull,
     StoreKeyWrong,
     StoreLocked,
+    audit,
     database,
+    subscribers,
     tables as t,
 )
 from broadcaster.store.putting import put
 from broadcaster.testing.builders import KEY, board, subscribe, tell
+from broadcaster.testing.clock import NOON
+
+NUMBER = "+46701740605"
 
 
 def url(folder: Path) -> str:
@@ -307,3 +312,57 @@ def test_an_erased_address_is_nowhere_in_the_files(tmp_path: Path) -> None:
     assert left == 50
     assert not any(piece in files() for piece in secret)
     assert all(row.address in files() for row in rows[50:])
+
+
+def test_an_address_erased_while_somebody_reads_holds_nobody_up_and_is_nowhere_once_he_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        database, "_BUSY_MS", 300_000
+    )  # who would wait for the reader waits so long
+    store = Store(url(tmp_path), KEY)
+    subscribe(store, "sms", [NUMBER])
+    secret = store.read(lambda c: c.execute(select(t.subscriber)).one()).address
+    reading, done = Event(), Event()
+
+    def read_slowly(connection: Connection) -> None:
+        connection.execute(select(t.subscriber)).all()
+        reading.set()
+        done.wait()
+
+    reader = Thread(target=store.read, args=(read_slowly,))
+    reader.start()
+    reading.wait()
+    digest = store.vault.digest("sms", NUMBER)
+    assert store.write(lambda c: subscribers.erase(c, "sms", digest, NOON, "Kim")).result(60)
+    for _ in range(20):
+        store.write(lambda c: audit.note(c, NOON, "Kim", "test", "")).result(60)
+    log = tmp_path / "broadcaster.db-wal"
+    assert secret in log.read_bytes()  # what somebody reads cannot be taken from him
+    done.set()
+    reader.join()
+
+    def is_cut() -> bool:
+        store.write(lambda c: audit.note(c, NOON, "Kim", "test", "")).result()
+        return log.stat().st_size == 0
+
+    until = time.monotonic() + 30
+    while not is_cut():
+        assert time.monotonic() < until
+    store.close()
+    assert secret not in (tmp_path / "broadcaster.db").read_bytes()
+
+
+def test_what_was_erased_is_out_of_the_log_when_the_call_ends(tmp_path: Path) -> None:
+    store = Store(url(tmp_path), KEY)
+    subscribe(store, "sms", [NUMBER, "+46701740699"])
+    rows = store.read(lambda c: c.execute(select(t.subscriber)).all())
+    for row in rows:  # one right after the other
+
+        def erase(connection: Connection, digest: bytes = row.digest) -> bool:
+            return subscribers.erase(connection, "sms", digest, NOON, "Kim")
+
+        store.write(erase).result()
+        files = b"".join(path.read_bytes() for path in tmp_path.glob("broadcaster.db*"))
+        assert row.address not in files
+    store.close()

@@ -14,6 +14,7 @@ from typing import Any
 import feedparser
 import feedparser_sgmllib
 import pytest
+from lxml import etree
 from reader import make_reader
 
 from broadcaster.bundle.paths import check_path
@@ -268,6 +269,18 @@ def test_an_area_and_a_language_have_their_own(tmp_path: Path, reader_of: Reader
     assert english.entries[0].summary.startswith("Water leak in Storgatan.")
     own = [link.href for link in english.feed.links if link.rel == "self"]
     assert own == ["https://drift.ekbyn.example/en/areas/centrum/cap.atom"]
+
+
+def test_the_index_of_a_language_that_is_not_whole_tells_in_another_and_says_which(
+    tmp_path: Path,
+) -> None:
+    made = adapter(tmp_path, foreign={"en": {"Power cut": "sv"}})
+    made.show(states()["one"], ATTEMPT)
+    feed = etree.parse(tmp_path / "en" / "cap.atom").getroot()
+    title = feed.find("{*}entry/{*}title")
+    assert title is not None
+    assert title.text == "Ny bedömning: Strömavbrott i Norra Ekbyn"
+    assert title.get("{http://www.w3.org/XML/1998/namespace}lang") == "sv"
 
 
 def test_the_reader_library_sees_each_message_once_and_none_change(

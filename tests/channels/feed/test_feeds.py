@@ -48,7 +48,9 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 def written(shown: Board, **changes: Any) -> dict[str, File]:
-    return {file.path: file for file in feeds(shown, context(shown.mode, **changes))}
+    """Every feed that an item stands in; the calendars have tests of their own."""
+    made = feeds(shown, context(shown.mode, **changes))
+    return {file.path: file for file in made if not file.path.endswith(".ics")}
 
 
 def utc(parsed: time.struct_time) -> datetime:

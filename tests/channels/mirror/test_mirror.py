@@ -112,7 +112,7 @@ def test_the_front_page_says_of_what_it_is_a_copy_and_since_when(tmp_path: Path)
         assert f'<p class="fact where">{line}</p>\n</main>' in shown
         # Another style would need another hash in the policy: soft, and with room above.
         assert ".fact{color:var(--soft)" in shown
-        assert ".where{margin:1rem 0 0}" in shown
+        assert ".where{margin:.7rem 0 0}" in shown
         without = shown.replace(f'<p class="fact where">{line}</p>\n', "")
         assert without == (boards.public / name).read_text()
         assert not (boards.copy / f"{name}.gz").exists(), "a compressed one would lack the line"

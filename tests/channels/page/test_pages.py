@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 from lxml import html
 
@@ -28,8 +28,19 @@ GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = PageSettings(kind="page")
 
 
-def written(shown: Board, settings: PageSettings = SETTINGS, **changes: Any) -> dict[str, File]:
+def published(shown: Board, settings: PageSettings = SETTINGS, **changes: Any) -> dict[str, File]:
     return {file.path: file for file in pages(shown, context(shown.mode, **changes), settings)}
+
+
+def is_whole(path: str) -> bool:
+    """Whether it is a page of its own, and not the sum of one for another site: see test_embed.py."""
+    return not path.endswith(("embed/index.html", "badge.svg"))
+
+
+def written(shown: Board, settings: PageSettings = SETTINGS, **changes: Any) -> dict[str, File]:
+    """The pages alone, without what is for other programs."""
+    found = published(shown, settings, **changes)
+    return {path: file for path, file in found.items() if path.endswith(".html")}
 
 
 def parsed(body: bytes | str) -> Any:
@@ -282,6 +293,8 @@ def test_drill_and_demo_stand_first_in_title_and_body_of_every_page(
 ) -> None:
     shown = board(replace(power_cut(), mode=mode), mode=mode)
     for path, file in written(shown).items():
+        if not is_whole(path):
+            continue
         tree = parsed(file.body)
         word = words[path.startswith("en/")]
         assert tree.xpath("//title")[0].text.startswith(word), path
@@ -342,7 +355,7 @@ def test_one_code_leads_to_one_area() -> None:
         BoardArea("vastra", "Västra", {"ssb": "0301"}),
     )
     files = written(board(), areas=areas)
-    named = [path for path in files if path.startswith("areas/")]
+    named = [path for path in files if path.startswith("areas/") and is_whole(path)]
     assert sorted(named) == sorted(
         f"areas/{each}index.html" for each in ("", "norra/", "0127/", "sodra/", "0301/", "vastra/")
     )
@@ -350,14 +363,18 @@ def test_one_code_leads_to_one_area() -> None:
 
 @pytest.mark.parametrize("state", sorted(states()))
 def test_every_link_leads_to_a_page_or_place_that_is_there(state: str) -> None:
+    every = published(states()[state])
     files = written(states()[state])
     for path, file in files.items():
         tree = parsed(file.body)
         tree.make_links_absolute(f"/{path}")
         for link in tree.xpath("//body//a/@href"):
-            if link.startswith("tel:") or "/feed." in link:
+            of_others = "/feed." in link or link.endswith("/calendar.ics")
+            if link.startswith(("tel:", "mailto:")) or of_others:
                 continue
             target, _, anchor = link.lstrip("/").partition("#")
+            if target in every and target not in files:  # a file for other programs
+                continue
             target = target if target.endswith(".html") else f"{target}index.html"
             assert target in files, f"{path} leads to {link}"
             assert not anchor or parsed(files[target].body).xpath(f"//*[@id='{anchor}']")
@@ -383,13 +400,14 @@ def test_only_what_changed_is_written_and_the_front_page_always() -> None:
         feeds={"": shown.feeds[""], "norra-ekbyn": entries},
         archive=(),
     )
-    paths = {path for path in written(after) if not path.startswith("en/")}
+    paths = {path for path in written(after) if not path.startswith("en/") and is_whole(path)}
     assert paths == {
         "index.html",
         "areas/index.html",
         "areas/norra-ekbyn/index.html",
         "areas/0127/index.html",
         "incidents/a7/index.html",
+        "now/1/index.html",
     }
 
 
@@ -411,7 +429,11 @@ def test_a_full_archive_page_may_be_kept_for_ever_and_the_newest_may_not() -> No
         archive_pages=3,
     )
     files = written(shown)
-    kept = {path: files[path].immutable for path in files if path.startswith("archive/")}
+    kept = {
+        path: files[path].immutable
+        for path in files
+        if path.startswith("archive/") and "find" not in path
+    }
     assert kept == {
         "archive/1/index.html": True,
         "archive/2/index.html": False,
@@ -455,7 +477,10 @@ def test_html_in_text_is_shown_and_never_obeyed() -> None:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
 
 
-def test_a_page_with_fifty_updates_is_ten_kilobytes_compressed_at_most() -> None:
+@pytest.mark.parametrize("path", ["index.html", "incidents/a7/index.html", "en/index.html"])
+def test_a_page_with_fifty_updates_and_a_map_is_one_request_of_ten_kilobytes_at_most(
+    path: str,
+) -> None:
     told = power_cut()
     words = "Montörerna arbetar vid Kvarnvägen {n}. Kabeln är frilagd på {n} meter, skarv {n} av 52 är klar."
     updates = tuple(
@@ -463,15 +488,41 @@ def test_a_page_with_fifty_updates_is_ten_kilobytes_compressed_at_most() -> None
         for n in range(50, 0, -1)
     )
     history = tuple(EtrChange(minutes(n), minutes(300 + n), n) for n in range(1, 6))
-    page = written(board(replace(told, updates=updates, etr_history=history)))["index.html"]
-    assert len(gzip.compress(page.body, 6)) <= 10_000
+    shown = board(replace(told, updates=updates, etr_history=history))
+    page = written(shown, areas=boards.MAPPED)[path]
+    assert len(brotli.compress(page.body, quality=5)) <= 10_000
+    tree = parsed(page.body)
+    assert tree.xpath("//svg")
+    assert len(tree.xpath("//ol[@class='line']/li")) == 50
+    fetched = tree.xpath(
+        "//script | //img | //iframe | //object | //embed | //@src | //link[@rel='stylesheet' or @rel='icon' or @rel='preload']"
+    )
+    assert not fetched
+    assert not re.search(rb"@import|@font-face|url\((?!#hatch\))", page.body)
+
+
+def test_what_others_build_is_pointed_at_only_where_it_is_configured() -> None:
+    def links(settings: PageSettings, **changes: Any) -> set[str]:
+        files = written(states()["one"], settings, **changes)
+        return set(
+            parsed(files["areas/sjovik/index.html"].body).xpath("//ul[@class='ways']//@href")
+        )
+
+    feeds = {f"../../areas/sjovik/feed.{kind}" for kind in ("rss", "atom", "json")}
+    feeds.add("../../areas/sjovik/calendar.ics")
+    own = {"../../follow/"}
+    assert links(SETTINGS) == feeds | own
+    assert links(PageSettings(kind="page", feeds=False)) == set()
+    address = "https://in.ekbyn.example/follow"
+    assert links(SETTINGS, follow_url=address) == feeds | own | {f"{address}/"}
 
 
 def test_the_style_is_the_same_on_every_page_so_one_hash_permits_it() -> None:
     styles = {
         re.findall(rb"<style>.*?</style>", file.body, re.DOTALL)[0]
         for state in states().values()
-        for file in written(state).values()
+        for path, file in written(state).items()
+        if is_whole(path)
     }
     assert len(styles) == 1
 

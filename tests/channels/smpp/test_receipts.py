@@ -32,7 +32,8 @@ def collected(adapter: SmppAdapter, count: int) -> list[InboundRequest]:
 
 
 def reports(adapter: SmppAdapter, count: int) -> list[Report]:
-    return [report for each in collected(adapter, count) for report in adapter.receive(each)]
+    heard = [one for each in collected(adapter, count) for one in adapter.receive(each)]
+    return [each for each in heard if isinstance(each, Report)]
 
 
 def sent(adapter: SmppAdapter, count: int = 3, body: str = "Borta.") -> list[Letter]:

@@ -91,7 +91,7 @@ def understood(adapter: SmsHttpAdapter, requests: Iterable[Request]) -> list[Rep
     found: list[Report] = []
     for request in list(requests):
         assert adapter.verify(arrived(request)).status == 200
-        found += adapter.receive(arrived(request))
+        found += [each for each in adapter.receive(arrived(request)) if isinstance(each, Report)]
     return found
 
 

@@ -1,0 +1,135 @@
+"""Whoever waits for a summary is taken once, with all that he waits for, by one node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update as sql_update
+
+from broadcaster.store import Store, dues, personal, reviving, summing, tables as t
+from broadcaster.store.summing import Waiting
+from broadcaster.testing import builders
+from broadcaster.testing.meanwhile import under_way
+
+NOW = datetime.now(UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def subscribers(store: Store, count: int, **chosen: int) -> list[int]:
+    ids = builders.subscribe(store, "sms", [f"+4670{number:07}" for number in range(count)])
+    if chosen:
+        run(store, sql_update(t.subscriber).values(**chosen))
+    return ids
+
+
+def run(store: Store, statement: Any) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(statement)
+
+    store.write(work).result()
+
+
+def leave_out(store: Store, ids: Iterable[int], update: int, at: datetime = NOW) -> None:
+    rows = [{"subscriber_id": who, "update_id": update, "due_at": at} for who in ids]
+    run(store, insert(t.left_out).values(rows))
+
+
+def word(store: Store, number: int = 1) -> int:
+    """An update of an incident of its own; its id."""
+    told = builders.tell(store, builders.letters("sms"), now=NOW + number * MINUTE)
+    query = select(t.update.c.id).where(t.update.c.incident_id == told.incident_id)
+    return int(store.read(lambda c: c.scalar(query)) or 0)
+
+
+def taking(now: datetime = NOW, most: int = 10) -> Any:
+    return partial(summing.take_due, now=now, most=most)
+
+
+def take(store: Store, now: datetime = NOW, most: int = 10) -> tuple[list[Waiting], int]:
+    taken: tuple[list[Waiting], int] = store.write(taking(now, most)).result()
+    return taken
+
+
+def left(store: Store) -> int:
+    count = select(func.count()).select_from(t.left_out)
+    return int(store.read(lambda c: c.scalar(count)) or 0)
+
+
+def test_one_is_taken_with_all_that_he_waits_for_the_newest_first(store: Store) -> None:
+    [kim] = subscribers(store, 1, quiet_from=22 * 60)
+    first, second = word(store, 1), word(store, 2)
+    leave_out(store, [kim], first)
+    leave_out(store, [kim], second, NOW + 5 * MINUTE)
+    [waiting], taken = take(store)
+    assert (waiting.subscriber_id, waiting.quiet_from, taken) == (kim, time(22), 1)
+    assert waiting.incidents == (2, 1)
+    assert store.vault.open("sms", waiting.address) == "+46700000000"
+    assert left(store) == 0
+    assert take(store) == ([], 0)
+
+
+def test_who_is_not_due_waits_and_the_row_that_wakes_says_until_when(store: Store) -> None:
+    [kim] = subscribers(store, 1)
+    leave_out(store, [kim], word(store), NOW + MINUTE)
+    assert take(store) == ([], 0)
+    store.write(summing.plan_next).result()
+    query = select(t.due.c.due_at).where(t.due.c.what == dues.SUMMARY)
+    assert store.read(lambda c: c.scalar(query)) == NOW + MINUTE
+
+
+def test_they_are_taken_in_pages_and_nobody_twice(store: Store) -> None:
+    ids = subscribers(store, 7)
+    leave_out(store, ids, word(store))
+    found: list[int] = []
+    while (page := take(store, most=3))[1]:
+        found += [waiting.subscriber_id for waiting in page[0]]
+    assert sorted(found) == ids
+
+
+def test_who_has_left_or_has_no_such_address_waits_for_nothing(store: Store) -> None:
+    left_, gone, stays = subscribers(store, 3)
+    leave_out(store, (left_, gone, stays), word(store))
+    run(store, delete(t.subscription).where(t.subscription.c.subscriber_id == left_))
+    run(store, sql_update(t.subscriber).where(t.subscriber.c.id == gone).values(gone_at=NOW))
+    waiting, taken = take(store)
+    assert [each.subscriber_id for each in waiting] == [stays]
+    assert (taken, left(store)) == (3, 0)
+
+
+def test_of_two_nodes_one_takes_him_and_the_other_does_not_wait(store: Store) -> None:
+    ids = subscribers(store, 4)
+    leave_out(store, ids, word(store))
+    with under_way(store, taking(most=2)) as one:
+        other, _ = take(store, most=4)
+    both = [each.subscriber_id for each in (*one.result()[0], *other)]
+    rest = [each.subscriber_id for each in take(store)[0]]
+    assert sorted(both + rest) == ids
+    assert len(set(both + rest)) == 4
+
+
+def test_a_write_that_fails_forgets_of_nobody_that_he_waits(store: Store) -> None:
+    leave_out(store, subscribers(store, 2), word(store))
+
+    def breaks(connection: Connection) -> None:
+        summing.take_due(connection, NOW, 10)
+        raise RuntimeError("the machine fails here")
+
+    assert isinstance(store.write(breaks).exception(), RuntimeError)
+    assert left(store) == 2
+
+
+def test_of_a_restored_backup_nobody_is_written_what_was_to_be_told_then(store: Store) -> None:
+    [kim] = subscribers(store, 1)
+    leave_out(store, [kim], word(store))
+    letter = {"address": "+46700000000", "subject": "", "body": "Bekräfta", "language": "sv"}
+    times = {"now": NOW, "not_after": NOW + 60 * MINUTE}
+    queue = partial(personal.queue, vault=store.vault, channel="sms", what="confirm")
+    store.write(partial(queue, **letter, **times)).result()
+    revive = partial(reviving.revive, used=reviving.Used(), erasures=(), now=NOW)
+    store.write(revive).result()
+    assert left(store) == 0
+    claim = partial(personal.claim, channel="sms", now=NOW + MINUTE, lease=MINUTE)
+    assert store.write(claim).result() == ()

@@ -7,7 +7,8 @@ a writer that was killed in (3) is completed by the next one.
 """
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import cast
@@ -120,8 +121,14 @@ class Bundle:
             self._refuse(revision, whole)
             self._staged = []
             before = self._touched(given, removed, whole)
-            after = self._stage(given, removed, before, whole)
-            self._commit(revision, before, after)
+            try:
+                after = self._stage(given, removed, before, whole)
+                shards = self._write_shards(after)
+            except OSError:
+                # Nobody will ask for these; on a full disk what they hold is what a retraction needs to be stored.
+                self._unstage()
+                raise
+            self._commit(revision, shards, _gone(before, after))
 
     def _refuse(self, revision: str, whole: bool) -> None:
         if self._root and parse_revision(revision) < parse_revision(self._root.revision):
@@ -236,18 +243,26 @@ class Bundle:
         return copies
 
     def _write(self, name: str, body: bytes) -> str:
-        self._tree.stage(name, body)
         self._staged.append(name)
+        self._tree.stage(name, body)
         return digest(body)
 
-    def _commit(self, revision: str, before: dict[str, Shard], after: dict[str, Shard]) -> None:
-        old = self._root or Root(revision)
-        shards = dict(old.shards)
+    def _unstage(self) -> None:
+        for name in self._staged:
+            with suppress(OSError):
+                self._tree.drop(staged_name(name))
+
+    def _write_shards(self, after: dict[str, Shard]) -> dict[str, str]:
+        standing = self._root.shards if self._root else {}
+        shards = dict(standing)
         for key, shard in after.items():
             shards.pop(key, None)
             if shard:
-                shards[key] = self._write_shard(key, shard, old)
-        gone = _gone(before, after)
+                shards[key] = self._write_shard(key, shard, standing)
+        return shards
+
+    def _commit(self, revision: str, shards: dict[str, str], gone: list[str]) -> None:
+        old = self._root or Root(revision)
         root = Root(revision, shards, tuple(gone))
         if (old.revision, old.shards) == (revision, shards) and self._root and not self._staged:
             return
@@ -264,10 +279,10 @@ class Bundle:
         # Only now is the disk what the manifest says; an error above makes the next call repair.
         self._known, self._root, self._broken = root.encode(), root, set()
 
-    def _write_shard(self, key: str, shard: Shard, old: Root) -> str:
+    def _write_shard(self, key: str, shard: Shard, standing: Mapping[str, str]) -> str:
         body = encode(shard)
         sha256 = digest(body)
-        if old.shards.get(key) != sha256 or self._broken:
+        if standing.get(key) != sha256 or self._broken:
             name = self._shard_name(key, sha256)
             self._tree.stage(name, body)
             self._tree.settle(name)

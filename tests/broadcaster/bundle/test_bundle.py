@@ -274,6 +274,8 @@ def test_a_full_disk_leaves_the_old_revision_and_the_next_try_works(
         bundle.publish("1.2", [page("a.html", "2"), File("b.html", noise, HTML)])
     assert (root / "a.html").read_text() == "1"
     assert bundle.standing() == Bundle(root, "page").standing() == "1.1"
+    # Nor does what came to nothing take the room that the store needs for a retraction.
+    assert [path.name for path in root.rglob(".*.new")] == []
     bundle.publish("1.2", [page("a.html", "2"), File("b.html", noise, HTML)])
     assert Bundle(root, "page").standing() == "1.2"
 

@@ -255,4 +255,6 @@ def test_a_letter_of_which_nobody_ever_reports_is_not_sent_again(rig: MakeRig) -
         engine.say("Strömmen är borta i söder.")
         engine.accepted("sms", incident="A2")
         assert engine.state("sms") == State.ACCEPTED
-        assert times(far) == Counter(dict.fromkeys(numbers(60), 2))
+        # Between the two the clock may say that there is nothing new: that is a letter of its own.
+        got = Counter(effect.to for effect in far.effects if "Koka vattnet" in effect.text)
+        assert got == Counter(dict.fromkeys(numbers(60), 1))

@@ -101,6 +101,7 @@ def test_what_was_accepted_long_ago_is_asked_for_no_more(rig: MakeRig, far: Mast
     hidden(far)
     engine.say("Strömmen är borta.")
     engine.reached(State.ACCEPTED, channel="social")
+    settle(engine)
     look(engine)
     engine.clock_only(hours=2)
     asked = len(far.requests)

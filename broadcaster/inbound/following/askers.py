@@ -15,7 +15,8 @@ def network_of(request: Request, proxies: Sequence[str]) -> str:
     X-Forwarded-For is read from the right, as far as those speak who are `proxies` (RFC 7239 §8.1).
     """
     trusted = [ip_network(each) for each in proxies]
-    said = request.headers.get("x-forwarded-for", "")
+    # Some proxies add a line of their own below the one that they were sent (RFC 9110 §5.3): together they are one list.
+    said = ",".join(request.headers.getlist("x-forwarded-for"))
     hops = [*said.split(",")[-20:], request.client.host if request.client else ""]
     for hop in reversed(hops):
         address = _address(hop.strip())

@@ -32,3 +32,9 @@ def request(peer: str, forwarded: str | None) -> Request:
 )
 def test_the_network_of_who_asks(peer: str, forwarded: str | None, network: str) -> None:
     assert network_of(request(peer, forwarded), OURS) == network
+
+
+def test_a_proxy_that_adds_a_line_of_its_own_is_believed_and_not_the_line_before_it() -> None:
+    lines = [(b"x-forwarded-for", each) for each in (b"198.51.100.7", b"203.0.113.9")]
+    came = Request({"type": "http", "headers": lines, "client": ("10.1.2.3", 4711)})
+    assert network_of(came, ["10.0.0.0/8"]) == "203.0.113.0/24"

@@ -12,8 +12,10 @@ from broadcaster.domain.choices import Choices, Quiet
 from broadcaster.domain.incident import Severity
 from broadcaster.settings.model import Settings
 
-LONGEST_BODY = 8 * 1024
+LONGEST_BODY = 32 * 1024
 MOST_FIELDS = 60
+MOST_AREAS = 500
+"""All of Sweden's 290 municipalities may be ticked, and more."""
 LONGEST_ADDRESS = 254
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -52,14 +54,14 @@ def read(body: bytes) -> Filled:
             keep_blank_values=True,
             strict_parsing=bool(body),
             errors="strict",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=MOST_FIELDS + MOST_AREAS,
         )
     except (ValueError, UnicodeError):
         raise BadForm(NO_FORM) from None
     if len(body) > LONGEST_BODY or any(_CONTROL.search(each) for pair in pairs for each in pair):
         raise BadForm(NO_FORM)
     single = [(name, value.strip()) for name, value in pairs if name != "area"]
-    if len({name for name, _ in single}) < len(single):
+    if len(single) > MOST_FIELDS or len({name for name, _ in single}) < len(single):
         raise BadForm(NO_FORM)
     return Filled(dict(single), tuple(dict.fromkeys(v for name, v in pairs if name == "area")))
 

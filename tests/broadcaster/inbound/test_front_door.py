@@ -231,6 +231,15 @@ def test_one_area_is_left_and_the_other_stays(door: Daemonless) -> None:
     assert rows(door, t.subscription) == 1
 
 
+def test_who_wants_every_one_of_many_areas_gets_them(tmp_path: Path) -> None:
+    keys = [f"kommun-{number}" for number in range(290)]
+    more = "".join(f"  {key}: {{name: {key.title()}}}\n" for key in keys)
+    written = WITH_MAIL.replace("areas:\n", f"areas:\n{more}", 1)
+    with Daemonless(tmp_path, written + RESIDENTS) as door:
+        subscribed(door, area=keys)
+        assert rows(door, t.subscription) == 290
+
+
 def test_what_is_held_is_given_out_and_then_erased(door: Daemonless) -> None:
     page = subscribed(door)
     held = call(door, f"{page}/export")

@@ -28,9 +28,10 @@ class Word:
 
 
 _SPOKEN = {
-    # English as the networks' own lists have it, Swedish, Norwegian of both kinds, Danish, Finnish, Northern Sámi.
+    # English as the networks' own lists have it, Swedish, Norwegian of both kinds, Danish, Finnish, Northern Sámi; who wants
+    # out is understood in some more.
     Meaning.STOP: "stop stopp stoppa stoppe stops sluta slutt slut avsluta avslutt end cancel quit unsubscribe"
-    " avanmal avmeld avmelding avbryt lopeta seis bisset stopall arret",
+    " avanmal avmeld avmelding avbryt lopeta seis bisset stopall arret abbestellen قف توقف الغاء стоп",
     Meaning.START: "start starta begynn borja subscribe join anmal pamelding aloita alggat unstop",
     Meaning.LANGUAGE: "sprak language lang malform kieli giella",
     Meaning.HELP: "hjalp hjelp help info apua veahkki",

@@ -99,8 +99,9 @@ def leave_address(desk: Desk, channel: str, address: str, area: str | None = Non
 
 def _leave(desk: Desk, one: Chosen, area: str | None) -> None:
     now = desk.clock()
-    if area is not None and set(one.choices.areas) <= {area}:
-        area = None  # nothing is left
+    still = choosing.without(one.choices, tuple(desk.configuration.settings.areas))
+    if area is not None and set(still.areas) <= {area}:
+        area = None  # nothing is left: what is for everyone must not come for the sake of an area that is no more
     if area is None:
         # So that a backup from before does not write to him again.
         erasing.list_erased(desk.configuration, one.digest, now)

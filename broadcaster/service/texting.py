@@ -138,13 +138,14 @@ def _stop(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None
         residents.leave_address(desk, channel, one.address, area)
     if before is None or not before.choices.areas:
         return  # nobody who gets nothing is told that he gets nothing: that would be the first letter
+    language = _spoken(desk, before)
     if some and set(before.choices.areas) - set(areas):
-        _answer(desk, channel, adapter, one, before.choices.language, [
-            ("{organisation}: No more about {areas}. To end all: STOP", {"areas": _listed(desk, areas, before.choices.language)}),
+        _answer(desk, channel, adapter, one, language, [
+            ("{organisation}: No more about {areas}. To end all: STOP", {"areas": _listed(desk, areas, language)}),
             ("{organisation}: No more about that. To end all: STOP", {}),
         ])  # fmt: skip
         return
-    _answer(desk, channel, adapter, one, before.choices.language, [
+    _answer(desk, channel, adapter, one, language, [
         ("{organisation}: You get no more messages from us. START and a place begins again.", {}),
         ("You get no more messages from us.", {}),
     ])  # fmt: skip
@@ -152,12 +153,13 @@ def _stop(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None
 
 def _start(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None:
     mine = residents.of_address(desk, channel, one.address)
-    language = mine.choices.language if mine else desk.configuration.languages[0]
+    language = _spoken(desk, mine)
     areas, _ = areas_named(one.word.rest, _names(desk))
     if not areas:
         _which(desk, channel, adapter, one, language)
         return
-    chosen = replace(mine.choices, areas=areas) if mine else Choices(areas=areas, language=language)
+    wanted = Choices(areas=areas, language=language)
+    chosen = replace(mine.choices, areas=areas, language=language) if mine else wanted
     try:
         words = agreement(desk.configuration, language)
         mark = residents.subscribe(desk, channel, one.address, chosen, "keyword", words)
@@ -171,6 +173,12 @@ def _start(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> Non
         ("{organisation}: You now get SMS about {areas}. End: STOP", here),
         ("{organisation}: You now get SMS. End: STOP", {}),
     ])  # fmt: skip
+
+
+def _spoken(desk: Desk, mine: residents.Mine | None) -> str:
+    """The language somebody chose, if we speak it still; else our first."""
+    spoken = desk.configuration.languages
+    return mine.choices.language if mine and mine.choices.language in spoken else spoken[0]
 
 
 def _which(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard, language: str) -> None:
@@ -195,7 +203,7 @@ def _language(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> 
     language = language_named(one.word.rest, spoken)
     mine = residents.of_address(desk, channel, one.address)
     if not language:
-        _answer(desk, channel, adapter, one, mine.choices.language if mine else spoken[0], [
+        _answer(desk, channel, adapter, one, _spoken(desk, mine), [
             ("{organisation}: Which language? Answer LANGUAGE and one of {tags}", {"tags": ", ".join(spoken).upper()}),
         ])  # fmt: skip
         return
@@ -207,8 +215,7 @@ def _language(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> 
 
 
 def _help(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None:
-    mine = residents.of_address(desk, channel, one.address)
-    language = mine.choices.language if mine else desk.configuration.languages[0]
+    language = _spoken(desk, residents.of_address(desk, channel, one.address))
     settings = desk.configuration.settings
     where = {"phone": settings.organisation.phone, "link": f"{settings.public.url}/"}
     _answer(desk, channel, adapter, one, language, [

@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from broadcaster.channel import Incoming
 from broadcaster.domain.text import measure_sms
 from broadcaster.service import residents, texting
-from broadcaster.store import personal
+from broadcaster.store import personal, tables as t
 from broadcaster.testing.operators import CONFIGURATION, Daemonless
 
 RESIDENTS = "residents: {channels: [sms], number: 071-12345678, fuses: {words_per_hour: 40}}\n"
@@ -83,7 +84,7 @@ def test_a_second_start_adds_a_place(desk: Daemonless) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["STOP", "stopp", " Stop. ", "STOP!!", "SLUTT", "end", "Unsubscribe", "Avsluta tack", "ＳＴＯＰ", "stop ekbyn nu"],
+    ["STOP", "stopp", " Stop. ", "STOP!!", "SLUTT", "end", "Unsubscribe", "Avsluta tack", "ＳＴＯＰ", "stop ekbyn nu", "قف", "توقف!", "إلغاء", "СТОП", "Abbestellen"],
 )  # fmt: skip
 def test_stop_ends_all_in_every_languages_word(desk: Daemonless, words: str) -> None:
     text(desk, "START NORRA")
@@ -98,6 +99,28 @@ def test_stop_and_a_place_ends_that_place(desk: Daemonless) -> None:
     text(desk, "START NORRA SÖDRA")
     text(desk, "STOP NORRA EKBYN")
     assert areas(desk) == ("sodra-ekbyn",)
+
+
+def test_stop_and_the_only_place_there_still_is_ends_all(desk: Daemonless) -> None:
+    text(desk, "START NORRA SÖDRA")
+    own = t.subscription.c
+    renamed = update(t.subscription).where(own.area == "sodra-ekbyn").values(area="torpet")
+    desk.store.write(lambda c: c.execute(renamed)).result()  # an area that the configuration had
+    answers(desk)
+    text(desk, "STOP NORRA EKBYN")
+    [(_, body)] = answers(desk)
+    assert "inga fler" in body
+    assert desk.store.read(lambda c: c.execute(select(t.subscription)).all()) == []
+
+
+def test_whose_language_is_spoken_no_more_begins_in_the_first(desk: Daemonless) -> None:
+    text(desk, "START NORRA")
+    desk.store.write(lambda c: c.execute(update(t.subscriber).values(language="fi"))).result()
+    answers(desk)
+    text(desk, "START SÖDRA")
+    assert areas(desk) == ("norra-ekbyn", "sodra-ekbyn")
+    [(_, body)] = answers(desk)
+    assert "Du får nu SMS" in body
 
 
 def test_who_gets_nothing_is_not_written_to_for_saying_stop(desk: Daemonless) -> None:

@@ -27,7 +27,8 @@ from broadcaster.store.summing import Waiting
 PAGE = 100
 PAGES = 5
 """So many at a time: what else is due comes in between, and the next turn goes on."""
-LONG_OVER = timedelta(hours=12)
+LONG_OVER = timedelta(hours=48)
+"""Longer than anybody waits for the time of his summary, and then for the end of his quiet hours."""
 LIFE = timedelta(hours=6)
 """A summary that could not leave by then says what is no longer so."""
 MOST_PARTS = 2
@@ -52,7 +53,7 @@ def _send_due(desk: Desk) -> str:
 
 def _send_page(desk: Desk, now: datetime, connection: Connection) -> tuple[int, int]:
     """Write to some who wait, in the write that forgets that they do: a crash sends none of them two, and none nothing."""
-    waiting, taken = summing.take_due(connection, now, PAGE)
+    waiting, taken = summing.take_due(connection, now, PAGE, desk.configuration.zone)
     about = sorted({incident for each in waiting for incident in each.incidents})
     records = {record.id: record for record in incidents.load_many(connection, about)}
     configuration, sent = desk.configuration, 0
@@ -83,9 +84,9 @@ def _send_page(desk: Desk, now: datetime, connection: Connection) -> tuple[int, 
 
 def _not_after(waiting: Waiting, now: datetime, configuration: Configuration) -> datetime:
     """Not in his next quiet hours, and not when it is old."""
-    if waiting.quiet_from is None:
+    if waiting.quiet is None:
         return now + LIFE
-    return min(now + LIFE, next_time(waiting.quiet_from, now, configuration.zone))
+    return min(now + LIFE, next_time(waiting.quiet.start, now, configuration.zone))
 
 
 @dataclass(frozen=True, slots=True)

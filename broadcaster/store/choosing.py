@@ -64,7 +64,7 @@ def columns(choices: Choices) -> dict[str, Any]:
 
 
 def choices_of(areas: tuple[str, ...], kept: Mapping[str, Any]) -> Choices:
-    """What the columns of `subscriber` say."""
+    """What the columns of `subscriber` say: here, and nowhere else, they are read."""
     quiet = None
     if kept["quiet_from"] is not None and kept["quiet_to"] is not None:
         quiet = Quiet(_wall(kept["quiet_from"]), _wall(kept["quiet_to"]))

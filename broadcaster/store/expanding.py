@@ -16,12 +16,13 @@ from sqlalchemy import (
     exists,
     insert,
     literal,
+    or_,
     select,
     update as sql_update,
 )
 
 from broadcaster.domain.delivery import Shape
-from broadcaster.store import tables as t
+from broadcaster.store import summing, tables as t
 from broadcaster.store.sieve import HAD, Sieve
 
 CHUNK = 500
@@ -81,7 +82,8 @@ def _expand_one(
     cursor, done, jobs = audience.cursor, False, []
     sieve = Sieve(connection, delivery, audience, zone)
     # Made once for all chunks: to put it together costs more than to run it.
-    query = members(delivery, audience, bindparam("cursor", type_=t.Id)).limit(CHUNK)
+    summed = summing.anybody_read(connection, delivery.incident_id)
+    query = members(delivery, audience, bindparam("cursor", type_=t.Id), summed=summed).limit(CHUNK)
     while chunks and not done:
         ids = list(connection.scalars(query, {"cursor": cursor}))
         if told := sieve.keep(ids, cursor, now):
@@ -117,8 +119,11 @@ def _job(delivery: Any, audience: Any, ids: list[int], now: datetime) -> dict[st
     }
 
 
-def members(delivery: Any, audience: Any, cursor: int | BindParameter[int]) -> Any:
-    """Subscriber ids after `cursor`, in order. Each filter is one index range."""
+def members(delivery: Any, audience: Any, cursor: int | BindParameter[int], *, summed: bool) -> Any:
+    """Subscriber ids after `cursor`, in order. Each filter is one index range.
+
+    `summed`: anybody may have read of the incident in a summary, which counts as a letter.
+    """
     member = t.subscription
     query = (
         select(member.c.subscriber_id)
@@ -133,24 +138,32 @@ def members(delivery: Any, audience: Any, cursor: int | BindParameter[int]) -> A
     if audience.areas is not None:
         query = query.where(member.c.area.in_(audience.areas))
     if audience.had:
-        query = query.where(_got(delivery.incident_id, audience.had, HAD))
+        query = query.where(_got(delivery.incident_id, audience.had, HAD, summed))
     if audience.had_not:
         # Where life depends on it, another channel also writes to those who only may have it.
         sure = HAD[:1] if delivery.fallback_for and delivery.life_safety else HAD
-        query = query.where(~_got(delivery.incident_id, audience.had_not, sure))
+        query = query.where(~_got(delivery.incident_id, audience.had_not, sure, summed))
     return query
 
 
-def _got(incident_id: int, numbers: list[int], outcomes: tuple[str, ...]) -> Any:
+def _got(incident_id: int, numbers: list[int], outcomes: tuple[str, ...], summed: bool) -> Any:
     """Whether the subscriber has a letter of one of these updates, by this channel or by one that stood in for it."""
     earlier = t.delivery.alias("earlier")
     said = select(t.update.c.id).where(
         t.update.c.incident_id == literal(incident_id), t.update.c.number.in_(numbers)
     )
-    return exists().where(
+    by_letter = exists().where(
         earlier.c.update_id.in_(said),
         earlier.c.shape == Shape.LETTER,
         t.letter.c.delivery_id == earlier.c.id,
         t.letter.c.subscriber_id == t.subscription.c.subscriber_id,
         t.letter.c.outcome.in_(outcomes),
     )
+    if not summed:
+        return by_letter
+    in_summary = exists().where(
+        t.left_out.c.update_id.in_(said),
+        t.left_out.c.subscriber_id == t.subscription.c.subscriber_id,
+        t.left_out.c.due_at.is_(None),
+    )
+    return or_(by_letter, in_summary)

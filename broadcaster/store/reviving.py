@@ -125,7 +125,7 @@ def _withdraw(connection: Connection, now: datetime) -> int:
         sql_update(t.job).where(t.job.c.delivery_id.in_(letters)).values(state="done")
     )
     # What somebody was to be told in a summary he may have been told since.
-    connection.execute(delete(t.left_out))
+    connection.execute(delete(t.left_out).where(t.left_out.c.due_at.is_not(None)))
     return connection.execute(
         sql_update(t.delivery)
         .where(*still_open)

@@ -7,7 +7,8 @@ among the members that are just being gathered are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,14 +22,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.domain.choices import OVERRIDES, Choices, Quiet, gravest, told_at
+from broadcaster.domain.choices import OVERRIDES, gravest, told_at
 from broadcaster.domain.delivery import Shape, Variant
 from broadcaster.domain.incident import Audience, Kind, Severity
-from broadcaster.store import dues, tables as t
+from broadcaster.store import dues, summing, tables as t
+from broadcaster.store.choosing import choices_of
 
 # A letter that may have arrived counts as had: who may have read the wrong text gets the correction.
 HAD = ("accepted", "uncertain", "doubtful")
-_SEVERITIES = tuple(Severity)
 
 
 class Sieve:
@@ -76,12 +77,16 @@ class Sieve:
         mine = [row for row in choosing if row.id in set(ids)] if choosing else []
         if not mine:
             return list(ids)
-        told = self._told([row.id for row in mine]) if self._ends else frozenset[int]()
-        waits = self._waits([row.id for row in mine])
+        asked = [row.id for row in mine]
+        told, read = self._told(asked) if self._ends else (frozenset[int](), frozenset[int]())
+        waits = self._waits(asked)
         out, later = set[int](waits), dict[int, datetime]()
         for row in mine:
             rights = bool(self._audience.had) or row.id in told
-            at = told_at(_choices(row), self._severity, now, self._zone, rights=rights)
+            choices = choices_of((), row._asdict())
+            if row.id in read:  # what he read of in a summary ends in one, however mild
+                choices = replace(choices, least=Severity.MINOR)
+            at = told_at(choices, self._severity, now, self._zone, rights=rights)
             if at is None:
                 out.add(row.id)
             elif at > now and row.id not in waits:
@@ -113,8 +118,8 @@ class Sieve:
         held = query.order_by(mine.c.id).with_for_update(read=True, key_share=True, of=mine)
         return self._connection.execute(held).all()
 
-    def _told(self, ids: Sequence[int]) -> frozenset[int]:
-        """Those who had, or may have had, a letter of this incident."""
+    def _told(self, ids: Sequence[int]) -> tuple[frozenset[int], frozenset[int]]:
+        """Those who had, or may have had, a letter of this incident; and those who read of it in a summary."""
         earlier = t.delivery
         query = select(t.letter.c.subscriber_id).where(
             earlier.c.incident_id == self._delivery.incident_id,
@@ -123,10 +128,11 @@ class Sieve:
             t.letter.c.subscriber_id.in_(ids),
             t.letter.c.outcome.in_(HAD),
         )
-        return frozenset(self._connection.scalars(query))
+        read = summing.who_read(self._connection, self._delivery.incident_id, ids)
+        return frozenset(self._connection.scalars(query)), read
 
     def _waits(self, ids: Sequence[int]) -> frozenset[int]:
-        """Those of whom it was written down before: another channel that stands in does not tell them either."""
+        """Those of whom it was written down before, told since or not: another channel that stands in tells them neither."""
         query = select(t.left_out.c.subscriber_id).where(
             t.left_out.c.update_id == self._delivery.update_id,
             t.left_out.c.subscriber_id.in_(ids),
@@ -155,22 +161,5 @@ def _chosen(channel: str) -> Select[Any]:
         mine.c.quiet_from.is_not(None),
         mine.c.summary_at.is_not(None),
     )
-    asked = mine.c.id, mine.c.least, mine.c.quiet_from, mine.c.quiet_to, mine.c.summary_at
-    return select(*asked).where(mine.c.channel == channel, chose)
-
-
-def _choices(row: Any) -> Choices:
-    quiet = None
-    if row.quiet_from is not None and row.quiet_to is not None:
-        quiet = Quiet(_wall(row.quiet_from), _wall(row.quiet_to))
-    return Choices(
-        areas=(),
-        language="",
-        least=_SEVERITIES[row.least],
-        quiet=quiet,
-        summary=_wall(row.summary_at) if row.summary_at is not None else None,
-    )
-
-
-def _wall(minute: int) -> time:
-    return time(minute // 60, minute % 60)
+    read = mine.c.least, mine.c.quiet_from, mine.c.quiet_to, mine.c.summary_at, mine.c.language
+    return select(mine.c.id, *read).where(mine.c.channel == channel, chose)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.domain.choices import Choices
-from broadcaster.store import audit, choosing, consents, gone, tables as t
+from broadcaster.store import audit, choosing, consents, gone, summing, tables as t
 from broadcaster.store.expanding import members
 from broadcaster.store.intents import NewAudience
 
@@ -313,7 +313,8 @@ def reached(
         had_not=list(group.had_not),
     )
     delivery = SimpleNamespace(incident_id=incident_id, fallback_for=None)
-    ids = members(delivery, audience, 0).order_by(None)
+    summed = summing.anybody_read(connection, incident_id)
+    ids = members(delivery, audience, 0, summed=summed).order_by(None)
     rows = connection.execute(
         select(t.subscriber.c.language, func.count())
         .where(t.subscriber.c.id.in_(ids), t.subscriber.c.gone_at.is_(None))

@@ -13,7 +13,17 @@ from sqlalchemy import Connection, event, select, update as sql_update
 
 from broadcaster.domain.delivery import Variant
 from broadcaster.domain.incident import Audience, Kind, Severity
-from broadcaster.store import Store, claiming, dues, expanding, letters, tables as t, tallying
+from broadcaster.store import (
+    Store,
+    claiming,
+    dues,
+    expanding,
+    letters,
+    subscribers,
+    summing,
+    tables as t,
+    tallying,
+)
 from broadcaster.store.intents import Accepted, NewAudience
 from broadcaster.store.tallying import LetterRow
 from broadcaster.testing import builders
@@ -82,7 +92,8 @@ def send(store: Store) -> None:
 
 def left_out(store: Store) -> list[tuple[int, int]]:
     """(subscriber, whole minutes from now) of whoever waits."""
-    rows = store.read(lambda c: c.execute(select(t.left_out).order_by(t.left_out.c.due_at)).all())
+    waits = select(t.left_out).where(t.left_out.c.due_at.is_not(None))
+    rows = store.read(lambda c: c.execute(waits.order_by(t.left_out.c.due_at)).all())
     return [(row.subscriber_id, round((row.due_at - NOW).total_seconds() / 60)) for row in rows]
 
 
@@ -189,6 +200,42 @@ def test_whoever_had_a_letter_of_it_hears_at_once_that_it_is_over(store: Store) 
     tell(store, after=first, kind=Kind.RESTORED)
     assert told(store) == [told_before]
     assert [who for who, _ in left_out(store)] == [new]
+
+
+@pytest.fixture
+def summed(store: Store) -> tuple[Accepted, int]:
+    """A word, and somebody who has read it in a summary only."""
+    daily = subscriber(store, 1, **(SUMMARY | {"least": Severity.MODERATE.rank}))
+    first = tell(store)
+    assert told(store) == []
+    take = partial(summing.take_due, now=NOW + 4 * HOUR, most=10, zone=ZONE)
+    [[waiting], _] = store.write(take).result()
+    assert waiting.subscriber_id == daily
+    store.write(partial(_run, sql_update(t.delivery).values(state="accepted"))).result()
+    return first, daily
+
+
+def test_who_read_it_in_a_summary_is_told_that_it_was_wrong(
+    store: Store, summed: tuple[Accepted, int]
+) -> None:
+    first, daily = summed
+    never = subscriber(store, 2)
+    had = NewAudience(variant=Variant.CORRECTION, areas=None, had=(1,))
+    assert store.read(lambda c: subscribers.reached(c, "sms", had, first.incident_id)) == {"sv": 1}
+    rest = NewAudience(variant=Variant.NEWS, areas=NORRA, had_not=(1,))
+    tell(store, had, rest, after=first, kind=Kind.CORRECTION, corrects=1, severity=Severity.MINOR)
+    assert told(store) == [daily, never], "the one put right, the other told; nobody both"
+
+
+def test_who_read_it_in_a_summary_reads_in_the_next_that_it_is_over_however_mild(
+    store: Store, summed: tuple[Accepted, int]
+) -> None:
+    first, daily = summed
+    tell(store, after=first, kind=Kind.RESTORED, severity=Severity.MINOR)
+    assert told(store) == []
+    [(who, at)] = left_out(store)
+    assert who == daily
+    assert 178 <= at <= 180
 
 
 def test_who_is_erased_leaves_nothing_behind(store: Store) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, insert, select, update as sql_update
 
@@ -23,6 +24,19 @@ def subscribers(store: Store, count: int, **chosen: int) -> list[int]:
     if chosen:
         run(store, sql_update(t.subscriber).values(**chosen))
     return ids
+
+
+def clock(at: datetime) -> time:
+    return at.astimezone(UTC).time().replace(second=0, microsecond=0)
+
+
+def quiet(hours: int) -> dict[str, int]:
+    """Two quiet hours of the clock in UTC, which begin so many hours from now."""
+    begin, end = clock(NOW + timedelta(hours=hours)), clock(NOW + timedelta(hours=hours + 2))
+    return {
+        "quiet_from": begin.hour * 60 + begin.minute,
+        "quiet_to": end.hour * 60 + end.minute,
+    }
 
 
 def run(store: Store, statement: Any) -> None:
@@ -45,7 +59,7 @@ def word(store: Store, number: int = 1) -> int:
 
 
 def taking(now: datetime = NOW, most: int = 10) -> Any:
-    return partial(summing.take_due, now=now, most=most)
+    return partial(summing.take_due, now=now, most=most, zone=ZoneInfo("UTC"))
 
 
 def take(store: Store, now: datetime = NOW, most: int = 10) -> tuple[list[Waiting], int]:
@@ -54,17 +68,20 @@ def take(store: Store, now: datetime = NOW, most: int = 10) -> tuple[list[Waitin
 
 
 def left(store: Store) -> int:
-    count = select(func.count()).select_from(t.left_out)
+    """How many words wait to be told."""
+    count = select(func.count()).select_from(t.left_out).where(t.left_out.c.due_at.is_not(None))
     return int(store.read(lambda c: c.scalar(count)) or 0)
 
 
 def test_one_is_taken_with_all_that_he_waits_for_the_newest_first(store: Store) -> None:
-    [kim] = subscribers(store, 1, quiet_from=22 * 60)
+    [kim] = subscribers(store, 1, **quiet(hours=2))
     first, second = word(store, 1), word(store, 2)
     leave_out(store, [kim], first)
     leave_out(store, [kim], second, NOW + 5 * MINUTE)
     [waiting], taken = take(store)
-    assert (waiting.subscriber_id, waiting.quiet_from, taken) == (kim, time(22), 1)
+    assert (waiting.subscriber_id, taken) == (kim, 1)
+    assert waiting.quiet is not None
+    assert waiting.quiet.start == clock(NOW + timedelta(hours=2))
     assert waiting.incidents == (2, 1)
     assert store.vault.open("sms", waiting.address) == "+46700000000"
     assert left(store) == 0
@@ -78,6 +95,30 @@ def test_who_is_not_due_waits_and_the_row_that_wakes_says_until_when(store: Stor
     store.write(summing.plan_next).result()
     query = select(t.due.c.due_at).where(t.due.c.what == dues.SUMMARY)
     assert store.read(lambda c: c.scalar(query)) == NOW + MINUTE
+
+
+def test_who_sleeps_when_it_comes_late_is_not_woken_by_it(store: Store) -> None:
+    asleep, awake = subscribers(store, 2)
+    mine = t.subscriber.c.id == asleep
+    run(store, sql_update(t.subscriber).where(mine).values(**quiet(hours=-1)))
+    leave_out(store, [asleep, awake], word(store), NOW - timedelta(hours=3))
+    waiting, taken = take(store)
+    assert ([each.subscriber_id for each in waiting], taken) == ([awake], 2)
+    [at] = store.read(
+        lambda c: c.scalars(select(t.left_out.c.due_at).where(t.left_out.c.due_at > NOW)).all()
+    )
+    assert clock(at) == clock(NOW + timedelta(hours=1))
+    assert take(store) == ([], 0)
+    assert [each.subscriber_id for each in take(store, at)[0]] == [asleep]
+
+
+def test_what_was_told_in_a_summary_is_told_in_no_other(store: Store) -> None:
+    [kim] = subscribers(store, 1)
+    leave_out(store, [kim], word(store, 1))
+    take(store)
+    leave_out(store, [kim], word(store, 2))
+    [waiting] = take(store)[0]
+    assert waiting.incidents == (2,)
 
 
 def test_they_are_taken_in_pages_and_nobody_twice(store: Store) -> None:
@@ -114,7 +155,7 @@ def test_a_write_that_fails_forgets_of_nobody_that_he_waits(store: Store) -> Non
     leave_out(store, subscribers(store, 2), word(store))
 
     def breaks(connection: Connection) -> None:
-        summing.take_due(connection, NOW, 10)
+        taking()(connection)
         raise RuntimeError("the machine fails here")
 
     assert isinstance(store.write(breaks).exception(), RuntimeError)

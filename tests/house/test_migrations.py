@@ -14,7 +14,7 @@ LANDED = {
     "0004_what_a_far_side_asked_for_is_known.py": "e6fa7cf87e889b5d1e92b6e78092e41b17d2b6ad780c7009162f93b822eba9ce",
     "0005_when_an_update_is_out_is_known.py": "41ef03da21169d63d3538f4e1e80f70d5777dfc3445579f008d7a638b5068ffe",
     "0006_what_is_not_seen_and_who_is_gone.py": "28b610db0e04f151910f72def8da4d9cfc44f65b68001cbae05ef585ef131559",
-    "0007_what_residents_asked_for_themselves.py": "0c185ce04b79ed902f950afba5063a406df3f3b80a0850d6de8c2f0aab8d28a0",
+    "0007_what_residents_asked_for_themselves.py": "b05a97eb8ab86801f88f72a85bbc45935aa5a63809e7b066f155521d46650d49",
 }
 
 

@@ -99,7 +99,8 @@ def personal_is_open() -> ColumnElement[bool]:
 
 PERSONAL_OPEN = ("waiting", "sending")
 
-# Words that a subscriber was not told because it was quiet, or because he wants them all at once: a summary tells them.
+# Words that a subscriber was not told because it was quiet, or because he wants them all at once: a summary tells them. The
+# row stays, as that of a letter does: if the word was wrong, he is put right.
 left_out = Table(
     "left_out",
     metadata,
@@ -117,9 +118,9 @@ left_out = Table(
         primary_key=True,
         autoincrement=False,
     ),
-    Column("due_at", UtcTime, nullable=False),  # when its summary goes
+    Column("due_at", UtcTime),  # when its summary goes; NULL: a summary has told it
     Index("ix_left_out_due", "due_at", "subscriber_id"),
-    Index("ix_left_out_update", "update_id"),
+    Index("ix_left_out_update", "update_id", "due_at"),
 )
 
 # How much of what was spent within which window: fuses never count rows.

@@ -39,7 +39,7 @@ def say(engine: Rig, text: str, **fields: Any) -> None:
 
 
 def waiting(engine: Rig) -> int:
-    count = select(func.count()).select_from(t.left_out)
+    count = select(func.count()).select_from(t.left_out).where(t.left_out.c.due_at.is_not(None))
     return int(engine.store.read(lambda c: c.scalar(count)) or 0)
 
 
@@ -86,12 +86,51 @@ def test_what_is_severe_wakes_him_and_what_was_over_long_ago_is_not_worth_a_lett
         assert len(texts(far, KIM)) == 1
         say(engine, "Strömavbrott.", headline="Gatlyset")
         engine.until(lambda: waiting(engine) == 1)
-        closed = sql_update(t.incident).values(closed_at=engine.clock() - timedelta(hours=13))
+        closed = sql_update(t.incident).values(closed_at=engine.clock() - timedelta(hours=49))
         engine.store.write(lambda c: c.execute(closed)).result()
         engine.pass_by(minutes=21)
         engine.until(lambda: waiting(engine) == 0)
         rows = engine.store.read(lambda c: c.execute(select(t.personal_letter)).all())
         assert rows == []
+
+
+def test_who_wants_all_of_a_day_at_once_reads_also_what_was_over_early_that_day(
+    rig: MakeRig,
+) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far)})
+        engine.until_noon()
+        quiet(engine, KIM, summary_at=minute(engine, minutes=20))
+        say(engine, "Kabelfel.")
+        engine.until(lambda: waiting(engine) == 1)
+        closed = sql_update(t.incident).values(closed_at=engine.clock() - timedelta(hours=22))
+        engine.store.write(lambda c: c.execute(closed)).result()
+        engine.pass_by(minutes=21)
+        far.wait_for(lambda far: bool(texts(far, KIM)))
+        engine.until(lambda: waiting(engine) == 0)
+
+
+def test_a_summary_that_was_held_up_until_night_waits_for_the_morning(rig: MakeRig) -> None:
+    with SmsGateway(preset="kannel") as far:
+        engine: Rig = rig({"sms": sms(far)})
+        engine.until_noon()
+        key = quiet(engine, KIM, summary_at=minute(engine, minutes=20))
+        engine.subscribe("sms", [ROBIN])
+        say(engine, "Kabelfel.")
+        engine.until(lambda: waiting(engine) == 1)
+        hours = {"quiet_from": minute(engine, minutes=10), "quiet_to": minute(engine, minutes=40)}
+        mine = t.subscriber.c.id == key
+        change = sql_update(t.subscriber).where(mine).values(**hours)
+        engine.store.write(lambda c: c.execute(change)).result()
+        before = engine.store.read(lambda c: c.scalar(select(t.left_out.c.due_at)))
+        engine.pass_by(minutes=21)
+        engine.until(
+            lambda: engine.store.read(lambda c: c.scalar(select(t.left_out.c.due_at))) != before
+        )
+        assert waiting(engine) == 1
+        assert texts(far, KIM) == []
+        engine.pass_by(minutes=20)
+        far.wait_for(lambda far: bool(texts(far, KIM)))
 
 
 def test_what_is_over_is_one_line_after_what_goes_on(rig: MakeRig) -> None:
@@ -140,7 +179,9 @@ def test_a_crash_between_two_pages_sends_nobody_two_and_nobody_nothing(
         broken: list[int] = []
 
         def page(connection: Connection) -> None:
-            found, taken = summing.take_due(connection, engine.clock(), 2)
+            found, taken = summing.take_due(
+                connection, engine.clock(), 2, engine.desk.configuration.zone
+            )
             broken.append(taken)
             personal.queue(
                 connection,

@@ -108,7 +108,7 @@ def upgrade() -> None:
         "left_out",
         sa.Column("subscriber_id", ID, nullable=False),
         sa.Column("update_id", ID, nullable=False),
-        sa.Column("due_at", TIME, nullable=False),
+        sa.Column("due_at", TIME),
         sa.ForeignKeyConstraint(
             ["subscriber_id"],
             ["subscriber.id"],
@@ -123,7 +123,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subscriber_id", "update_id", name=op.f("pk_left_out")),
     )
     op.create_index("ix_left_out_due", "left_out", ["due_at", "subscriber_id"])
-    op.create_index("ix_left_out_update", "left_out", ["update_id"])
+    op.create_index("ix_left_out_update", "left_out", ["update_id", "due_at"])
 
 
 def downgrade() -> None:

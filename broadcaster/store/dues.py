@@ -109,7 +109,9 @@ def plan_daily(
 def plan_summary(connection: Connection, at: datetime) -> None:
     """Have a row that is due at `at` or before: whoever sends summaries then sends all that are due."""
     mine = t.due.c.what == SUMMARY, _OPEN, t.due.c.lease_until.is_(None)
-    row = connection.execute(select(t.due.c.id, t.due.c.due_at).where(*mine).limit(1)).first()
+    # Held: whoever acts on it meanwhile would not see yet what this write leaves to be told, and nobody would look again.
+    query = select(t.due.c.id, t.due.c.due_at).where(*mine).limit(1).with_for_update()
+    row = connection.execute(query).first()
     if row is None:
         plan(connection, 0, None, {SUMMARY: at}, held=False)
     elif row.due_at > at:

@@ -97,6 +97,28 @@ def test_who_is_not_due_waits_and_the_row_that_wakes_says_until_when(store: Stor
     assert store.read(lambda c: c.scalar(query)) == NOW + MINUTE
 
 
+def test_who_is_left_out_while_summaries_are_sent_is_not_forgotten(store: Store) -> None:
+    kim, robin = subscribers(store, 2)
+    first, second = word(store, 1), word(store, 2)
+    leave_out(store, [kim], first)
+    store.write(summing.plan_next).result()
+
+    def expands(connection: Connection) -> None:
+        row = {"subscriber_id": robin, "update_id": second, "due_at": NOW + MINUTE}
+        connection.execute(insert(t.left_out).values(**row))
+        dues.plan_summary(connection, NOW + MINUTE)
+
+    with under_way(store, expands):
+        found = store.write(partial(dues.claim, now=NOW + timedelta(seconds=1))).result()
+        for due in found:
+            take(store)
+            store.write(summing.plan_next).result()
+            store.write(partial(dues.settle, due=due, now=NOW, outcome="sent")).result()
+    at = store.read(dues.next_due_at)
+    assert at is not None, "nobody would ever look for Robin"
+    assert at <= NOW + MINUTE
+
+
 def test_who_sleeps_when_it_comes_late_is_not_woken_by_it(store: Store) -> None:
     asleep, awake = subscribers(store, 2)
     mine = t.subscriber.c.id == asleep

@@ -54,6 +54,11 @@ def hearing(desk: Desk) -> Callable[[str, Sequence[Incoming], int], Sequence[boo
 def hear(desk: Desk, channel: str, texts: Sequence[Incoming], most: int) -> Sequence[bool]:
     """Do what these texts ask for: every STOP, and `most` others. Heard twice, it is done once and answered once.
 
+    Where residents may not subscribe by this channel, only STOP is heard, of whoever was taken from a list.
+
+    Args:
+        texts: in the order in which they came.
+
     Returns:
         Of each whether it is done; the others are to be heard again.
 
@@ -61,20 +66,45 @@ def hear(desk: Desk, channel: str, texts: Sequence[Incoming], most: int) -> Sequ
         StoreError: it could not be written down: all of it is heard again.
     """
     adapter = desk.configuration.adapters.get(channel)
-    allowed = desk.configuration.settings.residents
-    if not isinstance(adapter, LetterAdapter) or allowed is None or channel not in allowed.channels:
+    if not isinstance(adapter, LetterAdapter):
         return [True] * len(texts)
     heard = [_Heard(text, _number(adapter, text.address), understand(text.text)) for text in texts]
+    overtaken = _overtaken(desk, heard)
+    if not _is_offered(desk, channel):
+        overtaken = {id(one) for one in heard if not _is_stop(one)}
     # To a short code or a name nothing can be sent, and nothing of theirs can be ended.
-    others = [one for one in heard if one.address and one.word.meaning is not Meaning.STOP]
+    others = [
+        one for one in heard if one.address and not _is_stop(one) and id(one) not in overtaken
+    ]
     later = {id(one) for one in others[max(0, most) :]}
     now = [one for one in heard if id(one) not in later]
-    for one in sorted(now, key=lambda one: one.word.meaning is not Meaning.STOP):
-        if one.address:
+    for one in sorted(now, key=lambda one: not _is_stop(one)):
+        if one.address and id(one) not in overtaken:
             _safely(desk, channel, adapter, one)
     if now:
         _count(desk, channel, now)
     return [id(one) not in later for one in heard]
+
+
+def _is_offered(desk: Desk, channel: str) -> bool:
+    allowed = desk.configuration.settings.residents
+    return allowed is not None and channel in allowed.channels
+
+
+def _is_stop(one: _Heard) -> bool:
+    return one.word.meaning is Meaning.STOP
+
+
+def _overtaken(desk: Desk, heard: Sequence[_Heard]) -> set[int]:
+    """What somebody wrote before he ended all of it: STOP is done first, and what came before it must not undo it."""
+    found: set[int] = set()
+    ended: set[str] = set()
+    for one in reversed(heard):
+        if _is_stop(one) and not _places_to_end(desk, one):
+            ended.add(one.address)
+        elif not _is_stop(one) and one.address in ended:
+            found.add(id(one))
+    return found
 
 
 def _safely(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None:
@@ -132,23 +162,29 @@ def _count(desk: Desk, channel: str, heard: Sequence[_Heard]) -> None:
 def _stop(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None:
     """Honoured first and whatever follows; only then is it looked whether the answer may go."""
     before = residents.of_address(desk, channel, one.address)
-    areas, strange = areas_named(one.word.rest, _names(desk))
-    some = bool(areas) and not strange
-    for area in areas if some else (None,):
+    areas = _places_to_end(desk, one)
+    for area in areas or (None,):
         residents.leave_address(desk, channel, one.address, area)
     if before is None or not before.choices.areas:
         return  # nobody who gets nothing is told that he gets nothing: that would be the first letter
     language = _spoken(desk, before)
-    if some and set(before.choices.areas) - set(areas):
+    if areas and set(before.choices.areas) - set(areas):
         _answer(desk, channel, adapter, one, language, [
             ("{organisation}: No more about {areas}. To end all: STOP", {"areas": _listed(desk, areas, language)}),
             ("{organisation}: No more about that. To end all: STOP", {}),
         ])  # fmt: skip
         return
+    again = "{organisation}: You get no more messages from us. START and a place begins again."
     _answer(desk, channel, adapter, one, language, [
-        ("{organisation}: You get no more messages from us. START and a place begins again.", {}),
+        *([(again, {})] if _is_offered(desk, channel) else []),
         ("You get no more messages from us.", {}),
     ])  # fmt: skip
+
+
+def _places_to_end(desk: Desk, one: _Heard) -> tuple[str, ...]:
+    """The areas that a STOP ends; () for all of it, also where anything stands behind it that is no area."""
+    areas, strange = areas_named(one.word.rest, _names(desk))
+    return () if strange else areas
 
 
 def _start(desk: Desk, channel: str, adapter: LetterAdapter, one: _Heard) -> None:

@@ -13,6 +13,7 @@ from broadcaster.channel import Incoming
 from broadcaster.domain.text import measure_sms
 from broadcaster.service import residents, texting
 from broadcaster.store import personal, tables as t
+from broadcaster.testing.builders import subscribe
 from broadcaster.testing.operators import CONFIGURATION, Daemonless
 
 RESIDENTS = "residents: {channels: [sms], number: 071-12345678, fuses: {words_per_hour: 40}}\n"
@@ -177,6 +178,34 @@ def test_stop_is_done_first_and_whatever_else_comes_with_it(desk: Daemonless) ->
     )  # ten of the flood have their turn, and nobody is lost: the others come again
     assert done[-1]
     assert areas(desk) == ()
+
+
+@pytest.mark.parametrize("most", [50, 0], ids=["at once", "in a flood"])
+@pytest.mark.parametrize("stop", ["STOP", "Stopp tack"])
+def test_who_says_start_and_then_stop_has_said_stop(desk: Daemonless, most: int, stop: str) -> None:
+    came = [Incoming(address=ASA, text=each) for each in ("START NORRA", "SPRÅK EN", stop)]
+    assert texting.hear(desk.desk, "sms", came, most) == [True] * 3, "none is heard afterwards"
+    assert areas(desk) == ()
+
+
+def test_who_says_stop_and_then_start_has_begun_again(desk: Daemonless) -> None:
+    text(desk, "START NORRA")
+    came = [Incoming(address=ASA, text=each) for each in ("STOP", "START SÖDRA")]
+    assert texting.hear(desk.desk, "sms", came, 50) == [True, True]
+    assert areas(desk) == ("sodra-ekbyn",)
+
+
+def test_stop_is_done_also_where_residents_may_not_subscribe_by_sms(tmp_path: Path) -> None:
+    with Daemonless(tmp_path, CONFIGURATION) as desk:
+        [key] = subscribe(desk.store, "sms", [ASA])
+        assert key
+        text(desk, "START SÖDRA")
+        assert areas(desk) == ("norra-ekbyn",)
+        text(desk, "STOP")
+        assert areas(desk) == ()
+        [(to, body)] = answers(desk)
+        assert to == ASA
+        assert "inga fler" in body
 
 
 def test_a_blown_fuse_answers_nobody_and_takes_every_stop(desk: Daemonless) -> None:

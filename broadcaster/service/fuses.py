@@ -30,6 +30,8 @@ BLOWN = {
 """What staff are told of each fuse that is blown."""
 ANSWERS_AN_HOUR = 3
 """So many answers one address gets within an hour: two programs that answer each other come to an end."""
+CHANGES_AN_HOUR = 30
+"""So often somebody chooses anew within an hour; each time is kept in the audit trail for ever."""
 _BLOCK, _ROW = 3, 1  # digits by which numbers of one block, and of one row, differ
 
 
@@ -56,6 +58,13 @@ def may_answer(
         *_money(settings, adapter, now),
     )
     return spending.take(connection, limits) is None
+
+
+def may_change(desk: Desk, mark: str) -> bool:
+    """Whether whoever has this mark, which is somebody's, may choose anew now; it then counts."""
+    whose = desk.store.vault.proof("changes", mark)
+    limit = Limit(what=f"changes {whose}", most=CHANGES_AN_HOUR, window=_hour(desk.clock()))
+    return desk.write(lambda connection: spending.take(connection, [limit])) is None
 
 
 def _settings(desk: Desk) -> FuseSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -62,6 +62,8 @@ def change(desk: Desk, mark: str, choices: Choices) -> bool:
     one = _of_mark(desk, mark)
     if one is None:
         return False
+    if one.by_himself and one.gone_at is None and _same(one.choices, choices):
+        return True
     words = hashed(agreement(configuration, choices.language))
 
     def work(connection: Connection) -> bool:
@@ -75,6 +77,10 @@ def change(desk: Desk, mark: str, choices: Choices) -> bool:
 
     changed: bool = desk.write(work)
     return changed
+
+
+def _same(one: Choices, other: Choices) -> bool:
+    return replace(one, areas=()) == replace(other, areas=()) and set(one.areas) == set(other.areas)
 
 
 def leave(desk: Desk, mark: str, area: str | None = None) -> bool:
@@ -98,6 +104,8 @@ def leave_address(desk: Desk, channel: str, address: str, area: str | None = Non
 
 
 def _leave(desk: Desk, one: Chosen, area: str | None) -> None:
+    if not one.choices.areas:
+        return  # he has left: whoever presses for hours on end fills neither the list nor the trail
     now = desk.clock()
     still = choosing.without(one.choices, tuple(desk.configuration.settings.areas))
     if area is not None and set(still.areas) <= {area}:

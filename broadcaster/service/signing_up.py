@@ -45,6 +45,17 @@ def enrol(
     return residents.subscribe(desk, channel, written, choices, "browser", words)
 
 
+def change(desk: Desk, mark: str, choices: Choices) -> bool | None:
+    """As `residents.change`; None where he has done it too often within the hour.
+
+    Raises:
+        Refused: there is no such area or language, or no area is chosen.
+    """
+    if residents.mine(desk, mark) is None:
+        return False
+    return residents.change(desk, mark, choices) if fuses.may_change(desk, mark) else None
+
+
 def _may(desk: Desk, channel: str, written: str, network: str) -> bool:
     adapter = residents_channel(desk.configuration, channel)
     address = read_address(adapter, written)

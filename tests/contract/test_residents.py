@@ -500,6 +500,17 @@ def test_who_left_gets_no_summary_that_was_to_come(here: Rig) -> None:
     assert (len(letters(here, "summary")), rows(here, t.left_out)) == (0, 0)
 
 
+def test_what_is_said_again_and_again_leaves_one_trace(here: Rig) -> None:
+    mark = join(here)
+    assert all(residents.change(here.desk, mark, WANTED) for _ in range(3))
+    acts = rows(here, t.audit)
+    assert all(residents.leave(here.desk, mark) for _ in range(4))
+    assert rows(here, t.audit) == acts + 1
+    assert len(erasures.read(here.desk.configuration.settings.erasures)) == 1
+    changes = select(func.count()).where(t.audit.c.act == "choose anew")
+    assert here.store.read(lambda c: c.scalar(changes)) == 0
+
+
 def test_leaving_the_last_area_is_leaving(here: Rig) -> None:
     mark = join(here, KIM, replace(WANTED, areas=(NORRA, SODRA)))
     assert residents.leave(here.desk, mark, NORRA)

@@ -245,7 +245,10 @@ class FollowDoor:
         chosen = fields.choices(filled, pages.configuration.settings)
         if isinstance(chosen, str):
             return self._mine(pages, mark, filled, pages.say(chosen))
-        if not residents.change(self._desk, mark, chosen):
+        changed = signing_up.change(self._desk, mark, chosen)
+        if changed is None:
+            raise Crowded
+        if not changed:
             return pages.trouble(404, *GONE, again=False)
         return self._mine(pages, mark, kept="Your choices are kept.")
 

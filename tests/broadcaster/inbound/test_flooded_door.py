@@ -148,6 +148,22 @@ def test_money_is_the_last_fuse(door: Daemonless, monkeypatch: pytest.MonkeyPatc
     assert blown(door) == ["spend_per_hour"]
 
 
+def test_who_chooses_anew_for_hours_on_end_fills_no_disk(door: Daemonless) -> None:
+    choices = Choices(areas=("norra-ekbyn",), language="sv")
+    mark = residents.subscribe(door.desk, "mail", "asa@example.org", choices, "browser", "ja")
+    path = f"/follow/mine/{mark}"
+    forms = [f"area=norra-ekbyn&language={tag}".encode() for tag in ("en", "sv")]
+    said = [call(door, "POST", path, forms[n % 2]).status for n in range(fuses.CHANGES_AN_HOUR + 2)]
+    assert set(said[:-2]) == {200}
+    assert said[-2:] == [503, 503]
+    assert call(door, "POST", f"{path}/leave", b"").status == 200
+    left = residents.mine(door.desk, mark)
+    assert left is not None
+    assert left.choices.areas == ()
+    door.clock.pass_by(hours=1)
+    assert call(door, "POST", path, forms[0]).status == 200
+
+
 def test_behind_a_blown_fuse_the_answer_is_the_same_and_nothing_is_sent(door: Daemonless) -> None:
     choices = Choices(areas=("norra-ekbyn",), language="sv")
     for n in range(9):

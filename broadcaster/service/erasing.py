@@ -30,15 +30,16 @@ def erase(desk: Desk, channel: str, address: str, actor: str) -> bool:
     """Erase an address as its channel writes it. False when it was not there.
 
     Raises:
-        StoreError: it could not be written down; nothing was erased.
+        StoreError: it could not be written down; he is still there, and it can be done again.
     """
     digest, now = desk.store.vault.digest(channel, address), desk.clock()
     # First the list: an erasure that is on it and not done is done at the next restore.
     list_erased(desk.configuration, digest, now)
+    # Last he himself: if the machine fails before, his own page is still there, and he can press again.
+    _erase_what_came(desk, address)
     gone: bool = desk.write(
         lambda connection: subscribers.erase(connection, channel, digest, now, actor)
     )
-    _erase_what_came(desk, address)
     return gone
 
 

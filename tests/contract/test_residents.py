@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
+from broadcaster.channel import InboundRequest
 from broadcaster.domain.choices import Choices, Quiet
 from broadcaster.domain.incident import Severity
 from broadcaster.domain.text.gsm import measure_sms
@@ -31,6 +32,7 @@ from broadcaster.store import (
     consents,
     erasures,
     gone,
+    inbox,
     personal,
     subscribers,
     tables as t,
@@ -626,6 +628,28 @@ def test_erasing_leaves_the_proof_and_nothing_else(here: Rig) -> None:
     again = join(here)  # who was erased may ask anew
     assert again != mark
     assert residents.mine(here.desk, mark) is None
+
+
+def test_who_is_erased_by_half_for_the_machine_fails_can_press_again(
+    here: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = join(here)
+    report = InboundRequest(
+        method="POST", path="/in/mail", query="", headers={}, body=KIM.encode(), received_at=here.clock()
+    )  # fmt: skip
+    here.store.write(lambda c: inbox.keep(c, "mail", report)).result()
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("the machine fails here")
+
+    for place, name in ((inbox, "erase"), (subscribers, "erase")):
+        with monkeypatch.context() as broken:
+            broken.setattr(place, name, fails)
+            with pytest.raises(RuntimeError):
+                residents.forget(here.desk, mark)
+        assert residents.mine(here.desk, mark) is not None, f"{name}: the button is gone"
+    assert residents.forget(here.desk, mark)
+    assert rows(here, t.inbound) == rows(here, t.subscriber) == 0
 
 
 def test_an_operator_who_erases_or_removes_ends_the_consent_too(here: Rig) -> None:

@@ -81,6 +81,11 @@ def told_at(
     return when
 
 
+def heard_from(least: Severity) -> Severity:
+    """From which severity on somebody hears who chose `least`: what overrides reaches everybody."""
+    return min(least, OVERRIDES, key=lambda each: each.rank)
+
+
 def gravest(severity: Severity, told: Iterable[Severity]) -> Severity:
     """How severe a word is that puts these right: a false alarm that woke people is taken back at once."""
     return max((severity, *told), key=lambda each: each.rank)

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, replace
 
 from broadcaster.channel import LetterAdapter, medium_of
-from broadcaster.domain.choices import Choices
+from broadcaster.domain.choices import Choices, heard_from
 from broadcaster.domain.wording import Wording
 from broadcaster.locale import translate
 from broadcaster.service.commands import Refused
@@ -60,7 +60,7 @@ def read_address(adapter: LetterAdapter, written: str) -> str:
 
 
 def sound(configuration: Configuration, choices: Choices) -> Choices:
-    """The same choices, each area once and as the configuration orders them.
+    """The same choices, each area once and as the configuration orders them, and no severity that would promise too much.
 
     Raises:
         Refused: there is no such area or language, or no area is chosen.
@@ -79,7 +79,7 @@ def sound(configuration: Configuration, choices: Choices) -> Choices:
     if quiet is not None and quiet.start == quiet.end:
         quiet = None
     areas = tuple(area for area in known if area in choices.areas)
-    return replace(choices, areas=areas, quiet=quiet)
+    return replace(choices, areas=areas, quiet=quiet, least=heard_from(choices.least))
 
 
 def asks_to_confirm(desk: Desk, adapter: LetterAdapter, choices: Choices, token: str) -> Written:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import time
 from urllib.parse import parse_qsl
 
-from broadcaster.domain.choices import Choices, Quiet
+from broadcaster.domain.choices import Choices, Quiet, heard_from
 from broadcaster.domain.incident import Severity
 from broadcaster.settings.model import Settings
 
@@ -95,7 +95,7 @@ def choices(filled: Filled, settings: Settings) -> Choices | str:
 
 def refill(chosen: Choices) -> Filled:
     """The form as it would be filled in to choose this."""
-    values = {"language": chosen.language, "least": str(chosen.least)}
+    values = {"language": chosen.language, "least": str(heard_from(chosen.least))}
     if chosen.quiet is not None:
         values |= {"from": f"{chosen.quiet.start:%H:%M}", "to": f"{chosen.quiet.end:%H:%M}"}
     if chosen.summary is not None:

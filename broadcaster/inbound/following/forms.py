@@ -13,7 +13,7 @@ from fastapi import Response
 from markupsafe import Markup
 
 from broadcaster.channel import CanEnrol, LetterAdapter, medium_of
-from broadcaster.domain.choices import Choices
+from broadcaster.domain.choices import Choices, heard_from
 from broadcaster.domain.incident import Severity
 from broadcaster.inbound.following.fields import Filled, refill
 from broadcaster.inbound.following.pages import Pages
@@ -97,8 +97,8 @@ def _severities(pages: Pages) -> Iterator[tuple[str, Markup]]:
     _ = pages.say
     yield Severity.MINOR, _("Everything, small things too")
     yield Severity.MODERATE, _("What most people notice")
+    # And no more than that: severe words reach everybody.
     yield Severity.SEVERE, _("Only what is serious")
-    yield Severity.EXTREME, _("Only when life is in danger")
 
 
 def agreed(pages: Pages) -> str:
@@ -189,7 +189,7 @@ def _facts(pages: Pages, chosen: Choices) -> Iterator[tuple[Markup, object]]:
         settings.areas[key].called(pages.language) for key in chosen.areas if key in settings.areas
     ]
     yield _("Which places?"), words.listing(names) if names else "–"
-    yield _("How much?"), dict(_severities(pages))[chosen.least]
+    yield _("How much?"), dict(_severities(pages))[heard_from(chosen.least)]
     yield (
         _("In which language?"),
         Locale.parse(chosen.language, sep="-").get_display_name() or chosen.language,

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from broadcaster.domain.incident import Severity
 from broadcaster.store import personal, tables as t
 from broadcaster.testing.operators import CONFIGURATION, Daemonless, Reply
 
@@ -238,6 +239,16 @@ def test_who_wants_every_one_of_many_areas_gets_them(tmp_path: Path) -> None:
     with Daemonless(tmp_path, written + RESIDENTS) as door:
         subscribed(door, area=keys)
         assert rows(door, t.subscription) == 290
+
+
+def test_the_form_offers_no_severity_above_what_everybody_is_told(door: Daemonless) -> None:
+    offered = re.findall(r'<option value="(\w+)"', call(door, "/follow/").content.decode())
+    assert [each for each in offered if each in set(Severity)] == ["minor", "moderate", "severe"]
+    page = subscribed(door, least="extreme")  # by a page that was open before an upgrade
+    assert '<option value="severe" selected' in call(door, page).content.decode()
+    change = sa.update(t.subscriber).values(least=Severity.EXTREME.rank)  # as an import may say
+    door.store.write(lambda c: c.execute(change).close()).result()
+    assert '<option value="severe" selected' in call(door, page).content.decode()
 
 
 def test_what_is_held_is_given_out_and_then_erased(door: Daemonless) -> None:

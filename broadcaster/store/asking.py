@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -58,7 +59,7 @@ def ask(connection: Connection, asked: Asked, token: str) -> bool:
     """
     alone(connection, asked.digest)
     row = t.opt_in.c
-    within = row.asked_at > asked.asked_at - ONCE
+    within = _within_a_day(row.asked_at, asked.asked_at)
     went = or_(row.used_at.is_(None), row.used_at > row.asked_at)
     mine = and_(row.channel == asked.channel, row.digest == asked.digest)
     again = bool(connection.scalar(select(exists().where(mine, within, went))))
@@ -108,7 +109,14 @@ def went_within(
     """Whether an address was written a personal letter of this sort within a day."""
     letter = t.personal_letter.c
     mine = and_(letter.channel == channel, letter.digest == digest, letter.what == what)
-    return bool(connection.scalar(select(exists().where(mine, letter.asked_at > now - ONCE))))
+    return bool(
+        connection.scalar(select(exists().where(mine, _within_a_day(letter.asked_at, now))))
+    )
+
+
+def _within_a_day(asked_at: Any, now: datetime) -> ColumnElement[bool]:
+    """Whether it was asked within a day; what was asked much later than now was asked while the clock was ahead."""
+    return and_(asked_at > now - ONCE, asked_at <= now + ONCE)
 
 
 def unsend(connection: Connection, letter_id: int, *, really: bool) -> None:

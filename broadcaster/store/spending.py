@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -14,6 +14,10 @@ from broadcaster.store import tables as t
 
 BLOWN = "blown "
 """What begins the name of a row that says that a fuse is blown until the row's time."""
+_LONGEST = timedelta(days=1)
+"""The longest window of a fuse: a row that is blown for longer was written while the clock was ahead."""
+_KEPT = timedelta(days=10)
+"""Longer than any window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,17 @@ def blown(connection: Connection, now: datetime) -> tuple[tuple[str, datetime], 
     s = t.spent
     rows = connection.execute(
         select(s.c.what, s.c.until)
-        .where(s.c.what.like(f"{BLOWN}%"), s.c.until > now)
+        .where(s.c.what.like(f"{BLOWN}%"), s.c.until > now, s.c.until <= now + _LONGEST)
         .order_by(s.c.what, s.c.until)
     )
     return tuple({row.what.removeprefix(BLOWN): row.until for row in rows}.items())
 
 
 def forget_old(connection: Connection, now: datetime) -> int:
-    """Let go of windows that have ended. Returns how many."""
-    return connection.execute(delete(t.spent).where(t.spent.c.until <= now)).rowcount
+    """Let go of windows that have ended, and of those of a clock that was ahead. Returns how many."""
+    until = t.spent.c.until
+    over = or_(until <= now, until > now + _KEPT)
+    return connection.execute(delete(t.spent).where(over)).rowcount
 
 
 def _add(connection: Connection, what: str, window: Window, amount: int, money: int) -> None:

@@ -34,10 +34,12 @@ from broadcaster.store import (
     gone,
     inbox,
     personal,
+    spending,
     subscribers,
     tables as t,
 )
 from broadcaster.store.personal import Personal
+from broadcaster.store.spending import Limit, Window
 from broadcaster.store.subscribers import NewSubscriber
 from broadcaster.testing.builders import KEY, board, tell
 from broadcaster.testing.rig import Rig
@@ -266,6 +268,31 @@ def test_an_address_gets_one_such_letter_a_day_however_often_it_is_asked_for(her
     # Who asks in vain all day does not put it off: the next day counts from the letter that went.
     residents.ask(here.desk, "mail", KIM, WANTED)
     assert len(letters(here)) == 2
+
+
+def test_a_clock_that_was_months_ahead_for_a_while_keeps_nobody_out_for_months(here: Rig) -> None:
+    mark = join(here, ROBIN)
+    here.clock.shift += timedelta(days=90)
+    residents.ask(here.desk, "mail", KIM, WANTED)
+    residents.send_mark(here.desk, "mail", ROBIN)
+    here.clock.shift -= timedelta(days=90)
+    residents.ask(here.desk, "mail", KIM, WANTED)
+    assert [to for to, _, _ in letters(here)] == [ROBIN, KIM, KIM]
+    assert residents.confirm(here.desk, token(here)) is not None
+    residents.send_mark(here.desk, "mail", ROBIN)
+    assert len(letters(here, "manage")) == 2
+    assert mark in letters(here, "manage")[-1][2]
+
+
+def test_a_fuse_that_blew_while_the_clock_was_ahead_is_blown_no_more(here: Rig) -> None:
+    now = here.clock()
+    for ahead, span in ((timedelta(days=90), "then"), (timedelta(), "now")):
+        window = Window(span, now + ahead + timedelta(hours=1))
+        one = Limit(what="confirmations", most=0, fuse="confirmations", window=window)
+        assert here.store.write(partial(spending.take, limits=[one])).result() == one
+    [(_, until)] = here.store.read(partial(spending.blown, now=now))
+    assert until == now + timedelta(hours=1)
+    assert here.store.write(partial(spending.forget_old, now=now)).result() == 1
 
 
 def test_an_address_gets_one_letter_also_when_many_ask_at_the_same_moment(here: Rig) -> None:

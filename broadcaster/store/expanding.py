@@ -16,8 +16,8 @@ from sqlalchemy import (
     exists,
     insert,
     literal,
-    or_,
     select,
+    union,
     update as sql_update,
 )
 
@@ -83,7 +83,8 @@ def _expand_one(
     sieve = Sieve(connection, delivery, audience, zone)
     # Made once for all chunks: to put it together costs more than to run it.
     summed = summing.anybody_read(connection, delivery.incident_id)
-    query = members(delivery, audience, bindparam("cursor", type_=t.Id), summed=summed).limit(CHUNK)
+    after = bindparam("cursor", type_=t.Id)
+    query = members(delivery, audience, after, summed=summed, most=CHUNK)
     while chunks and not done:
         ids = list(connection.scalars(query, {"cursor": cursor}))
         if told := sieve.keep(ids, cursor, now):
@@ -119,10 +120,19 @@ def _job(delivery: Any, audience: Any, ids: list[int], now: datetime) -> dict[st
     }
 
 
-def members(delivery: Any, audience: Any, cursor: int | BindParameter[int], *, summed: bool) -> Any:
+def members(
+    delivery: Any,
+    audience: Any,
+    cursor: int | BindParameter[int],
+    *,
+    summed: bool,
+    most: int | None = None,
+) -> Any:
     """Subscriber ids after `cursor`, in order. Each filter is one index range.
 
-    `summed`: anybody may have read of the incident in a summary, which counts as a letter.
+    Args:
+        summed: anybody may have read of the incident in a summary, which counts as a letter.
+        most: how many at the most; None: all.
     """
     member = t.subscription
     query = (
@@ -137,33 +147,45 @@ def members(delivery: Any, audience: Any, cursor: int | BindParameter[int], *, s
     )
     if audience.areas is not None:
         query = query.where(member.c.area.in_(audience.areas))
-    if audience.had:
-        query = query.where(_got(delivery.incident_id, audience.had, HAD, summed))
     if audience.had_not:
         # Where life depends on it, another channel also writes to those who only may have it.
         sure = HAD[:1] if delivery.fallback_for and delivery.life_safety else HAD
-        query = query.where(~_got(delivery.incident_id, audience.had_not, sure, summed))
-    return query
+        query = query.where(~_got(delivery.incident_id, audience.had_not, sure))
+        if summed:
+            query = query.where(~_read(delivery.incident_id, audience.had_not))
+    if not audience.had:
+        return query.limit(most)
+    by_letter = query.where(_got(delivery.incident_id, audience.had, HAD)).limit(most)
+    if not summed:
+        return by_letter
+    # Two ways to the same people, and not one with "or": for that PostgreSQL would read all letters for each chunk.
+    in_summary = query.where(_read(delivery.incident_id, audience.had)).limit(most)
+    both = union(*(select(way.subquery()) for way in (by_letter, in_summary))).subquery()
+    return select(both.c.subscriber_id).order_by(both.c.subscriber_id).limit(most)
 
 
-def _got(incident_id: int, numbers: list[int], outcomes: tuple[str, ...], summed: bool) -> Any:
-    """Whether the subscriber has a letter of one of these updates, by this channel or by one that stood in for it."""
-    earlier = t.delivery.alias("earlier")
-    said = select(t.update.c.id).where(
+def _said(incident_id: int, numbers: list[int]) -> Any:
+    return select(t.update.c.id).where(
         t.update.c.incident_id == literal(incident_id), t.update.c.number.in_(numbers)
     )
-    by_letter = exists().where(
-        earlier.c.update_id.in_(said),
+
+
+def _got(incident_id: int, numbers: list[int], outcomes: tuple[str, ...]) -> Any:
+    """Whether the subscriber has a letter of one of these updates, by this channel or by one that stood in for it."""
+    earlier = t.delivery.alias("earlier")
+    return exists().where(
+        earlier.c.update_id.in_(_said(incident_id, numbers)),
         earlier.c.shape == Shape.LETTER,
         t.letter.c.delivery_id == earlier.c.id,
         t.letter.c.subscriber_id == t.subscription.c.subscriber_id,
         t.letter.c.outcome.in_(outcomes),
     )
-    if not summed:
-        return by_letter
-    in_summary = exists().where(
-        t.left_out.c.update_id.in_(said),
+
+
+def _read(incident_id: int, numbers: list[int]) -> Any:
+    """Whether the subscriber has read of one of these updates in a summary, or may have."""
+    return exists().where(
+        t.left_out.c.update_id.in_(_said(incident_id, numbers)),
         t.left_out.c.subscriber_id == t.subscription.c.subscriber_id,
         t.left_out.c.due_at.is_(None),
     )
-    return or_(by_letter, in_summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,6 +172,9 @@ def push(page: Page, origin: str, text: str) -> None:
     )
     session.send("ServiceWorker.enable")
     page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    until = time.monotonic() + 30
+    while not found and time.monotonic() < until:
+        page.wait_for_timeout(20)  # events are heard only while the page is asked something
     session.send(
         "ServiceWorker.deliverPushMessage",
         {"origin": origin, "registrationId": found[0], "data": text},

@@ -113,6 +113,8 @@ def test_a_channel_of_ones_own_stands_for_a_while_without_its_server(front: Fron
     page = front.ask("/places/")
     front.process.kill()
     front.process.wait()
+    # Its worker ends when it sees that it is alone.
+    wait_until(lambda: not front.accepts(), seconds=30)
     front.nginx.age(timedelta(hours=1))
     assert front.ask(path)[2] == first[2]
     assert front.ask("/places/")[2] == page[2]

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from broadcaster.testing.peers import PEERS
 from tests.bench.ground import Ground
-from tests.bench.group_read import SHOWN, UPDATES, filled
+from tests.bench.group_read import FEEDS, UPDATES, filled
 from tests.bench.machine import p50
 from tests.bench.sinks import Nginx
 from tests.bench.subject import Subject
@@ -113,7 +113,7 @@ def _judged(browser: Browser, subject: Subject) -> Row:
     page.evaluate(f"(() => {{ {PEERS['axe-core'].path('axe').read_text()} }})()")
     violations = [each["id"] for each in page.evaluate("axe.run()")["violations"]]
     page.close()
-    feeds = [path for path in SHOWN if path.endswith((".atom", ".rss"))]
+    feeds = [path for path in FEEDS if path.endswith((".atom", ".rss"))]
     broken = [path for path in feeds if feedparser.parse(_read(subject.page + path)).bozo]
     found = [*violations, *said, *_faults_of_html(subject.public / "index.html"), *broken]
     return Row(
